@@ -1,0 +1,1 @@
+"""Everything that lets Gatehouse run with no account; never deployed."""

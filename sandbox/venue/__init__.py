@@ -1,0 +1,1 @@
+"""An Alpaca-compatible venue: a pure matching engine and an HTTP face."""

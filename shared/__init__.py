@@ -1,0 +1,1 @@
+"""The domain and its adapters: what is deployed with the functions."""

@@ -1,0 +1,1 @@
+"""From bars to a published model; never deployed with the functions."""
