@@ -1,0 +1,190 @@
+"""One message class per edge between stages: frozen, versioned, checked where it is built.
+
+Delivery is at least once and unordered. Every id is a hash of logical content, so the same decision always travels
+under the same name and a duplicate is seen for what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from shared.core.ids import hash_id
+from shared.core.sessions import Session
+from shared.core.values import (
+    Side,
+    Symbol,
+    require,
+    require_at_least,
+    require_fraction,
+    require_positive,
+    require_symbol,
+    require_utc,
+)
+
+MAX_SLICE = 25
+"""Symbols per candidates message: one execution is billed at least a second, so it should carry a second's work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What every message carries.
+
+    `correlation_id` follows a decision through the whole pipeline, `causation_id` is the message (or run) that caused
+    this one. After `expires_at` the message is recorded and dropped.
+    """
+
+    message_id: str
+    correlation_id: str
+    causation_id: str
+    decided_at: datetime
+    expires_at: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("message_id", "correlation_id", "causation_id"):
+            require(0 < len(getattr(self, name)) <= 64, name, getattr(self, name), "1 to 64 characters")
+        require_utc("decided_at", self.decided_at)
+        require_utc("expires_at", self.expires_at)
+        require(self.decided_at < self.expires_at, "expires_at", self.expires_at, f"after decided_at {self.decided_at}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSlice(Envelope):
+    """scan -> score: up to 25 symbols of the watchlist to be scored together."""
+
+    schema_id: Literal["candidates.v1"] = "candidates.v1"
+    on: date
+    slot: str
+    symbols: tuple[Symbol, ...]
+    watchlist_blob: str
+    history_blob: str
+
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        require(1 <= len(self.symbols) <= MAX_SLICE, "symbols", len(self.symbols), f"1 to {MAX_SLICE} symbols")
+        require(len(set(self.symbols)) == len(self.symbols), "symbols", self.symbols, "free of repeats")
+        for symbol in self.symbols:
+            require_symbol("symbols", symbol)
+        require(len(self.slot) == 4 and self.slot.isdigit(), "slot", self.slot, "HHMM, New York time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(Envelope):
+    """score -> gate: a model's opinion that policy wants to act on.
+
+    Prices in USD per share. `expected_move` is a fraction of price, before costs. `atr` is the 5-minute average
+    true range.
+    """
+
+    schema_id: Literal["signal.v1"] = "signal.v1"
+    decision_id: str
+    on: date
+    slot: str
+    symbol: Symbol
+    strategy: str
+    session: Session
+    reference_price: Decimal
+    atr: Decimal
+    adv_shares: int
+    daily_volatility: float
+    p_up: float
+    p_none: float
+    p_down: float
+    expected_move: float
+    features_blob: str
+    model_versions: tuple[str, ...]
+    parameter_set: str
+
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        require_symbol("symbol", self.symbol)
+        require_positive("reference_price", self.reference_price)
+        require_positive("atr", self.atr)
+        require_at_least("adv_shares", self.adv_shares, 0)
+        require_at_least("daily_volatility", self.daily_volatility, 0)
+        for name in ("p_up", "p_none", "p_down"):
+            require_fraction(name, getattr(self, name))
+        total = self.p_up + self.p_none + self.p_down
+        require(abs(total - 1) < 1e-3, "p_up + p_none + p_down", total, "1")
+        require(abs(self.expected_move) < 1, "expected_move", self.expected_move, "a fraction of price")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIntent(Envelope):
+    """gate -> execute: a sized, approved decision that the broker has not seen. Prices in USD per share.
+
+    `worst_price` bounds every repricing of the entry. `exit_by` is the time limit of the position.
+    """
+
+    schema_id: Literal["order-intent.v1"] = "order-intent.v1"
+    intent_id: str
+    decision_id: str
+    on: date
+    symbol: Symbol
+    side: Side
+    session: Session
+    qty_shares: int
+    arrival_price: Decimal
+    limit_price: Decimal
+    worst_price: Decimal
+    stop_price: Decimal
+    target_price: Decimal
+    exit_by: datetime
+    parameter_set: str
+
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        require_symbol("symbol", self.symbol)
+        require(self.side is Side.BUY, "side", self.side, "buy (long only)")
+        require_at_least("qty_shares", self.qty_shares, 1)
+        require_positive("arrival_price", self.arrival_price)
+        require_positive("stop_price", self.stop_price)
+        require_utc("exit_by", self.exit_by)
+        ordered = self.stop_price < self.limit_price <= self.worst_price < self.target_price
+        found = (self.stop_price, self.limit_price, self.worst_price, self.target_price)
+        require(ordered, "prices", found, "stop < limit <= worst < target")
+
+    @property
+    def notional(self) -> Decimal:
+        """Most that the entry can cost, in USD."""
+        return self.worst_price * self.qty_shares
+
+    @property
+    def risk(self) -> Decimal:
+        """Loss at the stop if bought at the worst price, in USD."""
+        return (self.worst_price - self.stop_price) * self.qty_shares
+
+
+class Severity(StrEnum):
+    """How loudly a person is told."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Envelope):
+    """any stage -> notify: something a person should read. `kind` groups notices of one sort."""
+
+    schema_id: Literal["notice.v1"] = "notice.v1"
+    kind: str
+    severity: Severity
+    title: str
+    body: str
+
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        require(0 < len(self.title) <= 200, "title", self.title[:50], "1 to 200 characters")
+        require(len(self.body) <= 8000, "body", len(self.body), "at most 8000 characters")
+
+
+type Message = CandidateSlice | Signal | OrderIntent | Notice
+
+
+def intent_id_of(decision_id: str) -> str:
+    """Id of the one intent that a decision can become; the lifecycle's instance id too."""
+    return hash_id("intent", decision_id)

@@ -1,0 +1,293 @@
+"""Every setting, parsed once into frozen values. A number's name carries its unit.
+
+`parse_settings` reads environment-like text and reports all problems at once, each with name, value and what was
+expected. docs/CONFIG.md gives each setting's reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from shared.core.errors import SettingsError
+from shared.core.sessions import Session
+from shared.core.values import Symbol, require_symbol
+
+
+class Environment(StrEnum):
+    """Which Alpaca the app talks to."""
+
+    SANDBOX = "sandbox"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Feed(StrEnum):
+    """Market data feed."""
+
+    IEX = "iex"
+    SIP = "sip"
+
+
+def _setting(name: str, default: Any, what: str, low: Any = None, high: Any = None, *, secret: bool = False) -> Any:
+    """Declare one setting: its environment name, default, meaning and bounds (both inclusive)."""
+    meta = {"name": name, "what": what, "low": low, "high": high, "secret": secret}
+    if default is REQUIRED:
+        return field(metadata=meta)
+    return field(default=default, metadata=meta)
+
+
+REQUIRED = object()
+_CORE = tuple(
+    map(Symbol, ("SPY", "QQQ", "AAPL", "MSFT", "NVDA", "AMZN", "META", "GOOGL", "TSLA", "AMD", "AVGO", "NFLX"))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """Where the account is."""
+
+    environment: Environment = _setting("ALPACA_ENVIRONMENT", REQUIRED, "which Alpaca: sandbox, paper or live")
+    key_id: str = _setting("ALPACA_KEY_ID", REQUIRED, "API key id", secret=True)
+    secret_key: str = _setting("ALPACA_SECRET_KEY", REQUIRED, "API secret key", secret=True)
+    trading_url: str = _setting("ALPACA_TRADING_URL", "", "base URL of the trading API; empty: the environment's own")
+    data_url: str = _setting("ALPACA_DATA_URL", "", "base URL of the market data API; empty: Alpaca's")
+    allow_live: str = _setting("GATEHOUSE_ALLOW_LIVE", "", "account id that may trade live; needed for live only")
+    feed: Feed = _setting("ALPACA_FEED", Feed.IEX, "market data feed: iex (free) or sip")
+    timeout_s: float = _setting("ALPACA_TIMEOUT_S", 10.0, "time-out of one call", 0.1, 60)
+    requests_per_min: int = _setting("ALPACA_REQUESTS_PER_MIN", 180, "own ceiling below the broker's 200", 1, 10_000)
+    max_tries: int = _setting("ALPACA_MAX_TRIES", 3, "tries of an idempotent call within one activity", 1, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchlistSettings:
+    """What the scanners let through."""
+
+    core_symbols: tuple[Symbol, ...] = _setting(
+        "GATEHOUSE_CORE_SYMBOLS",
+        _CORE,
+        "core liquid symbols, always candidates for the watchlist",
+    )
+    market_symbols: tuple[Symbol, ...] = _setting(
+        "GATEHOUSE_MARKET_SYMBOLS", (Symbol("SPY"), Symbol("QQQ")), "the market's own symbols, context of every feature"
+    )
+    max_watchlist: int = _setting("GATEHOUSE_MAX_WATCHLIST", 50, "symbols watched in a day", 1, 500)
+    price_min_usd: float = _setting("GATEHOUSE_SCAN_PRICE_MIN_USD", 1.0, "premarket scan: lowest price", 0.01, 1e6)
+    price_max_usd: float = _setting("GATEHOUSE_SCAN_PRICE_MAX_USD", 10.0, "premarket scan: highest price", 0.01, 1e6)
+    gap_min_fraction: float = _setting("GATEHOUSE_SCAN_GAP_MIN_FRACTION", 0.04, "premarket scan: least |gap|", 0, 10)
+    rvol_min: float = _setting("GATEHOUSE_SCAN_RVOL_MIN", 3.0, "scans: least relative volume", 0, 1000)
+    dollar_volume_min_usd: float = _setting(
+        "GATEHOUSE_SCAN_DOLLAR_VOLUME_MIN_USD", 1e6, "scans: least dollar volume (median day)", 0, 1e12
+    )
+    spread_max_bp: float = _setting("GATEHOUSE_SCAN_SPREAD_MAX_BP", 100.0, "scans: widest spread", 0, 10_000)
+    float_proxy_max_shares: float = _setting(
+        "GATEHOUSE_SCAN_FLOAT_PROXY_MAX_SHARES", 5e7, "premarket scan: highest median 20-day volume", 0, 1e12
+    )
+    range_min_atr: float = _setting(
+        "GATEHOUSE_SCAN_RANGE_MIN_ATR", 2.0, "intraday scan: least range in ATR(5m)", 0, 100
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """When to enter and when to leave."""
+
+    edge_min: float = _setting("GATEHOUSE_EDGE_MIN", 0.12, "least p_up - p_down of an entry", 0, 1)
+    net_move_min_bp: float = _setting(
+        "GATEHOUSE_NET_MOVE_MIN_BP", 5.0, "least expected move after costs", -1000, 10_000
+    )
+    entry_sessions: tuple[Session, ...] = _setting(
+        "GATEHOUSE_ENTRY_SESSIONS",
+        (Session.REG_AM, Session.REG_MID, Session.REG_PM),
+        "sessions in which entries are enabled",
+    )
+    no_entry_before_close_min: int = _setting("GATEHOUSE_NO_ENTRY_BEFORE_CLOSE_MIN", 10, "no entry so late", 0, 390)
+    cooldown_min: int = _setting("GATEHOUSE_COOLDOWN_MIN", 15, "pause per symbol after an entry or exit", 0, 1440)
+    stop_atr: float = _setting("GATEHOUSE_STOP_ATR", 2.0, "stop below entry in ATR(5m)", 0.1, 20)
+    target_atr: float = _setting("GATEHOUSE_TARGET_ATR", 3.0, "target above entry in ATR(5m)", 0.1, 40)
+    stop_min_bp: float = _setting("GATEHOUSE_STOP_MIN_BP", 30.0, "least stop distance", 1, 5000)
+    hold_max_min: int = _setting("GATEHOUSE_HOLD_MAX_MIN", 60, "time limit of a position", 1, 390)
+    signal_ttl_s: int = _setting(
+        "GATEHOUSE_SIGNAL_TTL_S", 240, "age at which a candidate or signal is dropped", 5, 3600
+    )
+    entry_patience_s: int = _setting("GATEHOUSE_ENTRY_PATIENCE_S", 30, "time an entry price may work", 5, 600)
+    entry_poll_s: int = _setting("GATEHOUSE_ENTRY_POLL_S", 5, "pause between looks at a working order", 1, 60)
+    max_reprices: int = _setting("GATEHOUSE_MAX_REPRICES", 3, "times an entry is repriced", 0, 10)
+    parameter_set: str = _setting("GATEHOUSE_PARAMETER_SET", "default", "name of the accepted parameter set")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskSettings:
+    """What no decision may exceed. Fractions are of equity unless the name says otherwise."""
+
+    trade_risk_fraction: float = _setting(
+        "GATEHOUSE_TRADE_RISK_FRACTION", 0.005, "sizing: risk at the stop", 1e-5, 0.01
+    )
+    trade_risk_max_fraction: float = _setting(
+        "GATEHOUSE_TRADE_RISK_MAX_FRACTION", 0.01, "gate: most risk at the stop", 1e-5, 0.01
+    )
+    kelly_fraction: float = _setting("GATEHOUSE_KELLY_FRACTION", 0.25, "share of the Kelly stake", 0, 0.5)
+    volatility_target_fraction: float = _setting(
+        "GATEHOUSE_VOLATILITY_TARGET_FRACTION", 0.005, "sizing: daily volatility of one position", 1e-5, 0.1
+    )
+    adv_max_fraction: float = _setting("GATEHOUSE_ADV_MAX_FRACTION", 0.01, "shares over average daily volume", 0, 0.2)
+    day_loss_max_fraction: float = _setting("GATEHOUSE_DAY_LOSS_MAX_FRACTION", 0.03, "halts the day", 1e-4, 1)
+    drawdown_max_fraction: float = _setting("GATEHOUSE_DRAWDOWN_MAX_FRACTION", 0.05, "halts until resumed", 1e-4, 1)
+    max_positions: int = _setting("GATEHOUSE_MAX_POSITIONS", 10, "open positions, reservations counted", 1, 15)
+    gross_exposure_max_fraction: float = _setting("GATEHOUSE_GROSS_EXPOSURE_MAX_FRACTION", 1.0, "all positions", 0, 2)
+    symbol_exposure_max_fraction: float = _setting("GATEHOUSE_SYMBOL_EXPOSURE_MAX_FRACTION", 0.1, "one symbol", 0, 1)
+    spread_max_bp: float = _setting("GATEHOUSE_SPREAD_MAX_BP", 100.0, "spread in regular sessions", 0, 10_000)
+    spread_max_extended_bp: float = _setting(
+        "GATEHOUSE_SPREAD_MAX_EXTENDED_BP", 75.0, "spread in PRE and AFT", 0, 10_000
+    )
+    slippage_max_bp: float = _setting("GATEHOUSE_SLIPPAGE_MAX_BP", 30.0, "entry price beyond arrival", 0, 1000)
+    quote_age_max_s: float = _setting("GATEHOUSE_QUOTE_AGE_MAX_S", 15.0, "age of the quote at the gate", 0.1, 600)
+    bar_age_max_s: float = _setting("GATEHOUSE_BAR_AGE_MAX_S", 900.0, "age of the last closed bar", 1, 86_400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """Where state lives. One of connection string or account URL prefix is the Functions host's own setting."""
+
+    connection: str = _setting(
+        "AzureWebJobsStorage", "", "storage connection string (Azurite); empty: identity is used", secret=True
+    )
+    account_name: str = _setting(
+        "AzureWebJobsStorage__accountName", "", "storage account for identity-based access; empty: connection string"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of them."""
+
+    broker: BrokerSettings
+    watchlist: WatchlistSettings
+    policy: PolicySettings
+    risk: RiskSettings
+    storage: StorageSettings
+    clock_file: str = _setting("GATEHOUSE_CLOCK_FILE", "", "sandbox only: file that drives the clock; empty: real time")
+    code_revision: str = _setting("GATEHOUSE_CODE_REVISION", "", "revision of the deployed code; empty: unknown")
+
+
+GROUPS: Mapping[str, type] = {
+    "broker": BrokerSettings,
+    "watchlist": WatchlistSettings,
+    "policy": PolicySettings,
+    "risk": RiskSettings,
+    "storage": StorageSettings,
+}
+
+
+def _parse_tuple(text: str, of: Callable[[str], Any]) -> tuple[Any, ...]:
+    return tuple(of(part) for part in text.replace(",", " ").split())
+
+
+def _parse_symbol(text: str) -> Symbol:
+    require_symbol("symbol", text)
+    return Symbol(text)
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+_PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str, "text"),
+    int: (int, "a whole number"),
+    float: (_parse_float, "a finite number"),
+    Decimal: (Decimal, "a decimal number"),
+    Environment: (Environment, f"one of {', '.join(Environment)}"),
+    Feed: (Feed, f"one of {', '.join(Feed)}"),
+    tuple[Symbol, ...]: (lambda text: _parse_tuple(text, _parse_symbol), "symbols, split by blanks or commas"),
+    tuple[Session, ...]: (lambda text: _parse_tuple(text, Session), f"sessions out of {', '.join(Session)}"),
+}
+
+
+def _parse_one(item: dataclasses.Field[Any], hint: Any, source: Mapping[str, str], problems: list[str]) -> Any:
+    meta = item.metadata
+    text = source.get(meta["name"], "").strip()
+    if not text:
+        if item.default is dataclasses.MISSING:
+            problems.append(f"{meta['name']} is missing: expected {meta['what']}")
+            return None
+        return item.default
+    parse, expected = _PARSERS[hint]
+    shown = "***" if meta["secret"] else repr(text)
+    try:
+        value = parse(text)
+    except (ValueError, InvalidOperation):
+        problems.append(f"{meta['name']} = {shown}: expected {expected} ({meta['what']})")
+        return None
+    low, high = meta["low"], meta["high"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        problems.append(f"{meta['name']} = {shown}: expected {expected} from {low} to {high} ({meta['what']})")
+    return value
+
+
+def _parse_group(group: type, source: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    hints = get_type_hints(group)
+    return {
+        item.name: _parse_one(item, hints[item.name], source, problems)
+        for item in dataclasses.fields(group)
+        if "name" in item.metadata
+    }
+
+
+def parse_settings(source: Mapping[str, str]) -> Settings:
+    """Parse environment-like text.
+
+    Raises
+    ------
+    SettingsError
+        Listing every problem, one a line: name, value (never a secret's), what was expected.
+    """
+    problems: list[str] = []
+    parsed = {name: _parse_group(group, source, problems) for name, group in GROUPS.items()}
+    own = _parse_group(Settings, source, problems)
+    if not problems:
+        settings = Settings(**{name: GROUPS[name](**values) for name, values in parsed.items()}, **own)
+        problems += _contradictions(settings)
+        if not problems:
+            return settings
+    raise SettingsError("settings cannot be used:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Settings that are fine alone and wrong together."""
+    problems: list[str] = []
+    broker, watchlist, policy, risk = settings.broker, settings.watchlist, settings.policy, settings.risk
+    live = broker.environment is Environment.LIVE
+    if live and not broker.allow_live:
+        problems.append("GATEHOUSE_ALLOW_LIVE is missing: expected the account id, since ALPACA_ENVIRONMENT is live")
+    if broker.environment is Environment.SANDBOX and not (broker.trading_url and broker.data_url):
+        problems.append("ALPACA_TRADING_URL and ALPACA_DATA_URL are missing: expected the sandbox venue's URLs")
+    if "paper-api" in broker.trading_url and live:
+        problems.append(
+            f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected a live URL, since the environment is live"
+        )
+    if "//api.alpaca.markets" in broker.trading_url and not live:
+        problems.append(f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected no live URL outside environment live")
+    if settings.clock_file and broker.environment is not Environment.SANDBOX:
+        problems.append(f"GATEHOUSE_CLOCK_FILE = {settings.clock_file!r}: expected empty outside the sandbox")
+    if watchlist.price_min_usd > watchlist.price_max_usd:
+        problems.append("GATEHOUSE_SCAN_PRICE_MIN_USD: expected at most GATEHOUSE_SCAN_PRICE_MAX_USD")
+    if policy.stop_atr >= policy.target_atr:
+        problems.append(
+            f"GATEHOUSE_STOP_ATR = {policy.stop_atr}: expected below GATEHOUSE_TARGET_ATR {policy.target_atr}"
+        )
+    if risk.trade_risk_fraction > risk.trade_risk_max_fraction:
+        problems.append("GATEHOUSE_TRADE_RISK_FRACTION: expected at most GATEHOUSE_TRADE_RISK_MAX_FRACTION")
+    if not settings.storage.connection and not settings.storage.account_name:
+        problems.append(
+            "AzureWebJobsStorage is missing: expected a connection string or AzureWebJobsStorage__accountName"
+        )
+    return problems

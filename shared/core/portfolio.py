@@ -1,0 +1,53 @@
+"""The account and what it holds. Money in USD as Decimal, shares as int."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shared.core.values import ZERO, Symbol, require_at_least, require_symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The broker's account as it stands."""
+
+    account_id: str
+    equity: Decimal
+    last_equity: Decimal
+    cash: Decimal
+    buying_power: Decimal
+    is_blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Shares held of one symbol; negative is short, which this system never opens."""
+
+    symbol: Symbol
+    qty_shares: int
+    average_price: Decimal
+    market_price: Decimal
+
+    def __post_init__(self) -> None:
+        require_symbol("symbol", self.symbol)
+        require_at_least("market_price", self.market_price, 0)
+
+    @property
+    def market_value(self) -> Decimal:
+        """Signed value in USD."""
+        return self.market_price * self.qty_shares
+
+    @property
+    def unrealised(self) -> Decimal:
+        """Open profit in USD, before costs of closing."""
+        return (self.market_price - self.average_price) * self.qty_shares
+
+
+def exposure_by_symbol(positions: Iterable[Position]) -> Mapping[Symbol, Decimal]:
+    """Absolute market value by symbol, in USD."""
+    exposure: dict[Symbol, Decimal] = {}
+    for position in positions:
+        exposure[position.symbol] = exposure.get(position.symbol, ZERO) + abs(position.market_value)
+    return exposure

@@ -1,0 +1,191 @@
+"""What the stages need of the world, as protocols. Adapters fulfil them; tests and the simulation bring their own.
+
+Every port may raise `TransientError` (try again), `ContractError` (nonsense came back) or the error its docstring
+names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from shared.contracts.messages import Notice
+from shared.contracts.model_card import ModelCard
+from shared.contracts.settings import Settings
+from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
+from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.portfolio import Account, Position
+from shared.core.values import Symbol
+
+type Cell = str | int | float | bool | None
+type Row = Mapping[str, Cell]
+"""One table row without its keys: instants as ISO 8601 text, money as decimal text, structures as JSON text."""
+
+
+class Clock(Protocol):
+    """Tells the present instant."""
+
+    def now(self) -> datetime:
+        """Return an aware UTC datetime."""
+
+
+class Calendar(Protocol):
+    """The exchange's session dates."""
+
+    def day(self, on: date) -> TradingDay | None:
+        """Return the trading day of a date, None where the exchange is closed.
+
+        Raises ContractError for a date the calendar does not cover.
+        """
+
+    def next_day(self, after: date) -> TradingDay:
+        """Return the first trading day after a date."""
+
+    def previous_days(self, before: date, count: int) -> Sequence[TradingDay]:
+        """Return the `count` trading days before a date, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored[T]:
+    """A value as it was read, with the tag a conditional write must show."""
+
+    value: T
+    etag: str
+
+
+class TableStore(Protocol):
+    """Azure Tables: rows under (partition, row key)."""
+
+    def get(self, table: str, partition: str, key: str) -> Stored[Row] | None:
+        """Return a row or None."""
+
+    def insert(self, table: str, partition: str, key: str, row: Row) -> bool:
+        """Insert if absent. Return False, having changed nothing, where the row exists already."""
+
+    def put(self, table: str, partition: str, key: str, row: Row) -> None:
+        """Insert or replace whatever stands there."""
+
+    def replace(self, table: str, partition: str, key: str, row: Row, etag: str) -> None:
+        """Replace the row that still carries `etag`. Raises ConflictError where it does not."""
+
+    def put_many(self, table: str, partition: str, rows: Mapping[str, Row]) -> None:
+        """Insert or replace rows of one partition by key, in transactions of at most 100."""
+
+    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
+        """Yield (row key, row) of a partition with key_from <= key < key_to, in key order."""
+
+
+class BlobStore(Protocol):
+    """Azure Blobs: bytes under (container, name)."""
+
+    def get(self, container: str, name: str) -> Stored[bytes] | None:
+        """Return a blob or None."""
+
+    def put(self, container: str, name: str, data: bytes) -> None:
+        """Write, replacing what stands there."""
+
+    def insert(self, container: str, name: str, data: bytes) -> bool:
+        """Write if absent. Return False, having changed nothing, where the blob exists already."""
+
+    def replace(self, container: str, name: str, data: bytes, etag: str) -> None:
+        """Replace the blob that still carries `etag`. Raises ConflictError where it does not."""
+
+    def names(self, container: str, prefix: str) -> Sequence[str]:
+        """Return the names that start with `prefix`, sorted."""
+
+
+class MarketData(Protocol):
+    """Prices as they stand at the clock's now; never a bar that has not closed."""
+
+    def assets(self) -> Sequence[Asset]:
+        """Return tradable instruments of the configured asset class, by symbol."""
+
+    def snapshots(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Snapshot]:
+        """Return snapshots; a symbol without a trade is missing."""
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        """Return latest quotes; a symbol without one is missing."""
+
+    def bars(
+        self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime
+    ) -> Mapping[Symbol, Bars]:
+        """Return closed bars that start in [start, end), empty `Bars` for a symbol that has none."""
+
+    def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
+        """Return headlines published in [start, end), oldest first."""
+
+
+class Broker(Protocol):
+    """The account at Alpaca. A 4xx answer is a BrokerError, 429 a RateLimitedError."""
+
+    def account(self) -> Account:
+        """Return equity, cash, buying power and flags."""
+
+    def positions(self) -> Sequence[Position]:
+        """Return open positions, by symbol."""
+
+    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+        """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Return one order with its legs, None where the broker does not know it."""
+
+    def submit(self, request: OrderRequest) -> BrokerOrder:
+        """Send one order, once. A time-out is a TransientError: look the order up before sending again."""
+
+    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
+        """Replace a working order; the answer is the new order."""
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel; that it is done shows in a later look. Cancelling what is closed already is no error."""
+
+
+class Predictor(Protocol):
+    """A model that has passed its checks."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Return the card the model was checked against."""
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Score float64 features of shape (n, n_features), NaN for missing; return (n, n_outputs)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """The model in use, and what is wrong where it is not the newest champion (`fault` empty: healthy)."""
+
+    predictor: Predictor | None
+    fault: str = ""
+
+
+class Models(Protocol):
+    """Published models, verified before use."""
+
+    def current(self, name: str) -> ModelState:
+        """Return the newest champion that can be trusted; a newer one that fails its checks is named in `fault`."""
+
+
+class Notifier(Protocol):
+    """The person's phone."""
+
+    def send(self, notice: Notice) -> None:
+        """Deliver one notice to every configured channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a stage may touch."""
+
+    settings: Settings
+    code_revision: str
+    clock: Clock
+    calendar: Calendar
+    tables: TableStore
+    blobs: BlobStore
+    market: MarketData
+    broker: Broker
+    models: Models
+    notifier: Notifier
