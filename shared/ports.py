@@ -14,6 +14,7 @@ from typing import Protocol
 from shared.contracts.messages import Notice
 from shared.contracts.model_card import ModelCard
 from shared.contracts.settings import Settings
+from shared.core.features import Past
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
@@ -96,6 +97,26 @@ class BlobStore(Protocol):
         """Return the names that start with `prefix`, sorted."""
 
 
+class Codec(Protocol):
+    """Values to JSON and back, checked."""
+
+    def encode(self, value: object) -> str:
+        """Return the one JSON spelling of a dataclass value."""
+
+    def decode[T](self, cls: type[T], text: str | bytes) -> T:
+        """Return the value. Raises ContractError naming field, expected and found."""
+
+
+class HistoryStore(Protocol):
+    """The past bars that a day's features need: one immutable parquet blob per version of the watchlist."""
+
+    def write(self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> str:
+        """Write and return the blob's name."""
+
+    def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
+        """Return every symbol's prepared past. Raises ContractError where the blob is missing or broken."""
+
+
 class MarketData(Protocol):
     """Prices as they stand at the clock's now; never a bar that has not closed."""
 
@@ -175,17 +196,53 @@ class Notifier(Protocol):
         """Deliver one notice to every configured channel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """Everything a stage may touch."""
+class Ports(Protocol):
+    """Everything a stage may touch. The bootstrap builds each at its first use, so a stage pays for what it needs."""
 
-    settings: Settings
-    code_revision: str
-    clock: Clock
-    calendar: Calendar
-    tables: TableStore
-    blobs: BlobStore
-    market: MarketData
-    broker: Broker
-    models: Models
-    notifier: Notifier
+    @property
+    def settings(self) -> Settings:
+        """Parsed settings."""
+
+    @property
+    def code_revision(self) -> str:
+        """Revision of the running code."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """The exchange's calendar."""
+
+    @property
+    def tables(self) -> TableStore:
+        """Azure Tables."""
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Azure Blobs."""
+
+    @property
+    def codec(self) -> Codec:
+        """Values to JSON and back."""
+
+    @property
+    def history(self) -> HistoryStore:
+        """Past bars of the day's symbols."""
+
+    @property
+    def market(self) -> MarketData:
+        """Market data."""
+
+    @property
+    def broker(self) -> Broker:
+        """The account."""
+
+    @property
+    def models(self) -> Models:
+        """Published models."""
+
+    @property
+    def notifier(self) -> Notifier:
+        """The person's phone."""

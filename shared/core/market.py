@@ -132,7 +132,8 @@ class Quote:
 class Snapshot:
     """What a scanner sees of one symbol at one instant. Prices in USD, volumes in shares.
 
-    `day_volume` and the day's high and low cover the session so far, premarket included.
+    The day's open, high, low and close are those of the day's bar so far (0 before it has one), its volume includes
+    premarket. The previous close and volume are those of the last completed session.
     """
 
     symbol: Symbol
@@ -143,6 +144,7 @@ class Snapshot:
     day_open: float
     day_high: float
     day_low: float
+    day_close: float
     day_volume: float
     previous_close: float
     previous_volume: float

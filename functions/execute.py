@@ -1,0 +1,67 @@
+"""Execute: an order intent starts the one lifecycle that carries it out; the lifecycle and its activity."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from functions.edges import STORAGE, handle, tell
+from shared.bootstrap import App, JsonCodec, app
+from shared.contracts.messages import OrderIntent
+from shared.contracts.records import Queue
+from shared.core.order_states import OrderState
+from shared.core.order_steps import StepCall
+from shared.lifecycle import ORDER_STEP, run_order
+from shared.stages.execute import execute
+from shared.stages.order import carry_out
+
+bp = df.Blueprint()
+
+LIFECYCLE = "order_lifecycle"
+
+
+@bp.queue_trigger(arg_name="msg", queue_name=Queue.ORDER_INTENTS.value, connection=STORAGE)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+@bp.durable_client_input(client_name="client")
+async def execute_intent(
+    msg: func.QueueMessage, client: df.DurableOrchestrationClient, notices: func.Out[list[str]]
+) -> None:  # fmt: skip
+    """Record the order, then start its lifecycle unless it is there already."""
+    started: list[OrderState] = []
+
+    def stage(intent: OrderIntent, ports: App) -> list[Any]:
+        started.append(execute(intent, ports))
+        return []
+
+    told = await asyncio.to_thread(handle, Queue.ORDER_INTENTS.value, OrderIntent, msg, stage)
+    tell(told, notices)
+    for state in started:
+        await start_once(client, state)
+
+
+async def start_once(client: df.DurableOrchestrationClient, state: OrderState) -> None:
+    """Start a lifecycle under its intent's id. Starting an id that exists would replace it, so look it up first."""
+    known = await client.get_status(state.plan.intent_id)
+    if known is None or known.runtime_status is None:
+        await client.start_new(LIFECYCLE, state.plan.intent_id, JsonCodec().encode(state))
+
+
+@bp.orchestration_trigger(context_name="context", orchestration=LIFECYCLE)
+def order_lifecycle(context: df.DurableOrchestrationContext) -> Generator[Any, Any, str]:
+    """One order from plan to end."""
+    return (yield from run_order(context, JsonCodec()))
+
+
+@bp.activity_trigger(input_name="call", activity=ORDER_STEP)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def order_step(call: str, notices: func.Out[list[str]]) -> str:
+    """Carry out one step of an order at the broker."""
+    codec = JsonCodec()
+    asked = codec.decode(StepCall, call)
+    state, told = carry_out(asked.state, asked.step, app())
+    tell(told, notices)
+    return codec.encode(state)

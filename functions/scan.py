@@ -1,0 +1,20 @@
+"""Scan: the watchlist jobs and the candidates of every slot."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions.edges import STORAGE, send
+from shared.bootstrap import app
+from shared.contracts.records import Queue
+from shared.stages.scan import scan
+
+bp = func.Blueprint()
+
+
+@bp.timer_trigger(schedule="%GATEHOUSE_SCAN_SCHEDULE%", arg_name="timer")
+@bp.queue_output(arg_name="out", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def scan_market(timer: func.TimerRequest, out: func.Out[list[str]], notices: func.Out[list[str]]) -> None:
+    """Run whatever scan is due."""
+    send(scan(app()), out, notices)

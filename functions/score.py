@@ -1,0 +1,20 @@
+"""Score: a slice of candidates into signals."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions.edges import STORAGE, handle, send
+from shared.contracts.messages import CandidateSlice
+from shared.contracts.records import Queue
+from shared.stages.score import score
+
+bp = func.Blueprint()
+
+
+@bp.queue_trigger(arg_name="msg", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
+@bp.queue_output(arg_name="out", queue_name=Queue.SIGNALS.value, connection=STORAGE)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def score_candidates(msg: func.QueueMessage, out: func.Out[list[str]], notices: func.Out[list[str]]) -> None:
+    """Score one slice."""
+    send(handle(Queue.CANDIDATES, CandidateSlice, msg, score), out, notices)

@@ -1,0 +1,358 @@
+"""The broker and the market, as Alpaca serves them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.alpaca_parse import (
+    as_list,
+    as_object,
+    member,
+    parsed,
+    read_account,
+    read_asset,
+    read_bars,
+    read_each,
+    read_headline,
+    read_order,
+    read_position,
+    read_quote,
+    read_snapshot,
+)
+from shared.adapters.rate_limit import TokenBucket
+from shared.contracts.settings import BrokerSettings, Environment
+from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
+from shared.core.portfolio import Account, Position
+from shared.core.sessions import NEW_YORK
+from shared.core.values import Symbol, iso, require
+from shared.ports import Clock
+
+if TYPE_CHECKING:
+    from shared.adapters.alpaca_http import Api, BoundedSession
+
+SYMBOLS_PER_CALL = 1000
+ORDERS_PER_PAGE = 500
+BARS_PER_PAGE = 10_000
+NEWS_PER_PAGE = 50
+MAX_PAGES = 1000
+"""More pages than any honest answer has."""
+
+_MICROSECOND = timedelta(microseconds=1)
+_ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def _no_wait(seconds: float) -> None:
+    """Let no time pass: in the sandbox time is virtual, and a real wait would only hold it up."""
+
+
+class _Connection:
+    """alpaca-py's clients on one bounded session. Its import (and pandas with it) happens here, once."""
+
+    def __init__(self, settings: BrokerSettings, sleep: Callable[[float], None] | None) -> None:
+        self._settings = settings
+        in_sandbox = settings.environment is Environment.SANDBOX
+        self._sleep = sleep or (_no_wait if in_sandbox else time.sleep)
+        self._bucket = None if in_sandbox else TokenBucket(settings.requests_per_min, sleep=self._sleep)
+        self._keys: dict[str, Any] = {
+            "api_key": settings.key_id,
+            "secret_key": settings.secret_key,
+            "raw_data": True,
+        }
+
+    def trading(self) -> Api:
+        """Trading API, v2."""
+        from alpaca.common.enums import BaseURL  # noqa: PLC0415 - imports pandas
+        from alpaca.trading.client import TradingClient  # noqa: PLC0415
+
+        paper = self._settings.environment is not Environment.LIVE
+        url = _base_url(self._settings.trading_url) or (BaseURL.TRADING_PAPER if paper else BaseURL.TRADING_LIVE).value
+        return self._safe(TradingClient(**self._keys, paper=paper, url_override=url), url)
+
+    def stocks(self) -> Api:
+        """Stock data API, v2."""
+        from alpaca.data.historical.stock import StockHistoricalDataClient  # noqa: PLC0415 - imports pandas
+
+        return self._safe(StockHistoricalDataClient(**self._keys, url_override=self._data_url()), self._data_url())
+
+    def news(self) -> Api:
+        """News API, v1beta1."""
+        from alpaca.data.historical.news import NewsClient  # noqa: PLC0415 - imports pandas
+
+        return self._safe(NewsClient(**self._keys, url_override=self._data_url()), self._data_url())
+
+    def _data_url(self) -> str:
+        from alpaca.common.enums import BaseURL  # noqa: PLC0415 - imports pandas
+
+        return _base_url(self._settings.data_url) or BaseURL.DATA.value
+
+    def _safe(self, client: Any, url: str) -> Api:
+        from shared.adapters.alpaca_http import Api, BoundedSession  # noqa: PLC0415 - imports alpaca-py
+
+        session: BoundedSession = BoundedSession(self._settings.timeout_s, self._bucket, url)
+        return Api(client, session, self._settings.max_tries, self._sleep)
+
+
+def _base_url(url: str) -> str:
+    """URL without the version that Alpaca's own web page shows at its end; alpaca-py adds it."""
+    return url.rstrip("/").removesuffix("/v2")
+
+
+class AlpacaBroker:
+    """`Broker` on Alpaca's trading API.
+
+    Parameters
+    ----------
+    settings : BrokerSettings
+        Account, URL, time-out, own rate limit, tries of a GET.
+    sleep : callable, optional
+        How to wait between tries; in the sandbox nothing waits unless this is given.
+    """
+
+    def __init__(self, settings: BrokerSettings, *, sleep: Callable[[float], None] | None = None) -> None:
+        self._api = _Connection(settings, sleep).trading()
+
+    def account(self) -> Account:
+        """Return equity, cash, buying power and flags."""
+        return parsed("GET /account", read_account, self._api.get("/account"))
+
+    def positions(self) -> Sequence[Position]:
+        """Return open positions, by symbol."""
+        found = parsed("GET /positions", read_each(read_position, "positions"), self._api.get("/positions"))
+        return sorted(found, key=lambda position: position.symbol)
+
+    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+        """Return orders of every status submitted after `since`, oldest first.
+
+        A bracket's or OCO's legs are orders of their own here, with their parent's id, and also stay in its `legs`.
+        """
+        found: dict[str, BrokerOrder] = {}
+        after = since
+        while True:
+            params = {
+                "status": "all",
+                "after": iso(after),
+                "limit": str(ORDERS_PER_PAGE),
+                "direction": "asc",
+                "nested": "true",
+            }
+            page = parsed("GET /orders", read_each(read_order, "orders"), self._api.get("/orders", params))
+            fresh = [order for order in page if order.order_id not in found]
+            found |= {order.order_id: order for order in fresh}
+            if len(page) < ORDERS_PER_PAGE:
+                break
+            if not fresh:
+                raise ContractError(f"GET /orders: more than {ORDERS_PER_PAGE} orders at {iso(after)}")
+            # `after` is exclusive and our times are cut to microseconds: step back one, drop what comes twice
+            after = max(order.submitted_at for order in page) - _MICROSECOND
+        flat = [order for parent in found.values() for order in (parent, *parent.legs)]
+        return sorted(flat, key=lambda order: order.submitted_at)
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Return one order with its legs, None where the broker does not know it."""
+        path = "/orders:by_client_order_id"
+        try:
+            raw = self._api.get(path, {"client_order_id": client_order_id, "nested": "true"})
+        except BrokerError as error:
+            if error.status == 404:
+                return None
+            raise
+        order = parsed(f"GET {path}", read_order, raw)
+        if order.order_class == OrderClass.SIMPLE or order.legs:
+            return order
+        return self._order_by_id(order.order_id)  # this path may leave the legs out
+
+    def submit(self, request: OrderRequest) -> BrokerOrder:
+        """Send one order, once.
+
+        Raises
+        ------
+        TransientError
+            If no readable answer came: the order may stand, look it up before sending again.
+        BrokerError
+            If Alpaca refused it.
+        """
+        return self._change("POST", "/orders", order_fields(request))
+
+    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
+        """Replace a working order; the answer is the new order. Errors as in `submit`."""
+        fields = {"qty": str(qty_shares), "limit_price": limit_price, "client_order_id": client_order_id}
+        return self._change("PATCH", _order_path(order_id), fields)
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel; that it is done shows in a later look. Cancelling what is closed already is no error."""
+        try:
+            self._api.send_once("DELETE", _order_path(order_id))
+        except BrokerError as error:
+            if error.status != 422:  # not cancelable any more
+                raise
+
+    def _order_by_id(self, order_id: str) -> BrokerOrder:
+        path = _order_path(order_id)
+        return parsed(f"GET {path}", read_order, self._api.get(path, {"nested": "true"}))
+
+    def _change(self, method: str, path: str, fields: Mapping[str, Any]) -> BrokerOrder:
+        try:
+            return parsed(f"{method} {path}", read_order, self._api.send_once(method, path, fields))
+        except ContractError as error:
+            raise TransientError(f"{error}; the order may stand, look it up") from error
+
+
+def _order_path(order_id: str) -> str:
+    require(_ORDER_ID.fullmatch(order_id) is not None, "order_id", order_id, "letters, digits and dashes")
+    return f"/orders/{order_id}"
+
+
+def order_fields(request: OrderRequest) -> dict[str, Any]:
+    """Body of `POST /orders`. Money travels as text, so that no float comes near it."""
+    fields: dict[str, Any] = {
+        "symbol": request.symbol,
+        "qty": str(request.qty_shares),
+        "side": request.side.value,
+        "type": request.order_type.value,
+        "time_in_force": request.time_in_force.value,
+        "client_order_id": request.client_order_id,
+    }
+    if request.extended_hours:
+        fields["extended_hours"] = True
+    if request.limit_price is not None and request.order_class is not OrderClass.OCO:
+        fields["limit_price"] = format(request.limit_price, "f")
+    if request.order_class is OrderClass.SIMPLE:
+        if request.stop_price is not None:
+            fields["stop_price"] = format(request.stop_price, "f")
+        return fields
+    return fields | {
+        "order_class": request.order_class.value,
+        "take_profit": {"limit_price": f"{request.target_price:f}"},
+        "stop_loss": {"stop_price": f"{request.stop_price:f}"},
+    }
+
+
+class AlpacaMarketData:
+    """`MarketData` on Alpaca's data API, for US equities.
+
+    Parameters
+    ----------
+    settings : BrokerSettings
+        Keys, URLs, feed, time-out, own rate limit, tries.
+    clock : Clock
+        Decides which bars have closed and which day it is.
+    sleep : callable, optional
+        As in `AlpacaBroker`.
+    """
+
+    def __init__(self, settings: BrokerSettings, clock: Clock, *, sleep: Callable[[float], None] | None = None) -> None:
+        connection = _Connection(settings, sleep)
+        self._clock = clock
+        self._feed = settings.feed.value
+        self._trading = connection.trading()
+        self._stocks = connection.stocks()
+        self._news = connection.news()
+
+    def assets(self) -> Sequence[Asset]:
+        """Return active, tradable US equities, by symbol."""
+        raw = self._trading.get("/assets", {"status": "active", "asset_class": "us_equity"})
+        found = parsed("GET /assets", read_each(read_asset, "assets"), raw)
+        return sorted((asset for asset in found if asset and asset.is_tradable), key=lambda asset: asset.symbol)
+
+    def snapshots(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Snapshot]:
+        """Return snapshots; a symbol without a trade is missing."""
+        today = self._clock.now().astimezone(NEW_YORK).date()
+        read = partial(read_snapshot, today=today)
+        found = self._latest("/stocks/snapshots", symbols, lambda answer: as_object(answer, "answer"), read)
+        return {symbol: snapshot for symbol, snapshot in found if snapshot is not None}
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        """Return latest quotes; a symbol without one is missing."""
+        return dict(
+            self._latest("/stocks/quotes/latest", symbols, lambda answer: member(answer, "quotes") or {}, read_quote)
+        )
+
+    def bars(
+        self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime
+    ) -> Mapping[Symbol, Bars]:
+        """Return closed bars that start in [start, end), empty `Bars` for a symbol that has none."""
+        path = "/stocks/bars"
+        end = min(end, self._clock.now() - timedelta(seconds=timeframe.seconds) + _MICROSECOND)
+        rows: dict[str, list[Any]] = {symbol: [] for symbol in symbols}
+        for part in batched(symbols if start < end else (), SYMBOLS_PER_CALL, strict=False):
+            params = {
+                "symbols": ",".join(part),
+                "timeframe": timeframe.value,
+                "start": iso(start),
+                "end": iso(end - _MICROSECOND),  # Alpaca's end is inclusive
+                "limit": str(BARS_PER_PAGE),
+                "adjustment": "raw",
+                "feed": self._feed,
+                "sort": "asc",
+            }
+            for page in _pages(self._stocks, path, params, "bars"):
+                for symbol, bars in parsed(f"GET {path}", _bar_lists, page).items():
+                    if symbol in rows:
+                        rows[symbol] += bars
+        lo, hi = _ceil_s(start), _ceil_s(end)
+        return {symbol: parsed(f"GET {path} {symbol}", read_bars, rows[symbol]).between(lo, hi) for symbol in symbols}
+
+    def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
+        """Return headlines published in [start, end), oldest first."""
+        params = {
+            "start": iso(start),
+            "end": iso(end),
+            "limit": str(NEWS_PER_PAGE),
+            "sort": "asc",
+            "include_content": "false",
+        }
+        found = [
+            headline
+            for page in _pages(self._news, "/news", params, "news")
+            for headline in parsed("GET /news", read_each(read_headline, "news"), page or [])
+        ]
+        wanted = (headline for headline in found if start <= headline.published_at < end)
+        return sorted(wanted, key=lambda headline: (headline.published_at, headline.news_id))
+
+    def _latest[T](
+        self,
+        path: str,
+        symbols: Sequence[Symbol],
+        pick: Callable[[Any], Mapping[str, Any]],
+        read: Callable[[Symbol, Any], T],
+    ) -> Iterator[tuple[Symbol, T]]:
+        """What an answer holds for each asked symbol that it knows, in the order asked."""
+        for part in batched(symbols, SYMBOLS_PER_CALL, strict=False):
+            answer = self._stocks.get(path, {"symbols": ",".join(part), "feed": self._feed})
+            known = parsed(f"GET {path}", pick, answer)
+            for symbol in part:
+                if known.get(symbol) is not None:
+                    yield symbol, parsed(f"GET {path} {symbol}", partial(read, symbol), known[symbol])
+
+
+def _bar_lists(raw: Any) -> Mapping[str, Sequence[Any]]:
+    """Bars by symbol of one page; null is none."""
+    return {symbol: as_list(bars, symbol) for symbol, bars in as_object(raw or {}, "bars").items()}
+
+
+def _pages(api: Api, path: str, params: Mapping[str, str], name: str) -> Iterator[Any]:
+    """Member `name` of every page of an answer."""
+    token = ""
+    for _ in range(MAX_PAGES):
+        page = api.get(path, {**params, "page_token": token} if token else params)
+        yield parsed(f"GET {path}", lambda answer: member(answer, name), page)
+        following = page.get("next_page_token")
+        if not following:
+            return
+        if following == token:
+            break
+        token = str(following)
+    raise ContractError(f"GET {path}: pages without end, last page token {token!r}")
+
+
+def _ceil_s(at: datetime) -> int:
+    """First whole epoch second at or after an instant."""
+    return -int(-at.timestamp() // 1)

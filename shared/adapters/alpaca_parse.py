@@ -1,0 +1,318 @@
+"""Alpaca's JSON into our values: the one place where its money, times and words are read.
+
+Every function raises ValueError naming the field, what was expected and what was found; `parsed` turns that into a
+ContractError that also names the call.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+
+from shared.core.errors import ContractError
+from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot
+from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.portfolio import Account, Position
+from shared.core.sessions import NEW_YORK
+from shared.core.values import Side, Symbol, parse_utc, require, require_symbol
+
+ACTIVE = "ACTIVE"
+
+_STATUSES = {status.value: status for status in OrderStatus}
+_SHOWN_CHARACTERS = 120
+
+
+def parsed[R, T](where: str, read: Callable[[R], T], raw: R) -> T:
+    """Read one answer, or say where it is wrong.
+
+    Raises
+    ------
+    ContractError
+        Naming the call, the field, what was expected and what was found.
+    """
+    try:
+        return read(raw)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ContractError(f"{where}: {error}") from error
+
+
+def as_object(raw: Any, what: str) -> Mapping[str, Any]:
+    """A JSON object."""
+    require(isinstance(raw, dict), what, _short(raw), "an object")
+    return raw  # type: ignore[no-any-return]
+
+
+def member(raw: Any, name: str) -> Any:
+    """A member that an answer must have; null stands for nothing found."""
+    raw = as_object(raw, "answer")
+    require(name in raw, name, sorted(raw)[:5], "in the answer")
+    return raw[name]
+
+
+def as_list(raw: Any, what: str) -> Sequence[Any]:
+    """A JSON array."""
+    require(isinstance(raw, list), what, _short(raw), "a list")
+    return raw  # type: ignore[no-any-return]
+
+
+def read_each[T](read: Callable[[Any], T], what: str) -> Callable[[Any], list[T]]:
+    """Read a list; an error names the item's place."""
+
+    def read_list(raw: Any) -> list[T]:
+        items = []
+        for index, item in enumerate(as_list(raw, what)):
+            try:
+                items.append(read(item))
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"{what}[{index}]: {error}") from error
+        return items
+
+    return read_list
+
+
+def read_account(raw: Any) -> Account:
+    """`GET /account`. Blocked is an account that is not active or carries any of the flags that stop it trading."""
+    raw = as_object(raw, "account")
+    flags = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
+    return Account(
+        account_id=_text(raw, "id"),
+        equity=_money(raw, "equity"),
+        last_equity=_money(raw, "last_equity"),
+        cash=_money(raw, "cash"),
+        buying_power=_money(raw, "buying_power"),
+        is_blocked=_text(raw, "status") != ACTIVE or any(_flag(raw, name) for name in flags),
+    )
+
+
+def read_position(raw: Any) -> Position:
+    """One of `GET /positions`; before a first trade the market price is yesterday's."""
+    raw = as_object(raw, "position")
+    priced = "current_price" if raw.get("current_price") is not None else "lastday_price"
+    return Position(
+        symbol=_symbol(raw),
+        qty_shares=_shares(raw, "qty"),
+        average_price=_money(raw, "avg_entry_price"),
+        market_price=_money(raw, priced),
+    )
+
+
+def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
+    """One order with its legs. A status we do not know is UNKNOWN, with Alpaca's word kept."""
+    raw = as_object(raw, "order")
+    order_id, status = _text(raw, "id"), _text(raw, "status")
+    legs = read_each(lambda leg: read_order(leg, order_id), "legs")(raw.get("legs") or [])
+    submitted = "submitted_at" if raw.get("submitted_at") is not None else "created_at"
+    updated = "updated_at" if raw.get("updated_at") is not None else submitted
+    return BrokerOrder(
+        order_id=order_id,
+        client_order_id=_text(raw, "client_order_id"),
+        symbol=_symbol(raw),
+        side=Side(_text(raw, "side")),
+        order_type=_text(raw, "type" if raw.get("type") else "order_type"),
+        order_class=raw.get("order_class") or "simple",
+        status=_STATUSES.get(status, OrderStatus.UNKNOWN),
+        status_text=status,
+        qty_shares=_shares(raw, "qty"),
+        filled_shares=_shares(raw, "filled_qty"),
+        filled_average_price=_optional_money(raw, "filled_avg_price"),
+        limit_price=_optional_money(raw, "limit_price"),
+        stop_price=_optional_money(raw, "stop_price"),
+        submitted_at=_instant(raw, submitted),
+        updated_at=_instant(raw, updated),
+        filled_at=_instant(raw, "filled_at") if raw.get("filled_at") is not None else None,
+        parent_order_id=parent_order_id,
+        replaced_by=raw.get("replaced_by"),
+        legs=tuple(legs),
+    )
+
+
+def read_asset(raw: Any) -> Asset | None:
+    """One of `GET /assets`; None for an instrument whose symbol is none of ours (some carry odd suffixes)."""
+    raw = as_object(raw, "asset")
+    symbol = _text(raw, "symbol")
+    if not _is_symbol(symbol):
+        return None
+    return Asset(
+        symbol=Symbol(symbol),
+        name=raw.get("name") or symbol,
+        exchange=raw.get("exchange") or "",
+        asset_class=_text(raw, "class"),
+        is_tradable=_flag(raw, "tradable") and raw.get("status") == "active",
+        is_fractionable=_flag(raw, "fractionable"),
+    )
+
+
+def read_snapshot(symbol: str, raw: Any, today: date) -> Snapshot | None:
+    """One of `GET /stocks/snapshots`; None without a trade.
+
+    Until a day has its own daily bar Alpaca still shows the last session's as `dailyBar`: that one is then the previous
+    day's, and the day's own numbers are 0.
+    """
+    raw = as_object(raw, "snapshot")
+    trade, quote = raw.get("latestTrade"), raw.get("latestQuote")
+    if trade is None:
+        return None
+    day, previous = raw.get("dailyBar"), raw.get("prevDailyBar")
+    if day is not None and _instant(day, "t").astimezone(NEW_YORK).date() < today:
+        day, previous = None, day
+    return Snapshot(
+        symbol=Symbol(symbol),
+        last_price=_number(trade, "p"),
+        last_at=_instant(trade, "t"),
+        bid=_number(quote, "bp") if quote else 0.0,
+        ask=_number(quote, "ap") if quote else 0.0,
+        day_open=_number(day, "o") if day else 0.0,
+        day_high=_number(day, "h") if day else 0.0,
+        day_low=_number(day, "l") if day else 0.0,
+        day_close=_number(day, "c") if day else 0.0,
+        day_volume=_number(day, "v") if day else 0.0,
+        previous_close=_number(previous, "c") if previous else 0.0,
+        previous_volume=_number(previous, "v") if previous else 0.0,
+    )
+
+
+def read_quote(symbol: str, raw: Any) -> Quote:
+    """One of `GET /stocks/quotes/latest`."""
+    raw = as_object(raw, "quote")
+    return Quote(
+        symbol=Symbol(symbol),
+        bid=_money(raw, "bp"),
+        ask=_money(raw, "ap"),
+        bid_size=int(_number(raw, "bs")),
+        ask_size=int(_number(raw, "as")),
+        at=_instant(raw, "t"),
+    )
+
+
+def read_bars(raw: Sequence[Any]) -> Bars:
+    """Bars of one symbol, in Alpaca's order. Prices must be positive, volumes not negative, times ascending."""
+    if not raw:
+        return Bars.empty()
+    columns = {name: _column(raw, name) for name in "ohlcv"}
+    for name in "ohlc":
+        require(bool(np.all(columns[name] > 0)), name, columns[name].min(), "positive")
+    require(bool(np.all(columns["v"] >= 0)), "v", columns["v"].min(), "not negative")
+    return Bars(
+        start_s=np.fromiter((_epoch_s(bar) for bar in raw), np.int64, len(raw)),
+        open=columns["o"],
+        high=columns["h"],
+        low=columns["l"],
+        close=columns["c"],
+        volume=columns["v"],
+    )
+
+
+def read_headline(raw: Any) -> Headline:
+    """One of `GET /news`; symbols that are none of ours are left out, entities such as `&#39;` are resolved."""
+    raw = as_object(raw, "news")
+    symbols = as_list(raw.get("symbols") or [], "symbols")
+    return Headline(
+        news_id=str(_need(raw, "id")),
+        published_at=_instant(raw, "created_at"),
+        source=raw.get("source") or "",
+        headline=html.unescape(_text(raw, "headline")).strip(),
+        summary=html.unescape(raw.get("summary") or "").strip(),
+        symbols=tuple(Symbol(name) for name in symbols if isinstance(name, str) and _is_symbol(name)),
+    )
+
+
+def _need(raw: Mapping[str, Any], name: str) -> Any:
+    value = raw.get(name)
+    if value is None:
+        raise ValueError(f"{name} is missing" if name not in raw else f"{name} is null")
+    return value
+
+
+def _text(raw: Mapping[str, Any], name: str) -> str:
+    value = _need(raw, name)
+    require(isinstance(value, str) and value != "", name, _short(value), "text")
+    return value  # type: ignore[no-any-return]
+
+
+def _flag(raw: Mapping[str, Any], name: str) -> bool:
+    """A boolean that Alpaca leaves out at times: absent is false."""
+    value = raw.get(name)
+    require(value is None or isinstance(value, bool), name, _short(value), "true or false")
+    return bool(value)
+
+
+def _symbol(raw: Mapping[str, Any]) -> Symbol:
+    symbol = _text(raw, "symbol")
+    require_symbol("symbol", symbol)
+    return Symbol(symbol)
+
+
+def _is_symbol(text: str) -> bool:
+    try:
+        require_symbol("symbol", text)
+    except ValueError:
+        return False
+    return True
+
+
+def _money(raw: Mapping[str, Any], name: str) -> Decimal:
+    """Money comes as text in the trading API and as a JSON number in market data; both are read exactly as written."""
+    value = _need(raw, name)
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    require(known, name, _short(value), "a decimal number")
+    try:
+        money = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"{name} must be a decimal number, got {_short(value)!r}") from None
+    require(money.is_finite(), name, value, "finite")
+    return money
+
+
+def _optional_money(raw: Mapping[str, Any], name: str) -> Decimal | None:
+    return None if raw.get(name) is None else _money(raw, name)
+
+
+def _shares(raw: Mapping[str, Any], name: str) -> int:
+    qty = _money(raw, name)
+    require(qty == qty.to_integral_value(), name, str(qty), "whole shares")
+    return int(qty)
+
+
+def _number(raw: Mapping[str, Any], name: str) -> float:
+    value = _need(raw, name)
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    require(known and math.isfinite(value), name, _short(value), "a finite number")
+    return float(value)
+
+
+def _instant(raw: Mapping[str, Any], name: str) -> datetime:
+    value = _text(raw, name)
+    try:
+        return parse_utc(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an instant, got {_short(value)!r}: {error}") from error
+
+
+def _column(raw: Sequence[Any], name: str) -> FloatArray:
+    try:
+        column = np.array([bar[name] for bar in raw], np.float64)
+    except KeyError:
+        raise ValueError(f"{name} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be finite numbers: {error}") from error
+    require(bool(np.all(np.isfinite(column))), name, "NaN or null", "finite numbers")
+    return column
+
+
+def _epoch_s(bar: Mapping[str, Any]) -> int:
+    text = _text(bar, "t")
+    at = datetime.fromisoformat(text)
+    require(at.tzinfo is not None, "t", text, "an instant with its offset")
+    return int(at.timestamp())
+
+
+def _short(value: object) -> object:
+    """Enough of a value to be recognised in an error."""
+    text = repr(value)
+    return value if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,0 +1,117 @@
+"""The past that a day's features need, in one parquet blob per version of the watchlist.
+
+Container bars, `history/YYYY-MM-DD/HHMM-<hash>.parquet`: columns timeframe, symbol, start_s, open, high, low, close,
+volume, sorted. The name carries the content's hash, so a decision's inputs can be named for ever.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from shared.contracts.records import Container
+from shared.core.errors import ContractError
+from shared.core.features import Past, prepare
+from shared.core.ids import digest
+from shared.core.market import Bars, Timeframe, TradingDay
+from shared.core.values import Symbol
+from shared.ports import BlobStore
+
+KEPT = 4
+"""Prepared versions kept in memory: a day has four watchlists."""
+
+_PRICES = ("open", "high", "low", "close", "volume")
+
+
+class BlobHistory:
+    """HistoryStore on blobs; what was read or written last is kept in memory, prepared."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._prepared: OrderedDict[tuple[str, date], Mapping[Symbol, Past]] = OrderedDict()
+
+    def write(self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> str:
+        """Write and return the blob's name; the same content keeps its name."""
+        data = _to_parquet(bars)
+        name = f"history/{on}/{slot}-{digest(data)[:16]}.parquet"
+        self._blobs.insert(Container.BARS, name, data)
+        return name
+
+    def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
+        """Return every symbol's prepared past. Raises ContractError where the blob is missing or broken."""
+        key = (blob, day.on)
+        if key not in self._prepared:
+            stored = self._blobs.get(Container.BARS, blob)
+            if stored is None:
+                raise ContractError(f"history blob {Container.BARS}/{blob} does not exist")
+            bars = _from_parquet(stored.value, blob)
+            daily, minutes = bars.get(Timeframe.DAY_1, {}), bars.get(Timeframe.MIN_5, {})
+            self._prepared[key] = {
+                symbol: prepare(
+                    symbol,
+                    daily=daily.get(symbol, Bars.empty()),
+                    history=minutes.get(symbol, Bars.empty()),
+                    day=day,
+                )
+                for symbol in sorted(daily.keys() | minutes.keys())
+            }
+            while len(self._prepared) > KEPT:
+                self._prepared.popitem(last=False)
+        return self._prepared[key]
+
+
+def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415 (0.2 s that only scans and scores pay)
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    parts = [(tf, s, b) for tf in sorted(bars) for s, b in sorted(bars[tf].items()) if len(b)]
+    sizes = [len(b) for _, _, b in parts]
+    columns: dict[str, Any] = {
+        "timeframe": pa.array(np.repeat([tf.value for tf, _, _ in parts], sizes), pa.string()),
+        "symbol": pa.array(np.repeat([str(s) for _, s, _ in parts], sizes), pa.string()),
+        "start_s": pa.array(np.concatenate([b.start_s for _, _, b in parts]) if parts else [], pa.int64()),
+    }
+    for name in _PRICES:
+        values = np.concatenate([getattr(b, name) for _, _, b in parts]) if parts else np.empty(0)
+        columns[name] = pa.array(values, pa.float64())
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _from_parquet(data: bytes, name: str) -> dict[Timeframe, dict[Symbol, Bars]]:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        return _split(table)
+    except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+        raise ContractError(f"history blob {name} cannot be read: {error}") from error
+
+
+def _split(table: Any) -> dict[Timeframe, dict[Symbol, Bars]]:
+    """Cut the sorted table where timeframe or symbol changes."""
+    found: dict[Timeframe, dict[Symbol, Bars]] = {}
+    arrays = {name: table.column(name).to_numpy() for name in ("start_s", *_PRICES)}
+    for timeframe, symbol, part in _runs(table):
+        bars = Bars(**{name: np.ascontiguousarray(values[part]) for name, values in arrays.items()})
+        found.setdefault(Timeframe(timeframe), {})[Symbol(symbol)] = bars
+    return found
+
+
+def _runs(table: Any) -> Iterator[tuple[str, str, slice]]:
+    timeframe = table.column("timeframe").combine_chunks().dictionary_encode()
+    symbol = table.column("symbol").combine_chunks().dictionary_encode()
+    codes = np.stack([timeframe.indices.to_numpy(), symbol.indices.to_numpy()])
+    if not codes.shape[1]:
+        return
+    edges = [0, *(np.flatnonzero(np.any(np.diff(codes, axis=1) != 0, axis=0)) + 1).tolist(), codes.shape[1]]
+    for lo, hi in pairwise(edges):
+        yield str(timeframe[lo].as_py()), str(symbol[lo].as_py()), slice(lo, hi)

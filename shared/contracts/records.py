@@ -1,0 +1,71 @@
+"""Where things are kept: table names, keys and containers. docs/DATA_SCHEMA.md describes every column.
+
+Keys let a person find a day, then a symbol, in Storage Explorer: the partition is the session date, the row key starts
+with the symbol.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from shared.core.sessions import NEW_YORK
+
+
+class Table(StrEnum):
+    """Azure Tables."""
+
+    RUNS = "runs"
+    WATCHLIST = "watchlist"
+    SIGNALS = "signals"
+    DECISIONS = "decisions"
+    ORDERS = "orders"
+    JOURNAL = "journal"
+    FILLS = "fills"
+    POSITIONS = "positions"
+    LEDGER = "ledger"
+    CONTROLS = "controls"
+    STORIES = "stories"
+    INCIDENTS = "incidents"
+
+
+class Container(StrEnum):
+    """Blob containers."""
+
+    BARS = "bars"
+    WATCHLISTS = "watchlists"
+    MODELS = "models"
+    FEATURES = "features"
+    REPORTS = "reports"
+    CLAIMS = "claims"
+    QUARANTINE = "quarantine"
+
+
+class Queue(StrEnum):
+    """Queues between stages."""
+
+    CANDIDATES = "candidates"
+    SIGNALS = "signals"
+    ORDER_INTENTS = "order-intents"
+    NOTICES = "notices"
+
+
+ACCOUNT = "account"
+CURRENT = "current"
+CONTROLS = "controls"
+KILL = "kill"
+
+
+def symbol_key(symbol: str, *parts: str) -> str:
+    """Row key that starts with the symbol; a crypto pair's slash, which keys may not hold, becomes an underscore."""
+    return "|".join((symbol.replace("/", "_"), *parts))
+
+
+def time_key(at: datetime, *parts: str) -> str:
+    """Row key that starts with New York time as HHMMSS."""
+    return "|".join((at.astimezone(NEW_YORK).strftime("%H%M%S"), *parts))
+
+
+def watchlist_blob(on: date, slot: str) -> str:
+    """`YYYY-MM-DD/HHMM.json` in container watchlists."""
+    return f"{on.isoformat()}/{slot}.json"

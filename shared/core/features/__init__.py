@@ -1,0 +1,40 @@
+"""Features of one symbol on one day: one definition for training, backtest and live.
+
+>>> past = prepare(symbol, daily=daily, history=history, day=day)  # once a day, can be kept  # doctest: +SKIP
+>>> item = SymbolDay(past=past, today=closed_bars)  # doctest: +SKIP
+>>> latest_features([item], market, day).shape == (1, len(FEATURE_NAMES))  # doctest: +SKIP
+True
+"""
+
+from shared.core.features.catalogue import FEATURE_NAMES, FEATURES, Feature
+from shared.core.features.past import DAILY_BARS, HISTORY_SESSIONS, WARMUP_BARS, Past, SymbolDay, prepare
+from shared.core.features.quality import (
+    adv_shares,
+    atr_5m,
+    daily_volatility,
+    data_faults,
+    feature_faults,
+    relative_volume,
+)
+from shared.core.features.rows import atr_path, day_features, latest_features
+
+__all__ = [
+    "DAILY_BARS",
+    "FEATURES",
+    "FEATURE_NAMES",
+    "HISTORY_SESSIONS",
+    "WARMUP_BARS",
+    "Feature",
+    "Past",
+    "SymbolDay",
+    "adv_shares",
+    "atr_5m",
+    "atr_path",
+    "daily_volatility",
+    "data_faults",
+    "day_features",
+    "feature_faults",
+    "latest_features",
+    "prepare",
+    "relative_volume",
+]

@@ -1,0 +1,245 @@
+"""What an order's life knows: its plan, its phase, and every order at the broker that belongs to it.
+
+    PLANNED -> SUBMITTING -> WORKING -> PARTIALLY_FILLED -> FILLED -> PROTECTED -> EXITING -> CLOSED
+       |-> DENIED   |-> REJECTED   |-> CANCELED (nothing filled)        EXPIRED: too old before it was sent
+
+The decisions over these states are in `shared.core.order_steps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
+from shared.core.values import ZERO, Side, Symbol, require_at_least, require_utc
+
+
+class Phase(StrEnum):
+    """Where an order stands."""
+
+    PLANNED = "PLANNED"
+    SUBMITTING = "SUBMITTING"
+    WORKING = "WORKING"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    PROTECTED = "PROTECTED"
+    EXITING = "EXITING"
+    CLOSED = "CLOSED"
+    DENIED = "DENIED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    CANCELED = "CANCELED"
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more happens."""
+        return self in _OVER
+
+
+_OVER = frozenset({Phase.CLOSED, Phase.DENIED, Phase.EXPIRED, Phase.REJECTED, Phase.CANCELED})
+
+
+class ExitReason(StrEnum):
+    """Why a position is left."""
+
+    TARGET = "TARGET"
+    STOP = "STOP"
+    TIME_LIMIT = "TIME_LIMIT"
+    FLATTEN = "FLATTEN"
+    HALT = "HALT"
+    KILL = "KILL"
+    UNPROTECTED = "UNPROTECTED"
+
+
+class Role(StrEnum):
+    """What an order at the broker is for."""
+
+    ENTRY = "entry"
+    TARGET = "target"
+    STOP = "stop"
+    EXIT = "exit"
+
+
+SELLS = (Role.TARGET, Role.STOP, Role.EXIT)
+GUARDS = (Role.TARGET, Role.STOP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPlan:
+    """What the lifecycle was asked to do.
+
+    Prices in USD per share. `patience` is the time one entry price may work, `poll` the pause between two looks at a
+    working order.
+    """
+
+    intent_id: str
+    decision_id: str
+    symbol: Symbol
+    qty_shares: int
+    arrival_price: Decimal
+    limit_price: Decimal
+    worst_price: Decimal
+    stop_price: Decimal
+    target_price: Decimal
+    expires_at: datetime
+    exit_by: datetime
+    patience: timedelta
+    poll: timedelta
+    max_reprices: int
+
+    def __post_init__(self) -> None:
+        require_at_least("qty_shares", self.qty_shares, 1)
+        require_utc("expires_at", self.expires_at)
+        require_utc("exit_by", self.exit_by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """What we know of one order at the broker. Fills never shrink, a final status stays final."""
+
+    order_id: str
+    client_order_id: str
+    role: Role
+    status: OrderStatus
+    qty_shares: int
+    filled_shares: int
+    average_price: Decimal | None
+    updated_at: datetime
+
+    @property
+    def is_live(self) -> bool:
+        """May still fill, as far as we know."""
+        return not self.status.is_final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderState:
+    """Everything the lifecycle knows; small enough to be journalled at each step.
+
+    Attributes
+    ----------
+    orders : mapping of broker order id to OrderView
+        Legs included.
+    outcome : Phase or None
+        How it ends; the phase becomes this once the ledger has been released.
+    attempt_at, cancel_at, filled_at : datetime or None
+        When the present entry or exit was sent, a cancel asked for, the entry first seen filled.
+    failures : int
+        Calls in a row that gave no answer.
+    seq, chain : int, str
+        Steps carried out, and the hash of the last one's journal row.
+    """
+
+    plan: EntryPlan
+    on: date
+    phase: Phase = Phase.PLANNED
+    outcome: Phase | None = None
+    orders: Mapping[str, OrderView] = field(default_factory=dict)
+    entry_attempt: int = 0
+    protect_attempt: int = 0
+    exit_attempt: int = 0
+    attempt_at: datetime | None = None
+    cancel_at: datetime | None = None
+    filled_at: datetime | None = None
+    exit_reason: ExitReason | None = None
+    failures: int = 0
+    note: str = ""
+    seq: int = 0
+    chain: str = ""
+
+    def of(self, *roles: Role) -> tuple[OrderView, ...]:
+        """Orders of some roles."""
+        return tuple(order for order in self.orders.values() if order.role in roles)
+
+    @property
+    def bought(self) -> int:
+        """Shares bought so far."""
+        return sum(order.filled_shares for order in self.of(Role.ENTRY))
+
+    @property
+    def sold(self) -> int:
+        """Shares sold so far."""
+        return sum(order.filled_shares for order in self.of(*SELLS))
+
+    @property
+    def held(self) -> int:
+        """Shares that this order holds now."""
+        return self.bought - self.sold
+
+    @property
+    def live_entry(self) -> OrderView | None:
+        """The entry that may still fill."""
+        return next((order for order in self.of(Role.ENTRY) if order.is_live), None)
+
+    @property
+    def live_sells(self) -> tuple[OrderView, ...]:
+        """Exit orders that may still fill."""
+        return tuple(order for order in self.of(*SELLS) if order.is_live)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a live stop and a working order cover all that is held.
+
+        A broker keeps one leg of a pair `held` while its sibling works, so one working leg and a live stop are enough.
+        """
+        guards = [order for order in self.of(*GUARDS) if order.is_live]
+        stop = any(order.role is Role.STOP and order.qty_shares >= self.held for order in guards)
+        return stop and any(order.status.is_working for order in guards)
+
+    def value(self, *roles: Role) -> Decimal:
+        """Sum of filled shares times their average price, in USD."""
+        return sum((o.filled_shares * (o.average_price or ZERO) for o in self.of(*roles)), ZERO)
+
+    @property
+    def realised(self) -> Decimal:
+        """Profit of what was bought and sold again, in USD, before fees; shares still held count at cost."""
+        if not self.sold:
+            return ZERO
+        cost = self.value(Role.ENTRY) * self.sold / self.bought
+        return self.value(*SELLS) - cost
+
+
+def merge(known: Mapping[str, OrderView], seen: Iterable[BrokerOrder]) -> dict[str, OrderView]:
+    """Take over what the broker says, never letting fills shrink or a final status come back to life."""
+    orders = dict(known)
+    for order in seen:
+        view = _view(order)
+        before = orders.get(view.order_id)
+        if before is not None:
+            fuller = view if view.filled_shares >= before.filled_shares else before
+            revived = before.status.is_final and not view.status.is_final
+            view = replace(
+                view,
+                role=before.role,
+                status=before.status if revived else view.status,
+                filled_shares=fuller.filled_shares,
+                average_price=fuller.average_price,
+            )
+        orders[view.order_id] = view
+    return orders
+
+
+def _view(order: BrokerOrder) -> OrderView:
+    return OrderView(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        role=_role(order),
+        status=order.status,
+        qty_shares=order.qty_shares,
+        filled_shares=order.filled_shares,
+        average_price=order.filled_average_price,
+        updated_at=order.updated_at,
+    )
+
+
+def _role(order: BrokerOrder) -> Role:
+    """A buy is the entry; a sell of its own is an exit; a leg is told by its type."""
+    if order.side is Side.BUY:
+        return Role.ENTRY
+    if order.order_class == OrderClass.SIMPLE and order.parent_order_id is None:
+        return Role.EXIT
+    return Role.STOP if order.stop_price is not None else Role.TARGET

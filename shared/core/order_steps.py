@@ -1,0 +1,229 @@
+"""The order lifecycle's decisions, pure: (state, clock) -> next step, and (state, what came back) -> state.
+
+The durable orchestrator in `shared.lifecycle` only carries these out, so the same functions are tested alone, run in
+the simulation and replayed. Long only: no step ever sells more than is held and not already being sold.
+
+An entry is repriced by cancelling it and sending a fresh one, never by the broker's replace: a replace that races a
+fill has reused the original quantity, and this way it cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.core.ids import client_order_id
+from shared.core.order_states import GUARDS, ExitReason, OrderState, Phase, Role, merge
+from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.values import require_utc
+
+LOOK_AGAIN = "changed"
+"""What is reported to a sleeping order when its orders at the broker may have changed."""
+
+ARM_PATIENCE = timedelta(seconds=30)
+"""How long a filled entry may stand without armed exit legs before the position is closed."""
+
+MAX_BACKOFF_DOUBLINGS = 4
+"""A call that gives no answer is tried again after poll * 2^n, n at most this."""
+
+
+class Command(StrEnum):
+    """What the lifecycle's one activity can be asked to do."""
+
+    SUBMIT_ENTRY = "submit_entry"
+    CANCEL_ENTRY = "cancel_entry"
+    PROTECT = "protect"
+    CANCEL_EXITS = "cancel_exits"
+    SUBMIT_EXIT = "submit_exit"
+    LOOK = "look"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Carry out `command`, after sleeping until `not_before` or until something is reported, whichever is first.
+
+    `client_order_id` and `qty_shares` belong to the commands that send an order.
+    """
+
+    command: Command
+    client_order_id: str = ""
+    qty_shares: int = 0
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCall:
+    """What the activity is handed: the step, and the state it was decided on."""
+
+    state: OrderState
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a command brought back.
+
+    `denied` is our own refusal (a gate before submission), `rejected` the broker's final one; `failed` is a call
+    without an answer: whether it had its effect is looked up before anything is sent again.
+    """
+
+    at: datetime
+    orders: tuple[BrokerOrder, ...] = ()
+    denied: str = ""
+    rejected: str = ""
+    failed: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc("at", self.at)
+
+
+def next_step(state: OrderState, now: datetime) -> Step:
+    """Decide what an order that is not over does next."""
+    if state.outcome is not None:
+        return _retried(state, Step(command=Command.CLOSE), now)
+    match state.phase:
+        case Phase.PLANNED | Phase.SUBMITTING:
+            leg = client_order_id(state.plan.intent_id, "entry", state.entry_attempt)
+            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=leg, qty_shares=state.plan.qty_shares)
+        case Phase.WORKING | Phase.PARTIALLY_FILLED:
+            step = _working_step(state, now)
+        case Phase.FILLED:
+            step = _unguarded_step(state, now)
+        case Phase.PROTECTED:
+            step = Step(command=Command.LOOK, not_before=max(state.plan.exit_by, now + state.plan.poll))
+        case _:
+            step = _exit_step(state, now)
+    return _retried(state, step, now)
+
+
+def _retried(state: OrderState, step: Step, now: datetime) -> Step:
+    """After calls without an answer the same step is tried again, each time after a longer pause."""
+    if not state.failures:
+        return step
+    pause = state.plan.poll * 2 ** min(state.failures - 1, MAX_BACKOFF_DOUBLINGS)
+    return replace(step, not_before=now + pause)
+
+
+def _look(state: OrderState, now: datetime) -> Step:
+    return Step(command=Command.LOOK, not_before=now + state.plan.poll)
+
+
+def _working_step(state: OrderState, now: datetime) -> Step:
+    unwanted = state.exit_reason is not None
+    tired = state.attempt_at is not None and now - state.attempt_at >= state.plan.patience
+    if state.cancel_at is None and (unwanted or tired):
+        return Step(command=Command.CANCEL_ENTRY)
+    return _look(state, now)
+
+
+def _unguarded_step(state: OrderState, now: datetime) -> Step:
+    """Bought and not known to be guarded: wait for the bracket's legs to arm, or attach a pair of our own."""
+    if state.live_sells:
+        return _look(state, now)
+    leg = client_order_id(state.plan.intent_id, "protect", state.protect_attempt)
+    return Step(command=Command.PROTECT, client_order_id=leg, qty_shares=state.held)
+
+
+def _exit_step(state: OrderState, now: datetime) -> Step:
+    guards = [order for order in state.live_sells if order.role in GUARDS]
+    if guards and state.cancel_at is None:
+        return Step(command=Command.CANCEL_EXITS)
+    if state.live_sells:
+        return _look(state, now)
+    leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
+    return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held)
+
+
+def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
+    """Someone wants out: what is held is sold, what is being bought is cancelled. The first reason stays."""
+    if state.exit_reason is not None or state.outcome is not None:
+        return state
+    return _settled(replace(state, exit_reason=reason, cancel_at=None))
+
+
+def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
+    """Take in what a command brought back and settle where the order now stands."""
+    state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
+    if seen.failed:
+        return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
+    state = replace(state, failures=0, orders=merge(state.orders, seen.orders))
+    match step.command:
+        case Command.SUBMIT_ENTRY:
+            state = _entry_sent(state, seen)
+        case Command.CANCEL_ENTRY | Command.CANCEL_EXITS:
+            state = replace(state, cancel_at=seen.at)
+        case Command.PROTECT:
+            # A pair that the broker refuses leaves the position bare: then it is closed.
+            reason = ExitReason.UNPROTECTED if seen.rejected else state.exit_reason
+            state = replace(state, protect_attempt=state.protect_attempt + 1, exit_reason=reason)
+        case Command.SUBMIT_EXIT:
+            state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + 1)
+            state = replace(state, failures=1) if seen.rejected else state
+        case Command.CLOSE:
+            return replace(state, phase=state.outcome or state.phase)
+        case Command.LOOK:
+            pass
+    return _settled(_timed(state, seen.at))
+
+
+def _begun(phase: Phase) -> Phase:
+    return Phase.SUBMITTING if phase is Phase.PLANNED else phase
+
+
+def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
+    if seen.denied or seen.rejected:
+        ended = Phase.DENIED if seen.denied else Phase.REJECTED
+        # A refused repricing ends an order that did reach the market: nothing was filled, so it counts as cancelled.
+        return replace(state, outcome=ended if state.entry_attempt == 0 else Phase.CANCELED)
+    return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None)
+
+
+def _timed(state: OrderState, at: datetime) -> OrderState:
+    """Note the first fill, and let time limits turn into exits."""
+    if state.bought and state.filled_at is None and state.live_entry is None:
+        state = replace(state, filled_at=at)
+    if state.exit_reason is None and state.held:
+        bare = state.filled_at is not None and not state.is_guarded and at - state.filled_at >= ARM_PATIENCE
+        if at >= state.plan.exit_by or bare:
+            reason = ExitReason.UNPROTECTED if bare else ExitReason.TIME_LIMIT
+            state = replace(state, exit_reason=reason, cancel_at=None)
+    return state
+
+
+def _settled(state: OrderState) -> OrderState:
+    """Derive the phase from the orders."""
+    if state.outcome is not None:
+        return state
+    entry = state.live_entry
+    if entry is not None:
+        return replace(state, phase=Phase.PARTIALLY_FILLED if state.bought else Phase.WORKING)
+    if not state.of(Role.ENTRY):
+        unwanted = state.exit_reason is not None
+        return replace(state, outcome=Phase.CANCELED) if unwanted else state
+    if not state.bought:
+        return _unfilled(state)
+    if state.held <= 0:
+        return replace(state, outcome=Phase.CLOSED, exit_reason=_why_closed(state))
+    if state.exit_reason is not None:
+        return replace(state, phase=Phase.EXITING)
+    return replace(state, phase=Phase.PROTECTED if state.is_guarded else Phase.FILLED)
+
+
+def _unfilled(state: OrderState) -> OrderState:
+    """The entry is final and bought nothing: send the next one, or end."""
+    last = max(state.of(Role.ENTRY), key=lambda order: (order.updated_at, order.client_order_id))
+    if last.status is OrderStatus.REJECTED:
+        return replace(state, outcome=Phase.REJECTED)
+    if state.exit_reason is not None or state.entry_attempt >= state.plan.max_reprices:
+        return replace(state, outcome=Phase.CANCELED)
+    return replace(state, phase=Phase.SUBMITTING, entry_attempt=state.entry_attempt + 1, cancel_at=None)
+
+
+def _why_closed(state: OrderState) -> ExitReason:
+    if state.exit_reason is not None:
+        return state.exit_reason
+    by_stop = sum(order.filled_shares for order in state.of(Role.STOP))
+    by_target = sum(order.filled_shares for order in state.of(Role.TARGET))
+    return ExitReason.STOP if by_stop > by_target else ExitReason.TARGET

@@ -1,0 +1,125 @@
+"""When to enter: a model's opinion against thresholds, and the prices that an entry would carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from shared.core.market import BASIS_POINTS, Quote
+from shared.core.sessions import Session
+from shared.core.values import CENT, Rounding, require_fraction, require_positive, round_to_tick, tick_size
+
+
+class PolicyCode(StrEnum):
+    """What policy made of a score."""
+
+    ENTER = "ENTER"
+    EDGE_TOO_SMALL = "EDGE_TOO_SMALL"
+    MOVE_TOO_SMALL = "MOVE_TOO_SMALL"
+    SESSION_NOT_ENABLED = "SESSION_NOT_ENABLED"
+    TOO_LATE = "TOO_LATE"
+    DATA_QUALITY = "DATA_QUALITY"
+    MODEL_HEALTH = "MODEL_HEALTH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What the models say of a symbol. `expected_move` is a fraction of price before costs."""
+
+    p_up: float
+    p_none: float
+    p_down: float
+    expected_move: float
+
+    def __post_init__(self) -> None:
+        for name in ("p_up", "p_none", "p_down"):
+            require_fraction(name, getattr(self, name))
+
+    @property
+    def edge(self) -> float:
+        """p_up - p_down."""
+        return self.p_up - self.p_down
+
+    @property
+    def p_win(self) -> float:
+        """Probability of up given that a barrier is touched."""
+        touched = self.p_up + self.p_down
+        return self.p_up / touched if touched > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRule:
+    """Thresholds of one parameter set."""
+
+    edge_min: float
+    net_move_min_bp: float
+    sessions: frozenset[Session]
+
+
+def judge(
+    score: Score, *, cost_bp: float, session: Session, is_late: bool, faults: tuple[str, ...], rule: EntryRule
+) -> PolicyCode:
+    """Decide whether a score is worth a signal; the first reason against it is the answer.
+
+    Parameters
+    ----------
+    cost_bp : float
+        Expected cost of a round trip, in basis points of price.
+    is_late : bool
+        Whether the regular close is too near for an entry.
+    faults : tuple of str
+        What is wrong with the symbol's data; any fault refuses (fail closed).
+    """
+    if faults:
+        return PolicyCode.DATA_QUALITY
+    if session not in rule.sessions:
+        return PolicyCode.SESSION_NOT_ENABLED
+    if is_late:
+        return PolicyCode.TOO_LATE
+    if score.edge < rule.edge_min:
+        return PolicyCode.EDGE_TOO_SMALL
+    if score.expected_move * float(BASIS_POINTS) - cost_bp < rule.net_move_min_bp:
+        return PolicyCode.MOVE_TOO_SMALL
+    return PolicyCode.ENTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPrices:
+    """Prices of a bracketed long entry, in USD on the tick: stop < limit <= worst < target."""
+
+    arrival: Decimal
+    limit: Decimal
+    worst: Decimal
+    stop: Decimal
+    target: Decimal
+
+
+def entry_prices(
+    quote: Quote,
+    atr: Decimal,
+    *,
+    stop_atr: Decimal,
+    target_atr: Decimal,
+    stop_min_bp: Decimal,
+    slippage_max_bp: Decimal,
+) -> EntryPrices:
+    """Marketable limit at the ask; worst price within the slippage cap of the arrival mid; exits in ATR from the ask.
+
+    Raises
+    ------
+    ValueError
+        If the quote is one-sided or `atr` is not positive.
+    """
+    require_positive("atr", atr)
+    if not quote.is_two_sided:
+        raise ValueError(f"quote must be two-sided, got bid {quote.bid} ask {quote.ask}")
+    limit = round_to_tick(quote.ask, Rounding.UP)
+    cap = round_to_tick(quote.mid * (1 + slippage_max_bp / BASIS_POINTS), Rounding.DOWN)
+    worst = max(limit, cap)
+    distance = max(atr * stop_atr, limit * stop_min_bp / BASIS_POINTS, 2 * tick_size(limit))
+    floor = tick_size(limit) if limit < 1 else CENT
+    stop = round_to_tick(max(limit - distance, floor), Rounding.DOWN)
+    reward = distance * target_atr / stop_atr
+    target = round_to_tick(max(limit + reward, worst + tick_size(worst)), Rounding.UP)
+    return EntryPrices(arrival=quote.mid, limit=limit, worst=worst, stop=stop, target=target)

@@ -1,0 +1,299 @@
+"""Risk gates: each a small pure function with a stable code, the value it found and the limit it held it against.
+
+All gates run on every decision, in the order of `GATES`, and every verdict is recorded, passed or not. A gate can only
+refuse; sizing has shrunk before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from shared.core.ledger import Ledger
+from shared.core.market import BASIS_POINTS, Quote, TradingDay
+from shared.core.portfolio import Account, Position, exposure_by_symbol
+from shared.core.sessions import Session, session_at
+from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
+
+
+class Gate(StrEnum):
+    """Stable codes of refusals; never reused, never renamed."""
+
+    KILL_SWITCH = "KILL_SWITCH"
+    HALTED_DAY_LOSS = "HALTED_DAY_LOSS"
+    HALTED_DRAWDOWN = "HALTED_DRAWDOWN"
+    SIZE = "SIZE"
+    TRADE_RISK = "TRADE_RISK"
+    MAX_POSITIONS = "MAX_POSITIONS"
+    GROSS_EXPOSURE = "GROSS_EXPOSURE"
+    SYMBOL_EXPOSURE = "SYMBOL_EXPOSURE"
+    BUYING_POWER = "BUYING_POWER"
+    LIQUIDITY = "LIQUIDITY"
+    SPREAD = "SPREAD"
+    SLIPPAGE = "SLIPPAGE"
+    STALE_QUOTE = "STALE_QUOTE"
+    SESSION = "SESSION"
+    COOLDOWN = "COOLDOWN"
+    DUPLICATE = "DUPLICATE"
+    MODEL_HEALTH = "MODEL_HEALTH"
+    BROKER_HEALTH = "BROKER_HEALTH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What no decision may exceed. Fractions are of equity; see docs/CONFIG.md for the reasons."""
+
+    trade_risk_max_fraction: Decimal
+    max_positions: int
+    gross_exposure_max_fraction: Decimal
+    symbol_exposure_max_fraction: Decimal
+    adv_max_fraction: Decimal
+    spread_max_bp: Decimal
+    spread_max_extended_bp: Decimal
+    slippage_max_bp: Decimal
+    quote_age_max_s: float
+    entry_sessions: frozenset[Session]
+    no_entry_before_close: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A sized, priced entry that asks to pass. Prices in USD per share."""
+
+    intent_id: str
+    symbol: Symbol
+    qty_shares: int
+    limit_price: Decimal
+    worst_price: Decimal
+    stop_price: Decimal
+    adv_shares: int
+    binding: str
+
+    def __post_init__(self) -> None:
+        require_at_least("qty_shares", self.qty_shares, 0)
+        require_positive("worst_price", self.worst_price)
+
+    @property
+    def notional(self) -> Decimal:
+        """Most that the entry can cost."""
+        return self.worst_price * self.qty_shares
+
+    @property
+    def risk(self) -> Decimal:
+        """Loss at the stop if bought at the worst price."""
+        return (self.worst_price - self.stop_price) * self.qty_shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The world as a decision found it. The ledger does not count the proposal's own reservation."""
+
+    now: datetime
+    day: TradingDay | None
+    kill_reason: str
+    account: Account
+    positions: tuple[Position, ...]
+    ledger: Ledger
+    quote: Quote
+    model_fault: str
+
+    def __post_init__(self) -> None:
+        require_utc("now", self.now)
+        require_positive("equity", self.account.equity)
+
+    def exposure(self) -> Mapping[Symbol, Decimal]:
+        """Exposure by symbol: held or reserved, whichever is larger, since an open position keeps its reservation."""
+        held = dict(exposure_by_symbol(self.positions))
+        for symbol in {r.symbol for r in self.ledger.reservations}:
+            held[symbol] = max(held.get(symbol, ZERO), self.ledger.reserved_in(symbol))
+        return held
+
+    def free_buying_power(self) -> Decimal:
+        """What the broker grants, less reservations that it cannot know of yet (nothing held under them)."""
+        held = {position.symbol for position in self.positions}
+        unseen = sum((r.notional for r in self.ledger.reservations if r.symbol not in held), ZERO)
+        return self.account.buying_power - unseen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one gate said: passed or not, what it found, and the limit it held that against."""
+
+    gate: Gate
+    passed: bool
+    found: str
+    limit: str
+
+
+def _at_most(gate: Gate, found: Decimal | int | float, limit: Decimal | int | float) -> Verdict:
+    return Verdict(gate=gate, passed=found <= limit, found=_text(found), limit=f"<= {_text(limit)}")
+
+
+def _is_clear(gate: Gate, fault: str, limit: str) -> Verdict:
+    return Verdict(gate=gate, passed=not fault, found=fault or "clear", limit=limit)
+
+
+def _text(value: Decimal | int | float) -> str:
+    if isinstance(value, Decimal):
+        return format(round(value, 4).normalize(), "f")
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def kill_switch(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+    """Nothing new once the switch is on."""
+    return _is_clear(Gate.KILL_SWITCH, facts.kill_reason, "off")
+
+
+def halted_day_loss(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+    """No entries on a day that has lost its share."""
+    fault = f"halted at {_text(facts.ledger.day_loss)}" if facts.ledger.is_day_halted else ""
+    return _is_clear(Gate.HALTED_DAY_LOSS, fault, "not halted")
+
+
+def halted_drawdown(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+    """No entries under a drawdown until a person resumes."""
+    fault = f"halted at {_text(facts.ledger.drawdown)}" if facts.ledger.is_drawdown_halted else ""
+    return _is_clear(Gate.HALTED_DRAWDOWN, fault, "not halted")
+
+
+def size_is_positive(proposal: Proposal, _: Facts, __: Limits) -> Verdict:
+    """Sizing left at least one share; the bound that binds is named."""
+    found = f"{proposal.qty_shares} ({proposal.binding})"
+    return Verdict(gate=Gate.SIZE, passed=proposal.qty_shares >= 1, found=found, limit=">= 1")
+
+
+def trade_risk(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Loss at the stop within its share of equity."""
+    return _at_most(Gate.TRADE_RISK, proposal.risk, facts.account.equity * limits.trade_risk_max_fraction)
+
+
+def max_positions(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Open and reserved positions, this one counted."""
+    return _at_most(Gate.MAX_POSITIONS, len(facts.exposure()) + 1, limits.max_positions)
+
+
+def gross_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """All positions and reservations, this one counted."""
+    found = sum(facts.exposure().values(), ZERO) + proposal.notional
+    return _at_most(Gate.GROSS_EXPOSURE, found, facts.account.equity * limits.gross_exposure_max_fraction)
+
+
+def symbol_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Everything in one symbol, this one counted."""
+    found = facts.exposure().get(proposal.symbol, ZERO) + proposal.notional
+    return _at_most(Gate.SYMBOL_EXPOSURE, found, facts.account.equity * limits.symbol_exposure_max_fraction)
+
+
+def buying_power(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
+    """Cost within what the broker grants, reservations counted."""
+    return _at_most(Gate.BUYING_POWER, proposal.notional, facts.free_buying_power())
+
+
+def liquidity(proposal: Proposal, _: Facts, limits: Limits) -> Verdict:
+    """Shares within their share of average daily volume."""
+    return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * limits.adv_max_fraction)
+
+
+def spread(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Spread in basis points; narrower outside the regular session."""
+    if not facts.quote.is_two_sided:
+        return _is_clear(Gate.SPREAD, f"one-sided {facts.quote.bid}/{facts.quote.ask}", "two-sided")
+    regular = session_at(facts.now, facts.day).is_regular
+    return _at_most(
+        Gate.SPREAD, facts.quote.spread_bp, limits.spread_max_bp if regular else limits.spread_max_extended_bp
+    )
+
+
+def slippage(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Expected slippage: the limit's distance from the present mid, in basis points."""
+    if not facts.quote.is_two_sided:
+        return _is_clear(Gate.SLIPPAGE, "no mid", "two-sided")
+    found = (proposal.limit_price / facts.quote.mid - 1) * BASIS_POINTS
+    return _at_most(Gate.SLIPPAGE, found, limits.slippage_max_bp)
+
+
+def stale_quote(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Age of the quote in seconds; one from the future is as bad."""
+    age_s = abs((facts.now - facts.quote.at).total_seconds())
+    return _at_most(Gate.STALE_QUOTE, age_s, limits.quote_age_max_s)
+
+
+def session(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Session enabled for entries, and not too close to the close."""
+    found = session_at(facts.now, facts.day)
+    enabled = found in limits.entry_sessions
+    late = facts.day is not None and facts.now >= facts.day.close_at - limits.no_entry_before_close
+    names = " ".join(name for name in Session if name in limits.entry_sessions)
+    minutes = int(limits.no_entry_before_close.total_seconds() // 60)
+    return Verdict(
+        gate=Gate.SESSION,
+        passed=enabled and not (found.is_regular and late),
+        found=f"{found}{' late' if late else ''}",
+        limit=f"{names}, not in the last {minutes} min",
+    )
+
+
+def cooldown(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
+    """Symbol not cooling down after an entry or exit."""
+    until = facts.ledger.cooling_until.get(proposal.symbol)
+    fault = f"until {until:%H:%M:%S}Z" if until is not None and facts.now < until else ""
+    return _is_clear(Gate.COOLDOWN, fault, "not cooling")
+
+
+def duplicate(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
+    """Not held and not being bought."""
+    fault = "held or being bought" if proposal.symbol in facts.exposure() else ""
+    return _is_clear(Gate.DUPLICATE, fault, "not held")
+
+
+def model_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+    """A trusted model gave the opinion."""
+    return _is_clear(Gate.MODEL_HEALTH, facts.model_fault, "trusted")
+
+
+def broker_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+    """The broker lets the account trade."""
+    return _is_clear(Gate.BROKER_HEALTH, "account blocked" if facts.account.is_blocked else "", "account active")
+
+
+type GateRule = Callable[[Proposal, Facts, Limits], Verdict]
+
+GATES: Mapping[Gate, GateRule] = {
+    Gate.KILL_SWITCH: kill_switch,
+    Gate.HALTED_DAY_LOSS: halted_day_loss,
+    Gate.HALTED_DRAWDOWN: halted_drawdown,
+    Gate.SIZE: size_is_positive,
+    Gate.TRADE_RISK: trade_risk,
+    Gate.MAX_POSITIONS: max_positions,
+    Gate.GROSS_EXPOSURE: gross_exposure,
+    Gate.SYMBOL_EXPOSURE: symbol_exposure,
+    Gate.BUYING_POWER: buying_power,
+    Gate.LIQUIDITY: liquidity,
+    Gate.SPREAD: spread,
+    Gate.SLIPPAGE: slippage,
+    Gate.STALE_QUOTE: stale_quote,
+    Gate.SESSION: session,
+    Gate.COOLDOWN: cooldown,
+    Gate.DUPLICATE: duplicate,
+    Gate.MODEL_HEALTH: model_health,
+    Gate.BROKER_HEALTH: broker_health,
+}
+"""Every gate, in the one order in which verdicts are recorded."""
+
+BEFORE_SUBMIT = frozenset(GATES) - {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.MODEL_HEALTH}
+"""Gates that run again just before submission: size and score are given by then, and the cooldown has been asked."""
+
+
+def verdicts(
+    proposal: Proposal, facts: Facts, limits: Limits, gates: frozenset[Gate] = frozenset(GATES)
+) -> tuple[Verdict, ...]:
+    """Run gates in their fixed order; all of them, whatever the first says."""
+    return tuple(rule(proposal, facts, limits) for gate, rule in GATES.items() if gate in gates)
+
+
+def refusals(found: tuple[Verdict, ...]) -> tuple[Gate, ...]:
+    """Codes of the gates that did not pass, in their order."""
+    return tuple(verdict.gate for verdict in found if not verdict.passed)

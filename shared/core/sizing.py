@@ -1,0 +1,108 @@
+"""How many shares: the smallest of six bounds, the binding one named. Shares round down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
+
+from shared.core.values import ZERO, require_at_least, require_positive
+
+
+class Bound(StrEnum):
+    """What limited a size."""
+
+    TRADE_RISK = "trade_risk"
+    KELLY = "kelly"
+    VOLATILITY = "volatility"
+    LIQUIDITY = "liquidity"
+    SYMBOL_EXPOSURE = "symbol_exposure"
+    BUYING_POWER = "buying_power"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingInputs:
+    """What a size depends on. Prices in USD per share; fractions of equity unless the name says otherwise.
+
+    Attributes
+    ----------
+    worst_price, stop_price, target_price : Decimal
+        Most that a share may cost, and where it is left.
+    p_win : float
+        Calibrated probability that the target is reached before the stop, given that one is.
+    daily_volatility : float
+        Standard deviation of daily returns; NaN or zero switches that bound off only if it is unknown, in which case
+        the size is zero (fail closed).
+    adv_shares : int
+        Average daily volume.
+    buying_power : Decimal
+        USD, reservations already taken off.
+    held_exposure : Decimal
+        USD held or reserved in the symbol already.
+    """
+
+    equity: Decimal
+    worst_price: Decimal
+    stop_price: Decimal
+    target_price: Decimal
+    p_win: float
+    daily_volatility: float
+    adv_shares: int
+    buying_power: Decimal
+    held_exposure: Decimal
+    trade_risk_fraction: Decimal
+    kelly_fraction: Decimal
+    volatility_target_fraction: Decimal
+    adv_max_fraction: Decimal
+    symbol_exposure_max_fraction: Decimal
+
+    def __post_init__(self) -> None:
+        require_positive("worst_price", self.worst_price)
+        require_positive("stop_price", self.stop_price)
+        require_at_least("adv_shares", self.adv_shares, 0)
+        if not self.stop_price < self.worst_price < self.target_price:
+            found = (self.stop_price, self.worst_price, self.target_price)
+            raise ValueError(f"prices must be stop < worst < target, got {found}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A number of shares, the bound that binds, and what each bound would have allowed."""
+
+    qty_shares: int
+    binding: Bound
+    bounds: dict[Bound, int]
+
+
+def kelly_stake(p_win: float, win: Decimal, loss: Decimal) -> Decimal:
+    """Fraction of equity to stake by Kelly (1956) on a bet that wins `win` or loses `loss` per share.
+
+    The stake is the loss at the stop, so f* = p - (1 - p) / (win / loss). Never negative.
+    """
+    p = Decimal(repr(p_win))
+    return max(ZERO, p - (1 - p) * loss / win)
+
+
+def _shares(amount: Decimal, per_share: Decimal) -> int:
+    return max(0, int((amount / per_share).to_integral_value(ROUND_FLOOR)))
+
+
+def size(inputs: SizingInputs) -> Size:
+    """Smallest of the six bounds; the first in `Bound`'s order wins a tie."""
+    i = inputs
+    loss = i.worst_price - i.stop_price
+    win = i.target_price - i.worst_price
+    kelly = i.equity * i.kelly_fraction * kelly_stake(i.p_win, win, loss)
+    volatility = Decimal(repr(i.daily_volatility)) if i.daily_volatility > 0 else None
+    bounds = {
+        Bound.TRADE_RISK: _shares(i.equity * i.trade_risk_fraction, loss),
+        Bound.KELLY: _shares(kelly, loss),
+        Bound.VOLATILITY: 0
+        if volatility is None
+        else _shares(i.equity * i.volatility_target_fraction, i.worst_price * volatility),
+        Bound.LIQUIDITY: _shares(i.adv_shares * i.adv_max_fraction, Decimal(1)),
+        Bound.SYMBOL_EXPOSURE: _shares(i.equity * i.symbol_exposure_max_fraction - i.held_exposure, i.worst_price),
+        Bound.BUYING_POWER: _shares(i.buying_power, i.worst_price),
+    }
+    binding = min(bounds, key=lambda bound: bounds[bound])
+    return Size(qty_shares=bounds[binding], binding=binding, bounds=bounds)

@@ -1,0 +1,61 @@
+"""The order lifecycle as a durable orchestration: one per intent, its instance id the intent's id.
+
+Deterministic and small: what to do next is decided by `shared.core.order_steps`, everything that touches the world is
+in the one activity. The orchestration sleeps between, and wakes at the time it set or at an event that someone raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import UTC
+from typing import Any
+
+from shared.core.order_states import ExitReason, OrderState
+from shared.core.order_steps import LOOK_AGAIN, StepCall, ask_exit, next_step
+from shared.ports import Codec
+
+ORDER_STEP = "order_step"
+"""Name of the activity."""
+
+EVENT = "order_event"
+"""Name of the external event: its data is `LOOK_AGAIN` or an exit reason."""
+
+STEPS_PER_HISTORY = 100
+"""After so many steps the orchestration continues as new, so that replay stays short."""
+
+
+def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
+    """Carry an order from plan to end.
+
+    Parameters
+    ----------
+    context : azure.durable_functions.DurableOrchestrationContext
+        Its input is an `OrderState` as JSON.
+    codec : Codec
+
+    Returns
+    -------
+    str
+        The last state, as JSON.
+    """
+    state = codec.decode(OrderState, context.get_input())
+    event = context.wait_for_external_event(EVENT)
+    for _ in range(STEPS_PER_HISTORY):
+        if state.phase.is_over:
+            return codec.encode(state)
+        now = context.current_utc_datetime.replace(tzinfo=UTC)
+        step = next_step(state, now)
+        if step.not_before is not None and step.not_before > now:
+            timer = context.create_timer(step.not_before)
+            woken = yield context.task_any([timer, event])
+            if woken == event:
+                if not timer.is_completed:
+                    timer.cancel()
+                asked, event = event.result, context.wait_for_external_event(EVENT)
+                if asked != LOOK_AGAIN:
+                    state = ask_exit(state, ExitReason(asked))
+                    continue
+        answer = yield context.call_activity(ORDER_STEP, codec.encode(StepCall(state=state, step=step)))
+        state = codec.decode(OrderState, answer)
+    context.continue_as_new(codec.encode(state))
+    return codec.encode(state)

@@ -1,0 +1,208 @@
+"""Gate: a signal -> prices, size, every risk gate -> an order intent with its room reserved, or a recorded refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.contracts.messages import OrderIntent, Signal, intent_id_of
+from shared.contracts.model_card import SIGNAL_MODEL
+from shared.contracts.records import Table, symbol_key
+from shared.contracts.settings import Settings
+from shared.core.ids import hash_id
+from shared.core.ledger import Ledger, Reservation, reserve, without
+from shared.core.market import Quote
+from shared.core.policy import EntryPrices, Score, entry_prices
+from shared.core.risk import Facts, Proposal, Verdict, refusals, verdicts
+from shared.core.sizing import Size, SizingInputs, size
+from shared.core.values import ZERO, Side, iso
+from shared.ports import Cell, Ports
+from shared.stages.facts import as_decimal, gather, limits_of, quote_of, update_ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the gates made of a signal. `verdicts` holds every gate, in the one order."""
+
+    signal: Signal
+    facts: Facts
+    prices: EntryPrices
+    sized: Size
+    proposal: Proposal
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_approved(self) -> bool:
+        """Every gate passed."""
+        return not refusals(self.verdicts)
+
+
+def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
+    """Decide on one signal, once: a repeat of a decided signal sends the same intent again or stays refused.
+
+    Raises
+    ------
+    TransientError
+        If broker, market or ledger did not answer; the queue brings the signal again.
+    """
+    now = ports.clock.now()
+    key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
+    known = ports.tables.get(Table.DECISIONS, str(signal.on), key)
+    if known is not None:
+        text = known.value.get("intent")
+        return [ports.codec.decode(OrderIntent, str(text))] if text else []
+    if now >= signal.expires_at:
+        row = _base_row(signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
+        ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
+        return []
+    quote = quote_of(ports, signal.symbol)
+    if not quote.is_two_sided:
+        row = _base_row(signal, now) | {"verdict": "refused", "refused_by": "SPREAD", "bid_usd": str(quote.bid)}
+        ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | {"ask_usd": str(quote.ask)})
+        return []
+    decision = _decide_under_ledger(ports, signal, quote)
+    intent = _intent(ports, decision) if decision.is_approved else None
+    ports.tables.insert(Table.DECISIONS, str(signal.on), key, _row(ports, decision, intent))
+    return [] if intent is None else [intent]
+
+
+def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision:
+    """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew."""
+    state = ports.models.current(SIGNAL_MODEL)
+    fault = "" if state.predictor is not None else state.fault
+    world = gather(ports, signal.on, quote, fault)
+    intent_id = intent_id_of(signal.decision_id)
+    decided: list[Decision] = []
+
+    def change(ledger: Ledger) -> Ledger:
+        facts = replace(world, ledger=without(ledger, intent_id))
+        decision = decide(signal, facts, ports.settings)
+        decided.append(decision)
+        return reserve(ledger, _reservation(decision)) if decision.is_approved else ledger
+
+    update_ledger(ports, signal.on, world.account.equity, change)
+    return decided[-1]
+
+
+def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
+    """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
+    policy, risk = settings.policy, settings.risk
+    prices = entry_prices(
+        facts.quote,
+        signal.atr,
+        stop_atr=as_decimal(policy.stop_atr),
+        target_atr=as_decimal(policy.target_atr),
+        stop_min_bp=as_decimal(policy.stop_min_bp),
+        slippage_max_bp=as_decimal(risk.slippage_max_bp),
+    )
+    scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
+    sized = size(
+        SizingInputs(
+            equity=facts.account.equity,
+            worst_price=prices.worst,
+            stop_price=prices.stop,
+            target_price=prices.target,
+            p_win=scored.p_win,
+            daily_volatility=signal.daily_volatility,
+            adv_shares=signal.adv_shares,
+            buying_power=max(ZERO, facts.free_buying_power()),
+            held_exposure=facts.exposure().get(signal.symbol, ZERO),
+            trade_risk_fraction=as_decimal(risk.trade_risk_fraction),
+            kelly_fraction=as_decimal(risk.kelly_fraction),
+            volatility_target_fraction=as_decimal(risk.volatility_target_fraction),
+            adv_max_fraction=as_decimal(risk.adv_max_fraction),
+            symbol_exposure_max_fraction=as_decimal(risk.symbol_exposure_max_fraction),
+        )
+    )
+    proposal = Proposal(
+        intent_id=intent_id_of(signal.decision_id),
+        symbol=signal.symbol,
+        qty_shares=sized.qty_shares,
+        limit_price=prices.limit,
+        worst_price=prices.worst,
+        stop_price=prices.stop,
+        adv_shares=signal.adv_shares,
+        binding=sized.binding.value,
+    )
+    found = verdicts(proposal, facts, limits_of(settings))
+    return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
+
+
+def _reservation(decision: Decision) -> Reservation:
+    proposal = decision.proposal
+    return Reservation(
+        intent_id=proposal.intent_id,
+        symbol=proposal.symbol,
+        qty_shares=proposal.qty_shares,
+        notional=proposal.notional,
+        risk=proposal.risk,
+        reserved_at=decision.facts.now,
+    )
+
+
+def _intent(ports: Ports, decision: Decision) -> OrderIntent:
+    signal, prices, now = decision.signal, decision.prices, decision.facts.now
+    policy = ports.settings.policy
+    return OrderIntent(
+        message_id=hash_id("intent-message", signal.decision_id),
+        correlation_id=signal.correlation_id,
+        causation_id=signal.message_id,
+        decided_at=now,
+        expires_at=signal.expires_at,
+        intent_id=decision.proposal.intent_id,
+        decision_id=signal.decision_id,
+        on=signal.on,
+        symbol=signal.symbol,
+        side=Side.BUY,
+        session=signal.session,
+        qty_shares=decision.sized.qty_shares,
+        arrival_price=prices.arrival,
+        limit_price=prices.limit,
+        worst_price=prices.worst,
+        stop_price=prices.stop,
+        target_price=prices.target,
+        exit_by=now + timedelta(minutes=policy.hold_max_min),
+        parameter_set=policy.parameter_set,
+    )
+
+
+def _base_row(signal: Signal, now: datetime) -> dict[str, Cell]:
+    return {
+        "decision_id": signal.decision_id,
+        "symbol": signal.symbol,
+        "slot": signal.slot,
+        "session": signal.session.value,
+        "strategy": signal.strategy,
+        "decided_at": iso(now),
+        "p_up": signal.p_up,
+        "p_down": signal.p_down,
+        "expected_move": signal.expected_move,
+        "features_blob": signal.features_blob,
+        "models": " ".join(signal.model_versions),
+        "parameter_set": signal.parameter_set,
+        "signal_id": signal.message_id,
+    }
+
+
+def _row(ports: Ports, decision: Decision, intent: OrderIntent | None) -> dict[str, Cell]:
+    facts, prices = decision.facts, decision.prices
+    bounds = {bound.value: shares for bound, shares in decision.sized.bounds.items()}
+    return _base_row(decision.signal, facts.now) | {
+        "verdict": "approved" if intent else "refused",
+        "refused_by": " ".join(refusals(decision.verdicts)),
+        "gates": ports.codec.encode(decision.verdicts),
+        "qty_shares": decision.sized.qty_shares,
+        "bound": decision.sized.binding.value,
+        "bounds": ports.codec.encode(bounds),
+        "bid_usd": str(facts.quote.bid),
+        "ask_usd": str(facts.quote.ask),
+        "quote_at": iso(facts.quote.at),
+        "limit_usd": str(prices.limit),
+        "worst_usd": str(prices.worst),
+        "stop_usd": str(prices.stop),
+        "target_usd": str(prices.target),
+        "equity_usd": str(facts.account.equity),
+        "intent_id": decision.proposal.intent_id,
+        "intent": ports.codec.encode(intent) if intent else None,
+        "code_revision": ports.code_revision,
+    }

@@ -1,0 +1,54 @@
+"""News: headlines, each story once; the scan looks at the symbols of fresh ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.contracts.messages import Message
+from shared.contracts.records import Table, time_key
+from shared.core.ids import hash_id
+from shared.core.market import Headline
+from shared.core.schedule import DueJob, Job
+from shared.core.values import iso
+from shared.ports import Ports, Row
+from shared.stages.runs import run_due
+
+OVERLAP = timedelta(minutes=15)
+"""Headlines may arrive late: each scan looks at the slot before its own again."""
+
+OVERNIGHT = timedelta(hours=10)
+
+
+def news(ports: Ports) -> list[Message]:
+    """Run the news scan if one is due."""
+    return run_due(ports, frozenset({Job.NEWS_SCAN}), lambda slot: _scan(ports, slot), lookback=OVERLAP)
+
+
+def _scan(ports: Ports, slot: DueJob) -> Sequence[Message]:
+    first = slot.slot == "0400"
+    start = slot.due_at - (OVERNIGHT if first else 2 * OVERLAP)
+    headlines = ports.market.news(start, ports.clock.now())
+    known = {story for _, row in ports.tables.query(Table.STORIES, str(slot.on)) if (story := row.get("story_id"))}
+    rows: dict[str, Row] = {}
+    for headline in headlines:
+        story_id = story_of(headline)
+        if story_id not in known and headline.symbols:
+            known.add(story_id)
+            rows[time_key(headline.published_at, story_id)] = {
+                "story_id": story_id,
+                "news_id": headline.news_id,
+                "published_at": iso(headline.published_at),
+                "seen_at": iso(ports.clock.now()),
+                "source": headline.source,
+                "headline": headline.headline,
+                "symbols": " ".join(headline.symbols),
+            }
+    ports.tables.put_many(Table.STORIES, str(slot.on), rows)
+    return []
+
+
+def story_of(headline: Headline) -> str:
+    """Id of the story a headline tells: its words, whatever their case and order of symbols, so an echo is one."""
+    words = " ".join(headline.headline.casefold().split())
+    return hash_id("story", words, *sorted(headline.symbols))

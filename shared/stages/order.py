@@ -1,0 +1,238 @@
+"""One step of an order's life at the broker: look up, act, record. The lifecycle's only activity.
+
+Running a step twice is running it once: what the journal has is returned, what the broker has under the step's client
+order id is not sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.contracts.messages import Notice, Severity
+from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.ledger import Ledger, release, without
+from shared.core.order_states import GUARDS, OrderState, Phase, Role
+from shared.core.order_steps import Command, Observation, Step, observe
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
+from shared.core.risk import BEFORE_SUBMIT, Proposal, refusals, verdicts
+from shared.core.sessions import session_at
+from shared.core.values import Rounding, Side, round_to_tick
+from shared.ports import Ports
+from shared.stages.facts import gather, limits_of, quote_of, update_ledger
+from shared.stages.notices import notice
+from shared.stages.order_records import chained, record_step, recorded_step
+from shared.stages.panel import trading_day
+
+DUPLICATE_CLIENT_ORDER_ID = 40010001
+"""Alpaca's code for a client order id that is used already: the order is there, whatever was answered before."""
+
+EXIT_LIMIT_BELOW_BID = 20
+"""Outside the regular session an exit is a limit this many basis points under the bid, which still fills at the bid."""
+
+
+def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, list[Notice]]:
+    """Carry out a step and record it.
+
+    Returns
+    -------
+    tuple of OrderState and list of Notice
+        Where the order stands after it, and what its owner should hear.
+
+    Raises
+    ------
+    TransientError
+        If our own storage does not answer; the host runs the step again. A broker that does not answer is no error: it
+        is an observation.
+    """
+    done = recorded_step(ports, state)
+    if done is not None:
+        return done, []
+    seen = _observed(state, step, ports)
+    after = observe(state, step, seen)
+    after = replace(after, chain=chained(state, step, after, seen.at, ports.codec))
+    record_step(ports, state, step, after, seen.at)
+    return after, _notices(state, after, ports)
+
+
+def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
+    try:
+        return _RUNS[step.command](state, step, ports)
+    except BrokerError as error:
+        return Observation(at=ports.clock.now(), rejected=str(error))
+    except (TransientError, ContractError) as error:
+        return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
+
+
+def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
+    known = ports.broker.order(step.client_order_id)
+    if known is not None:
+        return _seen(ports, [known])
+    plan, now = state.plan, ports.clock.now()
+    if now >= plan.expires_at and state.entry_attempt == 0:
+        return Observation(at=now, denied="EXPIRED")
+    quote = quote_of(ports, plan.symbol)
+    if not quote.is_two_sided:
+        return Observation(at=now, denied=f"SPREAD one-sided {quote.bid}/{quote.ask}")
+    limit = round_to_tick(quote.ask, Rounding.UP)
+    if limit > plan.worst_price:
+        return Observation(at=now, denied=f"SLIPPAGE ask {limit} beyond {plan.worst_price}")
+    facts = gather(ports, state.on, quote)
+    proposal = Proposal(
+        intent_id=plan.intent_id,
+        symbol=plan.symbol,
+        qty_shares=step.qty_shares,
+        limit_price=limit,
+        worst_price=plan.worst_price,
+        stop_price=plan.stop_price,
+        adv_shares=0,
+        binding="",
+    )
+    facts = replace(facts, ledger=without(facts.ledger, plan.intent_id))
+    refused = refusals(verdicts(proposal, facts, limits_of(ports.settings), BEFORE_SUBMIT))
+    if refused:
+        return Observation(at=now, denied=" ".join(refused))
+    request = OrderRequest(
+        client_order_id=step.client_order_id,
+        symbol=plan.symbol,
+        side=Side.BUY,
+        qty_shares=step.qty_shares,
+        order_type=OrderType.LIMIT,
+        order_class=OrderClass.BRACKET,
+        limit_price=limit,
+        stop_price=plan.stop_price,
+        target_price=plan.target_price,
+    )
+    return _seen(ports, [_send(ports, request)])
+
+
+def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
+    known = ports.broker.order(step.client_order_id)
+    if known is not None:
+        return _seen(ports, [known])
+    request = OrderRequest(
+        client_order_id=step.client_order_id,
+        symbol=state.plan.symbol,
+        side=Side.SELL,
+        qty_shares=step.qty_shares,
+        order_type=OrderType.LIMIT,
+        order_class=OrderClass.OCO,
+        stop_price=state.plan.stop_price,
+        target_price=state.plan.target_price,
+    )
+    return _seen(ports, [_send(ports, request)])
+
+
+def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """Market in the regular session; outside it a marketable limit, the only kind that venues take there."""
+    known = ports.broker.order(step.client_order_id)
+    if known is not None:
+        return _seen(ports, [known])
+    plan, now = state.plan, ports.clock.now()
+    regular = session_at(now, trading_day(ports, now)).is_regular
+    limit = None
+    if not regular:
+        bid = quote_of(ports, plan.symbol).bid
+        limit = round_to_tick(bid * (10_000 - EXIT_LIMIT_BELOW_BID) / 10_000, Rounding.DOWN)
+    request = OrderRequest(
+        client_order_id=step.client_order_id,
+        symbol=plan.symbol,
+        side=Side.SELL,
+        qty_shares=step.qty_shares,
+        order_type=OrderType.MARKET if regular else OrderType.LIMIT,
+        limit_price=limit,
+        extended_hours=not regular,
+    )
+    return _seen(ports, [_send(ports, request)])
+
+
+def _send(ports: Ports, request: OrderRequest) -> BrokerOrder:
+    """Send once. An id that the broker has already is our own order, sent by a call whose answer was lost."""
+    try:
+        return ports.broker.submit(request)
+    except BrokerError as error:
+        if error.code == DUPLICATE_CLIENT_ORDER_ID:
+            known = ports.broker.order(request.client_order_id)
+            if known is not None:
+                return known
+        raise
+
+
+def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
+    entry = state.live_entry
+    if entry is not None:
+        ports.broker.cancel(entry.order_id)
+    return _look(state, step, ports)
+
+
+def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
+    for order in state.live_sells:
+        if order.role in GUARDS:
+            ports.broker.cancel(order.order_id)
+    return _look(state, step, ports)
+
+
+def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
+    """Ask for every order of ours that may have changed; legs come with their parents."""
+    guarded = any(order.is_live for order in state.of(*GUARDS))
+    wanted = [
+        order.client_order_id
+        for order in state.orders.values()
+        if order.client_order_id.startswith(state.plan.intent_id)
+        and (order.is_live or (guarded and (order.role in GUARDS or order.filled_shares > 0)))
+    ]
+    found = [ports.broker.order(client_order_id) for client_order_id in wanted]
+    return _seen(ports, [order for order in found if order is not None])
+
+
+def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
+    """Give the reservation back; from now on the symbol cools down."""
+    now = ports.clock.now()
+    until = now + timedelta(minutes=ports.settings.policy.cooldown_min)
+
+    def change(ledger: Ledger) -> Ledger:
+        return release(ledger, state.plan.intent_id, state.plan.symbol, until)
+
+    account = ports.broker.account()
+    update_ledger(ports, state.on, account.equity, change)
+    return Observation(at=now)
+
+
+_RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
+    Command.SUBMIT_ENTRY: _submit_entry,
+    Command.CANCEL_ENTRY: _cancel_entry,
+    Command.PROTECT: _protect,
+    Command.CANCEL_EXITS: _cancel_exits,
+    Command.SUBMIT_EXIT: _submit_exit,
+    Command.LOOK: _look,
+    Command.CLOSE: _close,
+}
+
+
+def _seen(ports: Ports, orders: Sequence[BrokerOrder]) -> Observation:
+    flat = [part for order in orders for part in (order, *order.legs)]
+    return Observation(at=ports.clock.now(), orders=tuple(flat))
+
+
+def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:
+    """Tell of a position opened and of an order's end; nothing between."""
+    plan, now = after.plan, ports.clock.now()
+    if after.phase is before.phase:
+        return []
+    if after.phase is Phase.PROTECTED:
+        kind, title = "position-opened", f"Bought {after.bought} {plan.symbol} at {_average(after)}"
+        body = f"Stop {plan.stop_price}, target {plan.target_price}, leaves by {plan.exit_by:%H:%M}Z."
+    elif after.phase is Phase.CLOSED:
+        kind, title = "position-closed", f"Sold {after.sold} {plan.symbol}: {after.realised:+.2f} USD"
+        body = f"Reason: {after.exit_reason}."
+    elif after.phase.is_over:
+        kind, title, body = "order-ended", f"{plan.symbol}: {after.phase}", after.note
+    else:
+        return []
+    body = f"{body}\nIntent {plan.intent_id}, decision {plan.decision_id}."
+    return [notice(now, kind=kind, severity=Severity.INFO, title=title, body=body, cause=plan.decision_id)]
+
+
+def _average(state: OrderState) -> str:
+    return f"{state.value(Role.ENTRY) / state.bought:.4f}"

@@ -1,0 +1,148 @@
+"""What the tables say of an order: its row, its journal, its fills, its position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from shared.contracts.records import Table, symbol_key
+from shared.core.ids import canonical_json, digest
+from shared.core.order_states import SELLS, OrderState, OrderView, Role
+from shared.core.order_steps import Step
+from shared.core.sessions import session_at
+from shared.core.values import ZERO, iso
+from shared.ports import Cell, Codec, Ports, Row
+from shared.stages.panel import trading_day
+
+
+def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
+    """Row of table orders: where the order stands, its whole state as JSON."""
+    plan = state.plan
+    entry = max(state.of(Role.ENTRY), key=lambda order: order.filled_shares, default=None)
+    return {
+        "intent_id": plan.intent_id,
+        "decision_id": plan.decision_id,
+        "symbol": plan.symbol,
+        "phase": state.phase.value,
+        "exit_reason": state.exit_reason.value if state.exit_reason else None,
+        "qty_shares": plan.qty_shares,
+        "bought_shares": state.bought,
+        "sold_shares": state.sold,
+        "arrival_usd": str(plan.arrival_price),
+        "limit_usd": str(plan.limit_price),
+        "stop_usd": str(plan.stop_price),
+        "target_usd": str(plan.target_price),
+        "entry_usd": _text(entry.average_price if entry else None),
+        "realised_usd": str(state.realised),
+        "note": state.note or None,
+        "seq": state.seq,
+        "updated_at": iso(at),
+        "state": codec.encode(state),
+    }
+
+
+def recorded_step(ports: Ports, state: OrderState) -> OrderState | None:
+    """Return the state that an earlier run of this step left in the journal, None where it has none.
+
+    An activity may run twice: once with its effect, again after a crash before the host noted its answer.
+    """
+    stored = ports.tables.get(Table.JOURNAL, str(state.on), _journal_key(state, state.seq + 1))
+    return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
+
+
+def record_step(ports: Ports, before: OrderState, step: Step, after: OrderState, at: datetime) -> None:
+    """Write fills, position and order row, and last the journal row that makes the step count as done."""
+    partition, symbol = str(after.on), after.plan.symbol
+    fills = _fills(ports, before, after, at)
+    if fills:
+        ports.tables.put_many(Table.FILLS, partition, fills)
+        key = symbol_key(symbol, after.plan.intent_id)
+        ports.tables.put(Table.POSITIONS, partition, key, _position(after, at))
+    ports.tables.put(
+        Table.ORDERS, partition, symbol_key(symbol, after.plan.intent_id), order_row(after, ports.codec, at)
+    )
+    ports.tables.insert(Table.JOURNAL, partition, _journal_key(after, after.seq), journal_row(ports, step, after, at))
+
+
+def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime) -> Row:
+    """Row of table journal. `hash` covers the row and, through `previous`, every row of the order before it."""
+    return {
+        "intent_id": after.plan.intent_id,
+        "symbol": after.plan.symbol,
+        "seq": after.seq,
+        "command": step.command.value,
+        "phase": after.phase.value,
+        "note": after.note or None,
+        "at": iso(at),
+        "code_revision": ports.code_revision,
+        "state": ports.codec.encode(after),
+        "hash": after.chain,
+    }
+
+
+def chained(before: OrderState, step: Step, after: OrderState, at: datetime, codec: Codec) -> str:
+    """Hash of a step: what it was, when, what it left, and the hash of the step before."""
+    content = [before.chain, step.command.value, iso(at), codec.encode(after)]
+    return digest(canonical_json(content))
+
+
+def _journal_key(state: OrderState, seq: int) -> str:
+    return symbol_key(state.plan.symbol, state.plan.intent_id, f"{seq:04d}")
+
+
+def _fills(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> Mapping[str, Row]:
+    """One row for each order whose filled shares have grown since the step before."""
+    rows: dict[str, Row] = {}
+    for order_id, order in after.orders.items():
+        known = before.orders.get(order_id)
+        grown = order.filled_shares - (known.filled_shares if known else 0)
+        if grown > 0 and order.average_price is not None:
+            key = symbol_key(after.plan.symbol, order.client_order_id, str(order.filled_shares))
+            rows[key] = _fill(ports, after, order, known, at)
+    return rows
+
+
+def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | None, at: datetime) -> Row:
+    grown = order.filled_shares - (known.filled_shares if known else 0)
+    value = order.filled_shares * (order.average_price or ZERO)
+    value_before = known.filled_shares * (known.average_price or ZERO) if known else ZERO
+    price = (value - value_before) / grown
+    arrival = state.plan.arrival_price
+    is_sell = order.role in SELLS
+    reference = {Role.TARGET: state.plan.target_price, Role.STOP: state.plan.stop_price}.get(order.role, arrival)
+    paid_beyond = (reference - price if is_sell else price - reference) / reference * 10_000
+    return {
+        "intent_id": state.plan.intent_id,
+        "symbol": state.plan.symbol,
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "role": order.role.value,
+        "side": "sell" if is_sell else "buy",
+        "qty_shares": grown,
+        "price_usd": str(round(price, 6)),
+        "session": session_at(order.updated_at, trading_day(ports, order.updated_at)).value,
+        "slippage_bp": None if order.role is Role.EXIT else float(round(paid_beyond, 3)),
+        "occurred_at": iso(order.updated_at),
+        "received_at": iso(at),
+    }
+
+
+def _position(state: OrderState, at: datetime) -> Row:
+    average = state.value(Role.ENTRY) / state.bought if state.bought else None
+    return {
+        "intent_id": state.plan.intent_id,
+        "symbol": state.plan.symbol,
+        "qty_shares": state.held,
+        "bought_shares": state.bought,
+        "average_usd": _text(round(average, 6) if average is not None else None),
+        "stop_usd": str(state.plan.stop_price),
+        "target_usd": str(state.plan.target_price),
+        "realised_usd": str(round(state.realised, 6)),
+        "exit_reason": state.exit_reason.value if state.exit_reason else None,
+        "updated_at": iso(at),
+    }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,61 @@
+"""The data that features are made of, as a stage sees them: prepared pasts and today's closed bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.core.features import DAILY_BARS, HISTORY_SESSIONS, SymbolDay
+from shared.core.market import Timeframe, TradingDay
+from shared.core.sessions import NEW_YORK, pre_open_at
+from shared.core.values import Symbol
+from shared.ports import Ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Symbols with history, in the order asked for, the market's own symbols, and symbols without any history."""
+
+    items: tuple[SymbolDay, ...]
+    market: tuple[SymbolDay, ...]
+    unknown: tuple[Symbol, ...]
+
+
+def write_history(ports: Ports, symbols: Sequence[Symbol], day: TradingDay, slot: str) -> str:
+    """Fetch and keep the past that a day's features need, for these symbols and the market's own.
+
+    Returns
+    -------
+    str
+        Name of the history blob.
+    """
+    wanted = tuple(dict.fromkeys((*symbols, *ports.settings.watchlist.market_symbols)))
+    end = pre_open_at(day)
+    sessions = ports.calendar.previous_days(day.on, max(DAILY_BARS, HISTORY_SESSIONS))
+    daily_from = pre_open_at(sessions[0]) - timedelta(hours=4)
+    intraday_from = pre_open_at(sessions[-HISTORY_SESSIONS])
+    bars = {
+        Timeframe.DAY_1: ports.market.bars(wanted, Timeframe.DAY_1, daily_from, end - timedelta(hours=4)),
+        Timeframe.MIN_5: ports.market.bars(wanted, Timeframe.MIN_5, intraday_from, end),
+    }
+    return ports.history.write(day.on, slot, bars)
+
+
+def load_panel(ports: Ports, symbols: Sequence[Symbol], history_blob: str, day: TradingDay) -> Panel:
+    """Put today's closed 5-minute bars beside the prepared pasts."""
+    pasts = ports.history.pasts(history_blob, day)
+    market = ports.settings.watchlist.market_symbols
+    wanted = tuple(dict.fromkeys((*symbols, *market)))
+    today = ports.market.bars(wanted, Timeframe.MIN_5, pre_open_at(day), ports.clock.now())
+    known = {s: SymbolDay(past=pasts[s], today=today[s]) for s in wanted if s in pasts}
+    return Panel(
+        items=tuple(known[s] for s in symbols if s in known),
+        market=tuple(known[s] for s in market if s in known),
+        unknown=tuple(s for s in symbols if s not in known),
+    )
+
+
+def trading_day(ports: Ports, at: datetime) -> TradingDay | None:
+    """Return the exchange's day of an instant's New York date."""
+    return ports.calendar.day(at.astimezone(NEW_YORK).date())

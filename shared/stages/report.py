@@ -1,0 +1,164 @@
+"""The day report: what was seen, decided, refused, bought and sold, in figures that the tables bear out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from shared.contracts.messages import Message, Severity
+from shared.contracts.records import Container, Table
+from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.ids import canonical_json, digest
+from shared.core.schedule import DueJob, Job
+from shared.core.values import ZERO, iso
+from shared.ports import Ports, Row
+from shared.stages.facts import load_ledger
+from shared.stages.notices import notice
+from shared.stages.runs import run_due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayReport:
+    """Figures of one session date. Money in USD as decimal text; `realised_usd` before the venue's fees.
+
+    `journal_rows` and `journal_hash` seal the day's journal: the count, and a hash over every order's last chain hash.
+    """
+
+    schema_id: str = "day-report.v1"
+    on: date
+    made_at: str
+    watchlist: int
+    scored: int
+    policy: Mapping[str, int]
+    decisions: Mapping[str, int]
+    refused_by: Mapping[str, int]
+    orders: Mapping[str, int]
+    exits: Mapping[str, int]
+    fills: int
+    realised_usd: str
+    realised_by_session: Mapping[str, str]
+    wins: int
+    losses: int
+    mean_entry_slippage_bp: float | None
+    open_orders: int | None
+    open_positions: int | None
+    equity_usd: str | None
+    day_change_usd: str | None
+    quarantined: int
+    incidents: int
+    journal_rows: int
+    journal_hash: str
+    symbols_traded: tuple[str, ...] = field(default=())
+
+
+def report(ports: Ports) -> list[Message]:
+    """Make the day report if it is due."""
+    return run_due(ports, frozenset({Job.DAY_REPORT}), lambda slot: _make(ports, slot))
+
+
+def _make(ports: Ports, slot: DueJob) -> Sequence[Message]:
+    made = day_report(ports, slot.on)
+    text = ports.codec.encode(made)
+    ports.blobs.put(Container.REPORTS, f"{slot.on}/day.json", text.encode())
+    title = f"Day {slot.on}: {Decimal(made.realised_usd):+.2f} USD realised, {made.wins} won, {made.losses} lost"
+    cause = slot.key
+    return [
+        notice(ports.clock.now(), kind="day-report", severity=Severity.INFO, title=title, body=_body(made), cause=cause)
+    ]
+
+
+def day_report(ports: Ports, on: date) -> DayReport:
+    """Count a session date from its tables."""
+
+    def rows(table: Table) -> list[Row]:
+        return [row for _, row in ports.tables.query(table, str(on))]
+
+    signals, decisions, orders, fills = (
+        rows(table) for table in (Table.SIGNALS, Table.DECISIONS, Table.ORDERS, Table.FILLS)
+    )
+    incidents, journal = rows(Table.INCIDENTS), rows(Table.JOURNAL)
+    session_of = {str(row["decision_id"]): str(row["session"]) for row in decisions}
+    realised = [(session_of.get(str(o["decision_id"]), "?"), _money(o["realised_usd"])) for o in orders]
+    closed = [_money(o["realised_usd"]) for o in orders if o["phase"] == "CLOSED"]
+    slippages = [float(str(f["slippage_bp"])) for f in fills if f["role"] == "entry"]
+    account = _account(ports)
+    return DayReport(
+        on=on,
+        made_at=iso(ports.clock.now()),
+        watchlist=len({row["symbol"] for row in rows(Table.WATCHLIST)}),
+        scored=len(signals),
+        policy=_count(row["policy"] for row in signals),
+        decisions=_count(row["verdict"] for row in decisions),
+        refused_by=_count(gate for row in decisions for gate in str(row["refused_by"]).split()),
+        orders=_count(row["phase"] for row in orders),
+        exits=_count(row["exit_reason"] for row in orders if row.get("exit_reason")),
+        fills=len(fills),
+        realised_usd=str(round(sum((value for _, value in realised), ZERO), 2)),
+        realised_by_session=_by_session(realised),
+        wins=sum(value > 0 for value in closed),
+        losses=sum(value < 0 for value in closed),
+        mean_entry_slippage_bp=round(sum(slippages) / len(slippages), 3) if slippages else None,
+        quarantined=sum(row["kind"] == "quarantine" for row in incidents),
+        incidents=len(incidents),
+        journal_rows=len(journal),
+        journal_hash=_seal(journal),
+        symbols_traded=tuple(sorted({str(fill["symbol"]) for fill in fills})),
+        **account,
+    )
+
+
+def _account(ports: Ports) -> dict[str, Any]:
+    """What the broker says at the day's end; unknown where it does not answer, since a report is better than none."""
+    try:
+        account = ports.broker.account()
+        positions = ports.broker.positions()
+    except (TransientError, ContractError, BrokerError):
+        return {"equity_usd": None, "day_change_usd": None, "open_orders": None, "open_positions": None}
+    stored = load_ledger(ports)
+    opening = stored.value.opening_equity if stored else account.last_equity
+    return {
+        "equity_usd": str(account.equity),
+        "day_change_usd": str(account.equity - opening),
+        "open_orders": len(stored.value.reservations) if stored else 0,
+        "open_positions": len(positions),
+    }
+
+
+def _count(values: Iterable[object]) -> dict[str, int]:
+    return dict(sorted(Counter(str(value) for value in values).items()))
+
+
+def _money(value: object) -> Decimal:
+    return Decimal(str(value))
+
+
+def _by_session(realised: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    sums: dict[str, Decimal] = {}
+    for session, value in realised:
+        sums[session] = sums.get(session, ZERO) + value
+    return {session: str(round(value, 2)) for session, value in sorted(sums.items())}
+
+
+def _seal(journal: Sequence[Row]) -> str:
+    """Hash over each order's last chain hash; a missing or changed row breaks its order's chain, and so the seal."""
+    last: dict[str, tuple[int, str]] = {}
+    for row in journal:
+        key = str(row["intent_id"])
+        last[key] = max(last.get(key, (0, "")), (int(row["seq"] or 0), str(row["hash"])))
+    return digest(canonical_json(sorted((key, seq, text) for key, (seq, text) in last.items())))
+
+
+def _body(made: DayReport) -> str:
+    lines = [
+        f"Watched {made.watchlist}, scored {made.scored}, decided {sum(made.decisions.values())}: {made.decisions}",
+        f"Refused by {made.refused_by or 'none'}",
+        f"Orders {made.orders}, fills {made.fills}, exits {made.exits}",
+        f"Realised by session {made.realised_by_session or 'none'}",
+        f"Equity {made.equity_usd} USD, {made.day_change_usd} on the day; {made.open_positions} positions open",
+        f"Incidents {made.incidents}, quarantined {made.quarantined}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Run records: each job once per slot, whatever the timers do.
+
+A record is inserted as `started` before the job acts and set to `done` after it. A firing that finds `done` leaves the
+slot alone; one that finds `started` for longer than the lease takes over, since jobs name what they make by logical
+content and may be repeated. What can no longer run is recorded as `missed` and reported, once. Supervision keeps no
+records: it looks at what is, every minute, and acting twice on that does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from shared.contracts.messages import Message, Severity
+from shared.contracts.records import Table
+from shared.core.errors import ConflictError
+from shared.core.schedule import DueJob, Job, fired
+from shared.core.sessions import NEW_YORK
+from shared.core.values import iso, parse_utc
+from shared.ports import Cell, Ports, Row
+from shared.stages.notices import notice
+
+LEASE = timedelta(minutes=10)
+"""Longer than the host lets a function run, so that a job is never taken over from a living one."""
+
+LOOKBACK = timedelta(hours=18)
+"""How far back a firing looks for slots that earlier firings missed."""
+
+type JobRun = Callable[[DueJob], Sequence[Message]]
+
+
+def run_due(ports: Ports, jobs: frozenset[Job], run: JobRun, *, lookback: timedelta = LOOKBACK) -> list[Message]:
+    """Run whatever is due of some jobs at the clock's now; return what they send.
+
+    A slot that is superseded (a later one of the same job is due too) is not made up for.
+    """
+    now = ports.clock.now()
+    day = ports.calendar.day(now.astimezone(NEW_YORK).date())
+    firing = fired(now, day, jobs, lookback)
+    if not (firing.to_run or firing.missed):
+        return []
+    known = dict(ports.tables.query(Table.RUNS, str((firing.to_run or firing.missed)[0].on)))
+    sent: list[Message] = []
+    for slot in firing.missed:
+        if slot.key not in known:
+            sent += _missed(ports, slot, now)
+    for slot in firing.to_run:
+        if attempt := _begin(ports, slot, now, known.get(slot.key)):
+            sent += run(slot)
+            done = _row(slot, "done", now, attempt=attempt) | {"finished_at": iso(ports.clock.now())}
+            ports.tables.put(Table.RUNS, str(slot.on), slot.key, done)
+    return sent
+
+
+def _begin(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> int:
+    """Take a slot, new or left by a runner that died. Return the attempt's number, 0 where it is not ours."""
+    partition = str(slot.on)
+    if known is None:
+        return int(ports.tables.insert(Table.RUNS, partition, slot.key, _row(slot, "started", now, attempt=1)))
+    if not _is_abandoned(known, now):
+        return 0
+    stored = ports.tables.get(Table.RUNS, partition, slot.key)
+    if stored is None or not _is_abandoned(stored.value, now):
+        return 0
+    attempt = int(stored.value["attempt"] or 0) + 1
+    try:
+        ports.tables.replace(Table.RUNS, partition, slot.key, _row(slot, "started", now, attempt=attempt), stored.etag)
+    except ConflictError:
+        return 0
+    return attempt
+
+
+def _is_abandoned(row: Row, now: datetime) -> bool:
+    return row["status"] == "started" and now - parse_utc(str(row["started_at"])) >= LEASE
+
+
+def _missed(ports: Ports, slot: DueJob, now: datetime) -> list[Message]:
+    if not ports.tables.insert(Table.RUNS, str(slot.on), slot.key, _row(slot, "missed", now, attempt=0)):
+        return []
+    if slot.job in _QUIET:
+        return []
+    title = f"Missed: {slot.job} of {slot.slot}"
+    body = f"Due at {iso(slot.due_at)}, no longer worth running at {iso(now)}."
+    return [notice(now, kind="job-missed", severity=Severity.WARNING, title=title, body=body, cause=slot.key)]
+
+
+_QUIET = frozenset({Job.CANDIDATES, Job.NEWS_SCAN})
+"""Jobs of many slots: a missed one is recorded, and only the dull row tells."""
+
+
+def _row(slot: DueJob, status: str, at: datetime, *, attempt: int) -> dict[str, Cell]:
+    return {
+        "job": slot.job.value,
+        "slot": slot.slot,
+        "status": status,
+        "due_at": iso(slot.due_at),
+        "started_at": iso(at),
+        "attempt": attempt,
+    }
