@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import List  # noqa: UP035
 
 import azure.functions as func
 
@@ -12,6 +13,9 @@ from shared.bootstrap import App, app
 from shared.contracts.messages import Envelope, Message, Notice
 from shared.core.errors import ContractError
 from shared.stages.incidents import quarantine
+
+Texts = List[str]  # noqa: UP006 (the worker refuses list[str] in an output's annotation)
+"""Queue texts, as an output binding takes them."""
 
 STORAGE = "AzureWebJobsStorage"
 """Name of the setting that holds the storage connection of every queue."""
@@ -40,14 +44,14 @@ def handle[M: Envelope](
     return stage(decoded, ports)
 
 
-def send(messages: Iterable[Message], out: func.Out[list[str]], notices: func.Out[list[str]]) -> None:
+def send(messages: Iterable[Message], out: func.Out[Texts], notices: func.Out[Texts]) -> None:
     """Send messages to the stage's queue and notices to theirs."""
     everything = list(messages)
     tell((m for m in everything if not isinstance(m, Notice)), out)
     tell((m for m in everything if isinstance(m, Notice)), notices)
 
 
-def tell(messages: Iterable[Message], out: func.Out[list[str]]) -> None:
+def tell(messages: Iterable[Message], out: func.Out[Texts]) -> None:
     """Send messages to one queue; an empty list sends nothing."""
     texts = encode(messages)
     if texts:

@@ -9,7 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions.edges import STORAGE, handle, tell
+from functions.edges import STORAGE, Texts, handle, tell
 from shared.bootstrap import App, JsonCodec, app
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Queue
@@ -28,7 +28,7 @@ LIFECYCLE = "order_lifecycle"
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 @bp.durable_client_input(client_name="client")
 async def execute_intent(
-    msg: func.QueueMessage, client: df.DurableOrchestrationClient, notices: func.Out[list[str]]
+    msg: func.QueueMessage, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> None:  # fmt: skip
     """Record the order, then start its lifecycle unless it is there already."""
     started: list[OrderState] = []
@@ -58,7 +58,7 @@ def order_lifecycle(context: df.DurableOrchestrationContext) -> Generator[Any, A
 
 @bp.activity_trigger(input_name="call", activity=ORDER_STEP)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def order_step(call: str, notices: func.Out[list[str]]) -> str:
+def order_step(call: str, notices: func.Out[Texts]) -> str:
     """Carry out one step of an order at the broker."""
     codec = JsonCodec()
     asked = codec.decode(StepCall, call)

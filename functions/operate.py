@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import azure.functions as func
 
-from functions.edges import STORAGE, tell
+from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.stages.operate import kill, resume, status
@@ -27,7 +27,7 @@ def show_status(req: func.HttpRequest) -> func.HttpResponse:
 
 @bp.route("kill", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def turn_kill_switch_on(req: func.HttpRequest, notices: func.Out[list[str]]) -> func.HttpResponse:
+def turn_kill_switch_on(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """Body: {"by", "reason", "flatten": bool}."""
     asked = _Asked(req)
     if asked.problem:
@@ -38,7 +38,7 @@ def turn_kill_switch_on(req: func.HttpRequest, notices: func.Out[list[str]]) -> 
 
 @bp.route("resume", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def resume_trading(req: func.HttpRequest, notices: func.Out[list[str]]) -> func.HttpResponse:
+def resume_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """Body: {"by", "reason"}."""
     asked = _Asked(req)
     if asked.problem:

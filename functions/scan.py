@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.edges import STORAGE, send
+from functions.edges import STORAGE, Texts, send
 from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.stages.scan import scan
@@ -15,6 +15,6 @@ bp = func.Blueprint()
 @bp.timer_trigger(schedule="%GATEHOUSE_SCAN_SCHEDULE%", arg_name="timer")
 @bp.queue_output(arg_name="out", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def scan_market(timer: func.TimerRequest, out: func.Out[list[str]], notices: func.Out[list[str]]) -> None:
+def scan_market(timer: func.TimerRequest, out: func.Out[Texts], notices: func.Out[Texts]) -> None:
     """Run whatever scan is due."""
     send(scan(app()), out, notices)

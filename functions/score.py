@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.edges import STORAGE, handle, send
+from functions.edges import STORAGE, Texts, handle, send
 from shared.contracts.messages import CandidateSlice
 from shared.contracts.records import Queue
 from shared.stages.score import score
@@ -15,6 +15,6 @@ bp = func.Blueprint()
 @bp.queue_trigger(arg_name="msg", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
 @bp.queue_output(arg_name="out", queue_name=Queue.SIGNALS.value, connection=STORAGE)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def score_candidates(msg: func.QueueMessage, out: func.Out[list[str]], notices: func.Out[list[str]]) -> None:
+def score_candidates(msg: func.QueueMessage, out: func.Out[Texts], notices: func.Out[Texts]) -> None:
     """Score one slice."""
     send(handle(Queue.CANDIDATES, CandidateSlice, msg, score), out, notices)

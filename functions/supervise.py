@@ -8,7 +8,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions.edges import STORAGE, tell
+from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.lifecycle import EVENT
@@ -21,7 +21,7 @@ bp = df.Blueprint()
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 @bp.durable_client_input(client_name="client")
 async def supervise_account(
-    timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[list[str]]
+    timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> None:  # fmt: skip
     """Look at the account, then wake the lifecycles that must act."""
     seen = await asyncio.to_thread(supervise, app())

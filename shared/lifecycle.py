@@ -51,7 +51,8 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
             if woken == event:
                 if not timer.is_completed:
                     timer.cancel()
-                asked, event = event.result, context.wait_for_external_event(EVENT)
+                # The SDK's client encodes event data twice, so text arrives in quotes (durable-python issue 295).
+                asked, event = str(event.result).strip('"'), context.wait_for_external_event(EVENT)
                 if asked != LOOK_AGAIN:
                     state = ask_exit(state, ExitReason(asked))
                     continue

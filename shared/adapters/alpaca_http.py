@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import requests
 from alpaca.common.rest import RESTClient
 from requests.utils import get_environ_proxies
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from shared.adapters.rate_limit import TokenBucket
 from shared.core.errors import BrokerError, ContractError, RateLimitedError, TransientError
@@ -26,6 +26,8 @@ BACKOFF_FIRST_S = 0.25
 BACKOFF_MAX_S = 4.0
 THROTTLE_MAX_S = 60.0
 """Alpaca counts by the minute: no longer wait than that makes sense."""
+PATIENCE_S = 10.0
+"""A longer wait is left to the queue's redelivery: a waiting function is billed."""
 
 _SHOWN_CHARACTERS = 200
 
@@ -122,7 +124,7 @@ class Api:
     session : BoundedSession
         May serve several clients.
     max_tries : int
-        Tries of a GET that meets a TransientError.
+        Tries of a GET that meets a TransientError, unless Alpaca asks for more patience than ours.
     sleep : callable
         How to wait between tries.
     """
@@ -135,7 +137,7 @@ class Api:
         self._client = client
         self._retrying = Retrying(
             stop=stop_after_attempt(max_tries),
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(_is_worth_a_wait),
             wait=_wait_s,
             sleep=sleep,
             reraise=True,
@@ -158,6 +160,13 @@ class Api:
 
 
 _BACKOFF = wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S)
+
+
+def _is_worth_a_wait(error: BaseException) -> bool:
+    """Whether the same GET may succeed soon."""
+    if isinstance(error, ThrottledError):
+        return error.wait_s <= PATIENCE_S
+    return isinstance(error, TransientError)
 
 
 def _wait_s(state: RetryCallState) -> float:

@@ -44,7 +44,7 @@ def parsed[R, T](where: str, read: Callable[[R], T], raw: R) -> T:
 
 def as_object(raw: Any, what: str) -> Mapping[str, Any]:
     """A JSON object."""
-    require(isinstance(raw, dict), what, _short(raw), "an object")
+    _expect(isinstance(raw, dict), what, raw, "an object")
     return raw  # type: ignore[no-any-return]
 
 
@@ -57,7 +57,7 @@ def member(raw: Any, name: str) -> Any:
 
 def as_list(raw: Any, what: str) -> Sequence[Any]:
     """A JSON array."""
-    require(isinstance(raw, list), what, _short(raw), "a list")
+    _expect(isinstance(raw, list), what, raw, "a list")
     return raw  # type: ignore[no-any-return]
 
 
@@ -231,14 +231,14 @@ def _need(raw: Mapping[str, Any], name: str) -> Any:
 
 def _text(raw: Mapping[str, Any], name: str) -> str:
     value = _need(raw, name)
-    require(isinstance(value, str) and value != "", name, _short(value), "text")
+    _expect(isinstance(value, str) and value != "", name, value, "text")
     return value  # type: ignore[no-any-return]
 
 
 def _flag(raw: Mapping[str, Any], name: str) -> bool:
     """A boolean that Alpaca leaves out at times: absent is false."""
     value = raw.get(name)
-    require(value is None or isinstance(value, bool), name, _short(value), "true or false")
+    _expect(value is None or isinstance(value, bool), name, value, "true or false")
     return bool(value)
 
 
@@ -260,11 +260,11 @@ def _money(raw: Mapping[str, Any], name: str) -> Decimal:
     """Money comes as text in the trading API and as a JSON number in market data; both are read exactly as written."""
     value = _need(raw, name)
     known = isinstance(value, str | int | float) and not isinstance(value, bool)
-    require(known, name, _short(value), "a decimal number")
+    _expect(known, name, value, "a decimal number")
     try:
         money = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError(f"{name} must be a decimal number, got {_short(value)!r}") from None
+        raise ValueError(f"{name} must be a decimal number, got {_short(value)}") from None
     require(money.is_finite(), name, value, "finite")
     return money
 
@@ -282,7 +282,7 @@ def _shares(raw: Mapping[str, Any], name: str) -> int:
 def _number(raw: Mapping[str, Any], name: str) -> float:
     value = _need(raw, name)
     known = isinstance(value, int | float) and not isinstance(value, bool)
-    require(known and math.isfinite(value), name, _short(value), "a finite number")
+    _expect(known and math.isfinite(value), name, value, "a finite number")
     return float(value)
 
 
@@ -291,7 +291,7 @@ def _instant(raw: Mapping[str, Any], name: str) -> datetime:
     try:
         return parse_utc(value)
     except ValueError as error:
-        raise ValueError(f"{name} must be an instant, got {_short(value)!r}: {error}") from error
+        raise ValueError(f"{name} must be an instant, got {_short(value)}: {error}") from error
 
 
 def _column(raw: Sequence[Any], name: str) -> FloatArray:
@@ -306,13 +306,18 @@ def _column(raw: Sequence[Any], name: str) -> FloatArray:
 
 
 def _epoch_s(bar: Mapping[str, Any]) -> int:
-    text = _text(bar, "t")
-    at = datetime.fromisoformat(text)
-    require(at.tzinfo is not None, "t", text, "an instant with its offset")
+    at = datetime.fromisoformat(_text(bar, "t"))
+    if at.tzinfo is None:
+        raise ValueError(f"t must be an instant with its offset, got {bar['t']!r}")
     return int(at.timestamp())
 
 
-def _short(value: object) -> object:
-    """Enough of a value to be recognised in an error."""
+def _expect(condition: bool, name: str, value: object, expected: str) -> None:
+    """Like `require`, for values of any size: an error shows the first of them."""
+    if not condition:
+        raise ValueError(f"{name} must be {expected}, got {_short(value)}")
+
+
+def _short(value: object) -> str:
     text = repr(value)
-    return value if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from shared.contracts.messages import CandidateSlice, Envelope, Message, Notice, OrderIntent, Signal
+from shared.contracts.messages import Envelope, Message
 from shared.core.errors import ContractError
 from shared.core.ids import digest
 from shared.core.values import iso, require, require_at_least
@@ -36,14 +36,13 @@ CLAIMS = "claims"
 
 _SHOWN = 3
 _SHOWN_CHARACTERS = 120
-_CLASSES: tuple[type[Envelope], ...] = (CandidateSlice, Signal, OrderIntent, Notice)
 
 
 def _schema_id(cls: type[Envelope]) -> str:
     return next(str(field.default) for field in dataclasses.fields(cls) if field.name == "schema_id")
 
 
-MESSAGE_CLASSES: Mapping[str, type[Envelope]] = {_schema_id(cls): cls for cls in _CLASSES}
+MESSAGE_CLASSES: Mapping[str, type[Envelope]] = {_schema_id(cls): cls for cls in get_args(Message.__value__)}
 """Message class by `schema_id`."""
 
 
@@ -193,6 +192,8 @@ def _check(value: Any, parsed: Any, path: str) -> None:
     elif isinstance(value, Mapping):
         for (key, item), found in zip(value.items(), parsed.values(), strict=True):
             _check(item, found, f"{path}.{key}")
+    elif isinstance(value, tuple | list) and set(map(type, value)) == {float}:
+        require(all(map(math.isfinite, value)), path, value, "finite")  # long columns of numbers deserve the short way
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for index, (item, found) in enumerate(zip(value, parsed, strict=True)):
             _check(item, found, f"{path}.{index}")

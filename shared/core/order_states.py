@@ -72,8 +72,8 @@ GUARDS = (Role.TARGET, Role.STOP)
 class EntryPlan:
     """What the lifecycle was asked to do.
 
-    Prices in USD per share. `patience` is the time one entry price may work, `poll` the pause between two looks at a
-    working order.
+    Prices in USD per share. `patience_s` is the time one entry price may work, `poll_s` the pause between two looks at
+    a working order.
     """
 
     intent_id: str
@@ -87,14 +87,19 @@ class EntryPlan:
     target_price: Decimal
     expires_at: datetime
     exit_by: datetime
-    patience: timedelta
-    poll: timedelta
+    patience_s: int
+    poll_s: int
     max_reprices: int
 
     def __post_init__(self) -> None:
         require_at_least("qty_shares", self.qty_shares, 1)
         require_utc("expires_at", self.expires_at)
         require_utc("exit_by", self.exit_by)
+
+    @property
+    def poll(self) -> timedelta:
+        """Pause between two looks at a working order."""
+        return timedelta(seconds=self.poll_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

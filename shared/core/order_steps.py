@@ -112,7 +112,7 @@ def _look(state: OrderState, now: datetime) -> Step:
 
 def _working_step(state: OrderState, now: datetime) -> Step:
     unwanted = state.exit_reason is not None
-    tired = state.attempt_at is not None and now - state.attempt_at >= state.plan.patience
+    tired = state.attempt_at is not None and now - state.attempt_at >= timedelta(seconds=state.plan.patience_s)
     if state.cancel_at is None and (unwanted or tired):
         return Step(command=Command.CANCEL_ENTRY)
     return _look(state, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table, symbol_key
@@ -32,8 +31,8 @@ def execute(intent: OrderIntent, ports: Ports) -> OrderState:
         target_price=intent.target_price,
         expires_at=intent.expires_at,
         exit_by=intent.exit_by,
-        patience=timedelta(seconds=policy.entry_patience_s),
-        poll=timedelta(seconds=policy.entry_poll_s),
+        patience_s=policy.entry_patience_s,
+        poll_s=policy.entry_poll_s,
         max_reprices=policy.max_reprices,
     )
     state = OrderState(plan=plan, on=intent.on)

@@ -1,0 +1,86 @@
+"""The sandbox's commands: `python -m sandbox day | serve | venue | prepare | storage`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.world import DEFAULT_ON, DEFAULT_SEED, World, parse_on
+from shared.core.errors import GatehouseError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, help_text in (
+        ("day", "run a whole trading day in virtual time"),
+        ("serve", "run venue, storage and app by the clock until stopped"),
+        ("venue", "run the Alpaca-compatible venue alone"),
+        ("prepare", "train the first models for a world"),
+    ):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument(
+            "--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)"
+        )
+        command.add_argument("--on", default=str(DEFAULT_ON), help="session date (default %(default)s)")
+        command.add_argument("--bars", type=Path, help="parquet file of recorded bars instead of the seeded market")
+        command.add_argument("--daily", type=Path, help="parquet file of daily bars beside --bars")
+        command.add_argument("--quotes", type=Path, help="parquet file of quote bars beside --bars")
+        if name == "day":
+            command.add_argument("--json", type=Path, help="write the outcome as JSON")
+        if name == "venue":
+            command.add_argument("--port", type=int, default=7080)
+            command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
+    return parser
+
+
+def _world(options: argparse.Namespace) -> World:
+    return World(
+        seed=options.seed, on=parse_on(options.on), bars=options.bars, daily=options.daily, quotes=options.quotes
+    )
+
+
+def _day(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.day import run_day
+    from sandbox.summary import show
+
+    done = run_day(_world(options), console)
+    show(done, console)
+    if options.json:
+        options.json.write_text(done.evidence.as_json())
+    return 1 if done.evidence.violations else 0
+
+
+def _venue(options: argparse.Namespace, _: Console) -> int:
+    from sandbox.venue_process import serve_venue
+
+    serve_venue(_world(options), port=options.port, clock_file=options.clock_file)
+    return 0
+
+
+def _prepare(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.prepare import prepare
+
+    console.print(f"prepared in {prepare(_world(options), console).name}")
+    return 0
+
+
+_COMMANDS = {"day": _day, "venue": _venue, "prepare": _prepare}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; an error of ours is one line and exit code 2."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        return _COMMANDS[options.command](options, console)
+    except GatehouseError as error:
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What a day left behind, read back from storage and venue: figures, digest, and whether all accounts agree."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sandbox.checkers import check_day
+from sandbox.venue_process import KEYS
+from sandbox.world import World
+from shared.adapters.blobs import AzureBlobs
+from shared.adapters.codec import encode_json
+from shared.adapters.tables import AzureTables
+from shared.contracts.records import ACCOUNT, Container, Table
+from shared.contracts.settings import StorageSettings
+from shared.core.ids import canonical_json, digest
+from shared.core.values import iso
+
+type Rows = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A day's outcome. `violations` is empty when tables, journal and venue agree and every rule was kept."""
+
+    on: str
+    seed: int
+    digest: str
+    report: Mapping[str, Any]
+    funnel: Mapping[str, int]
+    open_orders: int
+    open_positions: int
+    equity_usd: str
+    violations: Sequence[str]
+
+    def as_json(self) -> str:
+        """The same as data."""
+        return json.dumps(asdict(self), indent=1, default=str)
+
+
+def gather_evidence(world: World, connection: str, venue_url: str, now: datetime) -> Evidence:
+    """Read the day back and check it."""
+    storage = StorageSettings(connection=connection)
+    tables, blobs = AzureTables(storage), AzureBlobs(storage)
+    rows = {table.value: dict(tables.query(table, str(world.on))) for table in Table}
+    rows["ledger-now"] = dict(tables.query(Table.LEDGER, ACCOUNT))
+    stored = blobs.get(Container.REPORTS, f"{world.on}/day.json")
+    report = json.loads(stored.value) if stored else {}
+    log = [json.loads(line) for line in _get(venue_url, "/sandbox/log").splitlines() if line.strip()]
+    orders = json.loads(_get(venue_url, "/v2/orders?status=open&limit=500&nested=false"))
+    positions = json.loads(_get(venue_url, "/v2/positions"))
+    account = json.loads(_get(venue_url, "/v2/account"))
+    content = {name: {key: _plain(row) for key, row in found.items()} for name, found in rows.items()}
+    hashes = {
+        f"{container}/{name}": digest(blob.value)
+        for container in (Container.WATCHLISTS, Container.FEATURES, Container.REPORTS, Container.BARS)
+        for name in blobs.names(container, "")
+        if (blob := blobs.get(container, name))
+    }
+    return Evidence(
+        on=str(world.on),
+        seed=world.seed,
+        digest=digest(canonical_json({"tables": content, "blobs": hashes, "venue": log})),
+        report=report,
+        funnel=_funnel(rows),
+        open_orders=len(orders),
+        open_positions=len(positions),
+        equity_usd=account["equity"],
+        violations=check_day(rows, log, report, open_orders=orders, open_positions=positions, now=iso(now)),
+    )
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what differs from run to run without meaning anything: the code's revision."""
+    return {name: value for name, value in row.items() if name != "code_revision"}
+
+
+def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:
+    """How many came through each stage."""
+    orders = rows[Table.ORDERS].values()
+    return {
+        "watchlist": len({row["symbol"] for row in rows[Table.WATCHLIST].values()}),
+        "scored": len(rows[Table.SIGNALS]),
+        "signals": sum(row["policy"] == "ENTER" for row in rows[Table.SIGNALS].values()),
+        "decided": len(rows[Table.DECISIONS]),
+        "approved": sum(row["verdict"] == "approved" for row in rows[Table.DECISIONS].values()),
+        "orders": len(orders),
+        "positions": len(rows[Table.POSITIONS]),
+        "fills": len(rows[Table.FILLS]),
+        "stories": len(rows[Table.STORIES]),
+        "incidents": len(rows[Table.INCIDENTS]),
+    }
+
+
+def _get(url: str, path: str) -> str:
+    headers = {"APCA-API-KEY-ID": KEYS[0], "APCA-API-SECRET-KEY": KEYS[1]}
+    request = urllib.request.Request(url + path, headers=headers)  # noqa: S310 (our own loopback URL)
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return str(answer.read().decode())

@@ -1,0 +1,224 @@
+"""Queue triggers: what happens to a message between its queue and its function.
+
+A message whose text is not base64 never reaches the function: like the storage extension since version 5, the host
+puts it on the poison queue at once. Base64 of bytes that are not UTF-8 fails the invocation before the function runs,
+so it ends there after `maxDequeueCount` deliveries.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from azure.storage.queue import QueueMessage
+
+from sandbox.host import protos
+from sandbox.host.errors import FunctionError, WorkerLostError
+from sandbox.host.functions import FunctionDefinition
+from sandbox.host.hostjson import MessageEncoding, QueueOptions
+from sandbox.host.storage import Storage
+from sandbox.host.writer import Writer
+from shared.core.errors import ContractError
+from shared.core.values import iso
+
+log = logging.getLogger(__name__)
+
+POISON = "-poison"
+MAX_MESSAGE_BYTES = 65_536
+_TIME_TO_LIVE = timedelta(days=7)
+_LOST_LEASE = timedelta(minutes=10)
+"""How long the real host hides a message that it runs; after a crash it comes back then."""
+_NAMESPACE = uuid.UUID("6ba7b814-9dad-11d1-80b4-00c04fd430c8")
+
+Run = Callable[[FunctionDefinition, str, Callable[[], protos.TypedData], Mapping[str, str]], Awaitable[None]]
+DeliveryPolicy = Callable[[str, bytes], Sequence[timedelta]]
+"""For a queue and a message that an output binding sends: the delay of each copy. One zero is plain delivery."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message in hand: as received, and under the id and insertion time that the app sees."""
+
+    queue: str
+    raw: QueueMessage
+    message_id: str
+    inserted_at: datetime
+
+
+class QueueTriggers:
+    """All queues that the app listens to.
+
+    Parameters
+    ----------
+    storage : Storage
+        The account.
+    options : QueueOptions
+        From host.json.
+    functions : mapping
+        Listening function by queue name, in the app's order.
+    run : Run
+        Runs a function.
+    now : callable
+        The host's clock.
+    writer : Writer
+        Runs the deletions of messages that are done with.
+    is_virtual : bool
+        Show ids and times that follow from the virtual clock, not Azurite's random and wall ones.
+    delivery : DeliveryPolicy, optional
+        Duplicates and delays, for fault injection.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        options: QueueOptions,
+        functions: Mapping[str, FunctionDefinition],
+        run: Run,
+        now: Callable[[], datetime],
+        writer: Writer,
+        is_virtual: bool,
+        delivery: DeliveryPolicy | None = None,
+    ) -> None:
+        self._storage = storage
+        self._options = options
+        self._functions = functions
+        self._run = run
+        self._now = now
+        self._writer = writer
+        self._is_virtual = is_virtual
+        self._delivery = delivery
+        self._known: dict[str, tuple[str, datetime]] = {}
+        self._received = 0
+        self.dirty: set[str] = set(functions)
+        self.delayed: dict[str, datetime] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Queues listened to, in the app's order."""
+        return list(self._functions)
+
+    def encode(self, body: bytes) -> str:
+        """Text of a message that carries these bytes.
+
+        Raises
+        ------
+        ContractError
+            If it is over the service's limit.
+        """
+        is_base64 = self._options.message_encoding is MessageEncoding.BASE64
+        text = base64.b64encode(body).decode() if is_base64 else body.decode()
+        if len(text) > MAX_MESSAGE_BYTES:
+            raise ContractError(f"a queue message holds {MAX_MESSAGE_BYTES} bytes of text, got {len(text)}")
+        return text
+
+    async def send(self, queue: str, body: bytes) -> None:
+        """Put a message into a queue, in as many copies and as late as the delivery policy says."""
+        delays = (timedelta(0),) if self._delivery is None else self._delivery(queue, body)
+        text = self.encode(body)
+        for delay in delays:
+            await self._put(queue, text, delay)
+
+    async def _put(self, queue: str, text: str, delay: timedelta) -> None:
+        client = await self._storage.queue(queue)
+        sent = await client.send_message(text)
+        if queue in self._functions:
+            self.dirty.add(queue)
+        if delay:
+            self.delayed[str(sent.id)] = self._now() + delay
+
+    async def receive(self, queue: str, limit: int, lease_s: int) -> list[Delivery]:
+        """Take visible messages off a queue, oldest first."""
+        return [self._shown(queue, raw) for raw in await self._storage.receive(queue, limit, lease_s)]
+
+    def _shown(self, queue: str, raw: QueueMessage) -> Delivery:
+        if not self._is_virtual:
+            inserted = raw.inserted_on or self._now()
+            return Delivery(queue=queue, raw=raw, message_id=raw.id, inserted_at=inserted)
+        if raw.id not in self._known:
+            self._received += 1
+            now = self._now()
+            self._known[raw.id] = (str(uuid.uuid5(_NAMESPACE, f"{queue}/{iso(now)}/{self._received}")), now)
+        message_id, inserted_at = self._known[raw.id]
+        return Delivery(queue=queue, raw=raw, message_id=message_id, inserted_at=inserted_at)
+
+    async def process(self, delivery: Delivery) -> timedelta | None:
+        """Run the function on a message.
+
+        Returns
+        -------
+        timedelta or None
+            After what time the message is to be delivered again; None when it is done with, deleted or poisoned.
+        """
+        function = self._functions[delivery.queue]
+        body = self._decode(delivery)
+        count = delivery.raw.dequeue_count or 1
+        if body is None or count > self._options.max_dequeue_count:
+            await self._poison(delivery, "not base64" if body is None else f"{count} deliveries")
+            return None
+        is_binary = str(function.trigger.options.get("dataType", "")).upper() in {"BINARY", "2"}
+        try:
+            await self._run(
+                function, delivery.message_id, lambda: _typed(body, is_binary), self._metadata(delivery, body)
+            )
+        except WorkerLostError:
+            return _LOST_LEASE
+        except FunctionError:
+            if count >= self._options.max_dequeue_count:
+                await self._poison(delivery, f"{count} failed deliveries")
+                return None
+            return self._options.visibility_timeout
+        await self._delete(delivery)
+        return None
+
+    async def release(self, delivery: Delivery, after_s: int) -> None:
+        """Let others see a message again after that many seconds of wall time."""
+        client = await self._storage.queue(delivery.queue)
+        await client.update_message(delivery.raw.id, delivery.raw.pop_receipt, visibility_timeout=after_s)
+
+    def _decode(self, delivery: Delivery) -> bytes | None:
+        content = str(delivery.raw.content)
+        if self._options.message_encoding is MessageEncoding.NONE:
+            return content.encode()
+        try:
+            return base64.b64decode(content, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+
+    def _metadata(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        if self._is_virtual:
+            receipt = f"{delivery.message_id}/{delivery.raw.dequeue_count}"
+            expires, visible = delivery.inserted_at + _TIME_TO_LIVE, self._now()
+        else:
+            receipt = str(delivery.raw.pop_receipt)
+            expires = delivery.raw.expires_on or delivery.inserted_at + _TIME_TO_LIVE
+            visible = delivery.raw.next_visible_on or self._now()
+        return {
+            "Id": delivery.message_id,
+            "DequeueCount": str(delivery.raw.dequeue_count),
+            "PopReceipt": receipt,
+            "InsertionTime": iso(delivery.inserted_at),
+            "ExpirationTime": iso(expires),
+            "NextVisibleTime": iso(visible),
+            "QueueTrigger": body.decode("utf-8", "replace"),
+        }
+
+    async def _poison(self, delivery: Delivery, why: str) -> None:
+        queue = delivery.queue + POISON
+        log.warning("message %s of %s goes to %s: %s", delivery.message_id, delivery.queue, queue, why)
+        await self._put(queue, str(delivery.raw.content), timedelta(0))
+        await self._delete(delivery)
+
+    async def _delete(self, delivery: Delivery) -> None:
+        self._known.pop(delivery.raw.id, None)
+        client = await self._storage.queue(delivery.queue)
+        await self._writer.put(lambda: client.delete_message(delivery.raw.id, delivery.raw.pop_receipt))
+
+
+def _typed(body: bytes, is_binary: bool) -> protos.TypedData:
+    return protos.TypedData(bytes=body) if is_binary else protos.TypedData(string=body.decode())

@@ -1,0 +1,183 @@
+"""Real time: queues polled with backoff, functions at the same time as each other, timers by the clock.
+
+Durations in host.json are in shown time; the clock may run at another speed than the wall.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from azure.core.exceptions import AzureError
+
+from sandbox.clock import ClockFile
+from sandbox.host.durable.board import Work, WorkKind
+from sandbox.host.durable.engine import DurableEngine
+from sandbox.host.hostjson import HostOptions
+from sandbox.host.queues import Delivery, QueueTriggers
+from sandbox.host.timers import Timer
+from shared.core.values import require_positive
+
+log = logging.getLogger(__name__)
+
+_MIN_POLL = timedelta(milliseconds=100)
+_LEASE_S = 30
+"""A running message stays hidden this long (renewed at half): after a kill, the next host need not wait longer."""
+_ERROR_PAUSE_S = 1.0
+_MAX_SLEEP_S = 1.0
+"""The clock file may be moved by others, so nobody sleeps long without looking."""
+
+
+class RealLoop:
+    """Drives a host by the clock until it is cancelled.
+
+    Parameters
+    ----------
+    clock : ClockFile
+        Running; its speed must not be zero.
+    options : HostOptions
+        From host.json.
+    queues, timers, engine, fire
+        As for `VirtualLoop`.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: ClockFile,
+        options: HostOptions,
+        queues: QueueTriggers,
+        timers: list[Timer],
+        engine: DurableEngine,
+        fire: Callable[[Timer], Awaitable[None]],
+    ) -> None:
+        self._clock = clock
+        self._options = options
+        self._queues = queues
+        self._timers = timers
+        self._engine = engine
+        self._fire = fire
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._limits = {
+            WorkKind.EPISODE: asyncio.Semaphore(options.durable.max_orchestrators),
+            WorkKind.ACTIVITY: asyncio.Semaphore(options.durable.max_activities),
+        }
+
+    async def run(self) -> None:
+        """Run until cancelled; what is running then is given up, as by a kill."""
+        require_positive("clock speed", self._clock.speed)
+        self._engine.hub.board.on_work = self._wake.set
+        self._wake.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self._queues.names:
+                    group.create_task(self._listen(name), name=f"queue {name}")
+                for timer in self._timers:
+                    group.create_task(self._tick(timer), name=f"timer {timer.function.name}")
+                group.create_task(self._serve_durable(), name="durable")
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def sleep_until(self, at: datetime) -> None:
+        """Sleep until the clock shows an instant."""
+        while (left := (at - self._clock.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left / self._clock.speed, _MAX_SLEEP_S) if self._clock.speed else _MAX_SLEEP_S)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the loop; what it raises is logged."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("work of the host failed", exc_info=task.exception())
+
+    # Queues
+
+    async def _listen(self, name: str) -> None:
+        running: set[asyncio.Task[None]] = set()
+        pause = _MIN_POLL
+        options = self._options.queues
+        while True:
+            if len(running) > options.new_batch_threshold:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            self._queues.dirty.discard(name)
+            try:
+                found = await self._queues.receive(name, options.batch_size, _LEASE_S)
+            except AzureError:
+                log.exception("queue %s cannot be read", name)
+                await asyncio.sleep(_ERROR_PAUSE_S)
+                continue
+            for delivery in found:
+                task = asyncio.create_task(self._process(delivery))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            if found:
+                pause = _MIN_POLL
+            elif name not in self._queues.dirty:
+                await asyncio.sleep(max(0.001, pause.total_seconds() / (self._clock.speed or 1.0)))
+                pause = min(pause * 2, options.max_polling_interval)
+
+    async def _process(self, delivery: Delivery) -> None:
+        renewal = asyncio.create_task(self._renew(delivery))
+        try:
+            again = await self._queues.process(delivery)
+        except AzureError:
+            log.exception("message %s of %s cannot be settled; it comes back", delivery.message_id, delivery.queue)
+            return
+        finally:
+            renewal.cancel()
+        if again is not None:
+            await self._queues.release(delivery, math.ceil(again.total_seconds() / (self._clock.speed or 1.0)))
+
+    async def _renew(self, delivery: Delivery) -> None:
+        while True:
+            await asyncio.sleep(_LEASE_S / 2)
+            await self._queues.release(delivery, _LEASE_S)
+
+    # Timers
+
+    async def _tick(self, timer: Timer) -> None:
+        while True:
+            await self.sleep_until(timer.next_at)
+            await self._fire(timer)
+
+    # Durable
+
+    async def _serve_durable(self) -> None:
+        while True:
+            self._wake.clear()
+            while self._engine.fire_due():
+                pass
+            work = self._engine.take()
+            if work is not None:
+                await self._limits[work.kind].acquire()
+                self.spawn(self._work(work))
+                continue
+            await self._wait_for_work()
+
+    async def _wait_for_work(self) -> None:
+        due = self._engine.next_due()
+        left = _MAX_SLEEP_S
+        if due is not None and self._clock.speed:
+            left = min(left, max(0.0, (due - self._clock.now()).total_seconds() / self._clock.speed))
+        try:
+            await asyncio.wait_for(self._wake.wait(), left)
+        except TimeoutError:
+            return
+
+    async def _work(self, work: Work) -> None:
+        try:
+            await self._engine.run(work)
+        finally:
+            self._limits[work.kind].release()

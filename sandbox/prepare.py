@@ -1,0 +1,84 @@
+"""Prepare a world once: choose its core symbols and train its first models on the sessions before its day.
+
+Runs in a process of its own, so that neither the training library nor the market's history weighs on the app.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sandbox.market.synthetic import SyntheticTape
+from sandbox.market.tape import Tape
+from sandbox.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, World, core_symbols, folder_of
+from shared.adapters.calendar import XnysCalendar
+from shared.adapters.codec import encode_json
+from shared.core.market import Timeframe
+from shared.core.sessions import NEW_YORK
+from shared.core.values import Symbol
+from training.pipeline import TrainedModels, TrainingRule, train
+from training.source import TapeHistory
+
+MIN_SESSIONS = 30
+"""Fewer recorded sessions than this teach nothing: then the seeded market does."""
+
+
+def prepare(world: World, console: Console) -> Path:
+    """Return the folder of the prepared world, made now unless it stands there already."""
+    folder = folder_of(world)
+    if (folder / "world.json").is_file():
+        return folder
+    tape = world.tape()
+    teacher = tape if _teaches(tape) else SyntheticTape(DEFAULT_SEED, world.on, cache_dir=STATE / "markets")
+    models = _train(teacher, world, console)
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for model in (models.signal, models.move):
+        place = partial / "models" / model.card.name
+        place.mkdir(parents=True)
+        (place / "model.onnx").write_bytes(model.onnx)
+        (place / "card.json").write_bytes(encode_json(model.card))
+    document = {
+        "core_symbols": core_symbols(tape),
+        "market_symbols": [s for s in MARKET_SYMBOLS if s in tape.assets] or list(core_symbols(tape)[:1]),
+        "content_id": tape.content_id,
+        "trained_on": teacher.content_id,
+    }
+    (partial / "world.json").write_text(json.dumps(document, indent=1))
+    partial.rename(folder)
+    return folder
+
+
+def _teaches(tape: Tape) -> bool:
+    """Whether the days before the traded one are enough to learn from."""
+    sessions = [on for on in tape.session_dates if on < tape.on]
+    if len(sessions) < MIN_SESSIONS or not set(MARKET_SYMBOLS) <= set(tape.assets):
+        return False
+    start = datetime.combine(sessions[-MIN_SESSIONS], time(), NEW_YORK)
+    end = datetime.combine(tape.on, time(), NEW_YORK)
+    return len(tape.bars(MARKET_SYMBOLS[0], Timeframe.MIN_5, start, end)) > MIN_SESSIONS * 70
+
+
+def _train(tape: Tape, world: World, console: Console) -> TrainedModels:
+    rule = TrainingRule(market_symbols=tuple(Symbol(s) for s in MARKET_SYMBOLS))
+    created_at = datetime.combine(world.on, time(4), NEW_YORK)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("train the first models", total=1.0)
+
+        def show(what: str, done: float) -> None:
+            progress.update(task, description=f"train the first models: {what}", completed=done)
+
+        return train(
+            TapeHistory(tape, XnysCalendar()),
+            seed=world.seed,
+            on=world.on,
+            created_at=created_at.astimezone(UTC),
+            rule=rule,
+            progress=show,
+        )

@@ -1,0 +1,170 @@
+"""The whole Alpaca adapter through the real alpaca-py, on the venue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sandbox.venue.config import VenueConfig
+from sandbox.venue.engine import Exchange
+from sandbox.venue.face.app import create_app
+from sandbox.venue.face.faults import Fault, FaultRule
+from sandbox.venue.face.server import ServerThread
+from shared.adapters.alpaca import AlpacaBroker, AlpacaMarketData
+from shared.core.errors import BrokerError, TransientError
+from shared.core.market import Headline, Timeframe
+from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
+from shared.core.values import Side, Symbol
+from tests.support.alpaca import FixedClock, settings_for
+from tests.support.tape import HandTape, market, ny
+
+AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
+ON = date(2025, 10, 15)
+
+
+class Venue:
+    """A venue on a hand-made market, its clock in our hands."""
+
+    def __init__(self, tape: HandTape, clock: FixedClock) -> None:
+        self.tape = tape
+        self.clock = clock
+        self.exchange = Exchange(tape, VenueConfig(requests_per_minute=10_000))
+        self.app = create_app(self.exchange, clock.now, keys=("the-key", "the-secret"))
+        self.thread = ServerThread(self.app)
+
+
+@pytest.fixture
+def venue() -> Iterator[Venue]:
+    story = Headline(
+        news_id="77",
+        published_at=ny(ON, "08:00"),
+        source="wire",
+        headline="Something happened",
+        summary="It did.",
+        symbols=(AAPL,),
+    )
+    walked = market(ON, ["AAPL", "MSFT"], days=3)
+    days = {(symbol, on): walked.base(symbol, on) for symbol in walked.assets for on in walked.session_dates}
+    made = Venue(HandTape(ON, days, news=[story]), FixedClock(ny(ON, "10:00:30")))
+    with made.thread:
+        yield made
+
+
+@pytest.fixture
+def venue_broker(venue: Venue) -> AlpacaBroker:
+    return AlpacaBroker(settings_for(venue.thread.url, timeout_s=5.0))
+
+
+@pytest.fixture
+def venue_data(venue: Venue) -> AlpacaMarketData:
+    return AlpacaMarketData(settings_for(venue.thread.url, timeout_s=5.0), venue.clock)
+
+
+def bracket(venue_data: AlpacaMarketData, **changes: Any) -> OrderRequest:
+    ask = venue_data.quotes([AAPL])[AAPL].ask
+    fields: dict[str, Any] = {
+        "client_order_id": "i-entry-1",
+        "symbol": AAPL,
+        "side": Side.BUY,
+        "qty_shares": 10,
+        "order_type": OrderType.LIMIT,
+        "order_class": OrderClass.BRACKET,
+        "limit_price": ask + Decimal("0.10"),
+        "stop_price": ask - 5,
+        "target_price": ask + 5,
+    }
+    return OrderRequest(**{**fields, **changes})
+
+
+def test_a_bracket_lives_and_is_seen_with_its_legs(
+    venue: Venue, venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    opened = venue.clock.at
+    sent = venue_broker.submit(bracket(venue_data))
+    assert sent.client_order_id == "i-entry-1"
+    venue.clock.at += timedelta(minutes=2)
+    filled = venue_broker.order("i-entry-1")
+    assert filled is not None
+    assert (filled.status, filled.filled_shares) == (OrderStatus.FILLED, 10)
+    assert len(filled.legs) == 2
+    listed = venue_broker.orders(since=opened - timedelta(minutes=1))
+    assert {order.order_id for order in listed} == {filled.order_id, *(leg.order_id for leg in filled.legs)}
+    assert {order.parent_order_id for order in listed} == {None, filled.order_id}
+    (position,) = venue_broker.positions()
+    assert (position.symbol, position.qty_shares, position.average_price) == ("AAPL", 10, filled.filled_average_price)
+    account = venue_broker.account()
+    assert not account.is_blocked
+    assert account.cash < Decimal(100_000)
+    venue_broker.cancel(filled.order_id)
+
+
+def test_a_used_client_order_id_is_refused_by_the_broker_s_own_code(
+    venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    order = bracket(venue_data)
+    venue_broker.submit(order)
+    with pytest.raises(BrokerError) as caught:
+        venue_broker.submit(order)
+    assert (caught.value.status, caught.value.code) == (422, 40010001)
+    with pytest.raises(BrokerError) as refused:
+        venue_broker.submit(bracket(venue_data, client_order_id="i-entry-2", qty_shares=1_000_000))
+    assert refused.value.status == 403
+
+
+def test_a_working_order_is_replaced_and_cancelled(venue_broker: AlpacaBroker, venue_data: AlpacaMarketData) -> None:
+    simple = {"order_class": OrderClass.SIMPLE, "stop_price": None, "target_price": None}
+    far = bracket(venue_data, **simple, limit_price=Decimal("1.00"))
+    sent = venue_broker.submit(far)
+    new = venue_broker.replace(sent.order_id, qty_shares=7, limit_price="1.05", client_order_id="i-entry-2")
+    assert (new.qty_shares, new.limit_price, new.client_order_id) == (7, Decimal("1.05"), "i-entry-2")
+    assert new.order_id != sent.order_id
+    old = venue_broker.order("i-entry-1")
+    assert old is not None
+    assert (old.status, old.replaced_by) == (OrderStatus.REPLACED, new.order_id)
+    venue_broker.cancel(new.order_id)
+    venue_broker.cancel(new.order_id)
+    cancelled = venue_broker.order("i-entry-2")
+    assert cancelled is not None
+    assert cancelled.status is OrderStatus.CANCELED
+
+
+def test_a_submit_whose_answer_was_lost_left_exactly_one_order(
+    venue: Venue, venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    order = bracket(venue_data)
+    venue.app.state.faults.append(FaultRule(kind=Fault.LOST_ANSWER, path="/v2/orders", method="POST", remaining=1))
+    with pytest.raises(TransientError):
+        venue_broker.submit(order)
+    found = venue_broker.order(order.client_order_id)
+    assert found is not None
+    assert found.qty_shares == 10
+    assert len([entry for entry in venue.exchange.book.orders.values() if entry.client_order_id == "i-entry-1"]) == 1
+
+
+def test_the_market_is_read_as_the_tape_has_it(venue: Venue, venue_data: AlpacaMarketData) -> None:
+    start, end = ny(ON, "09:30"), ny(ON, "11:00")
+    assert [asset.symbol for asset in venue_data.assets()] == ["AAPL", "MSFT"]
+    for timeframe in (Timeframe.MIN_1, Timeframe.MIN_5, Timeframe.MIN_15):
+        found = venue_data.bars([AAPL, MSFT], timeframe, start, end)
+        closed = venue.clock.at - timedelta(seconds=timeframe.seconds)
+        for symbol, bars in found.items():
+            whole = venue.tape.bars(symbol, timeframe, start, closed + timedelta(microseconds=1))
+            assert len(bars) == len(whole) > 0
+            assert np.array_equal(bars.start_s, whole.start_s)
+            assert np.allclose(bars.close, whole.close)
+            assert np.allclose(bars.volume, whole.volume)
+    daily = venue_data.bars([AAPL], Timeframe.DAY_1, start - timedelta(days=10), end)[AAPL]
+    assert len(daily) == 2
+    snapshot = venue_data.snapshots([AAPL, MSFT])[AAPL]
+    quote = venue_data.quotes([AAPL, MSFT])[AAPL]
+    assert snapshot.previous_close == pytest.approx(float(daily.close[-1]))
+    assert snapshot.day_low <= snapshot.last_price <= snapshot.day_high
+    assert quote.is_two_sided
+    assert timedelta(0) <= venue.clock.at - quote.at <= timedelta(seconds=5)
+    assert [story.headline for story in venue_data.news(ny(ON, "04:00"), end)] == ["Something happened"]
+    assert list(venue_data.news(ny(ON, "09:00"), end)) == []

@@ -1,0 +1,82 @@
+"""Versions are immutable, and the champion is switched last and under its ETag."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.adapters.codec import decode_json
+from shared.adapters.memory import MemoryBlobs
+from shared.contracts.model_card import Champion, ModelCard
+from shared.core.errors import ConflictError, ModelError
+from shared.ports import Stored
+from tests.support.models import CREATED_AT, tiny_model
+from training.publish import CONTAINER, promote, publish
+
+
+def champion(blobs: MemoryBlobs) -> Champion:
+    stored = blobs.get(CONTAINER, "signal/champion.json")
+    assert stored is not None
+    return decode_json(Champion, stored.value)
+
+
+def test_published_blobs_are_the_bytes_and_the_card() -> None:
+    blobs = MemoryBlobs()
+    onnx, card = tiny_model()
+    publish(blobs, onnx, card, promoted_at=CREATED_AT)
+    assert blobs.names(CONTAINER, "") == ["signal/champion.json", "signal/v1/card.json", "signal/v1/model.onnx"]
+    stored_onnx, stored_card = blobs.get(CONTAINER, "signal/v1/model.onnx"), blobs.get(CONTAINER, "signal/v1/card.json")
+    assert stored_onnx is not None
+    assert stored_onnx.value == onnx
+    assert stored_card is not None
+    assert decode_json(ModelCard, stored_card.value) == card
+    assert champion(blobs).version == "v1"
+
+
+def test_publishing_twice_changes_nothing() -> None:
+    blobs = MemoryBlobs()
+    onnx, card = tiny_model()
+    publish(blobs, onnx, card, promoted_at=CREATED_AT)
+    before = {name: blobs.get(CONTAINER, name) for name in blobs.names(CONTAINER, "")}
+    publish(blobs, onnx, card, promoted_at=CREATED_AT + timedelta(days=1))
+    assert {name: blobs.get(CONTAINER, name) for name in blobs.names(CONTAINER, "")} == before
+
+
+def test_a_version_with_other_bytes_is_refused_and_the_champion_stays() -> None:
+    blobs = MemoryBlobs()
+    onnx, card = tiny_model()
+    publish(blobs, onnx, card, promoted_at=CREATED_AT)
+    blobs.put(CONTAINER, "signal/v2/model.onnx", b"something else")
+    other, other_card = tiny_model(seed=2)
+    with pytest.raises(ModelError, match="immutable"):
+        publish(blobs, other, other_card, promoted_at=CREATED_AT)
+    assert champion(blobs).version == "v1"
+
+
+def test_bytes_that_are_not_the_cards_are_refused_before_anything_is_written() -> None:
+    blobs = MemoryBlobs()
+    with pytest.raises(ModelError, match="sha256"):
+        publish(blobs, b"x", tiny_model()[1], promoted_at=CREATED_AT)
+    assert blobs.names(CONTAINER, "") == []
+
+
+def test_a_version_that_was_never_published_is_not_promoted() -> None:
+    with pytest.raises(ModelError, match="has no card"):
+        promote(MemoryBlobs(), "signal", "v1", promoted_at=CREATED_AT)
+
+
+def test_two_promotions_at_once_do_not_both_win() -> None:
+    class Racing(MemoryBlobs):
+        """Another publisher switches the champion right after we have looked."""
+
+        def get(self, container: str, name: str) -> Stored[bytes] | None:
+            stored = super().get(container, name)
+            if name.endswith("champion.json") and stored is not None:
+                super().put(container, name, stored.value)
+            return stored
+
+    blobs = Racing()
+    publish(blobs, *tiny_model(), promoted_at=CREATED_AT)
+    with pytest.raises(ConflictError):
+        publish(blobs, *tiny_model(seed=2), promoted_at=CREATED_AT)

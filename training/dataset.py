@@ -1,0 +1,205 @@
+"""From bars to rows: features at sampled instants with their labels, session by session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.core.features import SymbolDay, atr_path, day_features, prepare
+from shared.core.features.past import BAR_S, midnight_s
+from shared.core.ids import hash_id
+from shared.core.market import Bars, FloatArray, IntArray, Timeframe, TradingDay
+from shared.core.values import Symbol, from_epoch, require, require_at_least
+from training.labels import BarrierRule, Labels, triple_barrier
+from training.source import HistorySource
+
+type Progress = Callable[[str, float], None]
+"""Told (what is being done, how much of it is done in [0, 1])."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingRule:
+    """Which rows are learned from.
+
+    `max_symbols` are drawn by the seed. The first `warmup_sessions` only feed the features. Rows lie `every_min`
+    minutes apart from the open on, and at least `before_close_min` before the close.
+    """
+
+    max_symbols: int = 160
+    warmup_sessions: int = 21
+    every_min: int = 15
+    before_close_min: int = 10
+
+    def __post_init__(self) -> None:
+        require_at_least("max_symbols", self.max_symbols, 1)
+        require_at_least("warmup_sessions", self.warmup_sessions, 1)
+        require(self.every_min > 0 and self.every_min * 60 % BAR_S == 0, "every_min", self.every_min, "5, 10, 15, ...")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """n rows with their outcomes, oldest session first.
+
+    `features` float32 of shape (n, n_features), NaN for missing; the other arrays have shape (n,). `day` counts into
+    `dates`, `symbol` into `symbols`; `start_s` is the start of the row's bar, UTC epoch seconds.
+    """
+
+    features: NDArray[np.float32]
+    outcome: NDArray[np.int8]
+    exit_return: FloatArray
+    move: FloatArray
+    day: IntArray
+    symbol: IntArray
+    start_s: IntArray
+    dates: tuple[date, ...]
+    symbols: tuple[Symbol, ...]
+
+    def __len__(self) -> int:
+        return int(self.day.size)
+
+    def on(self, dates: Sequence[date]) -> Dataset:
+        """Return the rows of some session dates."""
+        wanted = np.array([k for k, on in enumerate(self.dates) if on in set(dates)], np.int64)
+        keep = np.isin(self.day, wanted)
+        return replace(
+            self,
+            features=self.features[keep],
+            outcome=self.outcome[keep],
+            exit_return=self.exit_return[keep],
+            move=self.move[keep],
+            day=self.day[keep],
+            symbol=self.symbol[keep],
+            start_s=self.start_s[keep],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """Rows of one symbol on one day."""
+
+    features: NDArray[np.float32]
+    labels: Labels
+    symbol: IntArray
+    start_s: IntArray
+
+
+def draw_symbols(symbols: Sequence[Symbol], count: int, seed: int) -> tuple[Symbol, ...]:
+    """`count` symbols in an order that only the seed and their names decide, then sorted."""
+    return tuple(sorted(sorted(symbols, key=lambda symbol: hash_id("training-symbol", str(seed), symbol))[:count]))
+
+
+def build_dataset(
+    source: HistorySource,
+    *,
+    on: date,
+    seed: int,
+    market_symbols: Sequence[Symbol],
+    sampling: SamplingRule,
+    barrier: BarrierRule,
+    progress: Progress,
+) -> Dataset:
+    """Compute features and labels of every sampled row before a date.
+
+    Parameters
+    ----------
+    source : HistorySource
+    on : date
+        Nothing of this date or later is read.
+    seed : int
+        Draws the symbols.
+    market_symbols : sequence of Symbol
+        The market's own symbols, context of every row.
+    sampling, barrier : rules
+    progress : callable
+
+    Raises
+    ------
+    ValueError
+        If the source has too few sessions before `on`.
+    """
+    days = [day for day in source.days if day.on < on]
+    least = sampling.warmup_sessions + 1
+    require(len(days) >= least, f"sessions before {on}", len(days), f"at least {least}")
+    symbols = draw_symbols(source.symbols, sampling.max_symbols, seed)
+    market = [symbol for symbol in market_symbols if symbol in source.symbols]
+    bars = _Store(source, sorted({*symbols, *market}), days, progress)
+    blocks: list[list[_Block]] = []
+    sampled = days[sampling.warmup_sessions :]
+    for k, day in enumerate(sampled):
+        items = [bars.symbol_day(symbol, day) for symbol in symbols]
+        tables = day_features(items, [bars.symbol_day(symbol, day) for symbol in market], day)
+        blocks.append(list(_symbol_rows(items, tables, day, sampling, barrier)))
+        progress("features and labels", (k + 1) / len(sampled))
+    return _join(blocks, tuple(day.on for day in sampled), symbols)
+
+
+def _join(sessions: Sequence[Sequence[_Block]], dates: tuple[date, ...], symbols: tuple[Symbol, ...]) -> Dataset:
+    blocks = [block for session in sessions for block in session]
+    day = [k for k, session in enumerate(sessions) for _ in session]
+    return Dataset(
+        features=np.concatenate([block.features for block in blocks]),
+        outcome=np.concatenate([block.labels.outcome for block in blocks]),
+        exit_return=np.concatenate([block.labels.exit_return for block in blocks]),
+        move=np.concatenate([block.labels.move for block in blocks]),
+        day=np.repeat(day, [len(block.start_s) for block in blocks]),
+        symbol=np.concatenate([block.symbol for block in blocks]),
+        start_s=np.concatenate([block.start_s for block in blocks]),
+        dates=dates,
+        symbols=symbols,
+    )
+
+
+class _Store:
+    """Every bar that is needed, read once."""
+
+    def __init__(
+        self, source: HistorySource, symbols: Sequence[Symbol], days: Sequence[TradingDay], progress: Progress
+    ) -> None:
+        start, end = (from_epoch(midnight_s(on)) for on in (days[0].on, days[-1].on + timedelta(days=1)))
+        # A source may know daily bars from before its first intraday session.
+        daily_start = start - timedelta(days=120)
+        self._daily: dict[Symbol, Bars] = {}
+        self._intraday: dict[Symbol, Bars] = {}
+        for k, symbol in enumerate(symbols):
+            self._daily[symbol] = source.bars(symbol, Timeframe.DAY_1, daily_start, end)
+            self._intraday[symbol] = source.bars(symbol, Timeframe.MIN_5, start, end)
+            progress("bars", (k + 1) / len(symbols))
+
+    def symbol_day(self, symbol: Symbol, day: TradingDay) -> SymbolDay:
+        """The day with its past, as the app would see it once the day is over."""
+        intraday = self._intraday[symbol]
+        start, end = midnight_s(day.on), midnight_s(day.on + timedelta(days=1))
+        history = intraday.between(start - 21 * 86_400, start)
+        past = prepare(symbol, daily=self._daily[symbol], history=history, day=day)
+        return SymbolDay(past=past, today=intraday.between(start, end))
+
+
+def _symbol_rows(
+    items: Sequence[SymbolDay],
+    tables: Sequence[FloatArray],
+    day: TradingDay,
+    sampling: SamplingRule,
+    barrier: BarrierRule,
+) -> Iterator[_Block]:
+    """Sampled rows of each symbol whose outcome is known."""
+    open_s, close_s = int(day.open_at.timestamp()), int(day.close_at.timestamp())
+    for k, (item, table) in enumerate(zip(items, tables, strict=True)):
+        since_open = item.today.start_s + BAR_S - open_s
+        before_close = close_s - (item.today.start_s + BAR_S)
+        rows = np.flatnonzero(
+            (since_open > 0)
+            & (since_open % (sampling.every_min * 60) == 0)
+            & (before_close >= sampling.before_close_min * 60)
+        )
+        labels = triple_barrier(item.today, atr_path(item), rows, close_s=close_s, rule=barrier)
+        rows = rows[labels.known]
+        yield _Block(
+            features=table[rows].astype(np.float32),
+            labels=labels.only_known(),
+            symbol=np.full(rows.size, k),
+            start_s=item.today.start_s[rows],
+        )

@@ -1,0 +1,99 @@
+"""Where history comes from: a small protocol, so that a tape, parquet files or Alpaca can feed the same training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from shared.core.features.past import midnight_s
+from shared.core.market import Asset, Bars, Timeframe, TradingDay
+from shared.core.values import Symbol, from_epoch, require
+from shared.ports import Calendar
+
+
+class HistorySource(Protocol):
+    """Completed sessions of a market."""
+
+    @property
+    def content_id(self) -> str:
+        """A short hash that names the data: equal id, equal bars."""
+
+    @property
+    def symbols(self) -> Sequence[Symbol]:
+        """Equities with bars, sorted."""
+
+    @property
+    def days(self) -> Sequence[TradingDay]:
+        """Completed trading days, ascending."""
+
+    def bars(self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
+        """Bars of timeframe 5Min or 1Day that start in [start, end); empty where there are none."""
+
+
+class TapeLike(Protocol):
+    """What is needed of a market tape (the sandbox's seeded and recorded markets are such)."""
+
+    @property
+    def on(self) -> date:
+        """The day that is to be traded; never read here."""
+
+    @property
+    def content_id(self) -> str:
+        """Names the market's content."""
+
+    @property
+    def assets(self) -> Mapping[str, Asset]:
+        """By symbol."""
+
+    @property
+    def session_dates(self) -> Sequence[date]:
+        """Covered session dates, ascending; the last is `on`."""
+
+    def bars(self, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
+        """Bars that start in [start, end)."""
+
+
+class TapeHistory:
+    """The sessions of a tape before the day that is traded.
+
+    Parameters
+    ----------
+    tape : TapeLike
+    calendar : Calendar
+        Gives the sessions' opening and closing instants.
+
+    Raises
+    ------
+    ValueError
+        From `bars`, if anything at or after the start of the traded day is asked for.
+    """
+
+    def __init__(self, tape: TapeLike, calendar: Calendar) -> None:
+        self._tape = tape
+        self._limit = from_epoch(midnight_s(tape.on))
+        days = (calendar.day(on) for on in tape.session_dates if on < tape.on)
+        self._days = tuple(day for day in days if day is not None)
+        self._symbols = tuple(
+            Symbol(symbol) for symbol, asset in sorted(tape.assets.items()) if asset.asset_class == "us_equity"
+        )
+
+    @property
+    def content_id(self) -> str:
+        """The tape's."""
+        return self._tape.content_id
+
+    @property
+    def symbols(self) -> Sequence[Symbol]:
+        """The tape's equities."""
+        return self._symbols
+
+    @property
+    def days(self) -> Sequence[TradingDay]:
+        """Sessions before the traded day."""
+        return self._days
+
+    def bars(self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
+        """Bars that start in [start, end), all before the traded day."""
+        require(end <= self._limit, "end", end, f"at most {self._limit}, the start of the traded day")
+        return self._tape.bars(symbol, timeframe, start, end)
