@@ -66,12 +66,12 @@ def measure() -> dict[str, float]:
     day = calendar.day(ON)
     assert day is not None
     dates = [past.on for past in calendar.previous_days(ON, 60)]
-    slice_ = [_raw_day(f"S{k:02d}", dates) for k in range(SLICE)]
-    market = [_raw_day(symbol, dates) for symbol in ("SPY", "QQQ")]
+    slice_ = [raw_day(f"S{k:02d}", dates) for k in range(SLICE)]
+    market = [raw_day(symbol, dates) for symbol in ("SPY", "QQQ")]
     models = _models()
 
-    prepared = [_symbol_day(raw, day) for raw in slice_]
-    context = [_symbol_day(raw, day) for raw in market]
+    prepared = [symbol_day(raw, day) for raw in slice_]
+    context = [symbol_day(raw, day) for raw in market]
 
     def ours() -> FloatArray:
         features = latest_features(prepared, context, day)
@@ -80,7 +80,7 @@ def measure() -> dict[str, float]:
         return features
 
     def ours_unprepared() -> FloatArray:
-        features = latest_features([_symbol_day(r, day) for r in slice_], [_symbol_day(r, day) for r in market], day)
+        features = latest_features([symbol_day(r, day) for r in slice_], [symbol_day(r, day) for r in market], day)
         for model in models:
             model.predict(features)
         return features
@@ -94,7 +94,7 @@ def measure() -> dict[str, float]:
             rows.append(row[0])
         return np.array(rows)
 
-    compared = _require_equal(ours(), with_pandas())
+    compared = require_equal(ours(), with_pandas())
     fast, whole, slow = _median_ms(ours, 200), _median_ms(ours_unprepared, 50), _median_ms(with_pandas, 3)
     features = ours()
     scores = _median_ms(lambda: [model.predict(features) for model in models], 200)
@@ -227,7 +227,7 @@ def _frame(bars: Bars) -> pd.DataFrame:
     return pd.DataFrame({name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")}, index=index)
 
 
-def _require_equal(ours: FloatArray, theirs: FloatArray) -> float:
+def require_equal(ours: FloatArray, theirs: FloatArray) -> float:
     """Largest difference in units of its tolerance; asserts that none is above 1 and none is missing."""
     tolerance = np.array([TOLERANCES.get(name, 1e-9) for name in FEATURE_NAMES])
     difference = np.abs(ours - theirs) / tolerance
@@ -247,11 +247,13 @@ def _median_ms(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(spans)
 
 
-def _symbol_day(raw: RawDay, day: TradingDay) -> SymbolDay:
+def symbol_day(raw: RawDay, day: TradingDay) -> SymbolDay:
+    """What the app keeps of the history, with today's bars."""
     return SymbolDay(past=prepare(raw.symbol, daily=raw.daily, history=raw.history, day=day), today=raw.today)
 
 
-def _raw_day(symbol: str, dates: Sequence[date]) -> RawDay:
+def raw_day(symbol: str, dates: Sequence[date]) -> RawDay:
+    """Invented bars of a whole window; `dates` are the 60 sessions before `ON`."""
     rng = np.random.default_rng(list(symbol.encode()))
     daily = _walk(rng, np.array([midnight_s(on) for on in dates]), 40.0, 0.02)
     slots = 300 * np.arange(48, 240)
@@ -282,7 +284,7 @@ def _models() -> list[OnnxPredictor]:
     from training.dataset import Dataset  # noqa: PLC0415 - as above
 
     rng = np.random.default_rng(0)
-    n, width = 20_000, len(FEATURE_NAMES)
+    n, width = 5_000, len(FEATURE_NAMES)
     features = rng.normal(0, 1, (n, width)).astype(np.float32)
     move = 0.003 * features[:, :10].sum(axis=1) + rng.normal(0, 0.01, n)
     none = np.zeros(n, np.int64)

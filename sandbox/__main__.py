@@ -1,14 +1,16 @@
-"""The sandbox's commands: `python -m sandbox day | serve | venue | prepare | storage`."""
+"""The sandbox's commands: `python -m sandbox day | serve | standalone | venue | prepare | storage`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+import threading
 from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.world import DEFAULT_ON, DEFAULT_SEED, World, parse_on
+from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_on
 from shared.core.errors import GatehouseError
 
 
@@ -19,6 +21,8 @@ def _parser() -> argparse.ArgumentParser:
         ("day", "run a whole trading day in virtual time"),
         ("serve", "run venue, storage and app by the clock until stopped"),
         ("venue", "run the Alpaca-compatible venue alone"),
+        ("standalone", "run storage and venue for func start, on standard ports and real time"),
+        ("storage", "open the last day's storage on Azurite's standard ports"),
         ("prepare", "train the first models for a world"),
     ):
         command = commands.add_parser(name, help=help_text)
@@ -31,9 +35,20 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--quotes", type=Path, help="parquet file of quote bars beside --bars")
         if name == "day":
             command.add_argument("--json", type=Path, help="write the outcome as JSON")
+            command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
+        if name == "serve":
+            command.add_argument(
+                "--folder", type=Path, default=STATE / "serve", help="of the state that it goes on from"
+            )
+            command.add_argument("--at", default="09:10", help="New York time to start from (default %(default)s)")
+            command.add_argument("--speed", type=float, default=1.0, help="seconds a second (default %(default)s)")
+            command.add_argument(
+                "--free-ports", action="store_true", help="listen on free ports, not the standard ones"
+            )
         if name == "venue":
             command.add_argument("--port", type=int, default=7080)
             command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
+            command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
     return parser
 
 
@@ -47,17 +62,43 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    done = run_day(_world(options), console)
+    done = run_day(_world(options), console, folder=options.folder)
     show(done, console)
     if options.json:
         options.json.write_text(done.evidence.as_json())
     return 1 if done.evidence.violations else 0
 
 
+def _serve(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.serve import ServeOptions, serve
+
+    given = ServeOptions(folder=options.folder, at=options.at, speed=options.speed, free_ports=options.free_ports)
+    serve(_world(options), given, console)
+    return 0
+
+
+def _storage(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.azurite import STANDARD_PORTS, Azurite
+
+    with Azurite(STATE / "day" / "azurite", STANDARD_PORTS):
+        console.print("The last day's storage is open on Azurite's standard ports: in Storage Explorer, Emulator.")
+        console.print("Ctrl-C ends.")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0
+
+
+def _standalone(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.standalone import standalone
+
+    standalone(_world(options), console)
+    return 0
+
+
 def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
-    serve_venue(_world(options), port=options.port, clock_file=options.clock_file)
+    serve_venue(_world(options), port=options.port, clock_file=options.clock_file, journal=options.journal)
     return 0
 
 
@@ -68,7 +109,14 @@ def _prepare(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-_COMMANDS = {"day": _day, "venue": _venue, "prepare": _prepare}
+_COMMANDS = {
+    "day": _day,
+    "serve": _serve,
+    "standalone": _standalone,
+    "storage": _storage,
+    "venue": _venue,
+    "prepare": _prepare,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

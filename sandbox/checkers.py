@@ -1,24 +1,188 @@
-"""Checks of a finished day, from the venue's own log against our tables. Each returns what it found wrong."""
+"""Checks of a finished day: the venue's own log against our tables, and both against the rules.
+
+Each check yields what it found wrong, in words; an empty answer means that all accounts agree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from shared.contracts.records import Table
+from shared.core.ids import canonical_json, digest
+from shared.core.order_states import Phase
+from shared.core.values import ZERO, parse_utc
 
-def check_day(
-    rows: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    log: Sequence[Mapping[str, Any]],
-    report: Mapping[str, Any],
-    *,
-    open_orders: Sequence[Any],
-    open_positions: Sequence[Any],
-    now: str,
-) -> list[str]:
+type Rows = Mapping[str, Mapping[str, Any]]
+
+MAX_UNGUARDED_S = 60.0
+"""A position may be without an armed stop or a working exit for this long: a partial fill, or legs being exchanged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What the checks look at: rows by table, the venue's log, and what the venue still has open."""
+
+    rows: Mapping[str, Rows]
+    log: Sequence[Mapping[str, Any]]
+    report: Mapping[str, Any]
+    open_orders: Sequence[Any]
+    open_positions: Sequence[Any]
+
+
+def check_day(day: Day) -> list[str]:
     """Run every check."""
-    found = []
-    if open_orders:
-        found.append(f"{len(open_orders)} orders open at {now}")
-    if open_positions:
-        found.append(f"{len(open_positions)} positions open at {now}")
-    return found
+    checks = (
+        nothing_open,
+        one_order_per_id,
+        never_short,
+        guarded,
+        fills_agree,
+        every_order_ended,
+        journal_whole,
+        counted,
+    )
+    return [f"{check.__name__}: {problem}" for check in checks for problem in check(day)]
+
+
+def nothing_open(day: Day) -> Iterator[str]:
+    """The day ends flat."""
+    for order in day.open_orders:
+        yield f"order {order['client_order_id']} of {order['symbol']} is open"
+    for position in day.open_positions:
+        yield f"{position['qty']} {position['symbol']} are held"
+
+
+def one_order_per_id(day: Day) -> Iterator[str]:
+    """No client order id was sent twice."""
+    sent = Counter(entry["client_order_id"] for entry in day.log if entry["event"] == "pending_new")
+    for client_order_id, count in sent.items():
+        if count > 1:
+            yield f"{client_order_id} was sent {count} times"
+
+
+def never_short(day: Day) -> Iterator[str]:
+    """Nothing is sold that is not held."""
+    for entry in day.log:
+        if Decimal(entry["position_after"]) < 0:
+            yield f"{entry['symbol']} stood at {entry['position_after']} at {entry['at']}"
+
+
+def guarded(day: Day) -> Iterator[str]:
+    """Every position had an armed stop or a working exit, but for at most a minute."""
+    for symbol, worst_s, at in unguarded_stretches(day.log):
+        if worst_s > MAX_UNGUARDED_S:
+            yield f"{symbol} was held without a stop for {worst_s:.0f} s from {at}"
+
+
+def unguarded_stretches(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:
+    """Stretches in which a symbol was held without an armed stop or a working exit: (symbol, seconds, from)."""
+    by_symbol: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for entry in log:
+        by_symbol[entry["symbol"]].append(entry)
+    return [stretch for symbol, entries in by_symbol.items() for stretch in _stretches(symbol, entries)]
+
+
+def _stretches(symbol: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float, str]]:
+    guards: set[str] = set()
+    bare_since: datetime | None = None
+    for entry in entries:
+        if entry["side"] == "sell":
+            _track(guards, entry)
+        at = parse_utc(entry["at"])
+        bare = Decimal(entry["position_after"]) > 0 and not guards
+        if bare and bare_since is None:
+            bare_since = at
+        elif not bare and bare_since is not None:
+            yield symbol, (at - bare_since).total_seconds(), bare_since.isoformat()
+            bare_since = None
+
+
+def _track(guards: set[str], entry: Mapping[str, Any]) -> None:
+    """A sell guards while it is an armed stop, or a market or limit order of its own that works."""
+    ended = entry["event"] in {"fill", "canceled", "expired", "replaced"}
+    is_exit = entry["order_class"] == "simple" and entry["status"] in {"new", "accepted", "partially_filled"}
+    is_stop = entry["stop_price"] is not None and entry["is_armed"]
+    if ended:
+        guards.discard(entry["order_id"])
+    elif is_exit or is_stop:
+        guards.add(entry["order_id"])
+
+
+def fills_agree(day: Day) -> Iterator[str]:
+    """Our fills are the venue's, share for share and dollar for dollar."""
+    theirs: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+    for entry in day.log:
+        if (qty := Decimal(entry["fill_qty"])) > 0:
+            theirs[entry["client_order_id"]][0] += qty
+            theirs[entry["client_order_id"]][1] += qty * Decimal(entry["fill_price"])
+    ours: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+    for row in day.rows[Table.FILLS].values():
+        ours[row["client_order_id"]][0] += row["qty_shares"]
+        ours[row["client_order_id"]][1] += row["qty_shares"] * Decimal(row["price_usd"])
+    for key in sorted(theirs.keys() | ours.keys()):
+        (their_shares, their_value), (our_shares, our_value) = theirs[key], ours[key]
+        # The broker tells an average price to a finite number of places: a hundredth of a cent a share is no difference.
+        if their_shares != our_shares or abs(their_value - our_value) > Decimal("0.0001") * their_shares:
+            yield f"{key}: venue {theirs[key]}, ours {ours[key]}"
+
+
+def every_order_ended(day: Day) -> Iterator[str]:
+    """Every approved decision became one order, and every order came to its end and gave its room back."""
+    approved = {row["intent_id"] for row in day.rows[Table.DECISIONS].values() if row["verdict"] == "approved"}
+    orders = {row["intent_id"]: row for row in day.rows[Table.ORDERS].values()}
+    for intent_id in sorted(approved ^ orders.keys()):
+        yield f"{intent_id} is approved or ordered, not both"
+    for row in orders.values():
+        if not Phase(row["phase"]).is_over:
+            yield f"{row['intent_id']} of {row['symbol']} ended the day as {row['phase']}"
+        if row["bought_shares"] != row["sold_shares"]:
+            yield f"{row['intent_id']} bought {row['bought_shares']} and sold {row['sold_shares']}"
+    for row in day.rows["ledger-now"].values():
+        if row["reservations"]:
+            yield f"{row['reservations']} reservations are left in the ledger"
+
+
+def journal_whole(day: Day) -> Iterator[str]:
+    """Every order's journal is without gaps, its hashes chained, and its last row says what the order's row says."""
+    by_intent: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in day.rows[Table.JOURNAL].values():
+        by_intent[row["intent_id"]].append(row)
+    orders = {row["intent_id"]: row for row in day.rows[Table.ORDERS].values()}
+    for intent_id, rows in by_intent.items():
+        rows.sort(key=lambda row: int(row["seq"]))
+        previous = ""
+        for seq, row in enumerate(rows, start=1):
+            if row["seq"] != seq:
+                yield f"{intent_id}: row {seq} is missing"
+                break
+            if row["hash"] != _hash(row, previous):
+                yield f"{intent_id}: row {seq} does not carry the hash of its content"
+            previous = row["hash"]
+        if rows[-1]["phase"] != orders.get(intent_id, {}).get("phase"):
+            yield f"{intent_id}: journal ends as {rows[-1]['phase']}, orders say otherwise"
+
+
+def _hash(row: Mapping[str, Any], previous: str) -> str:
+    state = json.loads(row["state"])
+    state["chain"] = previous
+    return digest(canonical_json([previous, row["command"], row["at"], canonical_json(state).decode()]))
+
+
+def counted(day: Day) -> Iterator[str]:
+    """The day report's figures are those of the tables."""
+    if not day.report:
+        yield "there is no day report"
+        return
+    for name, found in (
+        ("scored", len(day.rows[Table.SIGNALS])),
+        ("fills", len(day.rows[Table.FILLS])),
+        ("journal_rows", len(day.rows[Table.JOURNAL])),
+    ):
+        if day.report[name] != found:
+            yield f"report says {name} {day.report[name]}, tables {found}"

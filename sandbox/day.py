@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,14 +59,14 @@ def run_day(world: World, console: Console, *, folder: Path = DAY_FOLDER) -> Day
     folder.mkdir(parents=True)
     clock = ClockFile(folder / "clock", pre_open_at(day) - timedelta(minutes=1))
     started = time.perf_counter()
-    with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder / "venue.log") as url:
+    with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
         profile = Profile()
         settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision())
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))
         host = Host(ROOT, settings, azurite.connection_string, clock, folder / "host", observer=profile)
         asyncio.run(_run(host, day, console))
         wall_s = time.perf_counter() - started
-        evidence = gather_evidence(world, azurite.connection_string, url, clock.now())
+        evidence = gather_evidence(world, azurite.connection_string, url)
     return DayRun(world=world, evidence=evidence, profile=profile, wall_s=wall_s)
 
 
@@ -93,8 +94,6 @@ def prepared_world(world: World) -> Prepared:
     """Prepare the world in a process of its own, unless it is prepared already."""
     folder = folder_of(world)
     if not (folder / "world.json").is_file():
-        import sys
-
         subprocess.run([sys.executable, "-m", "sandbox", "prepare", *world.arguments()], check=True, cwd=ROOT)
     return Prepared.read(folder)
 

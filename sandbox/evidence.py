@@ -6,19 +6,16 @@ import json
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
-from sandbox.checkers import check_day
+from sandbox.checkers import Day, check_day, unguarded_stretches
 from sandbox.venue_process import KEYS
 from sandbox.world import World
 from shared.adapters.blobs import AzureBlobs
-from shared.adapters.codec import encode_json
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import ACCOUNT, Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.ids import canonical_json, digest
-from shared.core.values import iso
 
 type Rows = Mapping[str, Mapping[str, Any]]
 
@@ -35,6 +32,7 @@ class Evidence:
     open_orders: int
     open_positions: int
     equity_usd: str
+    longest_unguarded_s: float
     violations: Sequence[str]
 
     def as_json(self) -> str:
@@ -42,7 +40,7 @@ class Evidence:
         return json.dumps(asdict(self), indent=1, default=str)
 
 
-def gather_evidence(world: World, connection: str, venue_url: str, now: datetime) -> Evidence:
+def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
     """Read the day back and check it."""
     storage = StorageSettings(connection=connection)
     tables, blobs = AzureTables(storage), AzureBlobs(storage)
@@ -70,7 +68,8 @@ def gather_evidence(world: World, connection: str, venue_url: str, now: datetime
         open_orders=len(orders),
         open_positions=len(positions),
         equity_usd=account["equity"],
-        violations=check_day(rows, log, report, open_orders=orders, open_positions=positions, now=iso(now)),
+        longest_unguarded_s=max((seconds for _, seconds, _ in unguarded_stretches(log)), default=0.0),
+        violations=check_day(Day(rows=rows, log=log, report=report, open_orders=orders, open_positions=positions)),
     )
 
 

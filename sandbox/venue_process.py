@@ -7,15 +7,19 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sandbox.clock import ClockFile
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
 from sandbox.venue.face.server import run
+from sandbox.venue_journal import JournalledVenue
 from sandbox.world import ROOT, World
 from shared.adapters.clock import FileClock, SystemClock
 from shared.core.errors import GatehouseError
@@ -28,26 +32,46 @@ class VenueError(GatehouseError):
     """The venue's process did not start."""
 
 
-def serve_venue(world: World, *, port: int, clock_file: Path | None) -> None:
-    """Serve a world's market until told to stop."""
+def serve_venue(world: World, *, port: int, clock_file: Path | None, journal: Path | None) -> None:
+    """Serve a world's market until told to stop, or until whoever holds our standard input is gone.
+
+    With a journal, the venue comes back as it was after a kill.
+    """
     clock = FileClock(clock_file) if clock_file else SystemClock()
     exchange = Exchange(world.tape(), VenueConfig())
-    run(create_app(exchange, clock.now, keys=KEYS), port=port)
+
+    def make(now: Callable[[], datetime]) -> Any:
+        return create_app(exchange, now, keys=KEYS)
+
+    app = JournalledVenue(make, clock.now, journal) if journal else make(clock.now)
+    if not sys.stdin.isatty():
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    run(app, port=port)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
 
 
 @contextlib.contextmanager
-def venue(world: World, clock: ClockFile, port: int, log: Path) -> Iterator[str]:
+def venue(world: World, clock: ClockFile, port: int, folder: Path) -> Iterator[str]:
     """Run the venue in a process of its own; yield its base URL once it answers.
+
+    Its journal and its log are in `folder`; a journal that stands there already is gone on with.
 
     Raises
     ------
     VenueError
         If it ends or stays silent; the message carries the end of its log.
     """
+    log = folder / "venue.log"
     command = [sys.executable, "-m", "sandbox", "venue", "--port", str(port), "--clock-file", str(clock.path)]
+    command += ["--journal", str(folder / "venue.jsonl")]
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [*command, *world.arguments()],
+            stdin=subprocess.PIPE,
             stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "0"},
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ from training.dataset import Dataset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitRule:
-    """Boosting parameters. Small trees with many rows in a leaf: returns are mostly noise."""
+    """Boosting parameters. Small trees with many rows in a leaf: returns are mostly noise.
+
+    `threads` is for one model. More than one makes the threads wait for each other at every level of every tree, which
+    on a machine that is busy otherwise takes many times as long; the two models are fitted side by side instead.
+    """
 
     trees: int = 150
     depth: int = 4
@@ -25,17 +30,13 @@ class FitRule:
     rows_fraction: float = 0.7
     columns_fraction: float = 0.6
     l2: float = 5.0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name in ("trees", "depth", "threads"):
             require_at_least(name, getattr(self, name), 1)
         for name in ("learning_rate", "rows_fraction", "columns_fraction"):
             require_fraction(name, getattr(self, name))
-
-    def content(self) -> dict[str, Any]:
-        """Everything that can change the fitted bits."""
-        return asdict(self)
 
 
 def fit_signal(data: Dataset, rule: FitRule, seed: int) -> XGBClassifier:
@@ -60,6 +61,13 @@ def fit_move(data: Dataset, rule: FitRule, seed: int) -> XGBRegressor:
     model = XGBRegressor(objective="reg:squarederror", base_score=0.0, **parameters)
     model.fit(data.features, data.move)
     return model
+
+
+def fit_both(data: Dataset, rule: FitRule, seed: int) -> tuple[XGBClassifier, XGBRegressor]:
+    """Fit both models side by side; the bits are those of one after the other."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        signal, move = pool.submit(fit_signal, data, rule, seed), pool.submit(fit_move, data, rule, seed)
+        return signal.result(), move.result()
 
 
 def predict(model: XGBClassifier | XGBRegressor, features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -22,9 +22,8 @@ def walk_forward(
 ) -> tuple[Fold, ...]:
     """Expanding walk-forward splits, the last of which is tested on the last sessions.
 
-    Labels end within their session, so a purge of 0 is honest for them; the default elsewhere is 1, because the last
-    closes of the training window are the first rows' own features. The embargo widens the distance further, against
-    slow features (20-day figures) that the sessions beside the border share.
+    Labels end within their session, so no outcome reaches over the border. What does reach over it are slow features
+    (20-day figures) that neighbouring sessions share: purge and embargo keep that many sessions away from the tests.
 
     Parameters
     ----------

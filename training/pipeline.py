@@ -130,9 +130,7 @@ def train(
     )
     cost_bp = rule.barrier.cost_bp
     tell("fit", 0.0)
-    classifier = fit.fit_signal(learn, rule.fitting, seed)
-    tell("fit", 0.5)
-    regressor = fit.fit_move(learn, rule.fitting, seed)
+    classifier, regressor = fit.fit_both(learn, rule.fitting, seed)
     tell("fit", 1.0)
     probabilities = fit.predict(classifier, judge.features)
     moves = fit.predict(regressor, judge.features)[:, 0]

@@ -88,7 +88,7 @@ class Host:
         observer: Observer | None = None,
         keys: HostKeys | None = None,
         delivery: DeliveryPolicy | None = None,
-        sweep_every: timedelta = timedelta(minutes=5),
+        sweep_every: timedelta = timedelta(minutes=15),
         is_virtual: bool | None = None,
     ) -> None:
         self._app_dir = app_dir.resolve()
@@ -103,7 +103,7 @@ class Host:
         self._exit = ExitStack()
         self._worker = Worker(self._app_dir, self._expand)
         self._storage = Storage(storage)
-        self._writer = Writer(is_behind=self._is_virtual)
+        self._writer = Writer(is_behind=False)
         self._options = HostOptions()
         self._timers: list[Timer] = []
         self._startup: list[Timer] = []
@@ -189,9 +189,8 @@ class Host:
         self._virtual.at(when, hook)
 
     def touch(self, queue: str) -> None:
-        """Say that something has put a message into a queue, so that virtual time looks at once."""
-        if queue in self._queues.names:
-            self._queues.dirty.add(queue)
+        """Say that something has put a message into a queue, so that the host looks at once."""
+        self._queues.touch(queue)
 
     # Use
 

@@ -2,7 +2,8 @@
 
 A message whose text is not base64 never reaches the function: like the storage extension since version 5, the host
 puts it on the poison queue at once. Base64 of bytes that are not UTF-8 fails the invocation before the function runs,
-so it ends there after `maxDequeueCount` deliveries.
+so it ends there after `maxDequeueCount` deliveries. A poison queue has no poison queue of its own: what fails there
+stays hidden for a lease and comes back, without end.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class QueueTriggers:
         self._received = 0
         self.dirty: set[str] = set(functions)
         self.delayed: dict[str, datetime] = {}
+        self.on_touch: Callable[[str], None] = lambda _queue: None
 
     @property
     def names(self) -> list[str]:
@@ -127,10 +129,15 @@ class QueueTriggers:
     async def _put(self, queue: str, text: str, delay: timedelta) -> None:
         client = await self._storage.queue(queue)
         sent = await client.send_message(text)
-        if queue in self._functions:
-            self.dirty.add(queue)
+        self.touch(queue)
         if delay:
             self.delayed[str(sent.id)] = self._now() + delay
+
+    def touch(self, queue: str) -> None:
+        """Note that there may be something in a queue."""
+        if queue in self._functions:
+            self.dirty.add(queue)
+            self.on_touch(queue)
 
     async def receive(self, queue: str, limit: int, lease_s: int) -> list[Delivery]:
         """Take visible messages off a queue, oldest first."""
@@ -159,8 +166,13 @@ class QueueTriggers:
         body = self._decode(delivery)
         count = delivery.raw.dequeue_count or 1
         if body is None or count > self._options.max_dequeue_count:
-            await self._poison(delivery, "not base64" if body is None else f"{count} deliveries")
-            return None
+            why = "not base64" if body is None else f"{count} deliveries"
+            if not delivery.queue.endswith(POISON):
+                await self._poison(delivery, why)
+                return None
+            if body is None:
+                log.error("message %s of %s cannot be read: %s", delivery.message_id, delivery.queue, why)
+                return _LOST_LEASE
         is_binary = str(function.trigger.options.get("dataType", "")).upper() in {"BINARY", "2"}
         try:
             await self._run(
@@ -169,6 +181,8 @@ class QueueTriggers:
         except WorkerLostError:
             return _LOST_LEASE
         except FunctionError:
+            if delivery.queue.endswith(POISON):
+                return _LOST_LEASE
             if count >= self._options.max_dequeue_count:
                 await self._poison(delivery, f"{count} failed deliveries")
                 return None
@@ -179,7 +193,8 @@ class QueueTriggers:
     async def release(self, delivery: Delivery, after_s: int) -> None:
         """Let others see a message again after that many seconds of wall time."""
         client = await self._storage.queue(delivery.queue)
-        await client.update_message(delivery.raw.id, delivery.raw.pop_receipt, visibility_timeout=after_s)
+        updated = await client.update_message(delivery.raw.id, delivery.raw.pop_receipt, visibility_timeout=after_s)
+        delivery.raw.pop_receipt = updated.pop_receipt
 
     def _decode(self, delivery: Delivery) -> bytes | None:
         content = str(delivery.raw.content)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,6 +63,7 @@ class RealLoop:
         self._engine = engine
         self._fire = fire
         self._wake = asyncio.Event()
+        self._touched = {name: asyncio.Event() for name in queues.names}
         self._tasks: set[asyncio.Task[None]] = set()
         self._limits = {
             WorkKind.EPISODE: asyncio.Semaphore(options.durable.max_orchestrators),
@@ -72,6 +74,7 @@ class RealLoop:
         """Run until cancelled; what is running then is given up, as by a kill."""
         require_positive("clock speed", self._clock.speed)
         self._engine.hub.board.on_work = self._wake.set
+        self._queues.on_touch = lambda name: self._touched[name].set()
         self._wake.set()
         try:
             async with asyncio.TaskGroup() as group:
@@ -92,7 +95,9 @@ class RealLoop:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the loop; what it raises is logged."""
-        task = asyncio.create_task(work)
+        self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -108,10 +113,9 @@ class RealLoop:
         pause = _MIN_POLL
         options = self._options.queues
         while True:
-            if len(running) > options.new_batch_threshold:
+            while len(running) > options.new_batch_threshold:
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                continue
-            self._queues.dirty.discard(name)
+            self._touched[name].clear()
             try:
                 found = await self._queues.receive(name, options.batch_size, _LEASE_S)
             except AzureError:
@@ -122,35 +126,47 @@ class RealLoop:
                 task = asyncio.create_task(self._process(delivery))
                 running.add(task)
                 task.add_done_callback(running.discard)
+                self._keep(task)
             if found:
                 pause = _MIN_POLL
-            elif name not in self._queues.dirty:
-                await asyncio.sleep(max(0.001, pause.total_seconds() / (self._clock.speed or 1.0)))
-                pause = min(pause * 2, options.max_polling_interval)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._touched[name].wait(), self._wall_s(pause))
+            pause = min(pause * 2, options.max_polling_interval)
 
     async def _process(self, delivery: Delivery) -> None:
         renewal = asyncio.create_task(self._renew(delivery))
         try:
             again = await self._queues.process(delivery)
+            renewal.cancel()
+            if again is not None:
+                await self._queues.release(delivery, math.ceil(self._wall_s(again)))
         except AzureError:
             log.exception("message %s of %s cannot be settled; it comes back", delivery.message_id, delivery.queue)
-            return
         finally:
             renewal.cancel()
-        if again is not None:
-            await self._queues.release(delivery, math.ceil(again.total_seconds() / (self._clock.speed or 1.0)))
 
     async def _renew(self, delivery: Delivery) -> None:
         while True:
             await asyncio.sleep(_LEASE_S / 2)
-            await self._queues.release(delivery, _LEASE_S)
+            try:
+                await self._queues.release(delivery, _LEASE_S)
+            except AzureError:
+                log.exception("lease of message %s cannot be renewed", delivery.message_id)
+
+    def _wall_s(self, shown: timedelta) -> float:
+        """Wall seconds of a duration on the clock."""
+        return shown.total_seconds() / (self._clock.speed or 1.0)
 
     # Timers
 
     async def _tick(self, timer: Timer) -> None:
         while True:
             await self.sleep_until(timer.next_at)
-            await self._fire(timer)
+            try:
+                await self._fire(timer)
+            except AzureError:
+                log.exception("status of timer %s cannot be written", timer.function.name)
 
     # Durable
 
@@ -171,10 +187,8 @@ class RealLoop:
         left = _MAX_SLEEP_S
         if due is not None and self._clock.speed:
             left = min(left, max(0.0, (due - self._clock.now()).total_seconds() / self._clock.speed))
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), left)
-        except TimeoutError:
-            return
 
     async def _work(self, work: Work) -> None:
         try:

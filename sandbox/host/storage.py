@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueMessage
@@ -25,9 +26,12 @@ class Storage:
     """
 
     def __init__(self, connection_string: str) -> None:
-        self._queue_service = QueueServiceClient.from_connection_string(connection_string)
-        self._blob_service = BlobServiceClient.from_connection_string(connection_string)
-        self._table_service = TableServiceClient.from_connection_string(connection_string)
+        # One transport for all: its own session and no look at proxy variables for every request.
+        self._transport = AioHttpTransport(use_env_settings=False)
+        options: dict[str, Any] = {"transport": self._transport}
+        self._queue_service = QueueServiceClient.from_connection_string(connection_string, **options)
+        self._blob_service = BlobServiceClient.from_connection_string(connection_string, **options)
+        self._table_service = TableServiceClient.from_connection_string(connection_string, **options)
         self._queues: dict[str, QueueClient] = {}
         self._tables: dict[str, TableClient] = {}
         self._containers: dict[str, ContainerClient] = {}
@@ -43,6 +47,7 @@ class Storage:
         await self._queue_service.close()
         await self._blob_service.close()
         await self._table_service.close()
+        await self._transport.close()
 
     async def queue(self, name: str) -> QueueClient:
         """Client of a queue, which is created where it is missing."""

@@ -6,10 +6,12 @@ ever reached in silence.
 
 from __future__ import annotations
 
+import heapq
 import uuid
 from collections import defaultdict
 from datetime import date, datetime
 from decimal import Decimal
+from enum import IntEnum
 
 from sandbox.venue.account import Account, Fill
 from sandbox.venue.config import VenueConfig
@@ -19,6 +21,16 @@ from shared.core.values import ZERO, Side
 
 VENUE_IDS = uuid.UUID("5f6b1f0e-8f0c-5a51-9d0a-2f3f0c7e4a11")
 """Namespace of every id the venue hands out."""
+
+
+class Due(IntEnum):
+    """What comes first among things of one instant."""
+
+    ROLL = 0
+    EXPIRE = 1
+    CLOSE = 2
+    ACTIVATE = 3
+    MATCH = 4
 
 
 class Book:
@@ -42,6 +54,7 @@ class Book:
         self.by_client_order_id: dict[str, Order] = {}
         self.live: defaultdict[str, list[Order]] = defaultdict(list)
         self.changed: set[str] = set()
+        self._timed: list[tuple[datetime, Due, int, Order]] = []
         self._content_id = content_id
 
     def next_id(self) -> tuple[int, str]:
@@ -60,6 +73,18 @@ class Book:
         self.live[order.symbol].append(order)
         self.live[order.symbol].sort(key=lambda each: each.seq)
         self.changed.add(order.symbol)
+        for at, due in ((order.activates_at, Due.ACTIVATE), (order.expires_at, Due.EXPIRE)):
+            if at is not None:
+                heapq.heappush(self._timed, (at, due, order.seq, order))
+
+    def next_timed(self) -> tuple[datetime, Due, Order] | None:
+        """When the next order starts to work or expires; None where none ever does."""
+        while self._timed:
+            at, due, _, order = self._timed[0]
+            if order.is_live and (due is Due.EXPIRE or order.status is Status.ACCEPTED):
+                return at, due, order
+            heapq.heappop(self._timed)
+        return None
 
     def note(self, order: Order, event: Event, at: datetime) -> None:
         """Write one line of the log."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import IntEnum
 
 from sandbox.market.tape import Tape
 from sandbox.venue.account import Account
 from sandbox.venue.admission import check_exits, check_funds, check_instrument, check_wash, plan_times, reserve_price
-from sandbox.venue.book import Book
+from sandbox.venue.book import Book, Due
 from sandbox.venue.calendar import ONE_DAY, TradingCalendar, XnysCalendar, midnight, new_york_date
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.floor import Floor
@@ -38,16 +37,6 @@ from shared.core.market import Asset
 from shared.core.values import Side, require_utc
 
 INSTANT = timedelta(microseconds=1)
-
-
-class _Rank(IntEnum):
-    """What comes first among things of one instant."""
-
-    ROLL = 0
-    EXPIRE = 1
-    CLOSE = 2
-    ACTIVATE = 3
-    MATCH = 4
 
 
 class Exchange:
@@ -297,45 +286,39 @@ class Exchange:
         """Let everything happen that the tape holds up to and with `to` (UTC); an earlier time changes nothing."""
         require_utc("to", to)
         while True:
-            at, rank, subject = self._upcoming()
+            at, due, subject = self._upcoming()
             if at > to:
                 break
             self._floor.now = max(self.now, at)
-            self._happen(rank, subject)
+            self._happen(due, subject)
         self._floor.now = max(self.now, to)
 
     # -- how it happens ------------------------------------------------------------------------------------------
 
-    def _upcoming(self) -> tuple[datetime, _Rank, Order | str | None]:
-        events: list[tuple[datetime, _Rank, int, Order | None]] = [
-            (midnight(self._floor.on + ONE_DAY), _Rank.ROLL, 0, None)
-        ]
-        if self._closes_at is not None:
-            events.append((self._closes_at, _Rank.CLOSE, 0, None))
-        for orders in self.book.live.values():
-            for order in orders:
-                if order.expires_at is not None:
-                    events.append((order.expires_at, _Rank.EXPIRE, order.seq, order))
-                if order.activates_at is not None and order.status is Status.ACCEPTED:
-                    events.append((order.activates_at, _Rank.ACTIVATE, order.seq, order))
-        best = min(events, key=lambda event: event[:3])
+    def _upcoming(self) -> tuple[datetime, Due, Order | str | None]:
+        best: tuple[datetime, Due, Order | str | None] = (midnight(self._floor.on + ONE_DAY), Due.ROLL, None)
+        if self._closes_at is not None and (self._closes_at, Due.CLOSE) < best[:2]:
+            best = (self._closes_at, Due.CLOSE, None)
+        timed = self.book.next_timed()
+        if timed is not None and timed[:2] < best[:2]:
+            best = timed
         match = self._floor.upcoming()
-        if match is not None and (match[0], _Rank.MATCH) < best[:2]:
-            return match[0], _Rank.MATCH, match[1]
-        return best[0], best[1], best[3]
+        if match is not None and (match[0], Due.MATCH) < best[:2]:
+            best = (match[0], Due.MATCH, match[1])
+        return best
 
-    def _happen(self, rank: _Rank, subject: Order | str | None) -> None:
-        if rank is _Rank.ROLL:
+    def _happen(self, due: Due, subject: Order | str | None) -> None:
+        if due is Due.ROLL:
             self._floor.roll()
             self._closes_at = self._close_of(self._floor.on)
-        elif rank is _Rank.CLOSE:
+        elif due is Due.CLOSE:
             assert self._closes_at is not None
             self.closing_equity.append((self._closes_at, self.account.equity(self.marks(self._closes_at - INSTANT))))
             self._closes_at = None
         elif isinstance(subject, str):
             self._floor.match(subject)
         elif isinstance(subject, Order):
-            if rank is _Rank.EXPIRE:
+            if due is Due.EXPIRE:
                 self.book.expire(subject, self.now)
             else:
                 self.book.set_status(subject, Status.NEW, Event.NEW, self.now)

@@ -97,9 +97,9 @@ class WatchlistSettings:
 class PolicySettings:
     """When to enter and when to leave."""
 
-    edge_min: float = _setting("GATEHOUSE_EDGE_MIN", 0.12, "least p_up - p_down of an entry", 0, 1)
+    edge_min: float = _setting("GATEHOUSE_EDGE_MIN", 0.10, "least p_up - p_down of an entry", 0, 1)
     net_move_min_bp: float = _setting(
-        "GATEHOUSE_NET_MOVE_MIN_BP", 5.0, "least expected move after costs", -1000, 10_000
+        "GATEHOUSE_NET_MOVE_MIN_BP", 3.0, "least expected move after costs", -1000, 10_000
     )
     entry_sessions: tuple[Session, ...] = _setting(
         "GATEHOUSE_ENTRY_SESSIONS",

@@ -72,7 +72,7 @@ def test_killed_host_goes_on_and_repeats_no_completed_activity(storage: str, tmp
 
     with served("crash", storage, tmp_path, trace) as (_, url):
         wait_for(lambda: status(url, "one")["runtimeStatus"] == "Completed")
-        assert status(url, "one")["output"] == [0, 1, 2, 3, 4, 5]
+        assert status(url, "one")["output"] == 5
 
     ended = Counter(line for line in lines(trace) if line.startswith("end"))
     assert set(ended) == {f"end {step}" for step in range(6)}

@@ -49,6 +49,11 @@ def models() -> TrainedModels:
     return train(TapeHistory(tape(), CALENDAR), seed=3, on=ON, created_at=CREATED_AT, rule=RULE)
 
 
+@cache
+def whole_dataset(edge: float = 1.0) -> Dataset:
+    return dataset(TapeHistory(tape(edge), CALENDAR))
+
+
 def dataset(source: TapeHistory | ShortHistory, on: date = ON) -> Dataset:
     return build_dataset(
         source,
@@ -85,7 +90,7 @@ def test_trained_models_are_accepted_and_score_in_the_app() -> None:
         state = app.current(name)
         assert state.fault == ""
         assert state.predictor is not None
-        scores = state.predictor.predict(dataset(TapeHistory(tape(), CALENDAR)).features[:100].astype(float))
+        scores = state.predictor.predict(whole_dataset().features[:100].astype(float))
         assert scores.shape == (100, outputs)
         assert np.isfinite(scores).all()
 
@@ -134,7 +139,7 @@ def test_the_traded_day_cannot_be_read() -> None:
 def test_rows_of_a_date_are_the_same_when_later_sessions_have_not_happened_yet() -> None:
     whole = TapeHistory(tape(), CALENDAR)
     cut = whole.days[-5].on
-    early, late = dataset(ShortHistory(whole, cut), cut), dataset(whole)
+    early, late = dataset(ShortHistory(whole, cut), cut), whole_dataset()
     n = len(early)
     assert n > 5_000
     assert early.features.tobytes() == late.features[:n].tobytes()
@@ -145,7 +150,7 @@ def test_a_market_without_an_edge_and_shuffled_labels_score_as_chance() -> None:
     """The pipeline finds direction where there is some, and none where there is none."""
     found = {}
     for name, edge in (("edge", 2.0), ("none", 0.0), ("shuffled", 2.0)):
-        data = dataset(TapeHistory(tape(edge), CALENDAR))
+        data = whole_dataset(edge)
         learn, judge = data.on(data.dates[:-6]), data.on(data.dates[-5:])
         if name == "shuffled":
             learn = replace(learn, outcome=np.random.default_rng(0).permutation(learn.outcome))

@@ -23,8 +23,8 @@ def azurite() -> Iterator[Azurite]:
 
 
 @pytest.fixture(scope="session")
-def _free_accounts() -> Iterator[Iterator[str]]:
-    yield (f"test{number}" for number in range(_ACCOUNTS))
+def _free_accounts() -> Iterator[str]:
+    return (f"test{number}" for number in range(_ACCOUNTS))
 
 
 @pytest.fixture

@@ -59,8 +59,9 @@ NAMES = {
 
 
 def stamp(at: datetime) -> str:
-    """Instant as .NET writes it: seven decimals and Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    """Instant as the extension writes it: no more decimals than it needs, and Z."""
+    text = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return text.rstrip("0").rstrip(".") + "Z"
 
 
 def unstamp(text: str) -> datetime:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import azure.durable_functions as df
 
@@ -17,8 +17,6 @@ from sandbox.host.keys import HostKeys
 APPS = Path(__file__).parent
 BEGIN = datetime(2025, 3, 3, 14, 0, tzinfo=UTC)
 KEYS = HostKeys(master="master-key", function="function-key", durable="durable-key")
-
-T = TypeVar("T")
 
 
 class Trace:
@@ -42,7 +40,7 @@ class Trace:
         return sum(call.function == function for call in self.calls)
 
 
-def run_app(
+def run_app[T](
     app: str,
     storage: str,
     state_dir: Path,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sandbox.clock import ClockFile
 from sandbox.host import Host
+from sandbox.host.host import STORAGE_SETTING
 from tests.support.apps.running import APPS, BEGIN, KEYS
 
 
@@ -17,7 +18,7 @@ async def serve(app: str, state_dir: Path, speed: float) -> None:
     """Run until killed."""
     clock = ClockFile(state_dir / "clock", BEGIN)
     clock.run(clock.now(), speed)
-    host = Host(APPS / app, {}, os.environ["AzureWebJobsStorage"], clock, state_dir, keys=KEYS)
+    host = Host(APPS / app, {}, os.environ[STORAGE_SETTING], clock, state_dir, keys=KEYS)
     await host.start()
     print(host.url, flush=True)  # noqa: T201 - the parent reads it
     try:

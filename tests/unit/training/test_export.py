@@ -12,7 +12,7 @@ from shared.core.features import FEATURE_NAMES
 from tests.support.models import random_dataset, tiny_model
 from training import export, fit
 
-RULE = fit.FitRule(trees=40, depth=4, threads=2)
+RULE = fit.FitRule(trees=40, depth=4, threads=1)
 WIDTH = len(FEATURE_NAMES)
 
 

