@@ -126,7 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _COMMANDS[options.command](options, console)
     except GatehouseError as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        complaint = Console(stderr=True, highlight=False, soft_wrap=True)
+        complaint.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         return 2
 
 

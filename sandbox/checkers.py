@@ -127,7 +127,7 @@ def fills_agree(day: Day) -> Iterator[str]:
         ours[row["client_order_id"]][1] += row["qty_shares"] * Decimal(row["price_usd"])
     for key in sorted(theirs.keys() | ours.keys()):
         (their_shares, their_value), (our_shares, our_value) = theirs[key], ours[key]
-        # The broker tells an average price to a finite number of places: a hundredth of a cent a share is no difference.
+        # The broker tells an average price to a finite number of places, so a hundredth of a cent a share is none.
         if their_shares != our_shares or abs(their_value - our_value) > Decimal("0.0001") * their_shares:
             yield f"{key}: venue {theirs[key]}, ours {ours[key]}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 import socket
 import subprocess
@@ -30,17 +31,21 @@ from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
 
+KIB = 1024
+"""Linux counts resident memory in KiB."""
+
 DAY_FOLDER = STATE / "day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayRun:
-    """What came of a day: the evidence from tables and venue, and where the time went."""
+    """What came of a day: the evidence from tables and venue, where the time went, and the app's peak memory."""
 
     world: World
     evidence: Evidence
     profile: Profile
     wall_s: float
+    peak_mb: float
 
 
 def run_day(world: World, console: Console, *, folder: Path = DAY_FOLDER) -> DayRun:
@@ -66,8 +71,9 @@ def run_day(world: World, console: Console, *, folder: Path = DAY_FOLDER) -> Day
         host = Host(ROOT, settings, azurite.connection_string, clock, folder / "host", observer=profile)
         asyncio.run(_run(host, day, console))
         wall_s = time.perf_counter() - started
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
         evidence = gather_evidence(world, azurite.connection_string, url)
-    return DayRun(world=world, evidence=evidence, profile=profile, wall_s=wall_s)
+    return DayRun(world=world, evidence=evidence, profile=profile, wall_s=wall_s, peak_mb=peak_mb)
 
 
 async def _run(host: Host, day: TradingDay, console: Console) -> None:
@@ -91,10 +97,20 @@ def _shower(progress: Progress, task: object, start: datetime) -> Callable[[date
 
 
 def prepared_world(world: World) -> Prepared:
-    """Prepare the world in a process of its own, unless it is prepared already."""
+    """Prepare the world in a process of its own, unless it is prepared already.
+
+    Raises
+    ------
+    SettingsError
+        If the world's files cannot be used, in that process's own words.
+    """
     folder = folder_of(world)
     if not (folder / "world.json").is_file():
-        subprocess.run([sys.executable, "-m", "sandbox", "prepare", *world.arguments()], check=True, cwd=ROOT)
+        command = [sys.executable, "-m", "sandbox", "prepare", *world.arguments()]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise SettingsError(last.partition("Error: ")[2] or last)
     return Prepared.read(folder)
 
 

@@ -25,6 +25,7 @@ class Evidence:
     """A day's outcome. `violations` is empty when tables, journal and venue agree and every rule was kept."""
 
     on: str
+    market: str
     seed: int
     digest: str
     report: Mapping[str, Any]
@@ -61,6 +62,7 @@ def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
     }
     return Evidence(
         on=str(world.on),
+        market=f"recorded bars {world.bars.name}" if world.bars else f"seed {world.seed}",
         seed=world.seed,
         digest=digest(canonical_json({"tables": content, "blobs": hashes, "venue": log})),
         report=report,
@@ -91,6 +93,8 @@ def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:
         "positions": len(rows[Table.POSITIONS]),
         "fills": len(rows[Table.FILLS]),
         "stories": len(rows[Table.STORIES]),
+        "quarantined": sum(row["kind"] == "quarantine" for row in rows[Table.INCIDENTS].values()),
+        "poisoned": sum(row["kind"] == "poison" for row in rows[Table.INCIDENTS].values()),
         "incidents": len(rows[Table.INCIDENTS]),
     }
 

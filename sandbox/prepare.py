@@ -6,6 +6,7 @@ Runs in a process of its own, so that neither the training library nor the marke
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -36,8 +37,7 @@ def prepare(world: World, console: Console) -> Path:
     tape = world.tape()
     teacher = tape if _teaches(tape) else SyntheticTape(DEFAULT_SEED, world.on, cache_dir=STATE / "markets")
     models = _train(teacher, world, console)
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_suffix(f".{os.getpid()}.partial")  # two who prepare the same world do not meet
     for model in (models.signal, models.move):
         place = partial / "models" / model.card.name
         place.mkdir(parents=True)
@@ -50,7 +50,12 @@ def prepare(world: World, console: Console) -> Path:
         "trained_on": teacher.content_id,
     }
     (partial / "world.json").write_text(json.dumps(document, indent=1))
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial)
+        if not (folder / "world.json").is_file():
+            raise
     return folder
 
 

@@ -2,36 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 
 from sandbox.day import DayRun
+from sandbox.evidence import Evidence
+
+_FUNNEL = {
+    "watchlist": "symbols watched",
+    "scored": "candidates scored",
+    "signals": "signals",
+    "decided": "decisions",
+    "approved": "approved",
+    "orders": "orders",
+    "positions": "positions",
+    "fills": "fills",
+    "stories": "news stories",
+    "quarantined": "messages quarantined",
+    "poisoned": "messages poisoned",
+    "incidents": "incidents",
+}
 
 
 def show(run: DayRun, console: Console) -> None:
-    """Print a day's figures."""
-    evidence, report = run.evidence, run.evidence.report
-    table = Table(title=f"{evidence.on}, seed {evidence.seed}", show_header=False)
-    for name, value in evidence.funnel.items():
-        table.add_row(name, str(value))
-    for code, count in report.get("refused_by", {}).items():
-        table.add_row(f"refused by {code}", str(count))
-    for code, count in report.get("policy", {}).items():
-        table.add_row(f"policy {code}", str(count))
-    for reason, count in report.get("exits", {}).items():
-        table.add_row(f"exit {reason}", str(count))
-    for session, usd in report.get("realised_by_session", {}).items():
-        table.add_row(f"P&L {session}", f"{usd} USD")
-    table.add_row("realised", f"{report.get('realised_usd')} USD")
-    table.add_row("open orders", str(evidence.open_orders))
-    table.add_row("open positions", str(evidence.open_positions))
-    table.add_row("digest", evidence.digest)
-    table.add_row("wall time", f"{run.wall_s:.1f} s")
+    """Print a day's figures, what was found wrong, and where to look next."""
+    evidence = run.evidence
+    table = Table(title=f"{evidence.on}, {evidence.market}", show_header=False, title_justify="left")
+    for section in (_funnel(evidence), _refusals(evidence), _money(evidence), _end(run)):
+        for name, value in section:
+            table.add_row(name, value)
+        table.add_section()
     console.print(table)
-    for name, seconds in sorted(run.profile.seconds.items(), key=lambda item: -item[1]):
-        calls, failures = run.profile.calls[name], run.profile.failures[name]
-        console.print(f"  {name:22} {calls:6} calls {seconds:7.2f} s  {failures} failed")
     for error in run.profile.errors[:5]:
-        console.print(error, style="red", markup=False)
+        console.print(f"FAILED {error}", style="red", markup=False)
     for violation in evidence.violations:
         console.print(f"VIOLATION {violation}", style="red", markup=False)
+    if not evidence.violations:
+        console.print("Tables, journal and the venue's log agree; no rule was broken.")
+    console.print("Look inside: make storage (Azure Storage Explorer, Emulator), README.md says what is where.")
+
+
+def _funnel(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    for name, label in _FUNNEL.items():
+        yield label, f"{evidence.funnel[name]:,}"
+
+
+def _refusals(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    report = evidence.report
+    for code, count in report.get("policy", {}).items():
+        if code != "ENTER":
+            yield f"no signal: {code}", f"{count:,}"
+    for code, count in report.get("refused_by", {}).items():
+        yield f"refused by {code}", f"{count:,}"
+    for reason, count in report.get("exits", {}).items():
+        yield f"left by {reason}", f"{count:,}"
+
+
+def _money(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    report = evidence.report
+    for session, usd in report.get("realised_by_session", {}).items():
+        yield f"P&L {session}", f"{float(usd):+,.2f} USD"
+    yield "P&L realised", f"{float(report.get('realised_usd', 0)):+,.2f} USD"
+    yield "equity", f"{float(evidence.equity_usd):,.2f} USD"
+
+
+def _end(run: DayRun) -> Iterator[tuple[str, str]]:
+    evidence = run.evidence
+    yield "open orders", str(evidence.open_orders)
+    yield "open positions", str(evidence.open_positions)
+    yield "longest without a stop", f"{evidence.longest_unguarded_s:.0f} s"
+    yield "digest", evidence.digest[:32]
+    yield "wall time", f"{run.wall_s:.1f} s"
+    yield "peak memory of the app", f"{run.peak_mb:.0f} MB"

@@ -70,10 +70,15 @@ class World:
     @property
     def key(self) -> str:
         """Name of the prepared world: what it is, and the code that prepares it."""
-        files = [
-            str(path.resolve()) + str(path.stat().st_size) for path in (self.bars, self.daily, self.quotes) if path
-        ]
+        files = [_spelled(path) for path in (self.bars, self.daily, self.quotes) if path]
         return hash_id("world", str(self.seed), str(self.on), *files, _code_digest())
+
+
+def _spelled(path: Path) -> str:
+    """A file as part of a world's name: where it is and how large. Raises SettingsError where it is missing."""
+    if not path.is_file():
+        raise SettingsError(f"file of recorded bars must exist, got {str(path)!r}")
+    return f"{path.resolve()}{path.stat().st_size}"
 
 
 def _code_digest() -> str:

@@ -1,7 +1,7 @@
 """The one composition root: settings -> adapters -> ports. Nothing else builds an adapter.
 
-Each adapter is built at its first use, so that indexing the functions costs no imports and a stage pays only for what it
-needs. A broken setting is told, with all problems at once, by the first function that runs.
+Each adapter is built at its first use, so that indexing the functions costs no imports and a stage pays only for what
+it needs. A broken setting is told, with all problems at once, by the first function that runs.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from datetime import UTC
 from typing import Any
 
 from shared.core.order_states import ExitReason, OrderState
-from shared.core.order_steps import LOOK_AGAIN, StepCall, ask_exit, next_step
+from shared.core.order_steps import StepCall, ask_exit, next_step
 from shared.ports import Codec
 
 ORDER_STEP = "order_step"
@@ -53,9 +53,11 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
                     timer.cancel()
                 # The SDK's client encodes event data twice, so text arrives in quotes (durable-python issue 295).
                 asked, event = str(event.result).strip('"'), context.wait_for_external_event(EVENT)
-                if asked != LOOK_AGAIN:
-                    state = ask_exit(state, ExitReason(asked))
+                leaving = ask_exit(state, ExitReason(asked)) if asked in ExitReason else state
+                if leaving != state:
+                    state = leaving
                     continue
+                # Nothing new was asked: act now. To plan anew would let an event a minute put a long pause off for ever.
         answer = yield context.call_activity(ORDER_STEP, codec.encode(StepCall(state=state, step=step)))
         state = codec.decode(OrderState, answer)
     context.continue_as_new(codec.encode(state))

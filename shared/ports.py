@@ -113,6 +113,9 @@ class HistoryStore(Protocol):
     def write(self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> str:
         """Write and return the blob's name."""
 
+    def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
+        """Return what was written. Raises ContractError where the blob is missing or broken."""
+
     def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
         """Return every symbol's prepared past. Raises ContractError where the blob is missing or broken."""
 

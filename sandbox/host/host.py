@@ -29,7 +29,6 @@ from sandbox.host.timers import Timer, load_timer, save_timer, timer_request
 from sandbox.host.virtual import Hook, OnStep, VirtualLoop
 from sandbox.host.webserver import RPC, WebServer
 from sandbox.host.worker import Produced, Worker
-from sandbox.host.writer import Writer
 from shared.core.errors import InvariantError
 from shared.core.values import iso
 
@@ -103,7 +102,6 @@ class Host:
         self._exit = ExitStack()
         self._worker = Worker(self._app_dir, self._expand)
         self._storage = Storage(storage)
-        self._writer = Writer(is_behind=False)
         self._options = HostOptions()
         self._timers: list[Timer] = []
         self._startup: list[Timer] = []
@@ -131,8 +129,8 @@ class Host:
                 await self._storage.queue(name)
             for function in self._of(TriggerKind.TIMER):
                 self._timers.append(await load_timer(function, self._storage, self._clock.now()))
-            await self._server.start(self._wanted_port)
             await self._engine.hub.recover()
+            await self._server.start(self._wanted_port)
         except BaseException:
             await self._worker.stop()
             await self._storage.close()
@@ -142,7 +140,6 @@ class Host:
 
     async def stop(self) -> None:
         """Give back what is in hand, keep the timers' status, and close everything."""
-        await self._writer.flush()
         await self._virtual.stop()
         for timer in self._timers:
             await save_timer(timer, self._storage)
@@ -165,7 +162,6 @@ class Host:
             raise InvariantError("this host was made for real time")
         await self._run_startup_timers()
         await self._virtual.run(until, on_step)
-        await self._writer.flush()
         for timer in self._timers:
             await save_timer(timer, self._storage)
 
@@ -269,7 +265,6 @@ class Host:
             functions=listeners,
             run=self._run_message,
             now=now,
-            writer=self._writer,
             is_virtual=self._is_virtual,
             delivery=self._delivery,
         )
@@ -279,7 +274,7 @@ class Host:
         hub = Hub(
             options=self._options.durable,
             orchestrators=orchestrators,
-            store=HubStore(self._storage, self._options.durable.hub_name, self._writer),
+            store=HubStore(self._storage, self._options.durable.hub_name, is_deferred=self._is_virtual),
             now=now,
         )
         self._engine = DurableEngine(
@@ -295,7 +290,7 @@ class Host:
             keys=self.keys,
             run_http=self._run_http,
             run_by_hand=self._run_by_hand,
-            durable=DurableApi(hub),
+            durable=DurableApi(hub, self.client_payload),
         )
         self._virtual = VirtualLoop(
             clock=self._clock,

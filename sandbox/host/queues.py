@@ -8,9 +8,11 @@ stays hidden for a lease and comes back, without end.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,6 @@ from sandbox.host.errors import FunctionError, WorkerLostError
 from sandbox.host.functions import FunctionDefinition
 from sandbox.host.hostjson import MessageEncoding, QueueOptions
 from sandbox.host.storage import Storage
-from sandbox.host.writer import Writer
 from shared.core.errors import ContractError
 from shared.core.values import iso
 
@@ -38,7 +39,9 @@ _NAMESPACE = uuid.UUID("6ba7b814-9dad-11d1-80b4-00c04fd430c8")
 
 Run = Callable[[FunctionDefinition, str, Callable[[], protos.TypedData], Mapping[str, str]], Awaitable[None]]
 DeliveryPolicy = Callable[[str, bytes], Sequence[timedelta]]
-"""For a queue and a message that an output binding sends: the delay of each copy. One zero is plain delivery."""
+"""For a queue and a message that an output binding sends: the delay of each copy. One zero is plain delivery.
+
+A delay is virtual time in virtual time, and wall time in real time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +69,9 @@ class QueueTriggers:
         Runs a function.
     now : callable
         The host's clock.
-    writer : Writer
-        Runs the deletions of messages that are done with.
     is_virtual : bool
-        Show ids and times that follow from the virtual clock, not Azurite's random and wall ones.
+        Show ids and times that follow from the virtual clock, not Azurite's random and wall ones, and delete messages
+        at `flush` only.
     delivery : DeliveryPolicy, optional
         Duplicates and delays, for fault injection.
     """
@@ -82,7 +84,6 @@ class QueueTriggers:
         functions: Mapping[str, FunctionDefinition],
         run: Run,
         now: Callable[[], datetime],
-        writer: Writer,
         is_virtual: bool,
         delivery: DeliveryPolicy | None = None,
     ) -> None:
@@ -91,11 +92,13 @@ class QueueTriggers:
         self._functions = functions
         self._run = run
         self._now = now
-        self._writer = writer
+        self._settled: list[Delivery] = []
         self._is_virtual = is_virtual
         self._delivery = delivery
         self._known: dict[str, tuple[str, datetime]] = {}
         self._received = 0
+        self._order: dict[str, int] = {}
+        self._sequence = 0
         self.dirty: set[str] = set(functions)
         self.delayed: dict[str, datetime] = {}
         self.on_touch: Callable[[str], None] = lambda _queue: None
@@ -128,10 +131,18 @@ class QueueTriggers:
 
     async def _put(self, queue: str, text: str, delay: timedelta) -> None:
         client = await self._storage.queue(queue)
-        sent = await client.send_message(text)
+        if not self._is_virtual:
+            await client.send_message(text, visibility_timeout=math.ceil(delay.total_seconds()))
+        else:
+            sent = await client.send_message(text)
+            self._note_order(str(sent.id))
+            if delay:
+                self.delayed[str(sent.id)] = self._now() + delay
         self.touch(queue)
-        if delay:
-            self.delayed[str(sent.id)] = self._now() + delay
+
+    def _note_order(self, raw_id: str) -> None:
+        self._sequence += 1
+        self._order[raw_id] = self._sequence
 
     def touch(self, queue: str) -> None:
         """Note that there may be something in a queue."""
@@ -141,7 +152,11 @@ class QueueTriggers:
 
     async def receive(self, queue: str, limit: int, lease_s: int) -> list[Delivery]:
         """Take visible messages off a queue, oldest first."""
-        return [self._shown(queue, raw) for raw in await self._storage.receive(queue, limit, lease_s)]
+        found = await self._storage.receive(queue, limit, lease_s)
+        if self._is_virtual:
+            # Azurite orders by wall milliseconds, in which two messages can fall together or not.
+            found.sort(key=lambda raw: self._order.get(raw.id, math.inf))
+        return [self._shown(queue, raw) for raw in found]
 
     def _shown(self, queue: str, raw: QueueMessage) -> Delivery:
         if not self._is_virtual:
@@ -195,6 +210,8 @@ class QueueTriggers:
         client = await self._storage.queue(delivery.queue)
         updated = await client.update_message(delivery.raw.id, delivery.raw.pop_receipt, visibility_timeout=after_s)
         delivery.raw.pop_receipt = updated.pop_receipt
+        if self._is_virtual:
+            self._note_order(delivery.raw.id)
 
     def _decode(self, delivery: Delivery) -> bytes | None:
         content = str(delivery.raw.content)
@@ -230,9 +247,21 @@ class QueueTriggers:
         await self._delete(delivery)
 
     async def _delete(self, delivery: Delivery) -> None:
-        self._known.pop(delivery.raw.id, None)
+        if self._is_virtual:
+            self._known.pop(delivery.raw.id, None)
+            self._order.pop(delivery.raw.id, None)
+            self._settled.append(delivery)
+        else:
+            await self._delete_now(delivery)
+
+    async def flush(self) -> None:
+        """Delete the messages that are done with."""
+        settled, self._settled = self._settled, []
+        await asyncio.gather(*(self._delete_now(delivery) for delivery in settled))
+
+    async def _delete_now(self, delivery: Delivery) -> None:
         client = await self._storage.queue(delivery.queue)
-        await self._writer.put(lambda: client.delete_message(delivery.raw.id, delivery.raw.pop_receipt))
+        await client.delete_message(delivery.raw.id, delivery.raw.pop_receipt)
 
 
 def _typed(body: bytes, is_binary: bool) -> protos.TypedData:

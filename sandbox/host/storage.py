@@ -80,8 +80,11 @@ class Storage:
     async def receive(self, queue: str, limit: int, lease_s: int) -> list[QueueMessage]:
         """Take up to `limit` (at most 32) visible messages and hide them for `lease_s` seconds of wall time."""
         client = await self.queue(queue)
-        pages = client.receive_messages(messages_per_page=limit, visibility_timeout=lease_s, max_messages=limit)
-        return [message async for message in pages]
+        messages = client.receive_messages(messages_per_page=limit, visibility_timeout=lease_s, max_messages=limit)
+        # One page only: the pager would ask again until the queue gives nothing.
+        async for page in messages.by_page():
+            return [message async for message in page]
+        return []
 
     async def read_blob(self, path: str) -> bytes | None:
         """Bytes of `container/name`, None where it does not exist."""

@@ -26,7 +26,7 @@ Hook = Callable[[], Awaitable[None] | None]
 OnStep = Callable[[datetime], None]
 
 _BATCH = 32
-_LEASE_S = 6 * 3600
+_LEASE_S = 3600
 """Wall time for which a message in hand is hidden: longer than any run in virtual time."""
 _MAX_STEPS_AT_ONE_INSTANT = 100_000
 
@@ -120,6 +120,7 @@ class VirtualLoop:
 
     async def stop(self) -> None:
         """Put the messages in hand back, visible, so that the next host finds them."""
+        await self._flush()
         for delivery in (*self._in_hand, *(held.delivery for _, _, held in self._held)):
             await self._queues.release(delivery, 0)
         self._in_hand.clear()
@@ -175,10 +176,20 @@ class VirtualLoop:
             elif self._queues.dirty:
                 await self._receive()
             else:
+                await self._flush()
                 return
 
+    async def _flush(self) -> None:
+        """Bring storage up to this instant."""
+        await asyncio.gather(self._engine.hub.store.flush(), self._queues.flush())
+
     async def _process(self, delivery: Delivery) -> None:
-        again = await self._queues.process(delivery)
+        try:
+            again = await self._queues.process(delivery)
+        except BaseException:
+            # The run ends here: `stop` gives the message back with the others.
+            self._in_hand.appendleft(delivery)
+            raise
         if again is not None:
             self._hold(self._clock.now() + again, Held(delivery=delivery, is_retry=True))
 

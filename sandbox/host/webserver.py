@@ -107,9 +107,19 @@ class WebServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self, port: int) -> None:
-        """Listen; port 0 takes a free one."""
+        """Listen; port 0 takes a free one.
+
+        Raises
+        ------
+        OSError
+            If the port is taken.
+        """
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
         self.port = int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -44,6 +44,7 @@ class Position:
 
     symbol: str
     is_crypto: bool
+    opened_at: datetime
     qty: Decimal = ZERO
     cost: Decimal = ZERO
     realized: Decimal = ZERO
@@ -92,7 +93,9 @@ class Account:
     def book(self, fill: Fill, *, is_crypto: bool) -> None:
         """Take a fill into cash and positions."""
         self.cash += fill.cash_flow
-        position = self.positions.setdefault(fill.symbol, Position(symbol=fill.symbol, is_crypto=is_crypto))
+        position = self.positions.setdefault(
+            fill.symbol, Position(symbol=fill.symbol, is_crypto=is_crypto, opened_at=fill.at)
+        )
         position.take(fill.qty if fill.side is Side.BUY else -fill.qty, fill.price)
         if not position.qty:
             self.realized_closed += position.realized

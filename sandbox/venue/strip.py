@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,6 +20,8 @@ from shared.core.values import ZERO
 BoolArray = NDArray[np.bool_]
 
 POINTS_PER_BAR = 4
+KEPT_DATES = 4
+"""Dates whose strips stay in memory; a date of some hundred symbols takes about 80 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -124,7 +127,7 @@ class TapeView:
     def __init__(self, tape: Tape, calendar: TradingCalendar) -> None:
         self.tape = tape
         self.calendar = calendar
-        self._strips: dict[tuple[str, date], Strip] = {}
+        self._strips: OrderedDict[date, dict[str, Strip]] = OrderedDict()
         self._halts: dict[date, dict[str, list[Halt]]] = {}
         self._sessions: dict[date, tuple[int, int, int, int] | None] = {}
         self._daily: dict[str, Bars] = {}
@@ -144,23 +147,30 @@ class TapeView:
 
     def strip(self, symbol: str, on: date) -> Strip:
         """Points of a symbol on a New York date; empty where the tape has none."""
-        key = (symbol, on)
-        found = self._strips.get(key)
+        of_date = self._strips.get(on)
+        if of_date is None:
+            of_date = self._strips[on] = {}
+            if len(self._strips) > KEPT_DATES:
+                self._strips.popitem(last=False)
+        self._strips.move_to_end(on)
+        found = of_date.get(symbol)
         if found is None:
-            covered = on in self._covered
-            base = self.tape.base(symbol, on) if covered else _no_prices()
-            if on not in self._halts:
-                self._halts[on] = {}
-                for halt in self.tape.halts(on) if covered else ():
-                    self._halts[on].setdefault(halt.symbol, []).append(halt)
-            found = self._strips[key] = build_strip(
-                base,
-                base_s=self.tape.base_s,
-                sessions=self.sessions(on),
-                halts=self._halts[on].get(symbol, ()),
-                is_crypto=self.is_crypto(symbol),
-            )
+            found = of_date[symbol] = self._build(symbol, on)
         return found
+
+    def _build(self, symbol: str, on: date) -> Strip:
+        covered = on in self._covered
+        if on not in self._halts:
+            self._halts[on] = {}
+            for halt in self.tape.halts(on) if covered else ():
+                self._halts[on].setdefault(halt.symbol, []).append(halt)
+        return build_strip(
+            self.tape.base(symbol, on) if covered else _no_prices(),
+            base_s=self.tape.base_s,
+            sessions=self.sessions(on),
+            halts=self._halts[on].get(symbol, ()),
+            is_crypto=self.is_crypto(symbol),
+        )
 
     def daily(self, symbol: str) -> Bars:
         """Every daily bar of the tape."""

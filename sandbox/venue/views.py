@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -186,7 +186,9 @@ def position_json(exchange: Exchange, position: Position) -> Json:
     last_day = price if close is None else Decimal(repr(close))
     value, cost = qty * price, position.cost
     profit = value - cost
-    day_profit, day_cost = _today(exchange, position, last_day, on, value)
+    # What was held overnight is measured from the last close, what was opened today from its cost.
+    day_cost = qty * last_day if new_york_date(position.opened_at) < on else cost
+    day_profit = value - day_cost
     reserved, _ = exchange.book.reserved_to_sell(symbol)
     asset = exchange.tape.assets[symbol]
     return {
@@ -212,17 +214,6 @@ def position_json(exchange: Exchange, position: Position) -> Json:
         "avg_entry_swap_rate": None,
         "usd": None,
     }
-
-
-def _today(
-    exchange: Exchange, position: Position, last_day: Decimal, on: date, value: Decimal
-) -> tuple[Decimal, Decimal]:
-    """Unrealised profit since the last close, and its base: what was held then at that close, the rest at cost."""
-    opened_today = not any(
-        fill.symbol == position.symbol and new_york_date(fill.at) < on for fill in exchange.account.fills
-    )
-    base = position.cost if opened_today else position.qty * last_day
-    return value - base, base
 
 
 def asset_json(asset: Asset) -> Json:

@@ -23,8 +23,8 @@ from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.values import Symbol
 from shared.ports import BlobStore
 
-KEPT = 4
-"""Prepared versions kept in memory: a day has four watchlists."""
+KEPT = 2
+"""Versions kept in memory: the watchlist in force and the one before."""
 
 _PRICES = ("open", "high", "low", "close", "volume")
 
@@ -34,6 +34,7 @@ class BlobHistory:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
+        self._read: OrderedDict[str, Mapping[Timeframe, Mapping[Symbol, Bars]]] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, date], Mapping[Symbol, Past]] = OrderedDict()
 
     def write(self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> str:
@@ -43,14 +44,21 @@ class BlobHistory:
         self._blobs.insert(Container.BARS, name, data)
         return name
 
+    def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
+        """Return what was written. Raises ContractError where the blob is missing or broken."""
+        if blob not in self._read:
+            stored = self._blobs.get(Container.BARS, blob)
+            if stored is None:
+                raise ContractError(f"history blob {Container.BARS}/{blob} does not exist")
+            self._read[blob] = _from_parquet(stored.value, blob)
+            _trim(self._read)
+        return self._read[blob]
+
     def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
         """Return every symbol's prepared past. Raises ContractError where the blob is missing or broken."""
         key = (blob, day.on)
         if key not in self._prepared:
-            stored = self._blobs.get(Container.BARS, blob)
-            if stored is None:
-                raise ContractError(f"history blob {Container.BARS}/{blob} does not exist")
-            bars = _from_parquet(stored.value, blob)
+            bars = self.bars(blob)
             daily, minutes = bars.get(Timeframe.DAY_1, {}), bars.get(Timeframe.MIN_5, {})
             self._prepared[key] = {
                 symbol: prepare(
@@ -61,9 +69,13 @@ class BlobHistory:
                 )
                 for symbol in sorted(daily.keys() | minutes.keys())
             }
-            while len(self._prepared) > KEPT:
-                self._prepared.popitem(last=False)
+            _trim(self._prepared)
         return self._prepared[key]
+
+
+def _trim(kept: OrderedDict[Any, Any]) -> None:
+    while len(kept) > KEPT:
+        kept.popitem(last=False)
 
 
 def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> bytes:

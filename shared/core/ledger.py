@@ -120,5 +120,8 @@ def without(ledger: Ledger, intent_id: str) -> Ledger:
 
 
 def resume(ledger: Ledger) -> Ledger:
-    """Lift both halts by a person's act; the peak starts anew at the present equity."""
-    return replace(ledger, is_day_halted=False, is_drawdown_halted=False, peak_equity=ledger.equity)
+    """Lift the drawdown halt by a person's act; the peak starts anew at the present equity.
+
+    A day halt stays: nobody trades on after the day's loss, and the next mark would set it again.
+    """
+    return replace(ledger, is_drawdown_halted=False, peak_equity=ledger.equity)

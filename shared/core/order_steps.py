@@ -24,6 +24,9 @@ LOOK_AGAIN = "changed"
 ARM_PATIENCE = timedelta(seconds=30)
 """How long a filled entry may stand without armed exit legs before the position is closed."""
 
+CANCEL_PATIENCE = timedelta(seconds=30)
+"""How long a cancel may hang, or stay refused, before it is asked for again."""
+
 MAX_BACKOFF_DOUBLINGS = 4
 """A call that gives no answer is tried again after poll * 2^n, n at most this."""
 
@@ -113,9 +116,13 @@ def _look(state: OrderState, now: datetime) -> Step:
 def _working_step(state: OrderState, now: datetime) -> Step:
     unwanted = state.exit_reason is not None
     tired = state.attempt_at is not None and now - state.attempt_at >= timedelta(seconds=state.plan.patience_s)
-    if state.cancel_at is None and (unwanted or tired):
+    if (unwanted or tired) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_ENTRY)
     return _look(state, now)
+
+
+def _may_cancel(state: OrderState, now: datetime) -> bool:
+    return state.cancel_at is None or now - state.cancel_at >= CANCEL_PATIENCE
 
 
 def _unguarded_step(state: OrderState, now: datetime) -> Step:
@@ -128,7 +135,7 @@ def _unguarded_step(state: OrderState, now: datetime) -> Step:
 
 def _exit_step(state: OrderState, now: datetime) -> Step:
     guards = [order for order in state.live_sells if order.role in GUARDS]
-    if guards and state.cancel_at is None:
+    if guards and _may_cancel(state, now):
         return Step(command=Command.CANCEL_EXITS)
     if state.live_sells:
         return _look(state, now)
@@ -140,13 +147,15 @@ def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
     """Someone wants out: what is held is sold, what is being bought is cancelled. The first reason stays."""
     if state.exit_reason is not None or state.outcome is not None:
         return state
-    return _settled(replace(state, exit_reason=reason, cancel_at=None))
+    state = replace(state, exit_reason=reason, cancel_at=None)
+    # An entry whose answer was lost may stand at the broker: only a look at it tells whether there is nothing to leave.
+    return state if state.phase is Phase.SUBMITTING and state.failures else _settled(state)
 
 
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
-    if seen.failed:
+    if seen.failed or (seen.rejected and step.command is Command.CLOSE):  # the room must be given back
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
     state = replace(state, failures=0, orders=merge(state.orders, seen.orders))
     match step.command:
@@ -176,7 +185,9 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
     if seen.denied or seen.rejected:
         ended = Phase.DENIED if seen.denied else Phase.REJECTED
         # A refused repricing ends an order that did reach the market: nothing was filled, so it counts as cancelled.
-        return replace(state, outcome=ended if state.entry_attempt == 0 else Phase.CANCELED)
+        # So does one that was called off before it is known to have been sent.
+        called_off = state.entry_attempt > 0 or state.exit_reason is not None
+        return replace(state, outcome=Phase.CANCELED if called_off else ended)
     return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None)
 
 

@@ -8,7 +8,15 @@ from enum import StrEnum
 
 from shared.core.market import BASIS_POINTS, Quote
 from shared.core.sessions import Session
-from shared.core.values import CENT, Rounding, require_fraction, require_positive, round_to_tick, tick_size
+from shared.core.values import (
+    CENT,
+    SUBPENNY,
+    Rounding,
+    require_fraction,
+    require_positive,
+    round_to_tick,
+    tick_size,
+)
 
 
 class PolicyCode(StrEnum):
@@ -95,6 +103,11 @@ class EntryPrices:
     target: Decimal
 
 
+def is_priceable(quote: Quote) -> bool:
+    """Whether an entry has prices here: both sides, a legal bid, and at least a tick under the ask for a stop."""
+    return quote.is_two_sided and quote.bid >= SUBPENNY < quote.ask
+
+
 def entry_prices(
     quote: Quote,
     atr: Decimal,
@@ -109,11 +122,11 @@ def entry_prices(
     Raises
     ------
     ValueError
-        If the quote is one-sided or `atr` is not positive.
+        If the quote is not `is_priceable` or `atr` is not positive.
     """
     require_positive("atr", atr)
-    if not quote.is_two_sided:
-        raise ValueError(f"quote must be two-sided, got bid {quote.bid} ask {quote.ask}")
+    if not is_priceable(quote):
+        raise ValueError(f"quote must be two-sided with room for a stop, got bid {quote.bid} ask {quote.ask}")
     limit = round_to_tick(quote.ask, Rounding.UP)
     cap = round_to_tick(quote.mid * (1 + slippage_max_bp / BASIS_POINTS), Rounding.DOWN)
     worst = max(limit, cap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from enum import StrEnum
 
 from shared.core.values import ZERO, require_at_least, require_positive
@@ -84,7 +84,11 @@ def kelly_stake(p_win: float, win: Decimal, loss: Decimal) -> Decimal:
 
 
 def _shares(amount: Decimal, per_share: Decimal) -> int:
-    return max(0, int((amount / per_share).to_integral_value(ROUND_FLOOR)))
+    quotient = _FLOOR.divide(amount, per_share)  # the usual context would round 2.99..9 up to 3
+    return max(0, int(quotient.to_integral_value(ROUND_FLOOR)))
+
+
+_FLOOR = Context(rounding=ROUND_FLOOR)
 
 
 def size(inputs: SizingInputs) -> Size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -164,9 +164,7 @@ def intraday_pick(symbol: Symbol, past: Bars, today: Bars, rvol: float, limits: 
     return None
 
 
-def merge(
-    core: Sequence[Symbol], picks: Iterable[Watched], keep: Mapping[Symbol, Watched], most: int
-) -> tuple[Watched, ...]:
+def merge(core: Sequence[Symbol], picks: Iterable[Watched], keep: Sequence[Watched], most: int) -> tuple[Watched, ...]:
     """The day's list: picks ranked within their reason, then what is kept, then the core, at most `most` symbols.
 
     A symbol appears once, under the first reason that brought it.
@@ -175,7 +173,7 @@ def merge(
     ranked = sorted(picks, key=lambda w: (order.index(w.why), -w.score, w.symbol))
     chosen: dict[Symbol, Watched] = {}
     base = [Watched(symbol=symbol, why=Why.CORE, score=0.0) for symbol in core]
-    for watched in (*ranked, *keep.values(), *base):
+    for watched in (*ranked, *keep, *base):
         if len(chosen) < most:
             chosen.setdefault(watched.symbol, watched)
     return tuple(chosen.values())

@@ -59,11 +59,18 @@ def load_ledger(ports: Ports) -> Stored[Ledger] | None:
     return Stored(value=ports.codec.decode(Ledger, str(stored.value["ledger"])), etag=stored.etag)
 
 
-def update_ledger(ports: Ports, on: date, equity: Decimal, change: Callable[[Ledger], Ledger]) -> Ledger:
+def update_ledger(
+    ports: Ports,
+    on: date,
+    equity: Decimal,
+    change: Callable[[Ledger], Ledger],
+    *,
+    known: Stored[Ledger] | None = None,
+) -> Ledger:
     """Mark the ledger to the equity and change it, under its ETag.
 
     `change` is called anew with what another writer has left, until the write holds; it may return the ledger as it
-    got it. Where nothing changes, nothing is written.
+    got it. Where nothing changes, nothing is written. `known` is the ledger as just read, which saves a first look.
 
     Raises
     ------
@@ -72,8 +79,8 @@ def update_ledger(ports: Ports, on: date, equity: Decimal, change: Callable[[Led
     """
     risk = ports.settings.risk
     day_loss, drawdown = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
-    for _ in range(LEDGER_TRIES):
-        stored = load_ledger(ports)
+    for attempt in range(LEDGER_TRIES):
+        stored = known if known and attempt == 0 else load_ledger(ports)
         before = stored.value if stored else open_ledger(on, equity)
         after = change(mark(before, on, equity, day_loss, drawdown))
         row: Row = {

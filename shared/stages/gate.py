@@ -12,7 +12,7 @@ from shared.contracts.settings import Settings
 from shared.core.ids import hash_id
 from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
-from shared.core.policy import EntryPrices, Score, entry_prices
+from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
 from shared.core.risk import Facts, Proposal, Verdict, refusals, verdicts
 from shared.core.sizing import Size, SizingInputs, size
 from shared.core.values import ZERO, Side, iso
@@ -47,23 +47,32 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     """
     now = ports.clock.now()
     key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
-    known = ports.tables.get(Table.DECISIONS, str(signal.on), key)
+    known = _decided(ports, signal, key)
     if known is not None:
-        text = known.value.get("intent")
-        return [ports.codec.decode(OrderIntent, str(text))] if text else []
+        return known
     if now >= signal.expires_at:
         row = _base_row(signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
         return []
     quote = quote_of(ports, signal.symbol)
-    if not quote.is_two_sided:
+    if not is_priceable(quote):
         row = _base_row(signal, now) | {"verdict": "refused", "refused_by": "SPREAD", "bid_usd": str(quote.bid)}
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | {"ask_usd": str(quote.ask)})
         return []
     decision = _decide_under_ledger(ports, signal, quote)
     intent = _intent(ports, decision) if decision.is_approved else None
-    ports.tables.insert(Table.DECISIONS, str(signal.on), key, _row(ports, decision, intent))
+    if not ports.tables.insert(Table.DECISIONS, str(signal.on), key, _row(ports, decision, intent)):
+        return _decided(ports, signal, key) or []  # another delivery of the signal was faster: its word counts
     return [] if intent is None else [intent]
+
+
+def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None:
+    """What an earlier delivery of the signal decided, None where there was none."""
+    known = ports.tables.get(Table.DECISIONS, str(signal.on), key)
+    if known is None:
+        return None
+    text = known.value.get("intent")
+    return [ports.codec.decode(OrderIntent, str(text))] if text else []
 
 
 def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision:
@@ -78,7 +87,8 @@ def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision
         facts = replace(world, ledger=without(ledger, intent_id))
         decision = decide(signal, facts, ports.settings)
         decided.append(decision)
-        return reserve(ledger, _reservation(decision)) if decision.is_approved else ledger
+        # A crash after the reservation brings the signal again: what it had reserved is given back if it fails now.
+        return reserve(ledger, _reservation(decision)) if decision.is_approved else facts.ledger
 
     update_ledger(ports, signal.on, world.account.equity, change)
     return decided[-1]

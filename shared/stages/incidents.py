@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from shared.contracts.messages import Message, Severity
-from shared.contracts.records import Container, Table, time_key
+from shared.contracts.records import Container, Table
 from shared.core.ids import digest
 from shared.core.sessions import NEW_YORK
 from shared.core.values import iso
@@ -40,7 +40,8 @@ def quarantine(ports: Ports, source: str, data: bytes, reason: str) -> list[Mess
     ports.blobs.insert(Container.QUARANTINE, blob, data)
     ports.blobs.insert(Container.QUARANTINE, f"{blob}.reason.txt", reason.encode())
     title = f"Quarantined a message of {source}"
-    key = time_key(now, source, name[:16])
+    # No time in the key: the same bytes delivered twice are one incident.
+    key = "|".join(("quarantine", source, name[:16]))
     return record_incident(ports, on, key, now=now, kind="quarantine", title=title, body=reason, blob=blob)
 
 
@@ -53,5 +54,5 @@ def poisoned(ports: Ports, source: str, data: bytes) -> list[Message]:
     ports.blobs.insert(Container.QUARANTINE, blob, data)
     title = f"Poison message of {source}"
     body = f"Delivery failed too often. Its text is in quarantine/{blob}."
-    key = time_key(now, f"{source}-poison", name[:16])
+    key = "|".join(("poison", source, name[:16]))
     return record_incident(ports, on, key, now=now, kind="poison", title=title, body=body, blob=blob)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shared.contracts.messages import Message, Severity
 from shared.contracts.records import CONTROLS, KILL, Table, time_key
 from shared.core.ids import hash_id
-from shared.core.ledger import resume as lift_halts
+from shared.core.ledger import resume as lift_drawdown_halt
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import iso
 from shared.ports import Cell, Ports
@@ -49,10 +49,10 @@ def kill(ports: Ports, *, by: str, reason: str, flatten: bool) -> list[Message]:
 
 
 def resume(ports: Ports, *, by: str, reason: str) -> list[Message]:
-    """Turn the kill switch off and lift the halts: a person's recorded act."""
+    """Turn the kill switch off and lift a drawdown halt: a person's recorded act. A day halt ends with its day."""
     account = ports.broker.account()
     on = ports.clock.now().astimezone(NEW_YORK).date()
-    update_ledger(ports, on, account.equity, lift_halts)
+    update_ledger(ports, on, account.equity, lift_drawdown_halt)
     _control(ports, "resume", by, reason, is_on=False, is_flattening=False)
     return [_told(ports, "Trading resumed", by, reason)]
 

@@ -70,6 +70,8 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     if known is not None:
         return _seen(ports, [known])
     plan, now = state.plan, ports.clock.now()
+    if state.exit_reason is not None:
+        return Observation(at=now, denied=state.exit_reason)
     if now >= plan.expires_at and state.entry_attempt == 0:
         return Observation(at=now, denied="EXPIRED")
     quote = quote_of(ports, plan.symbol)
@@ -134,6 +136,8 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     limit = None
     if not regular:
         bid = quote_of(ports, plan.symbol).bid
+        if bid <= 0:
+            raise ContractError(f"no bid for {plan.symbol}")
         limit = round_to_tick(bid * (10_000 - EXIT_LIMIT_BELOW_BID) / 10_000, Rounding.DOWN)
     request = OrderRequest(
         client_order_id=step.client_order_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.features import DAILY_BARS, HISTORY_SESSIONS, SymbolDay
-from shared.core.market import Timeframe, TradingDay
+from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK, pre_open_at
 from shared.core.values import Symbol
 from shared.ports import Ports
@@ -22,8 +22,12 @@ class Panel:
     unknown: tuple[Symbol, ...]
 
 
-def write_history(ports: Ports, symbols: Sequence[Symbol], day: TradingDay, slot: str) -> str:
-    """Fetch and keep the past that a day's features need, for these symbols and the market's own.
+def write_history(
+    ports: Ports, symbols: Sequence[Symbol], day: TradingDay, slot: str, previous: str | None
+) -> str:  # fmt: skip
+    """Keep the past that a day's features need, for these symbols and the market's own.
+
+    What an earlier history blob of the same day has is taken from there; only the rest is fetched.
 
     Returns
     -------
@@ -35,10 +39,17 @@ def write_history(ports: Ports, symbols: Sequence[Symbol], day: TradingDay, slot
     sessions = ports.calendar.previous_days(day.on, max(DAILY_BARS, HISTORY_SESSIONS))
     daily_from = pre_open_at(sessions[0]) - timedelta(hours=4)
     intraday_from = pre_open_at(sessions[-HISTORY_SESSIONS])
-    bars = {
-        Timeframe.DAY_1: ports.market.bars(wanted, Timeframe.DAY_1, daily_from, end - timedelta(hours=4)),
-        Timeframe.MIN_5: ports.market.bars(wanted, Timeframe.MIN_5, intraday_from, end),
+    ranges = {
+        Timeframe.DAY_1: (daily_from, end - timedelta(hours=4)),
+        Timeframe.MIN_5: (intraday_from, end),
     }
+    known = ports.history.bars(previous) if previous else {}
+    bars: dict[Timeframe, dict[Symbol, Bars]] = {}
+    for timeframe, (first, last) in ranges.items():
+        there = known.get(timeframe, {})
+        missing = [symbol for symbol in wanted if symbol not in there]
+        fetched = ports.market.bars(missing, timeframe, first, last) if missing else {}
+        bars[timeframe] = {symbol: there[symbol] if symbol in there else fetched[symbol] for symbol in wanted}
     return ports.history.write(day.on, slot, bars)
 
 

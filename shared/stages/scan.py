@@ -113,8 +113,9 @@ def _premarket_picks(ports: Ports, day: TradingDay) -> list[Watched]:
 
 def _premarket(ports: Ports, slot: DueJob) -> Sequence[Message]:
     day = _day(ports, slot)
-    kept = _kept(ports, slot.on)
-    return _publish(ports, slot, day, [*_premarket_picks(ports, day), *_story_picks(ports, day)], kept)
+    current = current_watchlist(ports, slot.on)
+    picks = [*_premarket_picks(ports, day), *_story_picks(ports, day)]
+    return _publish(ports, slot, day, picks, _Kept(current=current, watched=_picked(current)))
 
 
 def _refresh(ports: Ports, slot: DueJob) -> Sequence[Message]:
@@ -129,8 +130,9 @@ def _refresh(ports: Ports, slot: DueJob) -> Sequence[Message]:
     ]
     fresh = ports.clock.now() - timedelta(minutes=30)
     alive = {s.symbol for s in universe if s.last_at >= fresh}
-    kept = {symbol: watched for symbol, watched in _kept(ports, slot.on).items() if symbol in alive}
-    return _publish(ports, slot, day, [*picks, *_story_picks(ports, day)], kept)
+    current = current_watchlist(ports, slot.on)
+    kept = tuple(watched for watched in _picked(current) if watched.symbol in alive)
+    return _publish(ports, slot, day, [*picks, *_story_picks(ports, day)], _Kept(current=current, watched=kept))
 
 
 def _after_hours(ports: Ports, slot: DueJob) -> Sequence[Message]:
@@ -143,7 +145,8 @@ def _after_hours(ports: Ports, slot: DueJob) -> Sequence[Message]:
         if s.last_at > close_at and s.day_close > 0
     ]
     least = ports.settings.watchlist.gap_min_fraction
-    return _publish(ports, slot, day, [w for w in moved if w.score >= least], {})
+    current = current_watchlist(ports, slot.on)
+    return _publish(ports, slot, day, [w for w in moved if w.score >= least], _Kept(current=current, watched=()))
 
 
 def recent_volume_ratio(item: SymbolDay) -> float:
@@ -182,25 +185,34 @@ def current_watchlist(ports: Ports, on: date) -> Watchlist | None:
     return None if stored is None else ports.codec.decode(Watchlist, stored.value)
 
 
-def _kept(ports: Ports, on: date) -> Mapping[Symbol, Watched]:
-    current = current_watchlist(ports, on)
-    return {} if current is None else {w.symbol: w for w in current.watched if w.why is not Why.CORE}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """The watchlist so far, and what of it stays."""
+
+    current: Watchlist | None
+    watched: tuple[Watched, ...]
 
 
-def _publish(
-    ports: Ports, slot: DueJob, day: TradingDay, picks: Sequence[Watched], kept: Mapping[Symbol, Watched]
-) -> Sequence[Message]:
+def _picked(current: Watchlist | None) -> tuple[Watched, ...]:
+    """What a watchlist holds beside the core."""
+    return () if current is None else tuple(w for w in current.watched if w.why is not Why.CORE)
+
+
+def _publish(ports: Ports, slot: DueJob, day: TradingDay, picks: Sequence[Watched], kept: _Kept) -> Sequence[Message]:
     settings = ports.settings
     tradable = {asset.symbol for asset in ports.market.assets()}
     core = [s for s in settings.watchlist.core_symbols if s in tradable]
-    watched = merge(core, [p for p in picks if p.symbol in tradable], kept, settings.watchlist.max_watchlist)
+    entering = [pick for pick in picks if pick.symbol in tradable]
+    watched = merge(core, entering, kept.watched, settings.watchlist.max_watchlist)
     now = ports.clock.now()
     watchlist = Watchlist(
         on=slot.on,
         slot=slot.slot,
         made_at=now,
         watched=watched,
-        history_blob=write_history(ports, [w.symbol for w in watched], day, slot.slot),
+        history_blob=write_history(
+            ports, [w.symbol for w in watched], day, slot.slot, kept.current.history_blob if kept.current else None
+        ),
         code_revision=ports.code_revision,
         parameter_set=settings.policy.parameter_set,
     )

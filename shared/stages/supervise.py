@@ -61,7 +61,7 @@ def supervise(ports: Ports) -> Supervision:
         orders = ports.broker.orders(since=pre_open_at(day)) if before and before.reservations else ()
     except (TransientError, ContractError, BrokerError) as error:
         return _broker_down(ports, day, now, error)
-    after = update_ledger(ports, day.on, account.equity, lambda ledger: ledger)
+    after = update_ledger(ports, day.on, account.equity, lambda ledger: ledger, known=stored)
     _heartbeat(ports, day, now, account, positions)
     wakes = _leave_all(ports, day, now, after) or tuple(_unsettled(after, positions, orders))
     messages = [*_halt_notices(before, after, now), *_strangers(ports, day.on, now, after, positions)]

@@ -319,6 +319,38 @@ def test_messages_in_hand_are_given_back_on_stop(storage: str, tmp_path: Path) -
     assert peek(storage, "paper-work") == [encoded(b"fail")]
 
 
+def test_run_that_is_killed_goes_on_with_the_next_host(storage: str, tmp_path: Path) -> None:
+    class KilledError(BaseException):
+        pass
+
+    class Kill(Trace):
+        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+            if invocation.function == "raw":
+                raise KilledError
+
+    async def killed(host: Host) -> None:
+        put(storage, "raw", encoded(b"1"), encoded(b"2"))
+        await host.run_virtual(BEGIN + MINUTE)
+
+    async def next_host(host: Host) -> list[dict[str, Any]]:
+        await host.run_virtual(BEGIN + MINUTE)
+        return seen()
+
+    with pytest.raises(KilledError):
+        run_app("triggers", storage, tmp_path, killed, settings=SETTINGS, observer=Kill())
+    found = run_app("triggers", storage, tmp_path, next_host, settings=SETTINGS)
+    assert sorted(s["raw"] for s in found if "raw" in s) == [b"1", b"2"]
+
+
+def test_failing_poison_function_gets_its_message_again_after_the_lease(storage: str, tmp_path: Path) -> None:
+    trace = Trace()
+    run_with_messages(storage, tmp_path, "tried-poison", [encoded(b"x"), "not base64!"], observer=trace)
+
+    times = [call.at - BEGIN for call in trace.calls if call.function == "tried"]
+    assert times == [timedelta(minutes=10 * n) for n in range(4)]
+    assert peek(storage, "tried-poison-poison") == []
+
+
 def test_app_that_cannot_be_imported_is_refused_with_its_reason(storage: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()

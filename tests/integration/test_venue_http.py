@@ -219,3 +219,14 @@ def test_log_is_json_lines_with_money_as_text(api: Api) -> None:
     fill = json.loads(lines[-1])
     assert (fill["event"], fill["seq"], fill["fill_qty"], fill["position_after"]) == ("fill", 3, "10", "10")
     assert isinstance(fill["cash_after"], str)
+
+
+def test_before_its_first_trade_of_a_date_a_snapshot_still_shows_the_days_before(api: Api) -> None:
+    days = []
+    for wall in ("03:00", "04:00:20"):
+        api.at = ny(ON, wall)
+        shot = api("GET", "/v2/stocks/snapshots", params={"symbols": "AAA"}).json()["AAA"]
+        assert parse_utc(shot["latestTrade"]["t"]) <= api.at
+        assert parse_utc(shot["minuteBar"]["t"]) + timedelta(minutes=1) <= api.at
+        days.append((shot["prevDailyBar"]["t"][:10], shot["dailyBar"]["t"][:10]))
+    assert days == [("2025-10-13", "2025-10-14"), ("2025-10-14", "2025-10-15")]

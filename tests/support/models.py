@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -13,25 +12,13 @@ from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import digest
 from shared.core.values import Symbol
+from tests.support.clock import HandClock as HandClock
 from training import export, fit
 from training.dataset import Dataset
 
 CREATED_AT = datetime(2025, 10, 14, 22, 0, tzinfo=UTC)
 EXPIRES_ON = date(2025, 11, 28)
 OUTPUTS = {SIGNAL_MODEL: SIGNAL_CLASSES, MOVE_MODEL: ("expected_move",)}
-
-
-@dataclass(slots=True)
-class HandClock:
-    """A clock that stands until the test moves it."""
-
-    at: datetime = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def pass_by(self, span: timedelta) -> None:
-        self.at += span
 
 
 def random_dataset(seed: int, rows: int = 3000, features: int = len(FEATURE_NAMES)) -> Dataset:

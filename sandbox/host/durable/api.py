@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -68,10 +68,13 @@ class DurableApi:
     ----------
     hub : Hub
         The hub.
+    payload : callable
+        Gives the payload of the client binding, for the links in answers.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, payload: Callable[[], str]) -> None:
         self._hub = hub
+        self._payload = payload
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """Routes under a prefix such as `/durabletask`."""
@@ -110,10 +113,9 @@ class DurableApi:
             return _problem(400, str(error))
         except ConflictError as error:
             return _problem(409, str(error))
-        location = (
-            f"{request.url.origin()}{request.path.partition('/orchestrators')[0]}/instances/{instance.instance_id}"
-        )
-        return web.json_response({"id": instance.instance_id, "statusQueryGetUri": location}, status=202)
+        links = json.loads(self._payload())["managementUrls"]
+        body = {name: url.replace(_PLACEHOLDER, instance.instance_id) for name, url in links.items()}
+        return web.json_response(body, status=202, headers={"Location": body["statusQueryGetUri"]})
 
     async def _status(self, request: web.Request) -> web.Response:
         instance = self._find(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable, Collection
@@ -44,6 +45,7 @@ class Hub:
         self.instances: dict[str, Instance] = {}
         self._orchestrators = orchestrators
         self._started = 0
+        self._lock = asyncio.Lock()
 
     async def start_new(
         self,
@@ -71,12 +73,23 @@ class Hub:
         now = self.now()
         self._started += 1
         chosen = instance_id or uuid.uuid5(_NAMESPACE, f"{name}/{now.isoformat()}/{self._started}").hex
-        existing = self.instances.get(chosen)
-        if existing is not None:
-            if not existing.status.is_final and self.options.overridable is Overridable.NON_RUNNING:
-                raise ConflictError(f"An Orchestration instance with the status {existing.status} already exists.")
-            await self.purge(existing)
-        instance = Instance(
+        async with self._lock:
+            existing = self.instances.get(chosen)
+            if existing is not None:
+                if not existing.status.is_final and self.options.overridable is Overridable.NON_RUNNING:
+                    raise ConflictError(f"An Orchestration instance with the status {existing.status} already exists.")
+                await self._purge(existing)
+            instance = self._new_instance(chosen, name, input_json, version, parent)
+            self.instances[chosen] = instance
+            await self.store.save_instance(instance)
+        self.deliver(instance, InboxItem(event=self.execution_started(instance)))
+        return instance
+
+    def _new_instance(
+        self, chosen: str, name: str, input_json: str | None, version: str | None, parent: Parent | None
+    ) -> Instance:
+        now = self.now()
+        return Instance(
             instance_id=chosen,
             name=name,
             version=version or self.options.default_version or "",
@@ -86,10 +99,6 @@ class Hub:
             execution_id=self.new_execution_id(chosen),
             parent=parent,
         )
-        self.instances[chosen] = instance
-        await self.store.save_instance(instance)
-        self.deliver(instance, InboxItem(event=self.execution_started(instance)))
-        return instance
 
     async def send(self, instance: Instance, item: Event) -> None:
         """Send an event from outside: raised, terminate, suspend or resume. It survives a crash from here on."""
@@ -97,8 +106,12 @@ class Hub:
 
     async def purge(self, instance: Instance) -> None:
         """Forget an instance with all its rows."""
-        del self.instances[instance.instance_id]
+        async with self._lock:
+            await self._purge(instance)
+
+    async def _purge(self, instance: Instance) -> None:
         await self.store.purge(instance)
+        self.instances.pop(instance.instance_id, None)
 
     async def with_history(self, instance: Instance) -> Instance:
         """Give the instance with its history loaded."""

@@ -8,10 +8,11 @@ Texts over a table property's size go to the container `{hub}-largemessages`.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,6 @@ from sandbox.host.durable.history import NAMES, Event, EventType, kind_of, stamp
 from sandbox.host.durable.instance import InboxItem, Instance, Parent, Status
 from sandbox.host.durable.tasks import TaskBook
 from sandbox.host.storage import Storage
-from sandbox.host.writer import Writer
 
 _MAX_TEXT = 30_000
 """UTF-16 characters in one property; the service's limit is 64 KiB."""
@@ -43,6 +43,10 @@ def _folder_of(instance_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", instance_id) + "/"
 
 
+def _parts[T](items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return batched(items, _MAX_BATCH, strict=False)
+
+
 class HubStore:
     """Durable copy of one task hub.
 
@@ -52,13 +56,16 @@ class HubStore:
         The account of the hub.
     hub_name : str
         Prefix of its tables.
-    writer : Writer
-        Runs the writes.
+    is_deferred : bool
+        Write at `flush` only, in one transaction for all that an instance did meanwhile: for virtual time, where a
+        whole instant is one step. Otherwise everything is written when its method returns.
     """
 
-    def __init__(self, storage: Storage, hub_name: str, writer: Writer) -> None:
+    def __init__(self, storage: Storage, hub_name: str, *, is_deferred: bool) -> None:
         self._storage = storage
-        self._writer = writer
+        self._is_deferred = is_deferred
+        self._changes: dict[str, dict[str, Change]] = {}
+        self._unsaved: dict[str, Instance] = {}
         self._instances = f"{hub_name}Instances"
         self._history = f"{hub_name}History"
         self._blobs = f"{hub_name.lower()}-largemessages"
@@ -69,7 +76,7 @@ class HubStore:
 
     async def load_history(self, instance: Instance) -> None:
         """Fill history, task book and inbox from the rows. An episode cut off by a crash is left out."""
-        await self._writer.flush()
+        await self.flush()
         query = "PartitionKey eq @key"
         history: list[Event] = []
         complete = 0
@@ -89,6 +96,92 @@ class HubStore:
 
     async def save_instance(self, instance: Instance) -> None:
         """Write the instance's row unless it already says the same."""
+        if self._is_deferred:
+            self._unsaved[instance.instance_id] = instance
+        else:
+            await self._save(instance)
+
+    async def add_inbox(self, instance: Instance, item: Event) -> InboxItem:
+        """Write an event that waits for an episode."""
+        row_key = f"inbox-{instance.next_inbox_row:010d}"
+        instance.next_inbox_row += 1
+        await self._change(instance, [("upsert", await self._row(instance, row_key, item))])
+        return InboxItem(event=item, row_key=row_key)
+
+    async def commit(self, instance: Instance, events: Sequence[Event], taken: Sequence[InboxItem]) -> None:
+        """Append one episode, the last event of which is its OrchestratorCompleted, and delete what it took."""
+        rows = []
+        for offset, item in enumerate(events):
+            row_key = f"{instance.generation:04d}-{len(instance.history) + offset:08d}"
+            rows.append(await self._row(instance, row_key, item))
+        await self._put_text(rows[-1], "TaskBook", json.dumps(instance.book.dump()), instance.instance_id)
+        key = key_of(instance.instance_id)
+        deletions: list[Change] = [
+            ("delete", {"PartitionKey": key, "RowKey": i.row_key}) for i in taken if i.row_key is not None
+        ]
+        await self._change(instance, [("upsert", row) for row in rows], deletions)
+        instance.history.extend(events)
+
+    async def flush(self) -> None:
+        """Write what has been deferred."""
+        changes, self._changes = self._changes, {}
+        unsaved, self._unsaved = self._unsaved, {}
+        await asyncio.gather(
+            *(self._submit(list(each.values())) for each in changes.values()),
+            *(self._save(instance) for instance in unsaved.values()),
+        )
+
+    async def drop_old_generations(self, instance: Instance, taken: Collection[str | None]) -> None:
+        """Delete the events of earlier executions, and those inbox rows that they took."""
+        keep = f"{instance.generation:04d}-"
+        await self._delete_rows(
+            instance, lambda row: row in taken or not (row.startswith(keep) or row.startswith("inbox-"))
+        )
+
+    async def purge(self, instance: Instance) -> None:
+        """Delete everything of an instance."""
+        await self._delete_rows(instance, lambda _: True)
+        table = await self._storage.table(self._instances)
+        await table.delete_entity(key_of(instance.instance_id), "")  # one that is gone already is no error
+        await self._storage.delete_blobs(self._blobs, _folder_of(instance.instance_id))
+
+    async def _change(self, instance: Instance, rows: list[Change], deletions: Sequence[Change] = ()) -> None:
+        """Write rows of one partition, now or at `flush`; a row that came and went meanwhile is never written."""
+        if not self._is_deferred:
+            await self._submit([*rows, *deletions], closing=1 + len(deletions))
+            return
+        pending = self._changes.setdefault(instance.instance_id, {})
+        for kind, row in (*rows, *deletions):
+            row_key = str(row["RowKey"])
+            if kind == "upsert" or row_key not in pending:
+                pending[row_key] = (kind, row)
+            else:
+                del pending[row_key]
+
+    async def _submit(self, changes: Sequence[Change], closing: int = 0) -> None:
+        """Write in as few transactions as the service's limit allows, the last `closing` changes by themselves.
+
+        An episode counts from its last row on, so that row and the deletions of what it took stay together.
+        """
+        if not changes:
+            return
+        table = await self._storage.table(self._history)
+        operations = [(kind, row, {"mode": UpdateMode.REPLACE} if kind == "upsert" else {}) for kind, row in changes]
+        if len(operations) <= _MAX_BATCH:
+            await table.submit_transaction(operations)
+            return
+        cut = len(operations) - closing
+        for part in (*_parts(operations[:cut]), *_parts(operations[cut:])):
+            await table.submit_transaction(part)
+
+    async def _delete_rows(self, instance: Instance, is_doomed: Callable[[str], bool]) -> None:
+        await self.flush()
+        key = key_of(instance.instance_id)
+        found = self._storage.rows(self._history, "PartitionKey eq @key", {"key": key})
+        names = [str(row["RowKey"]) async for row in found]
+        await self._submit([("delete", {"PartitionKey": key, "RowKey": name}) for name in names if is_doomed(name)])
+
+    async def _save(self, instance: Instance) -> None:
         if instance.saved == instance.row_state():
             return
         row: dict[str, Any] = {
@@ -115,64 +208,8 @@ class HubStore:
         for name, text in texts.items():
             await self._put_text(row, name, text, instance.instance_id)
         table = await self._storage.table(self._instances)
-        await self._writer.put(lambda: table.upsert_entity(row, mode=UpdateMode.REPLACE))
+        await table.upsert_entity(row, mode=UpdateMode.REPLACE)
         instance.saved = instance.row_state()
-
-    async def add_inbox(self, instance: Instance, item: Event) -> InboxItem:
-        """Write an event that waits for an episode."""
-        row_key = f"inbox-{instance.next_inbox_row:010d}"
-        instance.next_inbox_row += 1
-        row = await self._row(instance, row_key, item)
-        table = await self._storage.table(self._history)
-        await self._writer.put(lambda: table.upsert_entity(row, mode=UpdateMode.REPLACE))
-        return InboxItem(event=item, row_key=row_key)
-
-    async def commit(self, instance: Instance, events: Sequence[Event], taken: Sequence[InboxItem]) -> None:
-        """Append one episode, the last event of which is its OrchestratorCompleted, and delete what it took."""
-        rows = []
-        for offset, item in enumerate(events):
-            row_key = f"{instance.generation:04d}-{len(instance.history) + offset:08d}"
-            rows.append(await self._row(instance, row_key, item))
-        await self._put_text(rows[-1], "TaskBook", json.dumps(instance.book.dump()), instance.instance_id)
-        key = key_of(instance.instance_id)
-        # The episode counts from its last row on: that row and the deletions share the last transaction.
-        deletions = [("delete", {"PartitionKey": key, "RowKey": i.row_key}) for i in taken if i.row_key is not None]
-        early = [("upsert", row) for row in rows[:-1]]
-        await self._writer.put(lambda: self._submit(early, [("upsert", rows[-1]), *deletions]))
-        instance.history.extend(events)
-
-    async def drop_old_generations(self, instance: Instance, taken: Collection[str | None]) -> None:
-        """Delete the events of earlier executions, and those inbox rows that they took."""
-        keep = f"{instance.generation:04d}-"
-        await self._delete_rows(
-            instance, lambda row: row in taken or not (row.startswith(keep) or row.startswith("inbox-"))
-        )
-
-    async def purge(self, instance: Instance) -> None:
-        """Delete everything of an instance."""
-        await self._delete_rows(instance, lambda _: True)
-        table = await self._storage.table(self._instances)
-        await table.delete_entity(key_of(instance.instance_id), "")
-        await self._storage.delete_blobs(self._blobs, _folder_of(instance.instance_id))
-
-    async def _submit(self, early: Sequence[Change], closing: Sequence[Change]) -> None:
-        """Write in as few transactions as the service's limit allows, the closing changes last."""
-        table = await self._storage.table(self._history)
-        if len(early) + len(closing) <= _MAX_BATCH:
-            await table.submit_transaction([*early, *closing])
-            return
-        for part in (*batched(early, _MAX_BATCH, strict=False), *batched(closing, _MAX_BATCH, strict=False)):
-            await table.submit_transaction(part)
-
-    async def _delete_rows(self, instance: Instance, is_doomed: Callable[[str], bool]) -> None:
-        await self._writer.flush()
-        key = key_of(instance.instance_id)
-        found = self._storage.rows(self._history, "PartitionKey eq @key", {"key": key})
-        names = [str(row["RowKey"]) async for row in found]
-        doomed = [name for name in names if is_doomed(name)]
-        table = await self._storage.table(self._history)
-        for part in batched(doomed, _MAX_BATCH, strict=False):
-            await table.submit_transaction([("delete", {"PartitionKey": key, "RowKey": name}) for name in part])
 
     async def _row(self, instance: Instance, row_key: str, item: Event) -> dict[str, Any]:
         row: dict[str, Any] = {

@@ -28,6 +28,11 @@ def flaky(msg: func.QueueMessage) -> None:
         raise ValueError("not yet")
 
 
+@app.queue_trigger(arg_name="msg", queue_name="tried-poison", connection=STORAGE)
+def tried(msg: func.QueueMessage) -> None:
+    raise ValueError("the poison function fails too")
+
+
 @app.queue_trigger(arg_name="msg", queue_name="raw", connection=STORAGE, data_type=func.DataType.BINARY)
 def raw(msg: func.QueueMessage) -> None:
     SEEN.append({"raw": msg.get_body()})

@@ -13,6 +13,7 @@ from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.journal import Event
 from sandbox.venue.orders import Order
+from sandbox.venue.refusals import plain
 from sandbox.venue.requests import parse_order
 from tests.support.tape import HandTape, ny
 
@@ -74,7 +75,7 @@ def fills(venue: Exchange, order: Order) -> list[tuple[str, str, str]]:
     """Wall time in UTC, quantity and price of each fill of an order."""
     kinds = {Event.FILL, Event.PARTIAL_FILL}
     return [
-        (f"{entry.at:%H:%M:%S}", str(entry.fill_qty), str(entry.fill_price.normalize()))
+        (f"{entry.at:%H:%M:%S}", str(entry.fill_qty), plain(entry.fill_price))
         for entry in venue.log
         if entry.order_id == order.id and entry.event in kinds
     ]

@@ -177,3 +177,17 @@ def test_volume_share_too_small_for_a_share_fills_nothing() -> None:
     order = send(venue, "buy", 1)
     venue.advance(ny(ON, "09:45"))
     assert fills(venue, order) == []
+
+
+def test_limit_that_waited_for_the_open_rests_once_a_point_has_passed_it_by() -> None:
+    venue = exchange(prices(ON, "09:30", [*flat(10.0, 2), *flat(9.5, 2)]), at="09:00")
+    order = send(venue, "buy", 100, "limit", limit_price=9.8)
+    venue.advance(ny(ON, "09:35"))
+    assert fills(venue, order) == [("13:32:00", "100", "9.8")]
+
+
+def test_limit_touched_by_a_trade_at_the_open_gets_its_price_though_the_quote_is_worse() -> None:
+    venue = exchange(CALM, at="09:00")
+    order = send(venue, "buy", 100, "limit", limit_price=10.0)
+    venue.advance(ny(ON, "09:35"))
+    assert fills(venue, order) == [("13:30:00", "100", "10")]

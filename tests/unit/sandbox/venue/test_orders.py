@@ -12,7 +12,7 @@ from sandbox.venue.config import VenueConfig
 from sandbox.venue.orders import Order, ReplaceRequest
 from sandbox.venue.refusals import Refusal
 from sandbox.venue.requests import parse_order
-from tests.support.tape import flat, ny, prices
+from tests.support.tape import flat, joined, ny, prices
 from tests.unit.sandbox.venue.desk import FREE, ON, bracket, exchange, fills, send, story
 
 CALM = prices(ON, "09:30", flat(10.0, 390))
@@ -315,3 +315,27 @@ def test_ids_depend_on_the_tape_and_the_order_of_submission_only() -> None:
 
     assert run() == run()
     assert len(set(run())) == 2
+
+
+def test_exits_never_sell_more_than_is_left_of_the_position() -> None:
+    base = prices(ON, "09:30", [*flat(10.0, 15), *flat(9.0, 15)])
+    venue = exchange(base, at="09:40", config=VenueConfig(wash_trade_check=False))
+    entry = bracket(venue, 1500, profit=11, loss=9.5)
+    venue.advance(ny(ON, "09:40:10"))
+    send(venue, "sell", 600, "limit", limit_price=9.9)
+    venue.advance(ny(ON, "10:00"))
+    assert [leg.filled_qty for leg in entry.legs] == [0, 900]
+    assert entry.legs[1].status == "canceled"
+    assert venue.account.held("AAA") == 0
+
+
+def test_equity_at_the_close_knows_nothing_of_after_hours() -> None:
+    before = date(2025, 10, 14)
+    days = {
+        before: joined(prices(before, "09:30", flat(10.0, 390)), prices(before, "16:00", flat(20.0, 5))),
+        ON: prices(ON, "09:30", flat(10.0, 5)),
+    }
+    venue = exchange(days, at="10:00")
+    send(venue, "buy", 100)
+    venue.advance(ny(ON, "10:00"))
+    assert venue.last_equity() == FREE.cash - 100 * Decimal("0.01")

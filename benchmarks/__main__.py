@@ -1,0 +1,23 @@
+"""`python -m benchmarks [day | features | imports] [--json FILE]`: all of them without a name."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import day, features, imports
+
+BENCHMARKS = {"imports": imports.main, "features": features.main, "day": day.main}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one benchmark with its own options, or all; the exit code is 1 where a goal is missed."""
+    if arguments and arguments[0] in BENCHMARKS:
+        return BENCHMARKS[arguments[0]](arguments[1:])
+    if arguments:
+        sys.stderr.write(f"no benchmark {arguments[0]!r}; there are {', '.join(BENCHMARKS)}\n")
+        return 2
+    return max([run([]) for run in BENCHMARKS.values()])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,43 @@
+"""Fixtures of every test: real storage, the seeded market, and the models that were prepared for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.day import prepared_world
+from sandbox.market.tape import Tape
+from sandbox.world import Prepared, World
+from tests.support.app import Sandbox
+
+pytest_plugins = ["tests.support.azurite"]
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """The sandbox's own: default seed and day."""
+    return World()
+
+
+@pytest.fixture(scope="session")
+def prepared(world: World) -> Prepared:
+    """Core symbols and first models of the world, trained once and kept beside the checkout's other state."""
+    return prepared_world(world)
+
+
+@pytest.fixture(scope="session")
+def market(world: World) -> Tape:
+    """The world's market."""
+    return world.tape()
+
+
+@pytest.fixture
+def sandbox(storage: str, tmp_path: Path, prepared: Prepared, market: Tape) -> Callable[..., Sandbox]:
+    """Makes sandboxes around the real app on an account of their own; keyword arguments are those of `Sandbox`."""
+
+    def make(**options: object) -> Sandbox:
+        return Sandbox(storage=storage, folder=tmp_path, prepared=prepared, tape=market, **options)  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,75 @@
+"""The app as the worker library sees it: what it registers, and what its import costs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+from sandbox.host.observer import TriggerKind
+from sandbox.world import ROOT
+from tests.support.app import Sandbox
+
+type MakeSandbox = Callable[..., Sandbox]
+
+QUEUES = {
+    "score_candidates": "candidates",
+    "gate_signal": "signals",
+    "execute_intent": "order-intents",
+    "send_notice": "notices",
+    "poison_candidates": "candidates-poison",
+    "poison_signals": "signals-poison",
+    "poison_order_intents": "order-intents-poison",
+    "poison_notices": "notices-poison",
+}
+ROUTES = {"show_status": ("status", "get"), "turn_kill_switch_on": ("kill", "post"), "resume_trading": ("resume", "post")}
+TIMERS = {"scan_market", "scan_news", "supervise_account", "report_day"}
+
+HEAVY = ("pandas", "pyarrow", "alpaca", "talib", "onnxruntime", "sandbox", "training")
+_IMPORT = f"""
+import json, sys
+import function_app
+print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
+"""
+
+
+def test_every_function_is_indexed_with_its_trigger(sandbox: MakeSandbox) -> None:
+    async def scenario(box: Sandbox) -> None:
+        functions = {function.name: function for function in box.host.functions}
+        by_kind = {kind: {n for n, f in functions.items() if f.kind is kind} for kind in TriggerKind}
+        assert by_kind[TriggerKind.TIMER] == TIMERS
+        assert {n: functions[n].trigger.text("queueName") for n in by_kind[TriggerKind.QUEUE]} == QUEUES
+        assert by_kind[TriggerKind.HTTP] == set(ROUTES)
+        assert by_kind[TriggerKind.ACTIVITY] == {"order_step"}
+        assert by_kind[TriggerKind.ORCHESTRATION] == {"order_lifecycle"}
+        for name, (route, method) in ROUTES.items():
+            raw = functions[name].trigger.options
+            assert (raw["route"], [str(m).lower() for m in raw["methods"]], raw["authLevel"]) == (
+                route,
+                [method],
+                "FUNCTION",
+            )
+        outputs = {n: sorted(b.text("queueName") for b in f.outputs if b.type == "queue") for n, f in functions.items()}
+        assert outputs["scan_market"] == ["candidates", "notices"]
+        assert outputs["score_candidates"] == ["notices", "signals"]
+        assert outputs["gate_signal"] == ["notices", "order-intents"]
+        assert outputs["execute_intent"] == outputs["order_step"] == outputs["supervise_account"] == ["notices"]
+
+    sandbox(with_models=False).run(scenario)
+
+
+def test_timer_schedules_come_from_settings(sandbox: MakeSandbox) -> None:
+    async def scenario(box: Sandbox) -> None:
+        schedules = {n: box.host.function(n).trigger.text("schedule") for n in TIMERS}
+        assert schedules["report_day"] == "30 1 2 3 4 *"
+        assert schedules["supervise_account"] == "0 * 0,8-23 * * 1-6"
+        await asyncio.sleep(0)
+
+    sandbox(with_models=False, settings={"GATEHOUSE_REPORT_SCHEDULE": "30 1 2 3 4 *"}).run(scenario)
+
+
+def test_a_fresh_interpreter_imports_the_app_without_its_heavy_libraries() -> None:
+    done = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,263 @@
+"""A broker made by hand: brackets, pairs and single orders that fill when the test says so, and answers that get lost.
+
+Unlike the sandbox's venue it knows no market, so a test can have any order of events. Like Alpaca it refuses a client
+order id that is used and a sale of shares that are not there, and a filled exit cancels its sibling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from shared.core.errors import BrokerError, TransientError
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
+from shared.core.portfolio import Account, Position
+from shared.core.values import Side, Symbol
+from tests.support.clock import HandClock
+
+DUPLICATE = 40010001
+NO_SHARES = 40310000
+
+
+@dataclass(slots=True)
+class HandBroker:
+    """`shared.ports.Broker` in memory.
+
+    Attributes
+    ----------
+    lost : list of str
+        Methods whose next call takes effect and loses its answer, oldest first.
+    down : list of str
+        Methods whose next call fails before it has any effect.
+    refusals : dict
+        BrokerError that the next call of a method raises.
+    hangs : bool
+        Cancels stay pending until `settle_cancels`.
+    """
+
+    clock: HandClock
+    equity: Decimal = Decimal(100_000)
+    buying_power: Decimal = Decimal(100_000)
+    is_blocked: bool = False
+    lost: list[str] = field(default_factory=list)
+    down: list[str] = field(default_factory=list)
+    refusals: dict[str, BrokerError] = field(default_factory=dict)
+    hangs: bool = False
+    outage: Exception | None = None
+    strangers: list[Position] = field(default_factory=list)
+    requests: list[OrderRequest] = field(default_factory=list)
+    cancels: list[str] = field(default_factory=list)
+    looked: list[str] = field(default_factory=list)
+    book: dict[str, BrokerOrder] = field(default_factory=dict)
+
+    # -- the port ------------------------------------------------------------------------------------------------
+
+    def account(self) -> Account:
+        self._begin("account")
+        return Account(
+            account_id="hand",
+            equity=self.equity,
+            last_equity=Decimal(100_000),
+            cash=self.equity,
+            buying_power=self.buying_power,
+            is_blocked=self.is_blocked,
+        )
+
+    def positions(self) -> Sequence[Position]:
+        self._begin("positions")
+        symbols = sorted({order.symbol for order in self.book.values()})
+        ours = [
+            Position(symbol=s, qty_shares=self.held(s), average_price=Decimal(10), market_price=Decimal(10))
+            for s in symbols
+            if self.held(s)
+        ]
+        return [*ours, *self.strangers]
+
+    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+        self._begin("orders")
+        return [order for order in self.book.values() if order.submitted_at > since]
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        self._begin("order")
+        self.looked.append(client_order_id)
+        found = self.by_client_id(client_order_id)
+        return None if found is None else self._nested(found)
+
+    def submit(self, request: OrderRequest) -> BrokerOrder:
+        self._begin("submit")
+        if self.by_client_id(request.client_order_id) is not None:
+            raise BrokerError(422, DUPLICATE, "client_order_id must be unique")
+        if request.side is Side.SELL and request.qty_shares > self.available(request.symbol):
+            raise BrokerError(403, NO_SHARES, "insufficient qty available for order")
+        self.requests.append(request)
+        parent = self._take_in(request)
+        self._end("submit")
+        return self._nested(parent)
+
+    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
+        raise AssertionError("the lifecycle never replaces an order")
+
+    def cancel(self, order_id: str) -> None:
+        self._begin("cancel")
+        self.cancels.append(order_id)
+        order = self.book[order_id]
+        if not order.status.is_final:
+            self._set(order_id, status=OrderStatus.PENDING_CANCEL)
+            if not self.hangs:
+                self.settle_cancels()
+        self._end("cancel")
+
+    # -- what happens at the venue -------------------------------------------------------------------------------
+
+    def fill(self, client_order_id: str, shares: int | None = None, price: str = "10.00", *, leg: str = "") -> None:
+        """Fill an order (or its stop or target leg) with some shares, all that remain unless told."""
+        order = self.find(client_order_id, leg)
+        shares = order.remaining_shares if shares is None else shares
+        value = order.filled_shares * (order.filled_average_price or Decimal(0)) + shares * Decimal(price)
+        filled = order.filled_shares + shares
+        done = filled == order.qty_shares
+        self._set(
+            order.order_id,
+            filled_shares=filled,
+            filled_average_price=value / filled,
+            status=OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED,
+            filled_at=self.clock.now() if done else None,
+        )
+        if done and order.order_class == OrderClass.BRACKET and order.side is Side.BUY:
+            self._arm(order.order_id)
+        elif done and order.side is Side.SELL:
+            for rival in self._rivals(order):
+                self._set(rival.order_id, status=OrderStatus.CANCELED)
+
+    def settle_cancels(self) -> None:
+        """Every pending cancel goes through, with what hangs on the order."""
+        for order in list(self.book.values()):
+            if order.status is OrderStatus.PENDING_CANCEL:
+                self.end(order.order_id, OrderStatus.CANCELED)
+
+    def end(self, order_id: str, status: OrderStatus) -> None:
+        """End an order; its unarmed legs and its rival end with it."""
+        order = self.book[order_id]
+        self._set(order_id, status=status)
+        for other in (*self._legs(order_id), *self._rivals(order)):
+            if not other.status.is_final and (order.side is Side.SELL or order.status is not OrderStatus.FILLED):
+                self._set(other.order_id, status=OrderStatus.CANCELED)
+
+    def say(self, client_order_id: str, status: OrderStatus, *, leg: str = "") -> None:
+        """Show another status, whatever is true."""
+        self._set(self.find(client_order_id, leg).order_id, status=status, status_text=f"{status}?")
+
+    # -- what can be asked ---------------------------------------------------------------------------------------
+
+    def by_client_id(self, client_order_id: str) -> BrokerOrder | None:
+        return next((o for o in self.book.values() if o.client_order_id == client_order_id), None)
+
+    def find(self, client_order_id: str, leg: str = "") -> BrokerOrder:
+        order = self.by_client_id(f"{client_order_id}{leg and '.' + leg}") or self.by_client_id(client_order_id)
+        assert order is not None, f"no order {client_order_id}"
+        return order
+
+    def held(self, symbol: Symbol) -> int:
+        """Shares bought less shares sold."""
+        signed = {Side.BUY: 1, Side.SELL: -1}
+        return sum(signed[o.side] * o.filled_shares for o in self.book.values() if o.symbol == symbol)
+
+    def available(self, symbol: Symbol) -> int:
+        """Shares held that no open sale has taken already; the two of a pair take theirs once."""
+        open_sells = [
+            o
+            for o in self.book.values()
+            if o.symbol == symbol and o.side is Side.SELL and not o.status.is_final and o.client_order_id[-5:] != ".stop"
+            and (o.parent_order_id is None or self.book[o.parent_order_id].status is OrderStatus.FILLED)
+        ]  # fmt: skip
+        return self.held(symbol) - sum(o.remaining_shares for o in open_sells)
+
+    def live(self, side: Side) -> list[BrokerOrder]:
+        """Open orders of one side, legs of a working entry left out."""
+        return [
+            o
+            for o in self.book.values()
+            if o.side is side
+            and not o.status.is_final
+            and (o.parent_order_id is None or side is Side.BUY or self.book[o.parent_order_id].status.is_final
+                 or self.book[o.parent_order_id].side is Side.SELL)
+        ]  # fmt: skip
+
+    def _begin(self, method: str) -> None:
+        if self.outage is not None:
+            raise self.outage
+        if method in self.refusals:
+            raise self.refusals.pop(method)
+        if method in self.down:
+            self.down.remove(method)
+            raise TransientError(f"{method}: no connection")
+
+    def _end(self, method: str) -> None:
+        if method in self.lost:
+            self.lost.remove(method)
+            raise TransientError(f"{method}: answer lost")
+
+    def _take_in(self, request: OrderRequest) -> BrokerOrder:
+        number = f"o{len(self.book) + 1}"
+        parent = self._order(number, request.client_order_id, request, request.order_type, request.side)
+        is_pair = request.order_class is OrderClass.OCO
+        limit = request.target_price if is_pair else request.limit_price
+        self.book[number] = replace(parent, status=OrderStatus.NEW, limit_price=limit, stop_price=None)
+        if request.order_class is OrderClass.BRACKET:
+            self._leg(number, request, "target", OrderType.LIMIT)
+        if request.order_class is not OrderClass.SIMPLE:
+            self._leg(number, request, "stop", OrderType.STOP)
+        return self.book[number]
+
+    def _leg(self, parent: str, request: OrderRequest, name: str, order_type: OrderType) -> None:
+        number = f"{parent}-{name}"
+        leg = self._order(number, f"{request.client_order_id}.{name}", request, order_type, Side.SELL)
+        price = {"limit_price": request.target_price} if name == "target" else {"stop_price": request.stop_price}
+        self.book[number] = replace(leg, parent_order_id=parent, status=OrderStatus.HELD, **price)
+
+    def _order(
+        self, number: str, client_order_id: str, request: OrderRequest, order_type: OrderType, side: Side
+    ) -> BrokerOrder:
+        now = self.clock.now()
+        return BrokerOrder(
+            order_id=number,
+            client_order_id=client_order_id,
+            symbol=request.symbol,
+            side=side,
+            order_type=order_type.value,
+            order_class=request.order_class.value,
+            status=OrderStatus.NEW,
+            status_text="new",
+            qty_shares=request.qty_shares,
+            filled_shares=0,
+            filled_average_price=None,
+            limit_price=None,
+            stop_price=None,
+            submitted_at=now,
+            updated_at=now,
+        )
+
+    def _arm(self, parent: str) -> None:
+        for leg in self._legs(parent):
+            if leg.limit_price is not None:
+                self._set(leg.order_id, status=OrderStatus.NEW)
+
+    def _set(self, order_id: str, **changes: object) -> None:
+        order = self.book[order_id]
+        self.book[order_id] = replace(order, updated_at=self.clock.now(), **changes)  # type: ignore[arg-type]
+
+    def _legs(self, parent: str) -> list[BrokerOrder]:
+        return [o for o in self.book.values() if o.parent_order_id == parent]
+
+    def _rivals(self, order: BrokerOrder) -> list[BrokerOrder]:
+        """The other exit of a bracket or pair."""
+        if order.side is Side.BUY:
+            return []
+        head = order.parent_order_id or order.order_id
+        exits = [o for o in (self.book[head], *self._legs(head)) if o.side is Side.SELL]
+        return [o for o in exits if o.order_id != order.order_id and not o.status.is_final]
+
+    def _nested(self, order: BrokerOrder) -> BrokerOrder:
+        return replace(self.book[order.order_id], legs=tuple(self._legs(order.order_id)))

@@ -1,0 +1,163 @@
+"""Thresholds of an entry, and the prices it would carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.market import BASIS_POINTS, Quote
+from shared.core.policy import EntryPrices, EntryRule, PolicyCode, Score, entry_prices, judge
+from shared.core.sessions import Session
+from shared.core.values import Symbol, tick_size
+
+RULE = EntryRule(edge_min=0.1, net_move_min_bp=3.0, sessions=frozenset({Session.REG_AM}))
+GOOD = Score(p_up=0.5, p_none=0.25, p_down=0.25, expected_move=0.002)
+
+
+def quote(bid: str | Decimal, ask: str | Decimal) -> Quote:
+    at = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
+    return Quote(symbol=Symbol("AAA"), bid=Decimal(bid), ask=Decimal(ask), bid_size=1, ask_size=1, at=at)
+
+
+def prices(
+    of: Quote, atr: str | Decimal, stop_atr: str = "2", target_atr: str = "3", stop_min_bp: str = "30", cap: str = "30"
+) -> EntryPrices:
+    return entry_prices(
+        of,
+        Decimal(atr),
+        stop_atr=Decimal(stop_atr),
+        target_atr=Decimal(target_atr),
+        stop_min_bp=Decimal(stop_min_bp),
+        slippage_max_bp=Decimal(cap),
+    )
+
+
+def verdict(score: Score = GOOD, **changes: object) -> PolicyCode:
+    asked: dict[str, object] = {"cost_bp": 5.0, "session": Session.REG_AM, "is_late": False, "faults": ()}
+    return judge(score, rule=RULE, **(asked | changes))  # type: ignore[arg-type]
+
+
+def test_a_score_over_every_threshold_enters() -> None:
+    assert verdict() is PolicyCode.ENTER
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"faults": ("gap: 3 missing",)}, PolicyCode.DATA_QUALITY),
+        ({"session": Session.PRE}, PolicyCode.SESSION_NOT_ENABLED),
+        ({"is_late": True}, PolicyCode.TOO_LATE),
+        ({"score": replace(GOOD, p_up=0.34)}, PolicyCode.EDGE_TOO_SMALL),
+        ({"cost_bp": 17.01}, PolicyCode.MOVE_TOO_SMALL),
+    ],
+)
+def test_each_reason_refuses(changes: dict[str, object], code: PolicyCode) -> None:
+    assert verdict(**changes) is code  # type: ignore[arg-type]
+
+
+def test_the_first_reason_is_the_answer() -> None:
+    bad = replace(GOOD, p_up=0.0, expected_move=-0.01)
+    assert verdict(bad, faults=("x",), session=Session.AFT, is_late=True) is PolicyCode.DATA_QUALITY
+    assert verdict(bad, session=Session.AFT, is_late=True) is PolicyCode.SESSION_NOT_ENABLED
+    assert verdict(bad, is_late=True) is PolicyCode.TOO_LATE
+    assert verdict(bad) is PolicyCode.EDGE_TOO_SMALL
+
+
+def test_thresholds_themselves_pass() -> None:
+    exact = EntryRule(edge_min=0.25, net_move_min_bp=3.0, sessions=RULE.sessions)
+    score = replace(GOOD, expected_move=0.0008)
+    assert judge(score, cost_bp=5.0, session=Session.REG_AM, is_late=False, faults=(), rule=exact) is PolicyCode.ENTER
+
+
+def test_chances_are_taken_among_touched_barriers() -> None:
+    assert GOOD.edge == 0.25
+    assert GOOD.p_win == pytest.approx(2 / 3)
+    assert Score(p_up=0, p_none=1, p_down=0, expected_move=0).p_win == 0
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan")])
+def test_a_probability_outside_its_range_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="p_up must be in"):
+        replace(GOOD, p_up=bad)
+
+
+def test_prices_of_a_usual_quote() -> None:
+    made = prices(quote("9.99", "10.01"), "0.05")
+    assert made == EntryPrices(
+        arrival=Decimal("10.00"),
+        limit=Decimal("10.01"),
+        worst=Decimal("10.03"),
+        stop=Decimal("9.91"),
+        target=Decimal("10.16"),
+    )
+
+
+def test_a_tiny_atr_keeps_the_least_stop_distance() -> None:
+    assert prices(quote("99.99", "100.01"), "0.001").stop == Decimal("99.70")
+
+
+def test_a_spread_beyond_the_cap_leaves_the_ask_as_the_worst_price() -> None:
+    made = prices(quote("9.00", "10.00"), "0.05")
+    assert made.worst == made.limit == Decimal("10.00")
+
+
+def test_an_atr_larger_than_the_price_stops_at_the_last_tick() -> None:
+    assert prices(quote("1.99", "2.01"), "5").stop == Decimal("0.01")
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("0", "10"), ("10", "0"), ("10.01", "10.00")])
+def test_a_one_sided_or_crossed_quote_has_no_prices(bid: str, ask: str) -> None:
+    with pytest.raises(ValueError, match="quote must be two-sided"):
+        prices(quote(bid, ask), "0.05")
+
+
+def test_an_atr_that_is_not_positive_has_no_prices() -> None:
+    with pytest.raises(ValueError, match="atr must be finite and > 0"):
+        prices(quote("9.99", "10.01"), "0")
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("0.0001", "0.0001"), ("0.00001", "0.0002")])
+def test_a_quote_without_a_tick_of_room_for_a_stop_has_no_prices(bid: str, ask: str) -> None:
+    with pytest.raises(ValueError, match="room for a stop"):
+        prices(quote(bid, ask), "0.01")
+
+
+def test_the_lowest_quote_with_prices_stops_at_the_last_tick() -> None:
+    assert prices(quote("0.0001", "0.0002"), "0.01").stop == Decimal("0.0001")
+
+
+@st.composite
+def quotes(draw: st.DrawFn) -> Quote:
+    """Two-sided quotes from a fiftieth of a cent to ten thousand dollars, on the tick."""
+    subpenny = st.integers(2, 10_000).map(lambda n: Decimal(n) / 10_000)
+    pennies = st.integers(100, 1_000_000).map(lambda n: Decimal(n) / 100)
+    ask = draw(subpenny | pennies)
+    ticks = draw(st.integers(0, 500))
+    bid = max(Decimal("0.0001"), ask - ticks * tick_size(ask))
+    return quote(bid, ask)
+
+
+@given(
+    of=quotes(),
+    atr=st.integers(1, 10**6).map(lambda n: Decimal(n) / 10_000),
+    stop_atr=st.sampled_from(["0.1", "1", "2", "20"]),
+    reward=st.sampled_from(["0.1", "1", "3"]),
+    stop_min_bp=st.sampled_from(["1", "30", "5000"]),
+    cap=st.sampled_from(["0", "1", "30", "1000"]),
+)
+def test_prices_stand_in_order_on_legal_ticks_for_any_quote(
+    of: Quote, atr: Decimal, stop_atr: str, reward: str, stop_min_bp: str, cap: str
+) -> None:
+    target_atr = str(Decimal(stop_atr) + Decimal(reward))
+    made = prices(of, atr, stop_atr, target_atr, stop_min_bp, cap)
+    assert 0 < made.stop < made.limit <= made.worst < made.target
+    for price in (made.stop, made.limit, made.worst, made.target):
+        assert price % tick_size(price) == 0
+    assert made.arrival == of.mid
+    assert made.limit >= of.ask
+    assert made.worst == made.limit or made.worst <= of.mid * (1 + Decimal(cap) / BASIS_POINTS)

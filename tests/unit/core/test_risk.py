@@ -1,0 +1,323 @@
+"""Every gate at its limit, just inside and just beyond; all recorded, none that passes what a stricter one refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.ledger import Reservation, open_ledger, release, reserve
+from shared.core.market import Quote
+from shared.core.portfolio import Account, Position
+from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Gate, Limits, Proposal, Verdict, refusals, verdicts
+from shared.core.sessions import Session
+from shared.core.values import Symbol
+from tests.support.bars import trading_day
+
+ON = date(2025, 10, 15)
+NOW = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
+AAA, BBB = Symbol("AAA"), Symbol("BBB")
+
+LIMITS = Limits(
+    trade_risk_max_fraction=Decimal("0.01"),
+    max_positions=3,
+    gross_exposure_max_fraction=Decimal("1.0"),
+    symbol_exposure_max_fraction=Decimal("0.1"),
+    adv_max_fraction=Decimal("0.01"),
+    spread_max_bp=Decimal(100),
+    spread_max_extended_bp=Decimal(75),
+    slippage_max_bp=Decimal(30),
+    quote_age_max_s=15.0,
+    entry_sessions=frozenset({Session.REG_AM, Session.REG_MID, Session.REG_PM}),
+    no_entry_before_close=timedelta(minutes=10),
+)
+PROPOSAL = Proposal(
+    intent_id="mine",
+    symbol=AAA,
+    qty_shares=100,
+    limit_price=Decimal("10.01"),
+    worst_price=Decimal("10.02"),
+    stop_price=Decimal("9.80"),
+    adv_shares=1_000_000,
+    binding="trade_risk",
+)
+FACTS = Facts(
+    now=NOW,
+    day=trading_day(ON),
+    kill_reason="",
+    account=Account(
+        account_id="x",
+        equity=Decimal(100_000),
+        last_equity=Decimal(100_000),
+        cash=Decimal(100_000),
+        buying_power=Decimal(100_000),
+        is_blocked=False,
+    ),
+    positions=(),
+    ledger=open_ledger(ON, Decimal(100_000)),
+    quote=Quote(symbol=AAA, bid=Decimal("9.99"), ask=Decimal("10.01"), bid_size=1, ask_size=1, at=NOW),
+    model_fault="",
+)
+
+type World = tuple[Proposal, Facts, Limits]
+type Change = Callable[[World], World]
+
+
+def proposal(**changes: Any) -> Change:
+    return lambda w: (replace(w[0], **changes), w[1], w[2])
+
+
+def facts(**changes: Any) -> Change:
+    return lambda w: (w[0], replace(w[1], **changes), w[2])
+
+
+def limits(**changes: Any) -> Change:
+    return lambda w: (w[0], w[1], replace(w[2], **changes))
+
+
+def quoted(bid: str, ask: str, age_s: float = 0) -> Change:
+    at = NOW - timedelta(seconds=age_s)
+    return facts(quote=replace(FACTS.quote, bid=Decimal(bid), ask=Decimal(ask), at=at))
+
+
+def held(symbol: str, qty: int, price: str = "10") -> Position:
+    return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(price), market_price=Decimal(price))
+
+
+def reserved(*rooms: tuple[str, str]) -> Change:
+    ledger = FACTS.ledger
+    for number, (symbol, notional) in enumerate(rooms):
+        ledger = reserve(
+            ledger,
+            Reservation(
+                intent_id=f"other-{number}",
+                symbol=Symbol(symbol),
+                qty_shares=1,
+                notional=Decimal(notional),
+                risk=Decimal(1),
+                reserved_at=NOW,
+            ),
+        )
+    return facts(ledger=ledger)
+
+
+def positions(*found: Position) -> Change:
+    return facts(positions=found)
+
+
+def both(*changes: Change) -> Change:
+    def apply(world: World) -> World:
+        for change in changes:
+            world = change(world)
+        return world
+
+    return apply
+
+
+def account(**changes: Any) -> Change:
+    return facts(account=replace(FACTS.account, **changes))
+
+
+def cooling(seconds: float) -> Change:
+    return facts(ledger=release(FACTS.ledger, "x", AAA, NOW + timedelta(seconds=seconds)))
+
+
+def at(clock: str, on: date = ON) -> Change:
+    return facts(now=datetime.fromisoformat(f"{on}T{clock}-04:00").astimezone(UTC))
+
+
+SMALL_RISK = proposal(qty_shares=10)
+CASES: list[tuple[Gate, bool, Change]] = [
+    (Gate.KILL_SWITCH, False, facts(kill_reason="by hand")),
+    (Gate.HALTED_DAY_LOSS, False, facts(ledger=replace(FACTS.ledger, is_day_halted=True))),
+    (Gate.HALTED_DRAWDOWN, False, facts(ledger=replace(FACTS.ledger, is_drawdown_halted=True))),
+    (Gate.SIZE, True, proposal(qty_shares=1)),
+    (Gate.SIZE, False, proposal(qty_shares=0)),
+    # loss at the stop 0.22 a share against 1 % of 100,000
+    (Gate.TRADE_RISK, True, proposal(qty_shares=4545)),
+    (Gate.TRADE_RISK, False, proposal(qty_shares=4546)),
+    (Gate.TRADE_RISK, True, proposal(worst_price=Decimal(20), stop_price=Decimal(10), qty_shares=100)),
+    (Gate.MAX_POSITIONS, True, positions(held("BBB", 1), held("CCC", 1))),
+    (Gate.MAX_POSITIONS, False, positions(held("BBB", 1), held("CCC", 1), held("DDD", 1))),
+    (Gate.MAX_POSITIONS, False, both(positions(held("BBB", 1)), reserved(("CCC", "1"), ("DDD", "1")))),
+    (Gate.MAX_POSITIONS, True, both(positions(held("BBB", 1)), reserved(("BBB", "10"), ("CCC", "1")))),
+    # this one costs 1,002
+    (Gate.GROSS_EXPOSURE, True, reserved(("BBB", "98998"))),
+    (Gate.GROSS_EXPOSURE, False, reserved(("BBB", "98998.01"))),
+    (Gate.GROSS_EXPOSURE, False, both(positions(held("BBB", 5000)), reserved(("CCC", "48998.01")))),
+    (Gate.GROSS_EXPOSURE, True, both(positions(held("BBB", 5000)), reserved(("BBB", "60000")))),
+    (Gate.SYMBOL_EXPOSURE, True, both(proposal(qty_shares=998, worst_price=Decimal("10.02")))),
+    (Gate.SYMBOL_EXPOSURE, False, both(proposal(qty_shares=999, worst_price=Decimal("10.02")))),
+    (Gate.SYMBOL_EXPOSURE, True, reserved(("AAA", "8998"))),
+    (Gate.SYMBOL_EXPOSURE, False, reserved(("AAA", "8998.01"))),
+    (Gate.SYMBOL_EXPOSURE, True, both(positions(held("AAA", 800)), reserved(("AAA", "8998")))),
+    (Gate.BUYING_POWER, True, account(buying_power=Decimal(1002))),
+    (Gate.BUYING_POWER, False, account(buying_power=Decimal("1001.99"))),
+    (Gate.BUYING_POWER, False, both(account(buying_power=Decimal(2000)), reserved(("BBB", "998.01")))),
+    (Gate.BUYING_POWER, True, both(account(buying_power=Decimal(2000)), reserved(("BBB", "998")))),
+    (
+        Gate.BUYING_POWER,
+        True,
+        both(account(buying_power=Decimal(1002)), reserved(("BBB", "998")), positions(held("BBB", 90))),
+    ),
+    (Gate.LIQUIDITY, True, proposal(adv_shares=10_000)),
+    (Gate.LIQUIDITY, False, proposal(adv_shares=9_999)),
+    (Gate.SPREAD, True, quoted("9.95", "10.05")),
+    (Gate.SPREAD, False, quoted("9.95", "10.06")),
+    (Gate.SPREAD, False, quoted("0", "10.01")),
+    (Gate.SPREAD, False, quoted("10.02", "10.01")),
+    (Gate.SPREAD, True, both(quoted("1.9925", "2.0075"), at("08:00:00"))),
+    (Gate.SPREAD, False, both(quoted("1.9924", "2.0076"), at("08:00:00"))),
+    (Gate.SPREAD, True, quoted("1.9924", "2.0076")),
+    (Gate.SLIPPAGE, True, both(quoted("9.99", "10.01"), proposal(limit_price=Decimal("10.03")))),
+    (Gate.SLIPPAGE, False, both(quoted("9.99", "10.01"), proposal(limit_price=Decimal("10.0301")))),
+    (Gate.SLIPPAGE, False, quoted("10.01", "0")),
+    (Gate.STALE_QUOTE, True, quoted("9.99", "10.01", 15)),
+    (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", 15.001)),
+    (Gate.STALE_QUOTE, True, quoted("9.99", "10.01", -15)),
+    (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", -15.001)),
+    (Gate.SESSION, False, at("09:29:59")),
+    (Gate.SESSION, True, at("09:30:00")),
+    (Gate.SESSION, True, at("15:49:59")),
+    (Gate.SESSION, False, at("15:50:00")),
+    (Gate.SESSION, False, at("16:00:00")),
+    (Gate.SESSION, False, facts(day=None)),
+    (Gate.SESSION, False, limits(entry_sessions=frozenset({Session.REG_PM}))),
+    (Gate.SESSION, True, both(at("08:00:00"), limits(entry_sessions=frozenset({Session.PRE})))),
+    (Gate.SESSION, True, both(at("16:30:00"), limits(entry_sessions=frozenset({Session.AFT})))),
+    (Gate.COOLDOWN, False, cooling(0.001)),
+    (Gate.COOLDOWN, True, cooling(0)),
+    (Gate.DUPLICATE, False, positions(held("AAA", 1))),
+    (Gate.DUPLICATE, False, positions(held("AAA", -1))),
+    (Gate.DUPLICATE, False, reserved(("AAA", "1"))),
+    (Gate.DUPLICATE, True, both(positions(held("BBB", 1)), reserved(("CCC", "1")))),
+    (Gate.MODEL_HEALTH, False, facts(model_fault="expired")),
+    (Gate.BROKER_HEALTH, False, account(is_blocked=True)),
+]
+
+
+def world(change: Change = lambda w: w) -> World:
+    return change((PROPOSAL, FACTS, LIMITS))
+
+
+def said(gate: Gate, of: World) -> Verdict:
+    return next(verdict for verdict in verdicts(*of) if verdict.gate is gate)
+
+
+def test_a_sound_proposal_passes_every_gate() -> None:
+    assert refusals(verdicts(*world())) == ()
+
+
+@pytest.mark.parametrize(("gate", "passes", "change"), CASES, ids=[f"{c[0]}-{n}" for n, c in enumerate(CASES)])
+def test_a_gate_holds_its_limit_exactly(gate: Gate, passes: bool, change: Change) -> None:
+    assert said(gate, world(change)).passed is passes
+
+
+def test_every_gate_has_a_case_that_it_refuses() -> None:
+    assert {gate for gate, passes, _ in CASES if not passes} == set(Gate)
+
+
+@pytest.mark.parametrize("change", [case[2] for case in CASES])
+def test_all_gates_are_recorded_in_their_one_order_whatever_the_first_says(change: Change) -> None:
+    found = verdicts(*world(change))
+    assert [verdict.gate for verdict in found] == list(Gate) == list(GATES)
+    assert all(verdict.found and verdict.limit for verdict in found)
+
+
+def test_refusals_name_all_gates_that_did_not_pass_in_order() -> None:
+    bad = both(facts(kill_reason="by hand", model_fault="expired"), proposal(qty_shares=0))
+    assert refusals(verdicts(*world(bad))) == (Gate.KILL_SWITCH, Gate.SIZE, Gate.MODEL_HEALTH)
+
+
+def test_before_submission_the_facts_that_age_are_asked_again() -> None:
+    found = verdicts(*world(), BEFORE_SUBMIT)
+    assert {v.gate for v in found} == set(Gate) - {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.MODEL_HEALTH}
+    assert [v.gate for v in found] == [gate for gate in Gate if gate in BEFORE_SUBMIT]
+
+
+def test_a_verdict_shows_what_was_found_and_the_limit() -> None:
+    spread = said(Gate.SPREAD, world())
+    assert (spread.found, spread.limit) == ("20", "<= 100")
+    assert said(Gate.SESSION, world(at("15:55:00"))).found == "REG-PM late"
+    assert said(Gate.SESSION, world()).limit == "REG-AM REG-MID REG-PM, not in the last 10 min"
+    assert said(Gate.COOLDOWN, world(cooling(60))).found == "until 14:01:00Z"
+    assert said(Gate.STALE_QUOTE, world(quoted("9.99", "10.01", 20))).found == "20"
+    assert said(Gate.HALTED_DAY_LOSS, world(facts(ledger=replace(FACTS.ledger, is_day_halted=True)))).found == (
+        "halted at 0"
+    )
+
+
+def test_a_held_symbol_and_its_reservation_are_counted_once_at_the_larger() -> None:
+    _, seen, _ = world(both(positions(held("BBB", 90)), reserved(("BBB", "1000"), ("CCC", "50"))))
+    assert seen.exposure() == {BBB: Decimal(1000), Symbol("CCC"): Decimal(50)}
+    _, grown, _ = world(both(positions(held("BBB", 200)), reserved(("BBB", "1000"))))
+    assert grown.exposure() == {BBB: Decimal(2000)}
+    assert grown.free_buying_power() == FACTS.account.buying_power
+
+
+def test_nonsense_facts_and_proposals_are_refused() -> None:
+    with pytest.raises(ValueError, match="equity must be finite and > 0"):
+        account(equity=Decimal(0))(world())
+    with pytest.raises(ValueError, match="now must be an aware UTC"):
+        facts(now=NOW.replace(tzinfo=None))(world())
+    with pytest.raises(ValueError, match="qty_shares must be finite and >= 0"):
+        proposal(qty_shares=-1)(world())
+    with pytest.raises(ValueError, match="worst_price must be finite and > 0"):
+        proposal(worst_price=Decimal("NaN"))(world())
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    cents = st.integers(1, 500_000).map(lambda n: Decimal(n) / 100)
+    bid = draw(st.integers(900, 1100).map(lambda n: Decimal(n) / 100))
+    ask = bid + draw(st.integers(-1, 30).map(lambda n: Decimal(n) / 100))
+    change = both(
+        quoted(str(bid), str(ask), draw(st.floats(-30, 30))),
+        proposal(
+            qty_shares=draw(st.integers(0, 5000)),
+            limit_price=draw(st.integers(900, 1100).map(lambda n: Decimal(n) / 100)),
+            adv_shares=draw(st.integers(0, 10**6)),
+        ),
+        account(buying_power=draw(cents) * 100, is_blocked=draw(st.booleans())),
+        reserved(*draw(st.lists(st.tuples(st.sampled_from(["AAA", "BBB", "CCC", "DDD"]), cents.map(str)), max_size=5))),
+        positions(*draw(st.lists(st.builds(held, st.sampled_from(["AAA", "CCC", "EEE"]), st.integers(-50, 900))))),
+        facts(now=NOW + timedelta(minutes=draw(st.integers(-600, 600)))),
+        facts(kill_reason=draw(st.sampled_from(["", "on"])), model_fault=draw(st.sampled_from(["", "expired"]))),
+    )
+    return world(change)
+
+
+NUMBERS = [name for name in Limits.__dataclass_fields__ if name != "entry_sessions"]
+
+
+@given(of=worlds(), name=st.sampled_from(NUMBERS), share=st.floats(0, 1))
+def test_no_gate_passes_what_it_refuses_under_a_looser_limit(of: World, name: str, share: float) -> None:
+    """Tightening one limit can only turn passes into refusals."""
+    proposal_, facts_, loose = of
+    value = getattr(loose, name)
+    if name == "no_entry_before_close":
+        strict = replace(loose, no_entry_before_close=value + timedelta(minutes=600 * share))
+    else:
+        strict = replace(loose, **{name: type(value)(value * type(value)(share) if name != "max_positions" else 1)})
+    before, after = verdicts(proposal_, facts_, loose), verdicts(proposal_, facts_, strict)
+    assert set(refusals(before)) <= set(refusals(after))
+
+
+@given(of=worlds(), dropped=st.sampled_from(list(Session)))
+def test_disabling_a_session_lets_nothing_more_pass(of: World, dropped: Session) -> None:
+    proposal_, facts_, loose = of
+    strict = replace(loose, entry_sessions=loose.entry_sessions - {dropped})
+    assert set(refusals(verdicts(proposal_, facts_, loose))) <= set(refusals(verdicts(proposal_, facts_, strict)))
+
+
+@given(of=worlds(), fewer=st.floats(0, 1))
+def test_a_smaller_size_is_refused_by_no_gate_that_passed_the_larger(of: World, fewer: float) -> None:
+    proposal_, facts_, limits_ = of
+    smaller = replace(proposal_, qty_shares=max(min(1, proposal_.qty_shares), int(proposal_.qty_shares * fewer)))
+    assert set(refusals(verdicts(smaller, facts_, limits_))) <= set(refusals(verdicts(proposal_, facts_, limits_)))
