@@ -181,7 +181,10 @@ class Host:
         await self._real.run()
 
     def at(self, when: datetime, hook: Hook) -> None:
-        """Call something at a virtual instant, before anything else that is due there."""
+        """Call something at a virtual instant, before anything else that is due there.
+
+        A hook that calls the host's own HTTP server must await it: the server runs in the same loop.
+        """
         self._virtual.at(when, hook)
 
     def touch(self, queue: str) -> None:

@@ -112,13 +112,21 @@ def parse_json(data: bytes | str) -> Any:
     """Parse JSON without reading it as anything. NaN, infinities, repeated names and deep nesting are refused."""
     try:
         text = data if isinstance(data, str) else data.decode()
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        return json.loads(text, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise ContractError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except RecursionError as error:
         raise ContractError("JSON is nested too deeply") from error
     except ValueError as error:
         raise ContractError(f"not JSON: {error}") from error
+
+
+def _whole(text: str) -> int:
+    """A whole number that tables can hold; Python itself knows no bound."""
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{text[:20]}... is beyond 64 bits")
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

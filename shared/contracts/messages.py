@@ -6,6 +6,7 @@ under the same name and a duplicate is seen for what it is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,6 +28,30 @@ from shared.core.values import (
 
 MAX_SLICE = 25
 """Symbols per candidates message: one execution is billed at least a second, so it should carry a second's work."""
+MAX_MODELS = 8
+"""Models that one opinion rests on."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_BLOB = re.compile(r"(?=.{1,256}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+def _require_id(name: str, value: str) -> None:
+    """An id that becomes part of table keys, blob names and lifecycle ids."""
+    require(_ID.fullmatch(value) is not None, name, value[:80], "1 to 64 letters, digits, dashes and underscores")
+
+
+def _require_blob(name: str, value: str) -> None:
+    """The name of a blob of ours: a relative path that leads nowhere else."""
+    require(_BLOB.fullmatch(value) is not None, name, value[:80], "a blob name of at most 256 characters")
+
+
+def _require_name(name: str, value: str) -> None:
+    """A short text for people."""
+    require(0 < len(value) <= 64, name, value[:80], "1 to 64 characters")
+
+
+def _require_slot(value: str) -> None:
+    require(len(value) == 4 and value.isascii() and value.isdigit(), "slot", value[:80], "HHMM, New York time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +69,9 @@ class Envelope:
     expires_at: datetime
 
     def __post_init__(self) -> None:
-        for name in ("message_id", "correlation_id", "causation_id"):
-            require(0 < len(getattr(self, name)) <= 64, name, getattr(self, name), "1 to 64 characters")
+        _require_id("message_id", self.message_id)
+        for name in ("correlation_id", "causation_id"):
+            _require_name(name, getattr(self, name))
         require_utc("decided_at", self.decided_at)
         require_utc("expires_at", self.expires_at)
         require(self.decided_at < self.expires_at, "expires_at", self.expires_at, f"after decided_at {self.decided_at}")
@@ -68,7 +94,9 @@ class CandidateSlice(Envelope):
         require(len(set(self.symbols)) == len(self.symbols), "symbols", self.symbols, "free of repeats")
         for symbol in self.symbols:
             require_symbol("symbols", symbol)
-        require(len(self.slot) == 4 and self.slot.isdigit(), "slot", self.slot, "HHMM, New York time")
+        _require_slot(self.slot)
+        _require_blob("watchlist_blob", self.watchlist_blob)
+        _require_blob("history_blob", self.history_blob)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +128,14 @@ class Signal(Envelope):
 
     def __post_init__(self) -> None:
         Envelope.__post_init__(self)
+        _require_id("decision_id", self.decision_id)
+        _require_slot(self.slot)
+        _require_name("strategy", self.strategy)
+        _require_blob("features_blob", self.features_blob)
+        _require_name("parameter_set", self.parameter_set)
+        require(len(self.model_versions) <= MAX_MODELS, "model_versions", len(self.model_versions), f"at most {MAX_MODELS}")
+        for version in self.model_versions:
+            require(0 < len(version) <= 128, "model_versions", version[:80], "1 to 128 characters each")
         require_symbol("symbol", self.symbol)
         require_positive("reference_price", self.reference_price)
         require_positive("atr", self.atr)
@@ -137,6 +173,9 @@ class OrderIntent(Envelope):
 
     def __post_init__(self) -> None:
         Envelope.__post_init__(self)
+        _require_id("intent_id", self.intent_id)
+        _require_id("decision_id", self.decision_id)
+        _require_name("parameter_set", self.parameter_set)
         require_symbol("symbol", self.symbol)
         require(self.side is Side.BUY, "side", self.side, "buy (long only)")
         require_at_least("qty_shares", self.qty_shares, 1)
@@ -178,6 +217,7 @@ class Notice(Envelope):
 
     def __post_init__(self) -> None:
         Envelope.__post_init__(self)
+        _require_name("kind", self.kind)
         require(0 < len(self.title) <= 200, "title", self.title[:50], "1 to 200 characters")
         require(len(self.body) <= 8000, "body", len(self.body), "at most 8000 characters")
 

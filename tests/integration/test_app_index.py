@@ -24,7 +24,11 @@ QUEUES = {
     "poison_order_intents": "order-intents-poison",
     "poison_notices": "notices-poison",
 }
-ROUTES = {"show_status": ("status", "get"), "turn_kill_switch_on": ("kill", "post"), "resume_trading": ("resume", "post")}
+ROUTES = {
+    "show_status": ("status", "get"),
+    "turn_kill_switch_on": ("kill", "post"),
+    "resume_trading": ("resume", "post"),
+}
 TIMERS = {"scan_market", "scan_news", "supervise_account", "report_day"}
 
 HEAVY = ("pandas", "pyarrow", "alpaca", "talib", "onnxruntime", "sandbox", "training")

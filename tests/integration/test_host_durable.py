@@ -372,3 +372,81 @@ def test_two_virtual_runs_are_equal_bit_for_bit(azurite: Azurite, storage: str, 
     assert first == second
     assert len(first[1]) == 6
     assert len(first[0]) == 50
+
+
+def test_of_two_early_events_of_one_name_the_sdk_keeps_the_last(storage: str, tmp_path: Path) -> None:
+    async def scenario(host: Host) -> None:
+        client = client_of(host)
+        await client.start_new("works_first", "one")
+        await client.raise_event("one", "go", 1)
+        await client.raise_event("one", "go", 2)
+        await host.run_virtual(BEGIN + HOUR)
+        assert (await client.get_status("one")).output == "2"
+
+    run(storage, tmp_path, scenario)
+
+
+def test_run_that_is_killed_in_an_activity_goes_on_with_the_next_host(storage: str, tmp_path: Path) -> None:
+    class KilledError(BaseException):
+        pass
+
+    class Kill(Trace):
+        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+            if self.count("shout") == 2:
+                raise KilledError
+
+    async def killed(host: Host) -> None:
+        await outcome(host, "chain", ["a", "b", "c"], instance_id="one")
+
+    async def next_host(host: Host) -> list[str]:
+        await host.run_virtual(BEGIN + HOUR)
+        assert (await client_of(host).get_status("one")).output == ["A", "B", "C"]
+        return calls()
+
+    with pytest.raises(KilledError):
+        run(storage, tmp_path, killed, observer=Kill())
+    assert run(storage, tmp_path, next_host) == ["b", "c"]
+
+
+def test_sub_orchestrations_are_retried_with_and_without_their_own_id(storage: str, tmp_path: Path) -> None:
+    async def scenario(host: Host) -> None:
+        # Each fails once: the first and the third call of the activity do.
+        assert await outcome(host, "sub_retries") == ("Completed", [2, 4, "2025-03-03T14:02:00+00:00"])
+
+    run(storage, tmp_path, scenario)
+
+
+def test_timer_over_six_days_fires_on_time(storage: str, tmp_path: Path) -> None:
+    async def scenario(host: Host) -> None:
+        assert await outcome(host, "long_timer", for_=timedelta(days=10), instance_id="one") == ("Completed", "LATE")
+        assert host.engine.instances["one"].updated_at == BEGIN + timedelta(days=10)
+
+    run(storage, tmp_path, scenario)
+
+
+def test_sub_orchestration_on_a_running_id_fails_in_the_parent(storage: str, tmp_path: Path) -> None:
+    async def scenario(host: Host) -> None:
+        await client_of(host).start_new("wait", "shared-child")
+        assert await outcome(host, "same_child", for_=MINUTE) == ("Completed", True)
+
+    run(storage, tmp_path, scenario)
+
+
+def test_killed_host_recovers_sub_orchestrations_and_suspension(storage: str, tmp_path: Path) -> None:
+    async def first(host: Host) -> None:
+        client = client_of(host)
+        await client.start_new("waiting_parent", "parent")
+        await client.start_new("wait", "asleep")
+        await host.run_virtual(BEGIN + MINUTE)
+        await client.suspend("asleep", "night")
+        await host.run_virtual(BEGIN + 2 * MINUTE)
+
+    async def second(host: Host) -> None:
+        client = client_of(host)
+        await client.raise_event("child", "go", 1)
+        await host.run_virtual(BEGIN + 2 * HOUR)
+        assert (await client.get_status("parent")).output["go"] == "1"
+        assert (await client.get_status("asleep")).runtime_status.value == "Suspended"
+
+    run(storage, tmp_path, first)
+    run(storage, tmp_path, second)

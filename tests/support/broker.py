@@ -51,6 +51,7 @@ class HandBroker:
     cancels: list[str] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
+    oversells: int = 0
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -90,6 +91,7 @@ class HandBroker:
         if self.by_client_id(request.client_order_id) is not None:
             raise BrokerError(422, DUPLICATE, "client_order_id must be unique")
         if request.side is Side.SELL and request.qty_shares > self.available(request.symbol):
+            self.oversells += 1
             raise BrokerError(403, NO_SHARES, "insufficient qty available for order")
         self.requests.append(request)
         parent = self._take_in(request)

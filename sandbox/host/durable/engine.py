@@ -10,7 +10,6 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sandbox.host.durable.board import TimerDue, Work, WorkKind
@@ -25,9 +24,9 @@ from sandbox.host.durable.episode import (
     unprocessed_events,
 )
 from sandbox.host.durable.history import Event, EventType, event, kind_of, orchestrator_input
-from sandbox.host.durable.hub import CONTROL, Hub, names
+from sandbox.host.durable.hub import CONTROL, Hub, names, sub_instance_id
 from sandbox.host.durable.instance import InboxItem, Instance, Status
-from sandbox.host.durable.tasks import Task, TaskBook, TaskKind
+from sandbox.host.durable.tasks import TaskBook, TaskKind
 from sandbox.host.errors import FunctionError, WorkerLostError
 from sandbox.host.functions import FunctionDefinition
 from sandbox.host.hostjson import DurableOptions, VersionFailure, VersionMatch
@@ -187,11 +186,11 @@ class DurableEngine:
 
     async def _apply(self, instance: Instance, begin: list[Event], taken: list[InboxItem], decision: Decision) -> None:
         now = self._now()
-        tasks = [(key, _named(instance, key, task)) for key, task in decision.tasks]
-        for key, task in tasks:
-            if key in instance.book.open:
-                instance.book.open[key] = task
-        events = [*begin, *(scheduling_event(key, task, now) for key, task in tasks)]
+        tasks = decision.tasks
+        events = [
+            *begin,
+            *(scheduling_event(key, task, now, sub_instance_id(instance, key, task)) for key, task in tasks),
+        ]
         ending = decision.ending
         if ending is None:
             instance.status = Status.RUNNING
@@ -225,6 +224,8 @@ class DurableEngine:
             ended["Result"] = instance.output_json
         await self._commit(instance, [*events, ended], unread)
         self.hub.tell_parent(instance)
+        if self._durable_results:
+            instance.history = []  # a host may serve for weeks: an ended history is read from its table when asked for
 
     async def _continue(self, instance: Instance, events: list[Event], taken: list[InboxItem], ending: Ending) -> None:
         """Begin the next execution: new input, empty history, and the raised events that nobody has taken."""
@@ -311,10 +312,3 @@ def version_fits(version: str, options: DurableOptions) -> bool:
 
 def _version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in version.split(".") if p)
-
-
-def _named(instance: Instance, key: int, task: Task) -> Task:
-    """Give a sub-orchestration without an id the one that follows from its parent's."""
-    if task.kind is not TaskKind.SUB_ORCHESTRATION or task.instance_id is not None:
-        return task
-    return replace(task, instance_id=f"{instance.execution_id}:{key:08x}")

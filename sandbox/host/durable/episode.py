@@ -91,15 +91,15 @@ def decide(instance: Instance, arrived: Sequence[Event], answer: Answer, now: da
     return Decision(tasks=tasks, ending=Ending(output_json=output))
 
 
-def scheduling_event(key: int, task: Task, now: datetime) -> Event:
-    """History event of a new task."""
+def scheduling_event(key: int, task: Task, now: datetime, sub_id: str) -> Event:
+    """History event of a new task; `sub_id` names the instance where it is a sub-orchestration."""
     if task.kind is TaskKind.TIMER:
         return event(EventType.TIMER_CREATED, now, key, FireAt=task.due)
     if task.kind is TaskKind.ACTIVITY:
         scheduled = event(EventType.TASK_SCHEDULED, now, key, Name=task.name, Version="")
     else:
         version = task.version or ""
-        scheduled = event(EventType.SUB_CREATED, now, key, Name=task.name, Version=version, InstanceId=task.instance_id)
+        scheduled = event(EventType.SUB_CREATED, now, key, Name=task.name, Version=version, InstanceId=sub_id)
     if task.input_json is not None:
         scheduled["Input"] = task.input_json
     return scheduled

@@ -148,15 +148,27 @@ class Hub:
                         task_id=key,
                     )
                 )
-        elif task.instance_id not in self.instances:
-            parent = Parent(instance_id=instance.instance_id, execution_id=instance.execution_id, task_id=key)
+        else:
+            await self._start_sub(instance, key, task)
+
+    async def _start_sub(self, instance: Instance, key: int, task: Task) -> None:
+        """Start a sub-orchestration, unless it was started before a crash."""
+        parent = Parent(instance_id=instance.instance_id, execution_id=instance.execution_id, task_id=key)
+        chosen = sub_instance_id(instance, key, task)
+        existing = self.instances.get(chosen)
+        if existing is not None and existing.parent == parent:
+            return
+        try:
             await self.start_new(
                 task.name,
-                instance_id=task.instance_id,
+                instance_id=chosen,
                 input_json=None if task.input_json is None else json.dumps(task.input_json),
                 version=task.version,
                 parent=parent,
             )
+        except ConflictError as error:
+            told = event(EventType.SUB_FAILED, self.now(), TaskScheduledId=key, Reason=str(error), Details="")
+            self.deliver(instance, InboxItem(event=told))
 
     def fire(self, due: TimerDue) -> None:
         """Tell an instance that its timer has fired, if it still waits for it."""
@@ -224,11 +236,19 @@ class Hub:
             instance.output_json = ended.get("Result")
             await self.store.save_instance(instance)
             return
+        control = [kind_of(item) for item in instance.history if kind_of(item) in CONTROL]
+        if control and control[-1] is EventType.EXECUTION_SUSPENDED:
+            instance.status = Status.SUSPENDED
         if EventType.EXECUTION_STARTED not in last:
             instance.inbox.appendleft(InboxItem(event=self.execution_started(instance)))
         for key, task in sorted(instance.book.open.items()):
             await self.dispatch(instance, key, task)
         self.queue_episode(instance)
+
+
+def sub_instance_id(instance: Instance, key: int, task: Task) -> str:
+    """Id of a sub-orchestration: its own, else the one that follows from its parent's execution."""
+    return task.instance_id or f"{instance.execution_id}:{key:08x}"
 
 
 def names(known: Collection[str]) -> str:

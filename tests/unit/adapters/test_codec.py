@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from shared.adapters.codec import (
     CLAIMS,
-    MAX_CLAIM_BYTES,
     MAX_JSON_BYTES,
     MAX_QUEUE_BYTES,
     decode_json,
@@ -26,7 +25,7 @@ from shared.adapters.codec import (
     encode_message,
 )
 from shared.adapters.memory import MemoryBlobs
-from shared.contracts.messages import CandidateSlice, Envelope, Notice, OrderIntent, Severity, Signal
+from shared.contracts.messages import Envelope, Notice, OrderIntent, Severity, Signal
 from shared.core.errors import ContractError
 from shared.core.ids import digest
 from shared.core.sessions import Session
@@ -126,7 +125,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 OUTERS = st.builds(
     Outer,
     on=st.dates(),
-    count=st.integers(-(2**63), 2**63),
+    count=st.integers(-(2**63), 2**63 - 1),
     flag=st.booleans(),
     name=NAMES,
     side=st.sampled_from(Side),
@@ -220,7 +219,7 @@ def test_what_has_no_canonical_spelling_is_refused(value: object) -> None:
         ({"side": "sell"}, "side must be buy (long only)"),
         ({"symbol": "aapl"}, "symbol must be a symbol"),
         ({"symbol": None}, "symbol: Input should be a valid string, got None"),
-        ({"message_id": ""}, "message_id must be 1 to 64 characters"),
+        ({"message_id": ""}, "message_id must be 1 to 64 letters"),
         ({"surprise": 1}, "surprise: Unexpected keyword argument, got 1"),
         ({"schema_id": "order-intent.v2"}, "schema_id must be one of"),
         ({"schema_id": "signal.v1"}, "schema_id must be order-intent.v1 in this queue, got 'signal.v1'"),
@@ -289,29 +288,28 @@ def test_a_queue_that_carries_two_classes_reads_each_as_what_it_is() -> None:
     assert intent == INTENT
 
 
+def padded(size: int) -> Notice:
+    """A notice of so many bytes of JSON: control characters take six bytes each."""
+    full = dataclasses.replace(a_notice("\x01" * 8000), title="p")
+    spare = size - len(encode_json(full))
+    return dataclasses.replace(full, title="\x01" * (spare // 6) + "p" * (spare % 6 + 1))
+
+
 def test_a_large_message_travels_as_a_claim_and_comes_back() -> None:
     blobs = MemoryBlobs()
     notice = a_notice("☃" * 8000)
-    slice_of = CandidateSlice(
-        **{name: getattr(INTENT, name) for name in ("message_id", "correlation_id", "causation_id", "on")},
-        decided_at=NOW,
-        expires_at=NOW + timedelta(minutes=5),
-        slot="1005",
-        symbols=(Symbol("AAPL"),),
-        watchlist_blob="w" * 60_000,
-        history_blob="h",
-    )
-    small, large = encode_message(notice, blobs), encode_message(slice_of, blobs)
+    long = padded(MAX_JSON_BYTES + 100)
+    small, large = encode_message(notice, blobs), encode_message(long, blobs)
     assert len(large) < 1000
-    assert len(encode_json(slice_of)) > MAX_JSON_BYTES
-    assert list(blobs.names(CLAIMS, "")) == [digest(encode_json(slice_of))]
+    assert len(encode_json(long)) == MAX_JSON_BYTES + 100
+    assert list(blobs.names(CLAIMS, "")) == [digest(encode_json(long))]
     assert json.loads(base64.b64decode(large)) == {
         "schema_id": "claim.v1",
-        "blob": digest(encode_json(slice_of)),
-        "sha256": digest(encode_json(slice_of)),
-        "bytes": len(encode_json(slice_of)),
+        "blob": digest(encode_json(long)),
+        "sha256": digest(encode_json(long)),
+        "bytes": len(encode_json(long)),
     }
-    assert decode_message(large, CandidateSlice, blobs=blobs) == slice_of
+    assert decode_message(large, Notice, blobs=blobs) == long
     assert decode_message(small, Notice, blobs=blobs) == notice
     assert "schema_id must be signal.v1 in this queue" in _refused_claim(large, blobs, Signal)
 
@@ -322,18 +320,21 @@ def _refused_claim(text: str | bytes, blobs: MemoryBlobs | None, expected: type[
     return str(caught.value)
 
 
-def test_a_message_at_the_limit_fits_a_queue_and_one_byte_more_needs_a_claim() -> None:
-    def padded(size: int) -> OrderIntent:
-        spare = size - len(encode_json(dataclasses.replace(INTENT, parameter_set="")))
-        return dataclasses.replace(INTENT, parameter_set="p" * spare)
-
+def test_a_message_at_the_limit_fits_a_queue_and_one_byte_more_needs_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     text = encode_message(padded(MAX_JSON_BYTES))
     assert len(text) <= MAX_QUEUE_BYTES
-    assert decode_message(text, OrderIntent) == padded(MAX_JSON_BYTES)
+    assert decode_message(text, Notice) == padded(MAX_JSON_BYTES)
     with pytest.raises(ContractError, match=f"at most {MAX_JSON_BYTES} bytes"):
         encode_message(padded(MAX_JSON_BYTES + 1))
-    with pytest.raises(ContractError, match=f"at most {MAX_CLAIM_BYTES} bytes"):
-        encode_message(padded(MAX_CLAIM_BYTES + 1), MemoryBlobs())
+    monkeypatch.setattr("shared.adapters.codec.MAX_CLAIM_BYTES", MAX_JSON_BYTES + 1)
+    assert encode_message(padded(MAX_JSON_BYTES + 1), MemoryBlobs())
+    with pytest.raises(ContractError, match=f"at most {MAX_JSON_BYTES + 1} bytes"):
+        encode_message(padded(MAX_JSON_BYTES + 2), MemoryBlobs())
+
+
+def test_a_whole_number_beyond_64_bits_is_refused() -> None:
+    assert "beyond 64 bits" in refused(queued(json.dumps({**FIELDS, "qty_shares": 2**63})))
+    assert "beyond 64 bits" in refused(queued(json.dumps({**FIELDS, "qty_shares": -(10**400)})))
 
 
 def test_a_claim_is_believed_only_where_its_blob_bears_it_out() -> None:

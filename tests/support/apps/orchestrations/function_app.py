@@ -132,3 +132,36 @@ def unknown_activity(context: df.DurableOrchestrationContext) -> Steps:
 @app.orchestration_trigger(context_name="context")
 def large(context: df.DurableOrchestrationContext) -> Steps:
     return (yield context.call_activity("shout", context.get_input()))
+
+
+@app.orchestration_trigger(context_name="context")
+def unlucky(context: df.DurableOrchestrationContext) -> Steps:
+    return (yield context.call_activity("fail_at_first", context.get_input()))
+
+
+@app.orchestration_trigger(context_name="context")
+def sub_retries(context: df.DurableOrchestrationContext) -> Steps:
+    options = df.RetryOptions(60_000, 3)
+    named = yield context.call_sub_orchestrator_with_retry("unlucky", options, 1, "the-child")
+    unnamed = yield context.call_sub_orchestrator_with_retry("unlucky", options, 3)
+    return [named, unnamed, context.current_utc_datetime.isoformat()]
+
+
+@app.orchestration_trigger(context_name="context")
+def long_timer(context: df.DurableOrchestrationContext) -> Steps:
+    """Longer than Azure Storage can hide a message: the SDK makes several timers of it."""
+    yield context.create_timer(context.current_utc_datetime + timedelta(days=10))
+    return (yield context.call_activity("shout", "late"))
+
+
+@app.orchestration_trigger(context_name="context")
+def same_child(context: df.DurableOrchestrationContext) -> Steps:
+    try:
+        yield context.call_sub_orchestrator("wait", None, "shared-child")
+    except Exception as error:
+        return "already exists" in str(error)
+
+
+@app.orchestration_trigger(context_name="context")
+def waiting_parent(context: df.DurableOrchestrationContext) -> Steps:
+    return (yield context.call_sub_orchestrator("wait", None, "child"))

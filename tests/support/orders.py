@@ -1,0 +1,122 @@
+"""One order's life for tests: its plan, its ports, and a driver that carries out its steps as the lifecycle would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from shared.core.ledger import Reservation, open_ledger, reserve
+from shared.core.order_states import EntryPlan, ExitReason, OrderState
+from shared.core.order_steps import Command, Step, ask_exit, next_step
+from shared.core.values import Symbol
+from shared.ports import TableStore
+from shared.stages.facts import update_ledger
+from shared.stages.order import carry_out
+from tests.support.ports import FakePorts, fake_ports
+
+ON = date(2025, 10, 15)
+NOW = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
+"""10:00 in New York."""
+INTENT = "a1b2c3d4e5f60718293a"
+AAA = Symbol("AAA")
+
+PLAN = EntryPlan(
+    intent_id=INTENT,
+    decision_id="decision-1",
+    symbol=AAA,
+    qty_shares=100,
+    arrival_price=Decimal("10.00"),
+    limit_price=Decimal("10.01"),
+    worst_price=Decimal("10.03"),
+    stop_price=Decimal("9.80"),
+    target_price=Decimal("10.40"),
+    expires_at=NOW + timedelta(seconds=240),
+    exit_by=NOW + timedelta(minutes=60),
+    patience_s=30,
+    poll_s=5,
+    max_reprices=3,
+)
+
+
+def entry_id(attempt: int = 0) -> str:
+    return f"{INTENT}-entry-{attempt}"
+
+
+def protect_id(attempt: int = 0) -> str:
+    return f"{INTENT}-protect-{attempt}"
+
+
+def exit_id(attempt: int = 0) -> str:
+    return f"{INTENT}-exit-{attempt}"
+
+
+@dataclass(slots=True)
+class Life:
+    """One order, stepped by hand. `commands` is what was carried out so far."""
+
+    ports: FakePorts
+    state: OrderState
+    commands: list[str] = field(default_factory=list)
+
+    def step(self) -> Step:
+        """Carry out the next step at the time it asks for; the clock moves there."""
+        step = next_step(self.state, self.ports.clock.now())
+        if step.not_before is not None:
+            self.ports.clock.at = max(self.ports.clock.at, step.not_before)
+        return self.act(step)
+
+    def act(self, step: Step) -> Step:
+        """Carry out a step now."""
+        self.state, _ = carry_out(self.state, step, self.ports)
+        self.commands.append(step.command.value)
+        return step
+
+    def look(self) -> None:
+        """What supervision's wake-up does: whatever is next, now."""
+        self.act(next_step(self.state, self.ports.clock.now()))
+
+    def until(self, done: Callable[[OrderState], bool], most: int = 60) -> OrderState:
+        """Step until something holds."""
+        for _ in range(most):
+            if done(self.state):
+                return self.state
+            self.step()
+        raise AssertionError(f"still {self.state.phase} after {self.commands}")
+
+    def to_end(self) -> OrderState:
+        return self.until(lambda state: state.phase.is_over)
+
+    def ask(self, reason: ExitReason = ExitReason.FLATTEN) -> None:
+        self.state = ask_exit(self.state, reason)
+
+    def protected(self, price: str = "10.01") -> Life:
+        """Buy it all and see the bracket armed."""
+        self.step()
+        self.ports.broker.fill(entry_id(), price=price)
+        self.step()
+        return self
+
+    @property
+    def submitted(self) -> list[str]:
+        return [request.client_order_id for request in self.ports.broker.requests]
+
+
+def new_life(*, tables: TableStore | None = None, **plan: object) -> Life:
+    """An order that was approved: its room is reserved, nothing sent."""
+    ports = fake_ports(NOW, tables=tables)
+    made = replace(PLAN, **plan)  # type: ignore[arg-type]
+    room = Reservation(
+        intent_id=made.intent_id,
+        symbol=made.symbol,
+        qty_shares=made.qty_shares,
+        notional=made.worst_price * made.qty_shares,
+        risk=Decimal(23),
+        reserved_at=NOW,
+    )
+    update_ledger(ports, ON, open_ledger(ON, Decimal(100_000)).equity, lambda ledger: reserve(ledger, room))
+    return Life(ports, OrderState(plan=made, on=ON))
+
+
+SENDS = frozenset({Command.SUBMIT_ENTRY, Command.PROTECT, Command.SUBMIT_EXIT})

@@ -1,0 +1,152 @@
+"""Random lives: whatever fills, fails or is lost on the way, an order never oversells and always ends flat."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from shared.core.errors import BrokerError, TransientError
+from shared.core.order_states import ExitReason
+from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.values import Side
+from tests.support.orders import AAA, ON, Life, new_life
+
+REFUSED = BrokerError(403, 40310000, "refused for no reason")
+
+
+class OrderLife(RuleBasedStateMachine):
+    """Steps of the lifecycle in any order with what a venue, a network and a person may do between them."""
+
+    life: Life
+
+    @initialize(
+        qty=st.sampled_from([1, 7, 100]), reprices=st.integers(0, 3), patience=st.sampled_from([5, 30]), poll=st.just(5)
+    )
+    def begin(self, qty: int, reprices: int, patience: int, poll: int) -> None:
+        self.life = new_life(qty_shares=qty, max_reprices=reprices, patience_s=patience, poll_s=poll)
+
+    def alive(self) -> bool:
+        return not self.life.state.phase.is_over
+
+    def live(self, *sides: Side) -> list[BrokerOrder]:
+        return [o for side in sides for o in self.life.ports.broker.live(side)]
+
+    def fillable(self) -> list[BrokerOrder]:
+        broker = self.life.ports.broker
+        return [o for o in self.live(Side.BUY, Side.SELL) if o.side is Side.BUY or broker.held(AAA) > 0]
+
+    @precondition(alive)
+    @rule()
+    def step_in_time(self) -> None:
+        self.life.step()
+
+    @precondition(alive)
+    @rule()
+    def step_woken(self) -> None:
+        self.life.look()
+
+    @precondition(fillable)
+    @rule(pick=st.integers(0, 5), part=st.floats(0.01, 1))
+    def fill(self, pick: int, part: float) -> None:
+        order = self.fillable()[pick % len(self.fillable())]
+        broker = self.life.ports.broker
+        most = order.remaining_shares if order.side is Side.BUY else min(order.remaining_shares, broker.held(AAA))
+        broker.fill(order.client_order_id, max(1, int(most * part)))
+
+    @precondition(lambda self: self.live(Side.BUY, Side.SELL))
+    @rule(pick=st.integers(0, 5), status=st.sampled_from([OrderStatus.CANCELED, OrderStatus.EXPIRED]))
+    def venue_ends_an_order(self, pick: int, status: OrderStatus) -> None:
+        orders = self.live(Side.BUY, Side.SELL)
+        self.life.ports.broker.end(orders[pick % len(orders)].order_id, status)
+
+    @rule(method=st.sampled_from(["order", "submit", "cancel", "account", "positions"]))
+    def connection_fails(self, method: str) -> None:
+        self.life.ports.broker.down.append(method)
+
+    @rule(method=st.sampled_from(["submit", "cancel"]))
+    def answer_is_lost(self, method: str) -> None:
+        self.life.ports.broker.lost.append(method)
+
+    @rule(method=st.sampled_from(["order", "submit", "cancel", "account"]))
+    def broker_refuses(self, method: str) -> None:
+        self.life.ports.broker.refusals[method] = REFUSED
+
+    @rule(hangs=st.booleans())
+    def cancels_hang(self, hangs: bool) -> None:
+        self.life.ports.broker.hangs = hangs
+        if not hangs:
+            self.life.ports.broker.settle_cancels()
+
+    @rule(ask=st.sampled_from(["9.95", "10.01", "10.03", "10.50"]))
+    def quote_moves(self, ask: str) -> None:
+        self.life.ports.market.prices["AAA"] = ("9.94", ask)
+
+    @rule(is_silent=st.booleans())
+    def market_is_silent(self, is_silent: bool) -> None:
+        self.life.ports.market.error = TransientError("no quotes") if is_silent else None
+
+    @rule(minutes=st.sampled_from([1, 5, 61]))
+    def time_passes(self, minutes: int) -> None:
+        self.life.ports.clock.pass_by(timedelta(minutes=minutes))
+
+    @rule(reason=st.sampled_from([ExitReason.FLATTEN, ExitReason.KILL]))
+    def someone_wants_out(self, reason: ExitReason) -> None:
+        self.life.ask(reason)
+
+    @invariant()
+    def nothing_is_sold_that_is_not_held(self) -> None:
+        broker = self.life.ports.broker
+        assert broker.oversells == 0
+        assert broker.held(AAA) >= 0
+        assert self.life.state.held >= 0
+
+    @invariant()
+    def one_entry_lives_at_most(self) -> None:
+        assert len(self.live(Side.BUY)) <= 1
+
+    @invariant()
+    def each_id_was_sent_once_and_never_for_more_than_was_planned(self) -> None:
+        assert len(set(self.life.submitted)) == len(self.life.submitted)
+        bought = sum(o.filled_shares for o in self.life.ports.broker.book.values() if o.side is Side.BUY)
+        assert bought <= self.life.state.plan.qty_shares
+
+    @invariant()
+    def what_is_over_left_nothing_behind(self) -> None:
+        if not self.alive():
+            assert self.life.ports.broker.held(AAA) == 0
+            assert self.live(Side.BUY, Side.SELL) == []
+
+    def teardown(self) -> None:
+        """However it stands, when the world works again and someone wants out, it ends flat and gives its room back."""
+        broker, market = self.life.ports.broker, self.life.ports.market
+        broker.down.clear()
+        broker.lost.clear()
+        broker.refusals.clear()
+        broker.hangs = False
+        broker.settle_cancels()
+        market.error, market.prices["AAA"] = None, ("9.99", "10.01")
+        self.life.ask()
+        for _ in range(60):
+            if not self.alive():
+                break
+            self.life.step()
+            for order in broker.live(Side.SELL):
+                if "-exit-" in order.client_order_id:
+                    broker.fill(order.client_order_id)
+        assert not self.alive(), f"{self.life.state.phase} after {self.life.commands[-20:]}"
+        self.what_is_over_left_nothing_behind()
+        self.nothing_is_sold_that_is_not_held()
+        rows = self.life.ports.rows("fills", ON).values()
+        by_side = {side: sum(int(str(r["qty_shares"])) for r in rows if r["side"] == side) for side in ("buy", "sell")}
+        assert by_side["buy"] == by_side["sell"] == self.life.state.bought
+        assert self.life.ports.tables.get("ledger", "account", "current").value["reservations"] == 0  # type: ignore[union-attr]
+        assert self.life.state.seq == len(self.life.ports.rows("journal", ON))
+
+
+TestOrderLife = OrderLife.TestCase
+TestOrderLife.settings = settings(
+    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+)
