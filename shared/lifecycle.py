@@ -11,7 +11,7 @@ from datetime import UTC
 from typing import Any
 
 from shared.core.order_states import ExitReason, OrderState
-from shared.core.order_steps import StepCall, ask_exit, next_step
+from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS, StepCall, ask_exit, next_step
 from shared.ports import Codec
 
 ORDER_STEP = "order_step"
@@ -40,6 +40,7 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
     """
     state = codec.decode(OrderState, context.get_input())
     event = context.wait_for_external_event(EVENT)
+    failed = 0
     for _ in range(STEPS_PER_HISTORY):
         if state.phase.is_over:
             return codec.encode(state)
@@ -57,8 +58,16 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
                 if leaving != state:
                     state = leaving
                     continue
-                # Nothing new was asked: act now. To plan anew would let an event a minute put a long pause off for ever.
-        answer = yield context.call_activity(ORDER_STEP, codec.encode(StepCall(state=state, step=step)))
+                # Nothing new was asked: act now. Planning anew would let one event a minute postpone a step for ever.
+        try:
+            answer = yield context.call_activity(ORDER_STEP, codec.encode(StepCall(state=state, step=step)))
+        except Exception:  # the SDK raises whatever the activity raised as a bare Exception
+            # Our own storage did not answer. An order is never given up: the same step again, after a pause.
+            failed += 1
+            pause = state.plan.poll * 2 ** min(failed, MAX_BACKOFF_DOUBLINGS)
+            yield context.create_timer(context.current_utc_datetime + pause)
+            continue
+        failed = 0
         state = codec.decode(OrderState, answer)
     context.continue_as_new(codec.encode(state))
     return codec.encode(state)

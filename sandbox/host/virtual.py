@@ -111,7 +111,8 @@ class VirtualLoop:
                 self._steps = 0
             await self._run_due()
             await self._drain()
-            if on_step is not None and (self._next_due() or until) > self._clock.now():
+            following = self._next_due()
+            if on_step is not None and (following is None or following > self._clock.now()):
                 on_step(self._clock.now())
         if until > self._clock.now():
             self._clock.jump(until)

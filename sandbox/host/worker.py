@@ -21,6 +21,8 @@ from sandbox.host.errors import AppError, FunctionError
 from sandbox.host.functions import FunctionDefinition, parse_function
 
 _SCRIPT = "function_app"
+_loaded: list[str] = []
+"""The app that the library holds now, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class Worker:
     def __init__(self, app_dir: Path, expand: Callable[[str], str]) -> None:
         self._app_dir = str(app_dir)
         self._expand = expand
+        self._is_mine = False
 
     async def start(self) -> tuple[FunctionDefinition, ...]:
         """Index the app and return its functions in their order.
@@ -56,8 +59,12 @@ class Worker:
         Raises
         ------
         AppError
-            If the app cannot be imported or a binding is wrong.
+            If the app cannot be imported or a binding is wrong, or another app is loaded in this process.
         """
+        if _loaded:
+            raise AppError(f"{_loaded[0]} is loaded in this process; stop its host before loading {self._app_dir}")
+        _loaded.append(self._app_dir)
+        self._is_mine = True
         runtime_logger.setLevel(logging.WARNING)
         handle_event._functions = Registry()
         sys.modules.pop(_SCRIPT, None)
@@ -109,6 +116,10 @@ class Worker:
 
     async def stop(self) -> None:
         """Wait for running functions and let the app's module go."""
+        if not self._is_mine:
+            return
+        self._is_mine = False
+        _loaded.clear()
         runtime.stop_threadpool_executor()
         # The durable SDK keeps one HTTP session per process, bound to the loop that is about to end.
         await http_utils._close_session()

@@ -133,7 +133,9 @@ class Signal(Envelope):
         _require_name("strategy", self.strategy)
         _require_blob("features_blob", self.features_blob)
         _require_name("parameter_set", self.parameter_set)
-        require(len(self.model_versions) <= MAX_MODELS, "model_versions", len(self.model_versions), f"at most {MAX_MODELS}")
+        require(
+            len(self.model_versions) <= MAX_MODELS, "model_versions", len(self.model_versions), f"at most {MAX_MODELS}"
+        )
         for version in self.model_versions:
             require(0 < len(version) <= 128, "model_versions", version[:80], "1 to 128 characters each")
         require_symbol("symbol", self.symbol)

@@ -68,8 +68,9 @@ class StepCall:
 class Observation:
     """What a command brought back.
 
-    `denied` is our own refusal (a gate before submission), `rejected` the broker's final one; `failed` is a call
-    without an answer: whether it had its effect is looked up before anything is sent again.
+    `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
+    cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
+    sent again.
     """
 
     at: datetime
@@ -148,14 +149,15 @@ def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
     if state.exit_reason is not None or state.outcome is not None:
         return state
     state = replace(state, exit_reason=reason, cancel_at=None)
-    # An entry whose answer was lost may stand at the broker: only a look at it tells whether there is nothing to leave.
-    return state if state.phase is Phase.SUBMITTING and state.failures else _settled(state)
+    # An entry or pair whose answer was lost may stand at the broker: only a look tells what there is to leave.
+    is_unsure = state.failures > 0 and state.phase in {Phase.SUBMITTING, Phase.FILLED}
+    return state if is_unsure else _settled(state)
 
 
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
-    if seen.failed or (seen.rejected and step.command is Command.CLOSE):  # the room must be given back
+    if seen.failed:
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
     state = replace(state, failures=0, orders=merge(state.orders, seen.orders))
     match step.command:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ledger import Ledger, release, without
-from shared.core.order_states import GUARDS, OrderState, Phase, Role
+from shared.core.order_states import GUARDS, OrderState, OrderView, Phase, Role
 from shared.core.order_steps import Command, Observation, Step, observe
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
 from shared.core.risk import BEFORE_SUBMIT, Proposal, refusals, verdicts
@@ -57,11 +57,10 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
 
 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed."""
     try:
         return _RUNS[step.command](state, step, ports)
-    except BrokerError as error:
-        return Observation(at=ports.clock.now(), rejected=str(error))
-    except (TransientError, ContractError) as error:
+    except (BrokerError, TransientError, ContractError) as error:
         return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
 
 
@@ -106,13 +105,15 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
         stop_price=plan.stop_price,
         target_price=plan.target_price,
     )
-    return _seen(ports, [_send(ports, request)])
+    return _send(ports, request)
 
 
 def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
+    if state.exit_reason is not None:
+        return Observation(at=ports.clock.now(), denied=state.exit_reason)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=state.plan.symbol,
@@ -123,7 +124,7 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
         stop_price=state.plan.stop_price,
         target_price=state.plan.target_price,
     )
-    return _seen(ports, [_send(ports, request)])
+    return _send(ports, request)
 
 
 def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
@@ -148,33 +149,39 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
         limit_price=limit,
         extended_hours=not regular,
     )
-    return _seen(ports, [_send(ports, request)])
+    return _send(ports, request)
 
 
-def _send(ports: Ports, request: OrderRequest) -> BrokerOrder:
+def _send(ports: Ports, request: OrderRequest) -> Observation:
     """Send once. An id that the broker has already is our own order, sent by a call whose answer was lost."""
     try:
-        return ports.broker.submit(request)
+        return _seen(ports, [ports.broker.submit(request)])
     except BrokerError as error:
         if error.code == DUPLICATE_CLIENT_ORDER_ID:
             known = ports.broker.order(request.client_order_id)
             if known is not None:
-                return known
-        raise
+                return _seen(ports, [known])
+        return Observation(at=ports.clock.now(), rejected=str(error))
 
 
 def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     entry = state.live_entry
-    if entry is not None:
-        ports.broker.cancel(entry.order_id)
-    return _look(state, step, ports)
+    return _cancelled(state, step, ports, [] if entry is None else [entry])
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
-    for order in state.live_sells:
-        if order.role in GUARDS:
+    return _cancelled(state, step, ports, [order for order in state.live_sells if order.role in GUARDS])
+
+
+def _cancelled(state: OrderState, step: Step, ports: Ports, orders: Sequence[OrderView]) -> Observation:
+    """Ask for cancels and look what became of the orders, also of one whose cancel is refused."""
+    refused = ""
+    for order in orders:
+        try:
             ports.broker.cancel(order.order_id)
-    return _look(state, step, ports)
+        except BrokerError as error:
+            refused = str(error)
+    return replace(_look(state, step, ports), rejected=refused)
 
 
 def _look(state: OrderState, _: Step, ports: Ports) -> Observation:

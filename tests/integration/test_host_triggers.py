@@ -363,6 +363,30 @@ def test_app_that_cannot_be_imported_is_refused_with_its_reason(storage: str, tm
         run_app(str(bad), storage, tmp_path, scenario)
 
 
+def test_second_host_in_a_process_is_refused_and_harms_the_first_not(storage: str, tmp_path: Path) -> None:
+    async def scenario(host: Host) -> list[Any]:
+        other = Host(APPS / "basics", {}, storage, ClockFile(tmp_path / "clock", BEGIN), tmp_path, keys=KEYS)
+        with pytest.raises(AppError, match="triggers is loaded"):
+            await other.start()
+        put(storage, "raw", encoded(b"still here"))
+        await host.run_virtual(BEGIN + MINUTE)
+        return seen()
+
+    assert {"raw": b"still here"} in run_app("triggers", storage, tmp_path, scenario, settings=SETTINGS)
+
+
+def test_progress_is_told_once_for_each_instant_that_had_something_due(storage: str, tmp_path: Path) -> None:
+    told: list[timedelta] = []
+
+    async def scenario(host: Host) -> None:
+        host.at(BEGIN + MINUTE, lambda: None)
+        host.at(BEGIN + MINUTE, lambda: None)
+        await host.run_virtual(BEGIN + timedelta(hours=1), lambda at: told.append(at - BEGIN))
+
+    run_app("triggers", storage, tmp_path, scenario, settings=SETTINGS)
+    assert told == [MINUTE, timedelta(hours=1)]
+
+
 def test_settings_are_in_the_environment_only_while_the_host_runs(storage: str, tmp_path: Path) -> None:
     async def scenario(host: Host) -> str | None:
         return os.environ.get("PREFIX")

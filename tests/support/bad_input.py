@@ -42,7 +42,7 @@ OUT_OF_RANGE: dict[str, dict[str, Any]] = {
         "arrival_price": "-1.00",
         "qty_shares": 0,
         "side": "sell",
-        "stop_price": "999999",
+        "stop_price": "0",
         "symbol": "",
         "intent_id": "x#y",
         "decision_id": "",

@@ -92,9 +92,7 @@ class HandMarket:
         closed_by = int(self.clock.now().timestamp()) - timeframe.seconds + 1
         until = min(int(np.ceil(end.timestamp())), closed_by)
         first = int(start.timestamp())
-        return {
-            s: self.history.get((s, timeframe), Bars.empty()).between(first, max(first, until)) for s in symbols
-        }
+        return {s: self.history.get((s, timeframe), Bars.empty()).between(first, max(first, until)) for s in symbols}
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         self._answer()

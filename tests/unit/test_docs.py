@@ -1,0 +1,282 @@
+"""The documents against the code: what they name exists, and what exists they name."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from sandbox.__main__ import _parser
+from shared.adapters.calendar import XnysCalendar
+from shared.adapters.codec import Claim
+from shared.contracts.messages import Envelope, Message
+from shared.contracts.records import Container, Queue, Table
+from shared.contracts.settings import GROUPS, Settings
+from shared.core.order_states import ExitReason, Phase
+from shared.core.order_steps import Command
+from shared.core.policy import PolicyCode
+from shared.core.risk import BEFORE_SUBMIT, GATES
+from shared.core.schedule import Job, plan
+from shared.core.sessions import Session
+from shared.core.sizing import Bound
+from shared.core.watchlist import Why
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TICKED = re.compile(r"`([^`]+)`")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def prose(path: Path) -> str:
+    """A document without its fenced code."""
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def section(name: str, heading: str) -> str:
+    """Text under a heading, up to the next of its level or above."""
+    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,9}} |\Z)", text_of(name), re.DOTALL | re.MULTILINE)
+    assert found, f"{name} has no heading {heading!r}"
+    return found[2]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Cells of every table row but heads and rulers."""
+    lines = text.splitlines()
+    for line, following in itertools.pairwise([*lines, ""]):
+        if line.startswith("|") and not line.startswith("| ---") and not following.startswith("| ---"):
+            yield [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def first_column(text: str) -> list[str]:
+    """Ticked names of the first column, in order."""
+    return [name for cells in rows(text) for name in TICKED.findall(cells[0])]
+
+
+def anchors(path: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def settings_fields() -> dict[str, dataclasses.Field[Any]]:
+    groups: Iterable[type] = (*GROUPS.values(), Settings)
+    fields = [item for group in groups for item in dataclasses.fields(group)]
+    return {item.metadata["name"]: item for item in fields if "name" in item.metadata}
+
+
+def spelled(value: Any) -> str:
+    """A value as the tables spell it: numbers without exponent or needless zeros."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, tuple):
+        return " ".join(value)
+    if isinstance(value, int | float):
+        return str(int(value)) if value == int(value) else f"{value:.10f}".rstrip("0")
+    return str(value)
+
+
+def example_values() -> dict[str, str]:
+    values: dict[str, str] = json.loads(text_of("local.settings.json.example"))["Values"]
+    return values
+
+
+def flat(document: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of host.json by dotted path."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    broken = []
+    for target in LINK.findall(prose(path)):
+        if target.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    assert not broken
+
+
+def test_index_names_every_document() -> None:
+    for folder in (ROOT / "docs", ROOT / "docs" / "adr"):
+        index = folder / "README.md"
+        linked = {(folder / target).resolve() for target in LINK.findall(index.read_text(encoding="utf-8"))}
+        assert set(folder.glob("*.md")) - {index} <= linked
+
+
+def test_every_setting_is_documented_with_its_default_and_bounds() -> None:
+    documented = {TICKED.findall(cells[0])[0]: cells for cells in rows(section_of_settings())}
+    fields = settings_fields()
+    assert documented.keys() == fields.keys()
+    for name, item in fields.items():
+        _, _, default, bounds, what = documented[name]
+        expected = "required" if item.default is dataclasses.MISSING else f"`{spelled(item.default)}`"
+        assert default == (expected if item.default != "" else "empty"), name
+        low, high = item.metadata["low"], item.metadata["high"]
+        assert bounds.replace(",", "") == ("" if low is None else f"{spelled(low)} to {spelled(high)}"), name
+        assert what.lower().startswith(item.metadata["what"].lower()), name
+
+
+def section_of_settings() -> str:
+    return text_of("docs/CONFIG.md").partition("## App settings")[2].partition("### Refused together")[0]
+
+
+def test_example_settings_are_the_codes_or_documented_as_the_hosts() -> None:
+    hosts = {name for name in example_values() if name not in settings_fields()}
+    table = section("docs/CONFIG.md", "Settings that the Functions host reads")
+    documented = {TICKED.findall(cells[0])[0]: cells[1].strip("`") for cells in rows(table)}
+    assert documented == {name: example_values()[name] for name in hosts}
+
+
+def test_documents_name_no_setting_that_does_not_exist() -> None:
+    known = {*settings_fields(), *example_values(), "GATEHOUSE_DATA"}
+    for path in DOCUMENTS:
+        named = set(re.findall(r"\b(?:GATEHOUSE|ALPACA)_[A-Z_]+\b", path.read_text(encoding="utf-8")))
+        assert named <= known, path.name
+
+
+def test_every_value_of_host_json_is_documented() -> None:
+    table = section("docs/CONFIG.md", "host.json")
+    documented = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(table)}
+    assert documented == dict(flat(json.loads(text_of("host.json"))))
+    assert all(cells[2] for cells in rows(table)), "a value without a reason"
+
+
+def test_every_gate_is_documented_in_its_order() -> None:
+    table = text_of("docs/RISK_POLICY.md").partition("## Prices")[0]
+    assert first_column(table) == list(GATES)
+    again = {TICKED.findall(cells[0])[0] for cells in rows(table) if cells[-1] == "*again*"}
+    assert again == set(BEFORE_SUBMIT)
+
+
+@pytest.mark.parametrize(
+    ("name", "heading", "expected"),
+    [
+        ("docs/RISK_POLICY.md", "Size", Bound),
+        ("docs/WATCHLIST_SPEC.md", "Ranking", Why),
+        ("docs/WATCHLIST_SPEC.md", "Policy", PolicyCode),
+        ("docs/SESSION_MODEL.md", "Sessions", Session),
+        ("docs/SESSION_MODEL.md", "From timer to job", Job),
+        ("docs/ORDER_LIFECYCLE.md", "Order lifecycle", Phase),
+        ("docs/ORDER_LIFECYCLE.md", "Steps", Command),
+        ("docs/ORDER_LIFECYCLE.md", "Why a position is left", ExitReason),
+        ("docs/DATA_SCHEMA.md", "Containers", Container),
+    ],
+)
+def test_every_member_is_documented(name: str, heading: str, expected: type[StrEnum]) -> None:
+    assert set(first_column(section(name, heading))) == set(expected)
+
+
+def test_slots_of_every_job_are_those_of_a_whole_day() -> None:
+    day = XnysCalendar().day(date(2026, 10, 14))
+    assert day is not None
+    for job, _, first, last, count, _ in rows(section("docs/SESSION_MODEL.md", "From timer to job")):
+        slots = [slot.slot for slot in plan(day, frozenset({Job(job.strip("`"))}))]
+        found = (f"{slots[0][:2]}:{slots[0][2:]}", f"{slots[-1][:2]}:{slots[-1][2:]}", str(len(slots)))
+        assert (first, last, count) == found, job
+
+
+def test_every_queue_is_documented_with_its_message() -> None:
+    schemas = {str(item.default) for cls in get_args(Message.__value__) for item in schema_field(cls)}
+    table = [TICKED.findall(" ".join(cells[:2])) for cells in rows(section("docs/DATA_SCHEMA.md", "Queues"))]
+    pairs = {tuple(names) for names in table if len(names) == 2 and names[0] in set(Queue)}
+    assert {queue for queue, _ in pairs} == set(Queue)
+    assert {schema for _, schema in pairs} == schemas
+
+
+def schema_field(cls: type) -> Iterator[dataclasses.Field[Any]]:
+    return (item for item in dataclasses.fields(cls) if item.name == "schema_id")
+
+
+def test_every_field_of_every_message_is_documented() -> None:
+    parts = re.split(r"^`([a-z-]+\.v\d)`", section("docs/DATA_SCHEMA.md", "Queues"), flags=re.MULTILINE)
+    envelope = [name for name in first_column(parts[0]) if name not in set(Queue)]
+    assert set(envelope) == {item.name for item in dataclasses.fields(Envelope)} | {"schema_id"}
+    documented = {schema: set(first_column(text)) for schema, text in itertools.batched(parts[1:], 2, strict=True)}
+    expected = {
+        str(next(schema_field(cls)).default): {item.name for item in dataclasses.fields(cls)} - set(envelope)
+        for cls in (*get_args(Message.__value__), Claim)
+    }
+    assert documented == expected
+
+
+WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
+    Table.RUNS: {"runs": ("_row", "run_due"), "supervise": ("_leave_all",)},
+    Table.WATCHLIST: {"scan": ("_publish",)},
+    Table.SIGNALS: {"score": ("_row", "_base_row", "_unknown_row")},
+    Table.DECISIONS: {"gate": ("_row", "_base_row", "gate")},
+    Table.ORDERS: {"order_records": ("order_row",)},
+    Table.JOURNAL: {"order_records": ("journal_row",)},
+    Table.FILLS: {"order_records": ("_fill",)},
+    Table.POSITIONS: {"order_records": ("_position",)},
+    Table.LEDGER: {"facts": ("update_ledger",), "supervise": ("_heartbeat",)},
+    Table.CONTROLS: {"operate": ("_control",)},
+    Table.STORIES: {"news": ("_scan",)},
+    Table.INCIDENTS: {"incidents": ("record_incident",)},
+}
+"""The functions that spell a table's rows, by module of shared.stages."""
+
+
+def columns_written(table: Table) -> set[str]:
+    """Text keys of the dictionaries that the table's writers spell."""
+    found: set[str] = set()
+    for module, functions in WRITERS[table].items():
+        tree = ast.parse(text_of(f"shared/stages/{module}.py"))
+        defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for name in functions:
+            keys = (key for node in ast.walk(defined[name]) if isinstance(node, ast.Dict) for key in node.keys)
+            found |= {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+    return found
+
+
+@pytest.mark.parametrize("table", Table)
+def test_columns_of_a_table_are_those_that_the_code_writes(table: Table) -> None:
+    assert set(first_column(section("docs/DATA_SCHEMA.md", table.value))) == columns_written(table)
+
+
+def test_no_table_is_documented_that_does_not_exist() -> None:
+    tables = text_of("docs/DATA_SCHEMA.md").partition("\n## Tables\n")[2].partition("\n## Containers\n")[0]
+    assert set(re.findall(r"^### (\w+)$", tables, re.MULTILINE)) == set(Table)
+
+
+def test_every_function_is_in_the_map() -> None:
+    # Imported here: the other tests need no function app.
+    from function_app import app  # noqa: PLC0415
+
+    indexed = {function.get_function_name() for function in app.get_functions()}
+    assert set(first_column(section("docs/ARCHITECTURE.md", "The functions"))) == indexed
+
+
+def test_make_targets_exist_and_are_documented() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", text_of("Makefile"), re.MULTILINE)) - {"help", "setup"}
+    named: set[str] = set()
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        here = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE))
+        assert here <= targets | {"help"}, path.name
+        named |= here
+    assert targets <= named
+
+
+def test_commands_of_the_sandbox_that_are_named_exist() -> None:
+    actions = next(action.choices for action in _parser()._actions if action.dest == "command")
+    for path in DOCUMENTS:
+        named = set(re.findall(r"python -m sandbox (\w+)", path.read_text(encoding="utf-8")))
+        assert named <= set(actions or ()), path.name
