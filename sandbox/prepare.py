@@ -84,6 +84,7 @@ def _train(tape: Tape, world: World, console: Console) -> TrainedModels:
             seed=world.seed,
             on=world.on,
             created_at=created_at.astimezone(UTC),
+            is_synthetic=isinstance(tape, SyntheticTape),
             rule=rule,
             progress=show,
         )

@@ -12,7 +12,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.contracts.settings import Settings, parse_settings
+from shared.contracts.settings import Environment, Settings, parse_settings
+from shared.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from shared.ports import (
@@ -113,14 +114,20 @@ class App:
         """The Alpaca account."""
         from shared.adapters.alpaca import AlpacaBroker
 
-        return AlpacaBroker(self.settings.broker)
+        broker = AlpacaBroker(self.settings.broker)
+        if self.settings.broker.environment is Environment.LIVE:
+            found = broker.account().account_id
+            if found != self.settings.broker.allow_live:
+                raise SettingsError(f"GATEHOUSE_ALLOW_LIVE must be the id of the account that the keys open, {found!r}")
+        return broker
 
     @cached_property
     def models(self) -> Models:
         """ONNX models from Blob."""
         from shared.adapters.scorer import OnnxModels
 
-        return OnnxModels(self.blobs, self.clock)
+        is_sandbox = self.settings.broker.environment is Environment.SANDBOX
+        return OnnxModels(self.blobs, self.clock, accept_synthetic=is_sandbox)
 
     @cached_property
     def notifier(self) -> Notifier:

@@ -1,8 +1,13 @@
-"""`python -m training fit --data BARS.parquet --out FOLDER`: from a file of bars to two models with their cards."""
+"""From a file of bars to published models.
+
+`python -m training fit --data BARS.parquet --out FOLDER` trains both models and writes them with their cards;
+`python -m training publish --models FOLDER` puts them into the storage account of the app's settings, as champions.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -12,12 +17,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shared.adapters.blobs import AzureBlobs
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import SystemClock
-from shared.adapters.codec import encode_json
+from shared.adapters.codec import decode_json, encode_json
+from shared.contracts.model_card import ModelCard
+from shared.contracts.settings import StorageSettings
 from shared.core.errors import GatehouseError
 from training.parquet import ParquetHistory
 from training.pipeline import TrainedModel, TrainedModels, train
+from training.publish import publish
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +39,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fit.add_argument("--on", type=date.fromisoformat, help="read nothing of this date or later (default: all is read)")
     fit.add_argument("--seed", type=int, default=7, help="draws symbols, and rows and columns of the trees")
     fit.add_argument("--code-revision", default="", help="goes into the cards")
+    send = commands.add_parser("publish", help="publish a folder's models and make them champions")
+    send.add_argument("--models", type=Path, required=True, help="folder that fit has written")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        models = _fit(options, console)
+        return _COMMANDS[options.command](options, console)
     except (GatehouseError, ValueError, OSError) as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False)
         return 1
+
+
+def _publish(options: argparse.Namespace, console: Console) -> int:
+    """Publish to the account that AzureWebJobsStorage or AzureWebJobsStorage__accountName names."""
+    cards = sorted(options.models.glob("*/*/card.json"))
+    if not cards:
+        raise ValueError(f"{options.models}: no {{model}}/{{version}}/card.json found")
+    blobs = AzureBlobs(
+        StorageSettings(
+            connection=os.environ.get("AzureWebJobsStorage", ""),
+            account_name=os.environ.get("AzureWebJobsStorage__accountName", ""),
+        )
+    )
+    for path in cards:
+        card = decode_json(ModelCard, path.read_bytes())
+        publish(blobs, (path.parent / "model.onnx").read_bytes(), card, promoted_at=SystemClock().now())
+        console.print(f"{card.name}/{card.version} is champion", markup=False)
+    return 0
+
+
+def _fit_and_write(options: argparse.Namespace, console: Console) -> int:
+    models = _fit(options, console)
     for model in (models.signal, models.move):
         folder = options.out / model.card.name / model.card.version
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +108,9 @@ def _metrics(model: TrainedModel) -> Table:
     for name, value in card.metrics.items():
         table.add_row(name, f"{value:.6g}")
     return table
+
+
+_COMMANDS = {"fit": _fit_and_write, "publish": _publish}
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def train(
     on: date,
     created_at: datetime,
     code_revision: str = "",
+    is_synthetic: bool = False,
     rule: TrainingRule | None = None,
     progress: Progress | None = None,
 ) -> TrainedModels:
@@ -86,6 +87,8 @@ def train(
         Goes into the cards; it changes neither the models' bytes nor their versions.
     code_revision : str
         Goes into the cards.
+    is_synthetic : bool
+        Whether the market is an invented one; goes into the cards, and the app trades on it in the sandbox only.
     rule : TrainingRule, optional
     progress : callable, optional
 
@@ -127,6 +130,7 @@ def train(
         seed=seed,
         created_at=created_at,
         code_revision=code_revision,
+        is_synthetic=is_synthetic,
     )
     cost_bp = rule.barrier.cost_bp
     tell("fit", 0.0)
@@ -161,6 +165,7 @@ class _Context:
     seed: int
     created_at: datetime
     code_revision: str
+    is_synthetic: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +217,7 @@ def _package(context: _Context, head: _Head, model: XGBClassifier | XGBRegressor
         created_at=context.created_at,
         expires_on=context.fold.test[-1] + timedelta(days=context.rule.valid_days),
         code_revision=context.code_revision,
+        is_synthetic=context.is_synthetic,
         metrics=head.metrics | {"parity_max_difference": worst, "parity_rows": float(len(rows))},
         pairs=tuple(_pair(rows[k], expected[k]) for k in chosen),
         tolerance=export.TOLERANCE,

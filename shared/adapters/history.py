@@ -46,21 +46,23 @@ class BlobHistory:
 
     def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
         """Return what was written. Raises ContractError where the blob is missing or broken."""
-        if blob not in self._read:
+        found = self._read.get(blob)
+        if found is None:
             stored = self._blobs.get(Container.BARS, blob)
             if stored is None:
                 raise ContractError(f"history blob {Container.BARS}/{blob} does not exist")
-            self._read[blob] = _from_parquet(stored.value, blob)
-            _trim(self._read)
-        return self._read[blob]
+            found = _from_parquet(stored.value, blob)
+            _keep(self._read, blob, found)
+        return found
 
     def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
         """Return every symbol's prepared past. Raises ContractError where the blob is missing or broken."""
         key = (blob, day.on)
-        if key not in self._prepared:
+        found = self._prepared.get(key)
+        if found is None:
             bars = self.bars(blob)
             daily, minutes = bars.get(Timeframe.DAY_1, {}), bars.get(Timeframe.MIN_5, {})
-            self._prepared[key] = {
+            found = {
                 symbol: prepare(
                     symbol,
                     daily=daily.get(symbol, Bars.empty()),
@@ -69,11 +71,13 @@ class BlobHistory:
                 )
                 for symbol in sorted(daily.keys() | minutes.keys())
             }
-            _trim(self._prepared)
-        return self._prepared[key]
+            _keep(self._prepared, key, found)
+        return found
 
 
-def _trim(kept: OrderedDict[Any, Any]) -> None:
+def _keep[K, V](kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep a value and forget the oldest. Functions run in threads, so what was kept may be gone at the next look."""
+    kept[key] = value
     while len(kept) > KEPT:
         kept.popitem(last=False)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -115,12 +116,16 @@ class OnnxModels:
     blobs : BlobStore
     clock : Clock
         Decides when to look again, and whether a model has expired.
+    accept_synthetic : bool
+        Whether a model that learned from an invented market may be used: in the sandbox only.
     """
 
-    def __init__(self, blobs: BlobStore, clock: Clock) -> None:
+    def __init__(self, blobs: BlobStore, clock: Clock, *, accept_synthetic: bool = False) -> None:
         self._blobs = blobs
         self._clock = clock
+        self._accept_synthetic = accept_synthetic
         self._slots: dict[str, _Slot] = {}
+        self._lock = Lock()
 
     def current(self, name: str) -> ModelState:
         """Return the newest champion that can be trusted, and what is wrong with a newer one.
@@ -128,7 +133,11 @@ class OnnxModels:
         An expired model is not returned, since no check can make it good again. A store that does not answer is a
         fault of its own and leaves the model in use.
         """
-        slot = self._slots.setdefault(name, _Slot())
+        # Functions run in threads: who comes while another loads waits for it, and does not find an empty slot.
+        with self._lock:
+            return self._current(self._slots.setdefault(name, _Slot()), name)
+
+    def _current(self, slot: _Slot, name: str) -> ModelState:
         now = self._clock.now()
         if slot.looked_at is None or not timedelta(0) <= now - slot.looked_at < LOOK_EVERY:
             slot.looked_at = now
@@ -179,6 +188,8 @@ class OnnxModels:
             raise ModelError(f"{folder}/card.json is the card of {card.name}/{card.version}")
         if _is_expired(card, now):
             raise ModelError(f"{folder} expired on {card.expires_on}")
+        if card.is_synthetic and not self._accept_synthetic:
+            raise ModelError(f"{folder} has learned from an invented market: it may score in the sandbox only")
         return verified(card, model_blob.value)
 
 

@@ -47,6 +47,8 @@ class ModelCard:
         Inputs with the original model's outputs, re-computed by the app before it trusts the file.
     tolerance : float
         Largest allowed absolute difference of the re-computed outputs.
+    is_synthetic : bool
+        Whether it has learned from an invented market.
     """
 
     schema_id: str = "model-card.v1"
@@ -64,6 +66,7 @@ class ModelCard:
     metrics: dict[str, float]
     pairs: tuple[RecordedPair, ...]
     tolerance: float = 1e-5
+    is_synthetic: bool = False
 
     def __post_init__(self) -> None:
         require(self.schema_id == "model-card.v1", "schema_id", self.schema_id, "model-card.v1")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
 from shared.core.errors import SettingsError
 from shared.core.sessions import Session
@@ -82,7 +83,7 @@ class WatchlistSettings:
     gap_min_fraction: float = _setting("GATEHOUSE_SCAN_GAP_MIN_FRACTION", 0.04, "premarket scan: least |gap|", 0, 10)
     rvol_min: float = _setting("GATEHOUSE_SCAN_RVOL_MIN", 3.0, "scans: least relative volume", 0, 1000)
     dollar_volume_min_usd: float = _setting(
-        "GATEHOUSE_SCAN_DOLLAR_VOLUME_MIN_USD", 1e6, "scans: least dollar volume (median day)", 0, 1e12
+        "GATEHOUSE_SCAN_DOLLAR_VOLUME_MIN_USD", 1e6, "scans: least dollar volume of a usual day", 0, 1e12
     )
     spread_max_bp: float = _setting("GATEHOUSE_SCAN_SPREAD_MAX_BP", 100.0, "scans: widest spread", 0, 10_000)
     float_proxy_max_shares: float = _setting(
@@ -107,9 +108,9 @@ class PolicySettings:
         "sessions in which entries are enabled",
     )
     no_entry_before_close_min: int = _setting("GATEHOUSE_NO_ENTRY_BEFORE_CLOSE_MIN", 10, "no entry so late", 0, 390)
-    cooldown_min: int = _setting("GATEHOUSE_COOLDOWN_MIN", 15, "pause per symbol after an entry or exit", 0, 1440)
+    cooldown_min: int = _setting("GATEHOUSE_COOLDOWN_MIN", 15, "pause per symbol after an order has ended", 0, 1440)
     stop_atr: float = _setting("GATEHOUSE_STOP_ATR", 2.0, "stop below entry in ATR(5m)", 0.1, 20)
-    target_atr: float = _setting("GATEHOUSE_TARGET_ATR", 3.0, "target above entry in ATR(5m)", 0.1, 40)
+    target_atr: float = _setting("GATEHOUSE_TARGET_ATR", 2.0, "target above entry in ATR(5m)", 0.1, 40)
     stop_min_bp: float = _setting("GATEHOUSE_STOP_MIN_BP", 30.0, "least stop distance", 1, 5000)
     hold_max_min: int = _setting("GATEHOUSE_HOLD_MAX_MIN", 60, "time limit of a position", 1, 390)
     signal_ttl_s: int = _setting(
@@ -263,31 +264,43 @@ def parse_settings(source: Mapping[str, str]) -> Settings:
 
 def _contradictions(settings: Settings) -> list[str]:
     """Settings that are fine alone and wrong together."""
-    problems: list[str] = []
-    broker, watchlist, policy, risk = settings.broker, settings.watchlist, settings.policy, settings.risk
-    live = broker.environment is Environment.LIVE
-    if live and not broker.allow_live:
-        problems.append("GATEHOUSE_ALLOW_LIVE is missing: expected the account id, since ALPACA_ENVIRONMENT is live")
-    if broker.environment is Environment.SANDBOX and not (broker.trading_url and broker.data_url):
-        problems.append("ALPACA_TRADING_URL and ALPACA_DATA_URL are missing: expected the sandbox venue's URLs")
-    if "paper-api" in broker.trading_url and live:
-        problems.append(
-            f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected a live URL, since the environment is live"
-        )
-    if "//api.alpaca.markets" in broker.trading_url and not live:
-        problems.append(f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected no live URL outside environment live")
-    if settings.clock_file and broker.environment is not Environment.SANDBOX:
-        problems.append(f"GATEHOUSE_CLOCK_FILE = {settings.clock_file!r}: expected empty outside the sandbox")
+    watchlist, policy, risk = settings.watchlist, settings.policy, settings.risk
+    problems = _broker_contradictions(settings)
     if watchlist.price_min_usd > watchlist.price_max_usd:
         problems.append("GATEHOUSE_SCAN_PRICE_MIN_USD: expected at most GATEHOUSE_SCAN_PRICE_MAX_USD")
-    if policy.stop_atr >= policy.target_atr:
-        problems.append(
-            f"GATEHOUSE_STOP_ATR = {policy.stop_atr}: expected below GATEHOUSE_TARGET_ATR {policy.target_atr}"
-        )
+    if policy.stop_atr > policy.target_atr:
+        found = f"GATEHOUSE_STOP_ATR = {policy.stop_atr}"
+        problems.append(f"{found}: expected at most GATEHOUSE_TARGET_ATR {policy.target_atr}")
+    if irregular := [session.value for session in policy.entry_sessions if not session.is_regular]:
+        problems.append(f"GATEHOUSE_ENTRY_SESSIONS holds {' '.join(irregular)}: expected regular sessions only")
     if risk.trade_risk_fraction > risk.trade_risk_max_fraction:
         problems.append("GATEHOUSE_TRADE_RISK_FRACTION: expected at most GATEHOUSE_TRADE_RISK_MAX_FRACTION")
     if not settings.storage.connection and not settings.storage.account_name:
-        problems.append(
-            "AzureWebJobsStorage is missing: expected a connection string or AzureWebJobsStorage__accountName"
-        )
+        either = "a connection string or AzureWebJobsStorage__accountName"
+        problems.append(f"AzureWebJobsStorage is missing: expected {either}")
+    return problems
+
+
+ALPACA_HOST = ".alpaca.markets"
+
+
+def _broker_contradictions(settings: Settings) -> list[str]:
+    """A paper or live account is reached at Alpaca only, the sandbox anywhere but there."""
+    problems: list[str] = []
+    broker = settings.broker
+    is_sandbox, is_live = broker.environment is Environment.SANDBOX, broker.environment is Environment.LIVE
+    if is_live and not broker.allow_live:
+        problems.append("GATEHOUSE_ALLOW_LIVE is missing: expected the account id, since ALPACA_ENVIRONMENT is live")
+    if is_sandbox and not (broker.trading_url and broker.data_url):
+        problems.append("ALPACA_TRADING_URL and ALPACA_DATA_URL are missing: expected the sandbox venue's URLs")
+    for name, url in (("ALPACA_TRADING_URL", broker.trading_url), ("ALPACA_DATA_URL", broker.data_url)):
+        at_alpaca = url.startswith("https://") and (urlsplit(url).hostname or "").endswith(ALPACA_HOST)
+        if url and at_alpaca is is_sandbox:
+            where = "a URL that is not Alpaca's" if is_sandbox else f"https at a host of {ALPACA_HOST[1:]}"
+            problems.append(f"{name} = {url!r}: expected {where}, since the environment is {broker.environment}")
+    if broker.trading_url and not is_sandbox and ("paper-api" in broker.trading_url) is is_live:
+        other = "live" if is_live else "paper"
+        problems.append(f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected the {other} account's URL")
+    if settings.clock_file and not is_sandbox:
+        problems.append(f"GATEHOUSE_CLOCK_FILE = {settings.clock_file!r}: expected empty outside the sandbox")
     return problems

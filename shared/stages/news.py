@@ -1,4 +1,4 @@
-"""News: headlines, each story once; the scan looks at the symbols of fresh ones."""
+"""News: headlines, each story once. Symbols of fresh stories join the next watchlist."""
 
 from __future__ import annotations
 

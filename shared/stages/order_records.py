@@ -92,13 +92,16 @@ def _journal_key(state: OrderState, seq: int) -> str:
 
 
 def _fills(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> Mapping[str, Row]:
-    """One row for each order whose filled shares have grown since the step before."""
+    """One row for each order whose filled shares have grown since the step before.
+
+    The key names the step: a step repeated after a crash, when more may have filled, writes the same row anew.
+    """
     rows: dict[str, Row] = {}
     for order_id, order in after.orders.items():
         known = before.orders.get(order_id)
         grown = order.filled_shares - (known.filled_shares if known else 0)
         if grown > 0 and order.average_price is not None:
-            key = symbol_key(after.plan.symbol, order.client_order_id, str(order.filled_shares))
+            key = symbol_key(after.plan.symbol, order.client_order_id, f"{after.seq:04d}")
             rows[key] = _fill(ports, after, order, known, at)
     return rows
 

@@ -237,7 +237,7 @@ def _candidates(ports: Ports, slot: DueJob) -> Sequence[Message]:
     watchlist = current_watchlist(ports, slot.on)
     now = ports.clock.now()
     if watchlist is None:
-        title = f"No watchlist at {slot.slot}"
+        title = f"No watchlist on {slot.on}"
         body = "Candidates could not be sent: no scan of the day has finished."
         return [
             notice(now, kind="no-watchlist", severity=Severity.CRITICAL, title=title, body=body, cause=str(slot.on))

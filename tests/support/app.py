@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from shared.contracts.messages import Envelope, Signal
 from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.ids import decision_id, hash_id
+from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK, Session
 from shared.core.values import Symbol, from_epoch, to_price
 from tests.support.apps.running import KEYS as HOST_KEYS
@@ -204,7 +206,7 @@ class Sandbox:
     async def http(self, method: str, path: str, body: Any = None, *, key: str | None = HOST_KEYS.function) -> Any:
         """Call an HTTP function; return status and parsed body (text where it is no JSON)."""
         headers = {} if key is None else {"x-functions-key": key}
-        text = body if isinstance(body, str | bytes | None) else decode_text(body)
+        text = body if isinstance(body, str | bytes | None) else json.dumps(body)
 
         def call() -> Any:
             answer = requests.request(method, self.host.url + path, data=text, headers=headers, timeout=30)
@@ -215,49 +217,50 @@ class Sandbox:
 
     def signal(self, symbol: str, slot: str = "1000", **changes: Any) -> Signal:
         """A signal of now that policy would send and the gates would pass."""
-        now = self.clock.now()
-        decided = decision_id(DEFAULT_ON, slot, Symbol(symbol), "test.v1")
         quote = self.venue("GET", f"/v2/stocks/{symbol}/quotes/latest")["quote"]
-        price = to_price(quote["ap"])
-        made = Signal(
-            message_id=hash_id("signal", decided),
-            correlation_id=decided,
-            causation_id="by-hand",
-            decided_at=now,
-            expires_at=now + timedelta(seconds=240),
-            decision_id=decided,
-            on=DEFAULT_ON,
-            slot=slot,
-            symbol=Symbol(symbol),
-            strategy="test.v1",
-            session=Session.REG_AM,
-            reference_price=price,
-            atr=to_price(float(price) * 0.004),
-            adv_shares=5_000_000,
-            daily_volatility=0.015,
-            p_up=0.7,
-            p_none=0.1,
-            p_down=0.2,
-            expected_move=0.006,
-            features_blob="by-hand",
-            model_versions=("signal/by-hand",),
-            parameter_set="default",
-        )
-        return replace(made, **changes)
+        return replace(made_signal(self.clock.now(), symbol, quote["ap"], slot), **changes)
 
 
-def decode_text(value: Any) -> str:
-    """Spell a value as JSON, for a request's body."""
-    import json  # noqa: PLC0415
+def made_signal(now: datetime, symbol: str, ask: float, slot: str = "1000") -> Signal:
+    """A signal that the gates would pass at this time and price."""
+    decided = decision_id(DEFAULT_ON, slot, Symbol(symbol), "test.v1")
+    price = to_price(ask)
+    return Signal(
+        message_id=hash_id("signal", decided),
+        correlation_id=decided,
+        causation_id="by-hand",
+        decided_at=now,
+        expires_at=now + timedelta(seconds=240),
+        decision_id=decided,
+        on=DEFAULT_ON,
+        slot=slot,
+        symbol=Symbol(symbol),
+        strategy="test.v1",
+        session=Session.REG_AM,
+        reference_price=price,
+        atr=to_price(max(float(price) * 0.004, 0.01)),
+        adv_shares=5_000_000,
+        daily_volatility=0.015,
+        p_up=0.7,
+        p_none=0.1,
+        p_down=0.2,
+        expected_move=0.006,
+        features_blob="by-hand",
+        model_versions=("signal/by-hand",),
+        parameter_set="default",
+    )
 
-    return json.dumps(value)
+
+def thin_symbols(tape: Tape) -> list[str]:
+    """Symbols that trade every minute after 10:00 but so little that an entry takes its time, thinnest first."""
+    turnover: dict[str, float] = {}
+    for symbol in tape.assets:
+        bars = tape.bars(symbol, Timeframe.MIN_1, new_york("10:00"), new_york("10:10"))
+        if len(bars) == 10:
+            turnover[symbol] = float((bars.close * bars.volume).sum())
+    return sorted((s for s, value in turnover.items() if value > 150_000), key=turnover.__getitem__)
 
 
 def base64_of(data: bytes | str) -> str:
     """Queue text of some bytes."""
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
-
-
-def copies(message: Envelope, count: int) -> Iterable[Envelope]:
-    """A message, several times."""
-    return [message] * count

@@ -52,6 +52,8 @@ class HandBroker:
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
     oversells: int = 0
+    unseen: int = 0
+    """Look-ups to come that are answered from before the order arrived."""
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -83,6 +85,9 @@ class HandBroker:
     def order(self, client_order_id: str) -> BrokerOrder | None:
         self._begin("order")
         self.looked.append(client_order_id)
+        if self.unseen:
+            self.unseen -= 1
+            return None
         found = self.by_client_id(client_order_id)
         return None if found is None else self._nested(found)
 
@@ -113,8 +118,19 @@ class HandBroker:
 
     # -- what happens at the venue -------------------------------------------------------------------------------
 
-    def fill(self, client_order_id: str, shares: int | None = None, price: str = "10.00", *, leg: str = "") -> None:
-        """Fill an order (or its stop or target leg) with some shares, all that remain unless told."""
+    def fill(
+        self,
+        client_order_id: str,
+        shares: int | None = None,
+        price: str = "10.00",
+        *,
+        leg: str = "",
+        rival_sleeps: bool = False,
+    ) -> None:
+        """Fill an order (or its stop or target leg) with some shares, all that remain unless told.
+
+        The other exit of a pair shrinks by as much, unless the venue is slow to tell it.
+        """
         order = self.find(client_order_id, leg)
         shares = order.remaining_shares if shares is None else shares
         value = order.filled_shares * (order.filled_average_price or Decimal(0)) + shares * Decimal(price)
@@ -129,9 +145,13 @@ class HandBroker:
         )
         if done and order.order_class == OrderClass.BRACKET and order.side is Side.BUY:
             self._arm(order.order_id)
-        elif done and order.side is Side.SELL:
+        elif not rival_sleeps:
             for rival in self._rivals(order):
-                self._set(rival.order_id, status=OrderStatus.CANCELED)
+                left = rival.qty_shares - shares
+                ended = (
+                    {"status": OrderStatus.CANCELED} if done or left <= rival.filled_shares else {"qty_shares": left}
+                )
+                self._set(rival.order_id, **ended)
 
     def settle_cancels(self) -> None:
         """Every pending cancel goes through, with what hangs on the order."""

@@ -107,7 +107,9 @@ def test_reserving_twice_takes_the_room_once() -> None:
 
 
 def test_room_is_counted_in_all_and_by_symbol() -> None:
-    ledger = reserve(reserve(reserve(OPENED, reservation()), reservation("i2", AAA, "200")), reservation("i3", BBB, "5"))
+    ledger = reserve(
+        reserve(reserve(OPENED, reservation()), reservation("i2", AAA, "200")), reservation("i3", BBB, "5")
+    )
     assert ledger.reserved_notional == 1205
     assert (ledger.reserved_in(AAA), ledger.reserved_in(BBB), ledger.reserved_in(Symbol("CCC"))) == (1200, 5, 0)
 
@@ -132,7 +134,9 @@ def test_a_ledger_without_an_unknown_intent_is_the_same() -> None:
     assert without(OPENED, "nothing") == OPENED
 
 
-@pytest.mark.parametrize("changes", [{"qty_shares": 0}, {"notional": Decimal(0)}, {"reserved_at": AT.replace(tzinfo=None)}])
+@pytest.mark.parametrize(
+    "changes", [{"qty_shares": 0}, {"notional": Decimal(0)}, {"reserved_at": AT.replace(tzinfo=None)}]
+)
 def test_an_empty_reservation_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         replace(reservation(), **changes)  # type: ignore[arg-type]

@@ -415,8 +415,7 @@ def test_an_outcome_is_not_changed_by_who_wants_out() -> None:
 
 def test_shares_that_both_legs_sold_end_the_order_all_the_same() -> None:
     life = new_life().protected()
-    life.ports.broker.say(entry_id(), OrderStatus.PENDING_CANCEL, leg="stop")
-    life.ports.broker.fill(entry_id(), 70, "10.40", leg="target")
+    life.ports.broker.fill(entry_id(), 70, "10.40", leg="target", rival_sleeps=True)
     life.ports.broker.fill(entry_id(), 60, "9.80", leg="stop")
     life.look()
     state = life.to_end()

@@ -82,9 +82,7 @@ def test_exactly_one_share_of_room_gives_one_share() -> None:
 
 def test_sums_are_exact_decimals() -> None:
     """In binary floats 0.07 / 0.01 is 7.000000000000001 and 0.29 / 0.01 is 28.999999999999996."""
-    cheap = replace(
-        ROOMY, worst_price=Decimal("0.0100"), stop_price=Decimal("0.0050"), target_price=Decimal("0.0200")
-    )
+    cheap = replace(ROOMY, worst_price=Decimal("0.0100"), stop_price=Decimal("0.0050"), target_price=Decimal("0.0200"))
     assert size(replace(cheap, buying_power=Decimal("0.29"))).qty_shares == 29
     assert size(replace(cheap, buying_power=Decimal("0.07"))).qty_shares == 7
 
