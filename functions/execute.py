@@ -11,17 +11,15 @@ import azure.functions as func
 
 from functions.edges import STORAGE, Texts, handle, tell
 from shared.bootstrap import App, JsonCodec, app
-from shared.contracts.messages import OrderIntent
+from shared.contracts.messages import Message, OrderIntent
 from shared.contracts.records import Queue
 from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall
-from shared.lifecycle import ORDER_STEP, run_order
+from shared.lifecycle import LIFECYCLE, ORDER_STEP, run_order
 from shared.stages.execute import execute
 from shared.stages.order import carry_out
 
 bp = df.Blueprint()
-
-LIFECYCLE = "order_lifecycle"
 
 
 @bp.queue_trigger(arg_name="msg", queue_name=Queue.ORDER_INTENTS.value, connection=STORAGE)
@@ -33,9 +31,10 @@ async def execute_intent(
     """Record the order, then start its lifecycle unless it is there already."""
     started: list[OrderState] = []
 
-    def stage(intent: OrderIntent, ports: App) -> list[Any]:
-        started.append(execute(intent, ports))
-        return []
+    def stage(intent: OrderIntent, ports: App) -> list[Message]:
+        state, told = execute(intent, ports)
+        started.append(state)
+        return told
 
     told = await asyncio.to_thread(handle, Queue.ORDER_INTENTS.value, OrderIntent, msg, stage)
     tell(told, notices)

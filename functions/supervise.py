@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -11,7 +10,9 @@ import azure.functions as func
 from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
-from shared.lifecycle import EVENT
+from shared.core.order_steps import report
+from shared.lifecycle import EVENT, LIFECYCLE
+from shared.stages.reconcile import Wake, recorded_order
 from shared.stages.supervise import supervise
 
 bp = df.Blueprint()
@@ -27,14 +28,23 @@ async def supervise_account(
     seen = await asyncio.to_thread(supervise, app())
     tell(seen.messages, notices)
     for wake in seen.wakes:
-        await raise_event(client, wake.intent_id, wake.event)
+        await tell_lifecycle(client, wake)
 
 
-async def raise_event(client: df.DurableOrchestrationClient, instance_id: str, data: Any) -> None:
-    """Raise the lifecycle's event where the lifecycle still runs."""
-    status = await client.get_status(instance_id)
-    if status is not None and status.runtime_status in _RUNNING:
-        await client.raise_event(instance_id, EVENT, data)
+async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> None:
+    """Raise a lifecycle's event; where it is gone before its order has ended, start it again from what is recorded."""
+    status = await client.get_status(wake.intent_id)
+    if status is not None and status.runtime_status in _ALIVE:
+        await client.raise_event(wake.intent_id, EVENT, wake.event)
+        return
+    state = await asyncio.to_thread(recorded_order, app(), wake.on, wake.symbol, wake.intent_id)
+    if state is not None and not state.phase.is_over:
+        await client.start_new(LIFECYCLE, wake.intent_id, app().codec.encode(report(state, wake.event)))
 
 
-_RUNNING = (df.OrchestrationRuntimeStatus.Running, df.OrchestrationRuntimeStatus.Pending)
+_ALIVE = (
+    df.OrchestrationRuntimeStatus.Running,
+    df.OrchestrationRuntimeStatus.Pending,
+    df.OrchestrationRuntimeStatus.ContinuedAsNew,
+    df.OrchestrationRuntimeStatus.Suspended,
+)

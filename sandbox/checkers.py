@@ -81,37 +81,45 @@ def guarded(day: Day) -> Iterator[str]:
 
 
 def unguarded_stretches(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:
-    """Stretches in which a symbol was held without an armed stop or a working exit: (symbol, seconds, from)."""
+    """Stretches in which shares were held without an armed stop or a working exit: (symbol, seconds, from).
+
+    One that does not end is counted to the log's last line.
+    """
     by_symbol: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for entry in log:
         by_symbol[entry["symbol"]].append(entry)
-    return [stretch for symbol, entries in by_symbol.items() for stretch in _stretches(symbol, entries)]
+    end = max((parse_utc(entry["at"]) for entry in log), default=None)
+    return [stretch for symbol, entries in by_symbol.items() for stretch in _stretches(symbol, entries, end)]
 
 
-def _stretches(symbol: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float, str]]:
-    guards: set[str] = set()
+def _stretches(
+    symbol: str, entries: Sequence[Mapping[str, Any]], end: datetime | None
+) -> Iterator[tuple[str, float, str]]:
+    guards: dict[str, Decimal] = {}
     bare_since: datetime | None = None
     for entry in entries:
         if entry["side"] == "sell":
             _track(guards, entry)
         at = parse_utc(entry["at"])
-        bare = Decimal(entry["position_after"]) > 0 and not guards
+        bare = Decimal(entry["position_after"]) > sum(guards.values())
         if bare and bare_since is None:
             bare_since = at
         elif not bare and bare_since is not None:
             yield symbol, (at - bare_since).total_seconds(), bare_since.isoformat()
             bare_since = None
+    if bare_since is not None and end is not None:
+        yield symbol, (end - bare_since).total_seconds(), bare_since.isoformat()
 
 
-def _track(guards: set[str], entry: Mapping[str, Any]) -> None:
-    """A sell guards while it is an armed stop, or a market or limit order of its own that works."""
+def _track(guards: dict[str, Decimal], entry: Mapping[str, Any]) -> None:
+    """A sell guards its unfilled shares while it is an armed stop, or a market or limit order of its own that works."""
     ended = entry["event"] in {"fill", "canceled", "expired", "replaced"}
     is_exit = entry["order_class"] == "simple" and entry["status"] in {"new", "accepted", "partially_filled"}
     is_stop = entry["stop_price"] is not None and entry["is_armed"]
     if ended:
-        guards.discard(entry["order_id"])
+        guards.pop(entry["order_id"], None)
     elif is_exit or is_stop:
-        guards.add(entry["order_id"])
+        guards[entry["order_id"]] = Decimal(entry["qty"]) - Decimal(entry["filled_qty"])
 
 
 def fills_agree(day: Day) -> Iterator[str]:
@@ -141,7 +149,7 @@ def every_order_ended(day: Day) -> Iterator[str]:
     for row in orders.values():
         if not Phase(row["phase"]).is_over:
             yield f"{row['intent_id']} of {row['symbol']} ended the day as {row['phase']}"
-        if row["bought_shares"] != row["sold_shares"]:
+        if row["bought_shares"] != row["sold_shares"] + row["written_off_shares"]:
             yield f"{row['intent_id']} bought {row['bought_shares']} and sold {row['sold_shares']}"
     for row in day.rows["ledger-now"].values():
         if row["reservations"]:
@@ -154,6 +162,8 @@ def journal_whole(day: Day) -> Iterator[str]:
     for row in day.rows[Table.JOURNAL].values():
         by_intent[row["intent_id"]].append(row)
     orders = {row["intent_id"]: row for row in day.rows[Table.ORDERS].values()}
+    for intent_id in sorted(orders.keys() - by_intent.keys()):
+        yield f"{intent_id} has no journal"
     for intent_id, rows in by_intent.items():
         rows.sort(key=lambda row: int(row["seq"]))
         previous = ""

@@ -85,6 +85,8 @@ def venue(world: World, clock: ClockFile, port: int, folder: Path) -> Iterator[s
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

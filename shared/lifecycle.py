@@ -10,9 +10,12 @@ from collections.abc import Generator
 from datetime import UTC
 from typing import Any
 
-from shared.core.order_states import ExitReason, OrderState
-from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS, StepCall, ask_exit, next_step
+from shared.core.order_states import OrderState
+from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS, StepCall, next_step, report
 from shared.ports import Codec
+
+LIFECYCLE = "order_lifecycle"
+"""Name of the orchestrator function."""
 
 ORDER_STEP = "order_step"
 """Name of the activity."""
@@ -54,9 +57,9 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
                     timer.cancel()
                 # The SDK's client encodes event data twice, so text arrives in quotes (durable-python issue 295).
                 asked, event = str(event.result).strip('"'), context.wait_for_external_event(EVENT)
-                leaving = ask_exit(state, ExitReason(asked)) if asked in ExitReason else state
-                if leaving != state:
-                    state = leaving
+                told = report(state, asked)
+                if told != state:
+                    state = told
                     continue
                 # Nothing new was asked: act now. Planning anew would let one event a minute postpone a step for ever.
         try:

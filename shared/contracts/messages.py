@@ -154,7 +154,8 @@ class Signal(Envelope):
 class OrderIntent(Envelope):
     """gate -> execute: a sized, approved decision that the broker has not seen. Prices in USD per share.
 
-    `worst_price` bounds every repricing of the entry. `exit_by` is the time limit of the position.
+    `worst_price` bounds every repricing of the entry. `exit_by` is the time limit of the position. Where `approve_by`
+    is set, a person must approve before then.
     """
 
     schema_id: Literal["order-intent.v1"] = "order-intent.v1"
@@ -171,6 +172,7 @@ class OrderIntent(Envelope):
     stop_price: Decimal
     target_price: Decimal
     exit_by: datetime
+    approve_by: datetime | None = None
     parameter_set: str
 
     def __post_init__(self) -> None:
@@ -184,6 +186,8 @@ class OrderIntent(Envelope):
         require_positive("arrival_price", self.arrival_price)
         require_positive("stop_price", self.stop_price)
         require_utc("exit_by", self.exit_by)
+        if self.approve_by is not None:
+            require_utc("approve_by", self.approve_by)
         ordered = self.stop_price < self.limit_price <= self.worst_price < self.target_price
         found = (self.stop_price, self.limit_price, self.worst_price, self.target_price)
         require(ordered, "prices", found, "stop < limit <= worst < target")

@@ -50,6 +50,14 @@ _CORE = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolGroup:
+    """Symbols that are expected to fall together."""
+
+    name: str
+    symbols: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
     """Where the account is."""
 
@@ -148,6 +156,21 @@ class RiskSettings:
     )
     slippage_max_bp: float = _setting("GATEHOUSE_SLIPPAGE_MAX_BP", 30.0, "entry price beyond arrival", 0, 1000)
     quote_age_max_s: float = _setting("GATEHOUSE_QUOTE_AGE_MAX_S", 15.0, "age of the quote at the gate", 0.1, 600)
+    group_exposure_max_fraction: float = _setting("GATEHOUSE_GROUP_EXPOSURE_MAX_FRACTION", 0.3, "one group", 0, 2)
+    symbol_groups: tuple[SymbolGroup, ...] = _setting(
+        "GATEHOUSE_SYMBOL_GROUPS", (), "groups of symbols that move together, as NAME: A B; NAME: C D"
+    )
+    approval_fraction: float = _setting(
+        "GATEHOUSE_APPROVAL_FRACTION", 0.5, "notional over account value from which a person must approve", 0, 10
+    )
+    approval_wait_min: int = _setting("GATEHOUSE_APPROVAL_WAIT_MIN", 5, "time a person has to approve", 1, 240)
+    day_trades_max: int = _setting("GATEHOUSE_DAY_TRADES_MAX", 0, "day trades in 5 sessions; 0: no such rule", 0, 100)
+    day_trades_below_usd: float = _setting(
+        "GATEHOUSE_DAY_TRADES_BELOW_USD", 25_000.0, "equity under which day trades are counted", 0, 1e9
+    )
+    reference_gap_max_bp: float = _setting(
+        "GATEHOUSE_REFERENCE_GAP_MAX_BP", 300.0, "quote's distance from the scored bar's close", 1, 10_000
+    )
     bar_age_max_s: float = _setting("GATEHOUSE_BAR_AGE_MAX_S", 900.0, "age of the last closed bar", 1, 86_400)
 
 
@@ -189,6 +212,16 @@ def _parse_tuple(text: str, of: Callable[[str], Any]) -> tuple[Any, ...]:
     return tuple(of(part) for part in text.replace(",", " ").split())
 
 
+def _parse_groups(text: str) -> tuple[SymbolGroup, ...]:
+    groups = []
+    for part in filter(None, (piece.strip() for piece in text.split(";"))):
+        name, colon, symbols = part.partition(":")
+        if not (colon and name.strip() and symbols.split()):
+            raise ValueError(f"{part!r} is not NAME: SYMBOLS")
+        groups.append(SymbolGroup(name=name.strip(), symbols=_parse_tuple(symbols, _parse_symbol)))
+    return tuple(groups)
+
+
 def _parse_symbol(text: str) -> Symbol:
     require_symbol("symbol", text)
     return Symbol(text)
@@ -209,6 +242,7 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     Environment: (Environment, f"one of {', '.join(Environment)}"),
     Feed: (Feed, f"one of {', '.join(Feed)}"),
     tuple[Symbol, ...]: (lambda text: _parse_tuple(text, _parse_symbol), "symbols, split by blanks or commas"),
+    tuple[SymbolGroup, ...]: (_parse_groups, "groups as NAME: SYMBOLS, split by semicolons"),
     tuple[Session, ...]: (lambda text: _parse_tuple(text, Session), f"sessions out of {', '.join(Session)}"),
 }
 

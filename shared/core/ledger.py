@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from shared.core.breaker import CLOSED, Breaker
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
 
 
@@ -27,11 +28,13 @@ class Reservation:
     notional: Decimal
     risk: Decimal
     reserved_at: datetime
+    exit_by: datetime
 
     def __post_init__(self) -> None:
         require_at_least("qty_shares", self.qty_shares, 1)
         require_positive("notional", self.notional)
         require_utc("reserved_at", self.reserved_at)
+        require_utc("exit_by", self.exit_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,12 @@ class Ledger:
         No entries until the next session date.
     is_drawdown_halted : bool
         No entries until a person resumes.
+    suspected : str
+        What the last reconciliation could not explain; seen twice in a row, it is unexplained.
+    unexplained : str
+        A difference to the broker that nobody could explain; no entries until a person resumes. Empty: none.
+    broker, market : Breaker
+        Circuit breakers of the trading and the market data API.
     cooling_until : mapping of symbol to datetime
         Symbols that may not be entered before that instant.
     """
@@ -58,6 +67,10 @@ class Ledger:
     peak_equity: Decimal
     is_day_halted: bool = False
     is_drawdown_halted: bool = False
+    suspected: str = ""
+    unexplained: str = ""
+    broker: Breaker = CLOSED
+    market: Breaker = CLOSED
     reservations: tuple[Reservation, ...] = ()
     cooling_until: Mapping[Symbol, datetime] = field(default_factory=dict)
 
@@ -120,8 +133,8 @@ def without(ledger: Ledger, intent_id: str) -> Ledger:
 
 
 def resume(ledger: Ledger) -> Ledger:
-    """Lift the drawdown halt by a person's act; the peak starts anew at the present equity.
+    """Lift the drawdown halt and an unexplained difference by a person's act; the peak starts anew at this equity.
 
     A day halt stays: nobody trades on after the day's loss, and the next mark would set it again.
     """
-    return replace(ledger, is_drawdown_halted=False, peak_equity=ledger.equity)
+    return replace(ledger, is_drawdown_halted=False, unexplained="", peak_equity=ledger.equity)

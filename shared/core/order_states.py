@@ -1,7 +1,7 @@
 """What an order's life knows: its plan, its phase, and every order at the broker that belongs to it.
 
-    PLANNED -> SUBMITTING -> WORKING -> PARTIALLY_FILLED -> FILLED -> PROTECTED -> EXITING -> CLOSED
-       |-> DENIED   |-> REJECTED   |-> CANCELED (nothing filled)        EXPIRED: too old before it was sent
+  PLANNED -> [APPROVAL_PENDING] -> SUBMITTING -> WORKING -> PARTIALLY_FILLED -> FILLED -> PROTECTED -> EXITING -> CLOSED
+     |-> EXPIRED     |-> DENIED      |-> REJECTED   |-> CANCELED (nothing filled)
 
 The decisions over these states are in `shared.core.order_steps`.
 """
@@ -22,6 +22,7 @@ class Phase(StrEnum):
     """Where an order stands."""
 
     PLANNED = "PLANNED"
+    APPROVAL_PENDING = "APPROVAL_PENDING"
     SUBMITTING = "SUBMITTING"
     WORKING = "WORKING"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
@@ -53,6 +54,7 @@ class ExitReason(StrEnum):
     HALT = "HALT"
     KILL = "KILL"
     UNPROTECTED = "UNPROTECTED"
+    OUTSIDE = "OUTSIDE"
 
 
 class Role(StrEnum):
@@ -73,7 +75,7 @@ class EntryPlan:
     """What the lifecycle was asked to do.
 
     Prices in USD per share. `patience_s` is the time one entry price may work, `poll_s` the pause between two looks at
-    a working order.
+    a working order. Where `approve_by` is set, a person must approve before then.
     """
 
     intent_id: str
@@ -90,6 +92,7 @@ class EntryPlan:
     patience_s: int
     poll_s: int
     max_reprices: int
+    approve_by: datetime | None = None
 
     def __post_init__(self) -> None:
         require_at_least("qty_shares", self.qty_shares, 1)
@@ -133,6 +136,12 @@ class OrderState:
         How it ends; the phase becomes this once the ledger has been released.
     attempt_at, cancel_at, filled_at : datetime or None
         When the present entry or exit was sent, a cancel asked for, the entry first seen filled.
+    is_stopped : bool
+        No entry is to be sent any more; what is held stays guarded.
+    written_off : int
+        Shares bought that the account no longer holds, though no order of ours has sold them.
+    missing_at : datetime or None
+        When shares were first seen to be missing there.
     failures : int
         Calls in a row that gave no answer.
     seq, chain : int, str
@@ -151,6 +160,9 @@ class OrderState:
     cancel_at: datetime | None = None
     filled_at: datetime | None = None
     exit_reason: ExitReason | None = None
+    is_stopped: bool = False
+    written_off: int = 0
+    missing_at: datetime | None = None
     failures: int = 0
     note: str = ""
     seq: int = 0
@@ -173,7 +185,7 @@ class OrderState:
     @property
     def held(self) -> int:
         """Shares that this order holds now."""
-        return self.bought - self.sold
+        return self.bought - self.sold - self.written_off
 
     @property
     def live_entry(self) -> OrderView | None:

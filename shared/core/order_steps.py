@@ -21,11 +21,20 @@ from shared.core.values import require_utc
 LOOK_AGAIN = "changed"
 """What is reported to a sleeping order when its orders at the broker may have changed."""
 
+STOP_ENTERING = "stop-entering"
+"""What is reported when no entry is wanted any more, while positions may stay."""
+
+APPROVE, REFUSE = "approve", "refuse"
+"""A person's answer to an order that waits for approval."""
+
 ARM_PATIENCE = timedelta(seconds=30)
 """How long a filled entry may stand without armed exit legs before the position is closed."""
 
 CANCEL_PATIENCE = timedelta(seconds=30)
 """How long a cancel may hang, or stay refused, before it is asked for again."""
+
+CONFIRM_MISSING = timedelta(seconds=15)
+"""How long shares must be missing at the broker before they are believed to be gone."""
 
 MAX_BACKOFF_DOUBLINGS = 4
 """A call that gives no answer is tried again after poll * 2^n, n at most this."""
@@ -66,7 +75,7 @@ class StepCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a command brought back.
+    """What a command brought back. `held_at_broker` is the account's position in the symbol, where it was asked for.
 
     `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
     cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
@@ -75,6 +84,7 @@ class Observation:
 
     at: datetime
     orders: tuple[BrokerOrder, ...] = ()
+    held_at_broker: int | None = None
     denied: str = ""
     rejected: str = ""
     failed: str = ""
@@ -88,6 +98,8 @@ def next_step(state: OrderState, now: datetime) -> Step:
     if state.outcome is not None:
         return _retried(state, Step(command=Command.CLOSE), now)
     match state.phase:
+        case Phase.APPROVAL_PENDING:
+            return Step(command=Command.LOOK, not_before=max(state.plan.approve_by or now, now))
         case Phase.PLANNED | Phase.SUBMITTING:
             leg = client_order_id(state.plan.intent_id, "entry", state.entry_attempt)
             step = Step(command=Command.SUBMIT_ENTRY, client_order_id=leg, qty_shares=state.plan.qty_shares)
@@ -115,7 +127,7 @@ def _look(state: OrderState, now: datetime) -> Step:
 
 
 def _working_step(state: OrderState, now: datetime) -> Step:
-    unwanted = state.exit_reason is not None
+    unwanted = state.exit_reason is not None or state.is_stopped
     tired = state.attempt_at is not None and now - state.attempt_at >= timedelta(seconds=state.plan.patience_s)
     if (unwanted or tired) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_ENTRY)
@@ -154,12 +166,46 @@ def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
     return state if is_unsure else _settled(state)
 
 
+def stop_entering(state: OrderState) -> OrderState:
+    """No entry is wanted any more: one that works is cancelled, what is held stays guarded."""
+    if state.outcome is not None or state.is_stopped:
+        return state
+    state = replace(state, is_stopped=True)
+    never_sent = state.phase in {Phase.PLANNED, Phase.APPROVAL_PENDING} and not state.failures
+    return replace(state, outcome=Phase.CANCELED) if never_sent else state
+
+
+def begin(state: OrderState) -> OrderState:
+    """Where a new order starts: with a person to ask, or not."""
+    waits = state.plan.approve_by is not None and state.outcome is None
+    return replace(state, phase=Phase.APPROVAL_PENDING) if waits else state
+
+
+def answer_approval(state: OrderState, answer: str) -> OrderState:
+    """Take a person's answer; later ones change nothing."""
+    if state.phase is not Phase.APPROVAL_PENDING or state.outcome is not None:
+        return state
+    if answer == APPROVE:
+        return replace(state, phase=Phase.PLANNED, note="approved")
+    return replace(state, outcome=Phase.DENIED, note="APPROVAL refused by a person")
+
+
+def report(state: OrderState, event: str) -> OrderState:
+    """Take in what was reported to the order from outside: an answer, a stop, a reason to leave, or nothing known."""
+    if event in {APPROVE, REFUSE}:
+        return answer_approval(state, event)
+    if event == STOP_ENTERING:
+        return stop_entering(state)
+    return ask_exit(state, ExitReason(event)) if event in ExitReason else state
+
+
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
     if seen.failed:
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
     state = replace(state, failures=0, orders=merge(state.orders, seen.orders))
+    state = _written_off(state, seen)
     match step.command:
         case Command.SUBMIT_ENTRY:
             state = _entry_sent(state, seen)
@@ -179,6 +225,21 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     return _settled(_timed(state, seen.at))
 
 
+def _written_off(state: OrderState, seen: Observation) -> OrderState:
+    """Shares that the account no longer has, with nothing of ours working that could have sold them, are gone.
+
+    A broker may show a position late, so they must be missing twice, some time apart, before that is believed.
+    """
+    if seen.held_at_broker is None:
+        return state
+    gone = state.held - max(0, seen.held_at_broker)
+    if gone <= 0 or state.live_sells or state.live_entry:
+        return replace(state, missing_at=None)
+    if state.missing_at is None or seen.at - state.missing_at < CONFIRM_MISSING:
+        return replace(state, missing_at=state.missing_at or seen.at, failures=1)
+    return replace(state, written_off=state.written_off + gone, missing_at=None, exit_reason=ExitReason.OUTSIDE)
+
+
 def _begun(phase: Phase) -> Phase:
     return Phase.SUBMITTING if phase is Phase.PLANNED else phase
 
@@ -194,7 +255,9 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
 
 
 def _timed(state: OrderState, at: datetime) -> OrderState:
-    """Note the first fill, and let time limits turn into exits."""
+    """Note the first fill, and let time limits turn into exits and refusals."""
+    if state.phase is Phase.APPROVAL_PENDING and state.plan.approve_by and at >= state.plan.approve_by:
+        return replace(state, outcome=Phase.DENIED, note="APPROVAL deadline passed")
     if state.bought and state.filled_at is None and state.live_entry is None:
         state = replace(state, filled_at=at)
     if state.exit_reason is None and state.held:
@@ -213,7 +276,7 @@ def _settled(state: OrderState) -> OrderState:
     if entry is not None:
         return replace(state, phase=Phase.PARTIALLY_FILLED if state.bought else Phase.WORKING)
     if not state.of(Role.ENTRY):
-        unwanted = state.exit_reason is not None
+        unwanted = state.exit_reason is not None or state.is_stopped
         return replace(state, outcome=Phase.CANCELED) if unwanted else state
     if not state.bought:
         return _unfilled(state)
@@ -229,7 +292,8 @@ def _unfilled(state: OrderState) -> OrderState:
     last = max(state.of(Role.ENTRY), key=lambda order: (order.updated_at, order.client_order_id))
     if last.status is OrderStatus.REJECTED:
         return replace(state, outcome=Phase.REJECTED)
-    if state.exit_reason is not None or state.entry_attempt >= state.plan.max_reprices:
+    unwanted = state.exit_reason is not None or state.is_stopped
+    if unwanted or state.entry_attempt >= state.plan.max_reprices:
         return replace(state, outcome=Phase.CANCELED)
     return replace(state, phase=Phase.SUBMITTING, entry_attempt=state.entry_attempt + 1, cancel_at=None)
 

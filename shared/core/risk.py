@@ -30,38 +30,55 @@ class Gate(StrEnum):
     MAX_POSITIONS = "MAX_POSITIONS"
     GROSS_EXPOSURE = "GROSS_EXPOSURE"
     SYMBOL_EXPOSURE = "SYMBOL_EXPOSURE"
+    GROUP_EXPOSURE = "GROUP_EXPOSURE"
     BUYING_POWER = "BUYING_POWER"
     LIQUIDITY = "LIQUIDITY"
     SPREAD = "SPREAD"
     SLIPPAGE = "SLIPPAGE"
     STALE_QUOTE = "STALE_QUOTE"
+    DAY_TRADES = "DAY_TRADES"
     SESSION = "SESSION"
     COOLDOWN = "COOLDOWN"
     DUPLICATE = "DUPLICATE"
+    DATA_QUALITY = "DATA_QUALITY"
     MODEL_HEALTH = "MODEL_HEALTH"
     BROKER_HEALTH = "BROKER_HEALTH"
+    APPROVAL = "APPROVAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What no decision may exceed. Fractions are of equity; see docs/CONFIG.md for the reasons."""
+    """What no decision may exceed. Fractions are of equity; see docs/CONFIG.md for the reasons.
+
+    `group_of` names each symbol's group; a symbol without one is a group of its own. `day_trades_max` 0 means that no
+    such rule applies.
+    """
 
     trade_risk_max_fraction: Decimal
     max_positions: int
     gross_exposure_max_fraction: Decimal
     symbol_exposure_max_fraction: Decimal
+    group_exposure_max_fraction: Decimal
+    group_of: Mapping[Symbol, str]
     adv_max_fraction: Decimal
     spread_max_bp: Decimal
     spread_max_extended_bp: Decimal
     slippage_max_bp: Decimal
     quote_age_max_s: float
+    reference_gap_max_bp: Decimal
+    day_trades_max: int
+    day_trades_below: Decimal
+    approval_fraction: Decimal
     entry_sessions: frozenset[Session]
     no_entry_before_close: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A sized, priced entry that asks to pass. Prices in USD per share."""
+    """A sized, priced entry that asks to pass. Prices in USD per share.
+
+    `reference_price` is the close that the models scored, `binding` the bound that set the size.
+    """
 
     intent_id: str
     symbol: Symbol
@@ -69,6 +86,7 @@ class Proposal:
     limit_price: Decimal
     worst_price: Decimal
     stop_price: Decimal
+    reference_price: Decimal
     adv_shares: int
     binding: str
 
@@ -89,7 +107,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The world as a decision found it. The ledger does not count the proposal's own reservation."""
+    """The world as a decision found it. The ledger does not count the proposal's own reservation.
+
+    `day_trades` are those of the four sessions before and of today so far.
+    """
 
     now: datetime
     day: TradingDay | None
@@ -99,6 +120,7 @@ class Facts:
     ledger: Ledger
     quote: Quote
     model_fault: str
+    day_trades: int = 0
 
     def __post_init__(self) -> None:
         require_utc("now", self.now)
@@ -187,6 +209,14 @@ def symbol_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict
     return _at_most(Gate.SYMBOL_EXPOSURE, found, facts.account.equity * limits.symbol_exposure_max_fraction)
 
 
+def group_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Everything in the symbol's group, this one counted."""
+    group = limits.group_of.get(proposal.symbol, proposal.symbol)
+    held = (usd for symbol, usd in facts.exposure().items() if limits.group_of.get(symbol, symbol) == group)
+    found = sum(held, ZERO) + proposal.notional
+    return _at_most(Gate.GROUP_EXPOSURE, found, facts.account.equity * limits.group_exposure_max_fraction)
+
+
 def buying_power(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
     """Cost within what the broker grants, reservations counted."""
     return _at_most(Gate.BUYING_POWER, proposal.notional, facts.free_buying_power())
@@ -221,6 +251,14 @@ def stale_quote(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
     return _at_most(Gate.STALE_QUOTE, age_s, limits.quote_age_max_s)
 
 
+def day_trades(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Day trades made, one more for every open reservation, and this one."""
+    if not limits.day_trades_max or facts.account.equity >= limits.day_trades_below:
+        return _is_clear(Gate.DAY_TRADES, "", "no such rule")
+    found = facts.day_trades + len(facts.ledger.reservations) + 1
+    return _at_most(Gate.DAY_TRADES, found, limits.day_trades_max)
+
+
 def session(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
     """Session enabled for entries, and not too close to the close."""
     found = session_at(facts.now, facts.day)
@@ -249,14 +287,41 @@ def duplicate(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
     return _is_clear(Gate.DUPLICATE, fault, "not held")
 
 
+def data_quality(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """The quote stands near the close that was scored: otherwise one of the two is wrong, or too old."""
+    if not facts.quote.is_two_sided:
+        return _is_clear(Gate.DATA_QUALITY, "no mid", "two-sided")
+    gap = abs(facts.quote.mid / proposal.reference_price - 1) * BASIS_POINTS
+    return _at_most(Gate.DATA_QUALITY, gap, limits.reference_gap_max_bp)
+
+
 def model_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
     """A trusted model gave the opinion."""
     return _is_clear(Gate.MODEL_HEALTH, facts.model_fault, "trusted")
 
 
 def broker_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
-    """The broker lets the account trade."""
-    return _is_clear(Gate.BROKER_HEALTH, "account blocked" if facts.account.is_blocked else "", "account active")
+    """The account may trade, both APIs answer, and nothing at the broker is unexplained."""
+    ledger = facts.ledger
+    faults = (
+        "account blocked" if facts.account.is_blocked else "",
+        "trading API failing" if ledger.broker.is_open(facts.now) else "",
+        "market data API failing" if ledger.market.is_open(facts.now) else "",
+        ledger.unexplained,
+    )
+    return _is_clear(Gate.BROKER_HEALTH, "; ".join(filter(None, faults)), "healthy")
+
+
+def approval(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """A notional this large waits for a person. It passes here; the lifecycle asks, and refuses at the deadline."""
+    found = proposal.notional / facts.account.equity
+    limit = f"< {_text(limits.approval_fraction)}, else a person approves"
+    return Verdict(gate=Gate.APPROVAL, passed=True, found=_text(found), limit=limit)
+
+
+def needs_approval(proposal: Proposal, facts: Facts, limits: Limits) -> bool:
+    """Whether an approved proposal still waits for a person."""
+    return proposal.notional >= facts.account.equity * limits.approval_fraction
 
 
 type GateRule = Callable[[Proposal, Facts, Limits], Verdict]
@@ -270,21 +335,30 @@ GATES: Mapping[Gate, GateRule] = {
     Gate.MAX_POSITIONS: max_positions,
     Gate.GROSS_EXPOSURE: gross_exposure,
     Gate.SYMBOL_EXPOSURE: symbol_exposure,
+    Gate.GROUP_EXPOSURE: group_exposure,
     Gate.BUYING_POWER: buying_power,
     Gate.LIQUIDITY: liquidity,
     Gate.SPREAD: spread,
     Gate.SLIPPAGE: slippage,
     Gate.STALE_QUOTE: stale_quote,
+    Gate.DAY_TRADES: day_trades,
     Gate.SESSION: session,
     Gate.COOLDOWN: cooldown,
     Gate.DUPLICATE: duplicate,
+    Gate.DATA_QUALITY: data_quality,
     Gate.MODEL_HEALTH: model_health,
     Gate.BROKER_HEALTH: broker_health,
+    Gate.APPROVAL: approval,
 }
 """Every gate, in the one order in which verdicts are recorded."""
 
-BEFORE_SUBMIT = frozenset(GATES) - {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.MODEL_HEALTH}
-"""Gates that run again just before submission: size and score are given by then, and the cooldown has been asked."""
+GIVEN_BY_THEN = frozenset(
+    {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.DATA_QUALITY, Gate.MODEL_HEALTH, Gate.APPROVAL}
+)
+"""Gates that do not run again: size and score are given, cooldown and person have been asked."""
+
+BEFORE_SUBMIT = frozenset(GATES) - GIVEN_BY_THEN
+"""Gates that run again just before submission, since facts age in a queue."""
 
 
 def verdicts(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Table
 from shared.contracts.settings import Settings
+from shared.core.breaker import failed
+from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.ledger import Ledger, mark, open_ledger
 from shared.core.market import Quote
 from shared.core.risk import Facts, Limits
-from shared.core.values import Symbol
+from shared.core.values import Side, Symbol
 from shared.ports import Ports, Row, Stored
 from shared.stages.panel import trading_day
+
+DAY_TRADE_SESSIONS = 5
+
+type Service = Literal["broker", "market"]
 
 LEDGER_TRIES = 8
 """Writers that race for the ledger's row are few; eight losses in a row mean that something else is wrong."""
@@ -28,11 +37,17 @@ def limits_of(settings: Settings) -> Limits:
         max_positions=risk.max_positions,
         gross_exposure_max_fraction=as_decimal(risk.gross_exposure_max_fraction),
         symbol_exposure_max_fraction=as_decimal(risk.symbol_exposure_max_fraction),
+        group_exposure_max_fraction=as_decimal(risk.group_exposure_max_fraction),
+        group_of={symbol: group.name for group in risk.symbol_groups for symbol in group.symbols},
         adv_max_fraction=as_decimal(risk.adv_max_fraction),
         spread_max_bp=as_decimal(risk.spread_max_bp),
         spread_max_extended_bp=as_decimal(risk.spread_max_extended_bp),
         slippage_max_bp=as_decimal(risk.slippage_max_bp),
         quote_age_max_s=risk.quote_age_max_s,
+        reference_gap_max_bp=as_decimal(risk.reference_gap_max_bp),
+        day_trades_max=risk.day_trades_max,
+        day_trades_below=as_decimal(risk.day_trades_below_usd),
+        approval_fraction=as_decimal(risk.approval_fraction),
         entry_sessions=frozenset(policy.entry_sessions),
         no_entry_before_close=timedelta(minutes=policy.no_entry_before_close_min),
     )
@@ -59,6 +74,22 @@ def load_ledger(ports: Ports) -> Stored[Ledger] | None:
     return Stored(value=ports.codec.decode(Ledger, str(stored.value["ledger"])), etag=stored.etag)
 
 
+def ledger_row(ports: Ports, ledger: Ledger) -> Row:
+    """Row of the ledger: the whole as JSON, and what a person wants to see."""
+    return {
+        "ledger": ports.codec.encode(ledger),
+        "on": str(ledger.on),
+        "equity_usd": str(ledger.equity),
+        "reservations": len(ledger.reservations),
+        "reserved_usd": str(ledger.reserved_notional),
+        "is_day_halted": ledger.is_day_halted,
+        "is_drawdown_halted": ledger.is_drawdown_halted,
+        "unexplained": ledger.unexplained or None,
+        "broker_failures": ledger.broker.failures,
+        "market_failures": ledger.market.failures,
+    }
+
+
 def update_ledger(
     ports: Ports,
     on: date,
@@ -83,15 +114,7 @@ def update_ledger(
         stored = known if known and attempt == 0 else load_ledger(ports)
         before = stored.value if stored else open_ledger(on, equity)
         after = change(mark(before, on, equity, day_loss, drawdown))
-        row: Row = {
-            "ledger": ports.codec.encode(after),
-            "on": str(after.on),
-            "equity_usd": str(after.equity),
-            "reservations": len(after.reservations),
-            "reserved_usd": str(after.reserved_notional),
-            "is_day_halted": after.is_day_halted,
-            "is_drawdown_halted": after.is_drawdown_halted,
-        }
+        row = ledger_row(ports, after)
         if stored is None:
             if ports.tables.insert(Table.LEDGER, ACCOUNT, CURRENT, row):
                 return after
@@ -120,7 +143,39 @@ def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts
         ledger=stored.value if stored else open_ledger(on, account.equity),
         quote=quote,
         model_fault=model_fault,
+        day_trades=_day_trades(ports, on) if ports.settings.risk.day_trades_max else 0,
     )
+
+
+def _day_trades(ports: Ports, on: date) -> int:
+    """Day trades of the last five sessions, counted from our own fills."""
+    days = [*(day.on for day in ports.calendar.previous_days(on, DAY_TRADE_SESSIONS - 1)), on]
+    return count_day_trades(
+        DatedFill(on=day, symbol=Symbol(str(row["symbol"])), side=Side(str(row["side"])))
+        for day in days
+        for _, row in ports.tables.query(Table.FILLS, str(day))
+    )
+
+
+@contextmanager
+def watching(ports: Ports, service: Service) -> Iterator[None]:
+    """Count a failure of a service against its circuit breaker, and let it go on.
+
+    A refusal by the broker (4xx) is an answer, not a failure.
+    """
+    try:
+        yield
+    except (TransientError, ContractError):
+        stored = load_ledger(ports)
+        if stored is not None:
+            ledger, now = stored.value, ports.clock.now()
+            if service == "broker":
+                after = replace(ledger, broker=failed(ledger.broker, now))
+            else:
+                after = replace(ledger, market=failed(ledger.market, now))
+            with suppress(ConflictError):  # another writer was faster; the next failure counts
+                ports.tables.replace(Table.LEDGER, ACCOUNT, CURRENT, ledger_row(ports, after), stored.etag)
+        raise
 
 
 def quote_of(ports: Ports, symbol: Symbol) -> Quote:

@@ -13,11 +13,11 @@ from shared.core.ids import hash_id
 from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
 from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
-from shared.core.risk import Facts, Proposal, Verdict, refusals, verdicts
+from shared.core.risk import Facts, Proposal, Verdict, needs_approval, refusals, verdicts
 from shared.core.sizing import Size, SizingInputs, size
 from shared.core.values import ZERO, Side, iso
 from shared.ports import Cell, Ports
-from shared.stages.facts import as_decimal, gather, limits_of, quote_of, update_ledger
+from shared.stages.facts import as_decimal, gather, limits_of, quote_of, update_ledger, watching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,8 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
         row = _base_row(signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
         return []
-    quote = quote_of(ports, signal.symbol)
+    with watching(ports, "market"):
+        quote = quote_of(ports, signal.symbol)
     if not is_priceable(quote):
         row = _base_row(signal, now) | {"verdict": "refused", "refused_by": "SPREAD", "bid_usd": str(quote.bid)}
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | {"ask_usd": str(quote.ask)})
@@ -79,7 +80,8 @@ def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision
     """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew."""
     state = ports.models.current(SIGNAL_MODEL)
     fault = "" if state.predictor is not None else state.fault
-    world = gather(ports, signal.on, quote, fault)
+    with watching(ports, "broker"):
+        world = gather(ports, signal.on, quote, fault)
     intent_id = intent_id_of(signal.decision_id)
     decided: list[Decision] = []
 
@@ -88,7 +90,7 @@ def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision
         decision = decide(signal, facts, ports.settings)
         decided.append(decision)
         # A crash after the reservation brings the signal again: what it had reserved is given back if it fails now.
-        return reserve(ledger, _reservation(decision)) if decision.is_approved else facts.ledger
+        return reserve(ledger, _reservation(decision, ports.settings)) if decision.is_approved else facts.ledger
 
     update_ledger(ports, signal.on, world.account.equity, change)
     return decided[-1]
@@ -131,6 +133,7 @@ def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
         limit_price=prices.limit,
         worst_price=prices.worst,
         stop_price=prices.stop,
+        reference_price=signal.reference_price,
         adv_shares=signal.adv_shares,
         binding=sized.binding.value,
     )
@@ -138,7 +141,7 @@ def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
     return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
 
 
-def _reservation(decision: Decision) -> Reservation:
+def _reservation(decision: Decision, settings: Settings) -> Reservation:
     proposal = decision.proposal
     return Reservation(
         intent_id=proposal.intent_id,
@@ -147,12 +150,24 @@ def _reservation(decision: Decision) -> Reservation:
         notional=proposal.notional,
         risk=proposal.risk,
         reserved_at=decision.facts.now,
+        exit_by=_exit_by(decision, settings),
     )
+
+
+def _exit_by(decision: Decision, settings: Settings) -> datetime:
+    """Time limit of the position; a person's time to approve comes on top."""
+    waits = settings.risk.approval_wait_min if _waits(decision, settings) else 0
+    return decision.facts.now + timedelta(minutes=settings.policy.hold_max_min + waits)
+
+
+def _waits(decision: Decision, settings: Settings) -> bool:
+    return needs_approval(decision.proposal, decision.facts, limits_of(settings))
 
 
 def _intent(ports: Ports, decision: Decision) -> OrderIntent:
     signal, prices, now = decision.signal, decision.prices, decision.facts.now
-    policy = ports.settings.policy
+    settings = ports.settings
+    approve_by = now + timedelta(minutes=settings.risk.approval_wait_min) if _waits(decision, settings) else None
     return OrderIntent(
         message_id=hash_id("intent-message", signal.decision_id),
         correlation_id=signal.correlation_id,
@@ -171,8 +186,9 @@ def _intent(ports: Ports, decision: Decision) -> OrderIntent:
         worst_price=prices.worst,
         stop_price=prices.stop,
         target_price=prices.target,
-        exit_by=now + timedelta(minutes=policy.hold_max_min),
-        parameter_set=policy.parameter_set,
+        exit_by=_exit_by(decision, settings),
+        approve_by=approve_by,
+        parameter_set=settings.policy.parameter_set,
     )
 
 

@@ -57,6 +57,16 @@ def resume(ports: Ports, *, by: str, reason: str) -> list[Message]:
     return [_told(ports, "Trading resumed", by, reason)]
 
 
+def record_answer(ports: Ports, intent_id: str, *, by: str, reason: str, is_approved: bool) -> list[Message]:
+    """Record a person's answer to an order that waits for approval; the caller raises it to the lifecycle."""
+    act = "approve" if is_approved else "refuse"
+    now = ports.clock.now()
+    row: dict[str, Cell] = {"act": act, "intent_id": intent_id, "by": by, "reason": reason, "at": iso(now)}
+    history = time_key(now, act, hash_id("act", act, intent_id, by, reason, iso(now)))
+    ports.tables.insert(Table.CONTROLS, str(now.astimezone(NEW_YORK).date()), history, row)
+    return [_told(ports, f"Order {intent_id}: {act}", by, reason)]
+
+
 def _control(ports: Ports, act: str, by: str, reason: str, *, is_on: bool, is_flattening: bool) -> None:
     now = ports.clock.now()
     row: dict[str, Cell] = {

@@ -13,6 +13,7 @@ from datetime import timedelta
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ledger import Ledger, release, without
+from shared.core.market import Quote
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase, Role
 from shared.core.order_steps import Command, Observation, Step, observe
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
@@ -20,7 +21,7 @@ from shared.core.risk import BEFORE_SUBMIT, Proposal, refusals, verdicts
 from shared.core.sessions import session_at
 from shared.core.values import Rounding, Side, round_to_tick
 from shared.ports import Ports
-from shared.stages.facts import gather, limits_of, quote_of, update_ledger
+from shared.stages.facts import gather, limits_of, quote_of, update_ledger, watching
 from shared.stages.notices import notice
 from shared.stages.order_records import chained, record_step, recorded_step
 from shared.stages.panel import trading_day
@@ -59,18 +60,20 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
     """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed."""
     try:
-        return _RUNS[step.command](state, step, ports)
+        with watching(ports, "broker"):
+            return _RUNS[step.command](state, step, ports)
     except (BrokerError, TransientError, ContractError) as error:
         return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
 
 
 def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """Ask the gates once more, price at the present ask, send a bracket."""
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
     plan, now = state.plan, ports.clock.now()
-    if state.exit_reason is not None:
-        return Observation(at=now, denied=state.exit_reason)
+    if state.exit_reason is not None or state.is_stopped:
+        return Observation(at=now, denied=state.exit_reason or "STOPPED")
     if now >= plan.expires_at and state.entry_attempt == 0:
         return Observation(at=now, denied="EXPIRED")
     quote = quote_of(ports, plan.symbol)
@@ -79,21 +82,8 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     limit = round_to_tick(quote.ask, Rounding.UP)
     if limit > plan.worst_price:
         return Observation(at=now, denied=f"SLIPPAGE ask {limit} beyond {plan.worst_price}")
-    facts = gather(ports, state.on, quote)
-    proposal = Proposal(
-        intent_id=plan.intent_id,
-        symbol=plan.symbol,
-        qty_shares=step.qty_shares,
-        limit_price=limit,
-        worst_price=plan.worst_price,
-        stop_price=plan.stop_price,
-        adv_shares=0,
-        binding="",
-    )
-    facts = replace(facts, ledger=without(facts.ledger, plan.intent_id))
-    refused = refusals(verdicts(proposal, facts, limits_of(ports.settings), BEFORE_SUBMIT))
-    if refused:
-        return Observation(at=now, denied=" ".join(refused))
+    if refused := _refused(state, step, ports, quote):
+        return Observation(at=now, denied=refused)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=plan.symbol,
@@ -108,12 +98,34 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     return _send(ports, request)
 
 
+def _refused(state: OrderState, step: Step, ports: Ports, quote: Quote) -> str:
+    """Codes of the gates that refuse now, as if this order had reserved nothing."""
+    plan = state.plan
+    facts = gather(ports, state.on, quote)
+    facts = replace(facts, ledger=without(facts.ledger, plan.intent_id))
+    proposal = Proposal(
+        intent_id=plan.intent_id,
+        symbol=plan.symbol,
+        qty_shares=step.qty_shares,
+        limit_price=round_to_tick(quote.ask, Rounding.UP),
+        worst_price=plan.worst_price,
+        stop_price=plan.stop_price,
+        reference_price=plan.arrival_price,
+        adv_shares=0,
+        binding="",
+    )
+    return " ".join(refusals(verdicts(proposal, facts, limits_of(ports.settings), BEFORE_SUBMIT)))
+
+
 def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """Attach a native pair of target and stop to what is held."""
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
     if state.exit_reason is not None:
         return Observation(at=ports.clock.now(), denied=state.exit_reason)
+    if missing := _missing(state, step, ports):
+        return missing
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=state.plan.symbol,
@@ -132,6 +144,8 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
+    if missing := _missing(state, step, ports):
+        return missing
     plan, now = state.plan, ports.clock.now()
     regular = session_at(now, trading_day(ports, now)).is_regular
     limit = None
@@ -150,6 +164,12 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
         extended_hours=not regular,
     )
     return _send(ports, request)
+
+
+def _missing(state: OrderState, step: Step, ports: Ports) -> Observation | None:
+    """Sell nothing that the account does not hold: someone has closed it by hand."""
+    held = next((p.qty_shares for p in ports.broker.positions() if p.symbol == state.plan.symbol), 0)
+    return Observation(at=ports.clock.now(), held_at_broker=held) if held < step.qty_shares else None
 
 
 def _send(ports: Ports, request: OrderRequest) -> Observation:

@@ -29,6 +29,7 @@ def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
         "qty_shares": plan.qty_shares,
         "bought_shares": state.bought,
         "sold_shares": state.sold,
+        "written_off_shares": state.written_off,
         "arrival_usd": str(plan.arrival_price),
         "limit_usd": str(plan.limit_price),
         "stop_usd": str(plan.stop_price),

@@ -26,6 +26,7 @@ from shared.core.policy import EntryRule, PolicyCode, Score, judge
 from shared.core.sessions import Session, session_at
 from shared.core.values import Rounding, Symbol, iso, to_price
 from shared.ports import Cell, Ports, Predictor, Row
+from shared.stages.facts import watching
 from shared.stages.panel import load_panel
 
 STRATEGY = "momentum.v1"
@@ -93,7 +94,8 @@ def score(message: CandidateSlice, ports: Ports) -> list[Signal]:
     if day is None or now >= message.expires_at:
         _record_dropped(ports, message, now)
         return []
-    panel = load_panel(ports, message.symbols, message.history_blob, day)
+    with watching(ports, "market"):
+        panel = load_panel(ports, message.symbols, message.history_blob, day)
     features = latest_features(panel.items, panel.market, day)
     quotes = ports.market.quotes([item.symbol for item in panel.items])
     run = _Run(

@@ -6,37 +6,31 @@ needs attention is found again a minute later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from shared.contracts.messages import Message, Severity
-from shared.contracts.records import CONTROLS, KILL, Table, symbol_key
+from shared.contracts.records import CONTROLS, KILL, Table
+from shared.core.breaker import succeeded
 from shared.core.errors import BrokerError, ContractError, TransientError
-from shared.core.ledger import Ledger
+from shared.core.ledger import Ledger, open_ledger
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
-from shared.core.order_steps import LOOK_AGAIN
-from shared.core.orders import BrokerOrder
-from shared.core.portfolio import Account, Position
-from shared.core.schedule import Job, plan, slot_of
+from shared.core.order_steps import STOP_ENTERING
+from shared.core.portfolio import Account as AccountState
+from shared.core.portfolio import Position
+from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import Session, pre_open_at, session_at
-from shared.core.values import Side, Symbol, iso
-from shared.ports import Ports
-from shared.stages.facts import load_ledger, update_ledger
+from shared.core.values import iso
+from shared.ports import Ports, Stored
+from shared.stages.facts import load_ledger, update_ledger, watching
 from shared.stages.incidents import record_incident
 from shared.stages.notices import notice
 from shared.stages.panel import trading_day
+from shared.stages.reconcile import Account, Wake, compare, incidents, settled, wake, without_order
 
 HEARTBEAT_MIN = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wake:
-    """An event for one lifecycle: `changed`, or the reason why its position is to be left."""
-
-    intent_id: str
-    event: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,57 +47,64 @@ def supervise(ports: Ports) -> Supervision:
     day = trading_day(ports, now)
     if day is None or session_at(now, day) is Session.CLOSED:
         return Supervision()
-    stored = load_ledger(ports)
-    before = stored.value if stored else None
     try:
-        account = ports.broker.account()
-        positions = ports.broker.positions()
-        orders = ports.broker.orders(since=pre_open_at(day)) if before and before.reservations else ()
+        with watching(ports, "broker"):
+            account, positions = ports.broker.account(), ports.broker.positions()
+            stored = load_ledger(ports)
+            before = stored.value if stored else open_ledger(day.on, account.equity)
+            orders = ports.broker.orders(since=pre_open_at(day)) if before.reservations or positions else ()
     except (TransientError, ContractError, BrokerError) as error:
         return _broker_down(ports, day, now, error)
-    after = update_ledger(ports, day.on, account.equity, lambda ledger: ledger, known=stored)
+    seen = Account(now=now, on=day.on, positions=positions, orders=orders)
+    found = compare(before, seen, timedelta(seconds=ports.settings.policy.signal_ttl_s))
+    lost, asleep = without_order(ports, found, seen)
+
+    def change(ledger: Ledger) -> Ledger:
+        return replace(settled(ledger, lost, found.strangers), broker=succeeded(ledger.broker))
+
+    after = update_ledger(ports, day.on, account.equity, change, known=stored)
     _heartbeat(ports, day, now, account, positions)
-    wakes = _leave_all(ports, day, now, after) or tuple(_unsettled(after, positions, orders))
-    messages = [*_halt_notices(before, after, now), *_strangers(ports, day.on, now, after, positions)]
-    return Supervision(wakes=wakes, messages=tuple(messages))
+    wakes = _orders_to_all(ports, day, now, after) or (*found.wakes, *asleep)
+    told = incidents(ports, seen, lost, before.unexplained, after.unexplained)
+    return Supervision(wakes=wakes, messages=(*_halt_notices(stored, after, now), *told))
 
 
-def _leave_all(ports: Ports, day: TradingDay, now: datetime, ledger: Ledger) -> tuple[Wake, ...]:
-    """Ask every open order to leave: the kill switch wants a flat account, or the close is near.
-
-    Asked every minute until none is open, so that a lost event costs a minute and no more.
+def _orders_to_all(ports: Ports, day: TradingDay, now: datetime, ledger: Ledger) -> tuple[Wake, ...]:
+    """What every open order is told: to leave, where the kill switch flattens or the close is near; to stop entering,
+    where entries are killed or halted. Told every minute while it holds, so that a lost event costs a minute.
     """
     stored = ports.tables.get(Table.CONTROLS, CONTROLS, KILL)
-    if stored is not None and stored.value.get("is_on") and stored.value.get("is_flattening"):
-        return tuple(Wake(intent_id=r.intent_id, event=ExitReason.KILL) for r in ledger.reservations)
+    killed = stored is not None and bool(stored.value.get("is_on"))
+    if killed and stored is not None and stored.value.get("is_flattening"):
+        return _tell_all(ledger, day.on, ExitReason.KILL)
     (flatten,) = plan(day, frozenset({Job.FLATTEN}))
-    if now < flatten.due_at:
-        return ()
-    row = {"job": flatten.job.value, "slot": flatten.slot, "status": "done", "due_at": iso(flatten.due_at),
-           "started_at": iso(now), "attempt": 1}  # fmt: skip
-    if ledger.reservations or slot_of(now) == flatten.slot:
-        ports.tables.insert(Table.RUNS, str(day.on), flatten.key, row)
-    return tuple(Wake(intent_id=r.intent_id, event=ExitReason.FLATTEN) for r in ledger.reservations)
+    if now >= flatten.due_at:
+        if ledger.reservations or slot_of(now) == flatten.slot:
+            _record_flatten(ports, flatten, now)
+        return _tell_all(ledger, day.on, ExitReason.FLATTEN)
+    if killed or ledger.is_day_halted or ledger.is_drawdown_halted:
+        return _tell_all(ledger, day.on, STOP_ENTERING)
+    return ()
 
 
-def _unsettled(ledger: Ledger, positions: Sequence[Position], orders: Sequence[BrokerOrder]) -> list[Wake]:
-    """Orders whose lifecycle sleeps over something: bought, and either sold again or without a live exit."""
-    held: Mapping[Symbol, int] = {position.symbol: position.qty_shares for position in positions}
-    wakes = []
-    for reservation in ledger.reservations:
-        parents = {o.order_id for o in orders if o.client_order_id.startswith(reservation.intent_id)}
-        own = [o for o in orders if o.order_id in parents or o.parent_order_id in parents]
-        buys = [o for o in own if o.side is Side.BUY]
-        guarded = any(o.side is Side.SELL and not o.status.is_final for o in own)
-        entering = any(not o.status.is_final for o in buys)
-        bought = any(o.filled_shares for o in buys)
-        if bought and not entering and not (guarded and held.get(reservation.symbol, 0)):
-            wakes.append(Wake(intent_id=reservation.intent_id, event=LOOK_AGAIN))
-    return wakes
+def _tell_all(ledger: Ledger, on: date, event: str) -> tuple[Wake, ...]:
+    return tuple(wake(reservation, on, event) for reservation in ledger.reservations)
+
+
+def _record_flatten(ports: Ports, slot: DueJob, now: datetime) -> None:
+    row = {
+        "job": slot.job.value,
+        "slot": slot.slot,
+        "status": "done",
+        "due_at": iso(slot.due_at),
+        "started_at": iso(now),
+        "attempt": 1,
+    }
+    ports.tables.insert(Table.RUNS, str(slot.on), slot.key, row)
 
 
 def _heartbeat(
-    ports: Ports, day: TradingDay, now: datetime, account: Account, positions: Sequence[Position]
+    ports: Ports, day: TradingDay, now: datetime, account: AccountState, positions: Sequence[Position]
 ) -> None:  # fmt: skip
     """A row of equity every five minutes: the day's curve, and the proof of life."""
     slot = slot_of(now)
@@ -121,7 +122,8 @@ def _heartbeat(
     ports.tables.put(Table.LEDGER, str(day.on), slot, row)
 
 
-def _halt_notices(before: Ledger | None, after: Ledger, now: datetime) -> list[Message]:
+def _halt_notices(stored: Stored[Ledger] | None, after: Ledger, now: datetime) -> list[Message]:
+    before = stored.value if stored else None
     found: list[Message] = []
     was = (before.is_day_halted and before.on == after.on, before.is_drawdown_halted) if before else (False, False)
     for name, is_on, was_on, figure in (
@@ -133,21 +135,6 @@ def _halt_notices(before: Ledger | None, after: Ledger, now: datetime) -> list[M
             body = f"Equity {after.equity} USD, opened at {after.opening_equity}, peak {after.peak_equity}."
             cause = f"{after.on} {name}"
             found.append(notice(now, kind="halt", severity=Severity.CRITICAL, title=title, body=body, cause=cause))
-    return found
-
-
-def _strangers(
-    ports: Ports, on: date, now: datetime, ledger: Ledger, positions: Sequence[Position]
-) -> list[Message]:  # fmt: skip
-    """Positions that no order of ours explains: flagged once a day, left to the person."""
-    ours = {reservation.symbol for reservation in ledger.reservations}
-    found: list[Message] = []
-    for position in positions:
-        if position.symbol not in ours:
-            title = f"Unknown position: {position.qty_shares} {position.symbol}"
-            body = f"Average {position.average_price} USD; no open order of ours explains it."
-            key = symbol_key(position.symbol, "unknown-position")
-            found += record_incident(ports, on, key, now=now, kind="unknown-position", title=title, body=body)
     return found
 
 

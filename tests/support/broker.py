@@ -52,6 +52,8 @@ class HandBroker:
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
     oversells: int = 0
+    sold_elsewhere: dict[str, int] = field(default_factory=dict)
+    """Shares by symbol that someone else has sold on this account."""
     unseen: int = 0
     """Look-ups to come that are answered from before the order arrived."""
 
@@ -184,7 +186,8 @@ class HandBroker:
     def held(self, symbol: Symbol) -> int:
         """Shares bought less shares sold."""
         signed = {Side.BUY: 1, Side.SELL: -1}
-        return sum(signed[o.side] * o.filled_shares for o in self.book.values() if o.symbol == symbol)
+        ours = sum(signed[o.side] * o.filled_shares for o in self.book.values() if o.symbol == symbol)
+        return ours - self.sold_elsewhere.get(symbol, 0)
 
     def available(self, symbol: Symbol) -> int:
         """Shares held that no open sale has taken already; the two of a pair take theirs once."""

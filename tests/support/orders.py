@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from shared.core.ledger import Reservation, open_ledger, reserve
+from shared.core.ledger import Reservation, reserve
 from shared.core.order_states import EntryPlan, ExitReason, OrderState
-from shared.core.order_steps import Command, Step, ask_exit, next_step
+from shared.core.order_steps import Step, ask_exit, next_step
 from shared.core.values import Symbol
 from shared.ports import TableStore
 from shared.stages.facts import update_ledger
@@ -103,20 +103,22 @@ class Life:
         return [request.client_order_id for request in self.ports.broker.requests]
 
 
+def room(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: int = 1) -> Reservation:
+    """Room that an approved intent has reserved."""
+    return Reservation(
+        intent_id=intent_id,
+        symbol=Symbol(symbol),
+        qty_shares=qty_shares,
+        notional=Decimal(notional),
+        risk=Decimal(23),
+        reserved_at=NOW,
+    )
+
+
 def new_life(*, tables: TableStore | None = None, **plan: object) -> Life:
     """An order that was approved: its room is reserved, nothing sent."""
     ports = fake_ports(NOW, tables=tables)
     made = replace(PLAN, **plan)  # type: ignore[arg-type]
-    room = Reservation(
-        intent_id=made.intent_id,
-        symbol=made.symbol,
-        qty_shares=made.qty_shares,
-        notional=made.worst_price * made.qty_shares,
-        risk=Decimal(23),
-        reserved_at=NOW,
-    )
-    update_ledger(ports, ON, open_ledger(ON, Decimal(100_000)).equity, lambda ledger: reserve(ledger, room))
+    taken = room(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
+    update_ledger(ports, ON, Decimal(100_000), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))
-
-
-SENDS = frozenset({Command.SUBMIT_ENTRY, Command.PROTECT, Command.SUBMIT_EXIT})

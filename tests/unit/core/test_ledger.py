@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.core.ledger import Ledger, Reservation, mark, open_ledger, release, reserve, resume, without
 from shared.core.values import Symbol
+from tests.support.orders import room
 
 ON = date(2025, 10, 15)
 AT = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
@@ -24,9 +25,7 @@ def marked(ledger: Ledger, equity: int | str, days: int = 0) -> Ledger:
 
 
 def reservation(intent: str = "i1", symbol: Symbol = AAA, notional: str = "1000") -> Reservation:
-    return Reservation(
-        intent_id=intent, symbol=symbol, qty_shares=10, notional=Decimal(notional), risk=Decimal(50), reserved_at=AT
-    )
+    return room(intent, symbol, notional, qty_shares=10)
 
 
 def test_a_first_ledger_has_lost_nothing() -> None:

@@ -146,7 +146,7 @@ def quotes(draw: st.DrawFn) -> Quote:
     of=quotes(),
     atr=st.integers(1, 10**6).map(lambda n: Decimal(n) / 10_000),
     stop_atr=st.sampled_from(["0.1", "1", "2", "20"]),
-    reward=st.sampled_from(["0.1", "1", "3"]),
+    reward=st.sampled_from(["0", "0.1", "1", "3"]),
     stop_min_bp=st.sampled_from(["1", "30", "5000"]),
     cap=st.sampled_from(["0", "1", "30", "1000"]),
 )

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.ledger import Reservation, open_ledger, release, reserve
+from shared.core.ledger import open_ledger, release, reserve
 from shared.core.market import Quote
 from shared.core.portfolio import Account, Position
 from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Gate, Limits, Proposal, Verdict, refusals, verdicts
 from shared.core.sessions import Session
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
+from tests.support.orders import room
 
 ON = date(2025, 10, 15)
 NOW = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
@@ -93,17 +94,7 @@ def held(symbol: str, qty: int, price: str = "10") -> Position:
 def reserved(*rooms: tuple[str, str]) -> Change:
     ledger = FACTS.ledger
     for number, (symbol, notional) in enumerate(rooms):
-        ledger = reserve(
-            ledger,
-            Reservation(
-                intent_id=f"other-{number}",
-                symbol=Symbol(symbol),
-                qty_shares=1,
-                notional=Decimal(notional),
-                risk=Decimal(1),
-                reserved_at=NOW,
-            ),
-        )
+        ledger = reserve(ledger, room(f"other-{number}", symbol, notional))
     return facts(ledger=ledger)
 
 

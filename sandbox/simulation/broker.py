@@ -1,0 +1,105 @@
+"""The real matching engine as a broker: through the venue's JSON and the app's own parsing, without HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sandbox.venue.engine import Exchange
+from sandbox.venue.orders import Order
+from sandbox.venue.refusals import Refusal
+from sandbox.venue.requests import parse_order, parse_replace
+from sandbox.venue.views import account_json, order_json, position_json, receipt_json
+from shared.adapters.alpaca import order_fields
+from shared.adapters.alpaca_parse import read_account, read_order, read_position
+from shared.core.errors import BrokerError
+from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.portfolio import Account, Position
+
+NOT_FOUND = 404
+NOT_CANCELABLE = 422
+
+
+class SimBroker:
+    """`Broker` on an exchange in memory. Its exchange stands at the clock's now when a call arrives.
+
+    Attributes
+    ----------
+    hanging : dict of order id to datetime
+        Orders whose cancel was taken and is not done before that instant; they show as pending_cancel.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.hanging: dict[str, datetime] = {}
+        self._seen: dict[tuple[Any, ...], BrokerOrder] = {}
+        self._last: dict[str, list[BrokerOrder]] = {}
+
+    def account(self) -> Account:
+        """Return equity, cash, buying power and flags."""
+        return read_account(account_json(self.exchange))
+
+    def positions(self) -> Sequence[Position]:
+        """Return open positions, by symbol."""
+        held = sorted(self.exchange.account.positions.items())
+        return [read_position(position_json(self.exchange, position)) for _, position in held]
+
+    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+        """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
+        heads = [o for o in self.exchange.book.orders.values() if o.parent is None and o.created_at > since]
+        flat = [part for head in heads for view in (self._view(head),) for part in (view, *view.legs)]
+        return sorted(flat, key=lambda order: order.submitted_at)
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Return one order with its legs, None where the broker does not know it."""
+        found = self.exchange.book.by_client_order_id.get(client_order_id)
+        return None if found is None else self._view(found)
+
+    def earlier(self, client_order_id: str) -> BrokerOrder | None:
+        """What an order looked like when it was last asked for and looked otherwise; None where there is no such."""
+        found = self.exchange.book.by_client_order_id.get(client_order_id)
+        views = self._last.get(found.id, []) if found is not None else []
+        return views[-2] if len(views) > 1 else None
+
+    def submit(self, request: OrderRequest) -> BrokerOrder:
+        """Send one order, once."""
+        try:
+            order = self.exchange.submit(parse_order(order_fields(request)))
+        except Refusal as refusal:
+            raise _error(refusal) from refusal
+        return read_order(receipt_json(order))
+
+    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
+        """Replace a working order; the answer is the new order."""
+        fields = {"qty": str(qty_shares), "limit_price": limit_price, "client_order_id": client_order_id}
+        try:
+            return read_order(receipt_json(self.exchange.replace(order_id, parse_replace(fields))))
+        except Refusal as refusal:
+            raise _error(refusal) from refusal
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel; what is closed already is no error."""
+        try:
+            self.exchange.cancel(order_id)
+        except Refusal as refusal:
+            if refusal.status != NOT_CANCELABLE:
+                raise _error(refusal) from refusal
+
+    def _view(self, order: Order) -> BrokerOrder:
+        """An order as its JSON is read; kept until anything of it changes, since reading is what costs."""
+        group = (order, *order.legs)
+        key = (order.id, *((o.id, o.status, o.filled_qty, o.qty, o.updated_at, o.id in self.hanging) for o in group))
+        found = self._seen.get(key)
+        if found is None:
+            raw = order_json(order, nested=True)
+            for part in (raw, *(raw["legs"] or ())):
+                if part["id"] in self.hanging:
+                    part["status"] = "pending_cancel"
+            found = self._seen[key] = read_order(raw)
+            self._last.setdefault(order.id, []).append(found)
+        return found
+
+
+def _error(refusal: Refusal) -> BrokerError:
+    return BrokerError(refusal.status, refusal.code, refusal.message)

@@ -1,0 +1,342 @@
+"""Fault injectors around the ports: every call may fail, hang, lose its answer or kill its host."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sandbox.simulation.broker import SimBroker
+from sandbox.simulation.market import SimMarket
+from sandbox.simulation.options import Faults
+from shared.adapters.memory import MemoryBlobs, MemoryTables
+from shared.core.errors import ConflictError, RateLimitedError, TransientError
+from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
+from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.portfolio import Account, Position
+from shared.core.values import Symbol
+from shared.ports import Row, Stored
+
+STORAGE_TIMEOUT_S = 15.0
+BROKER_TIMEOUT_S = 10.0
+HANGS_MAX_S = 60.0
+LAG_MAX_S = 4.0
+LATE_S = (20.0, 40.0, 200.0)
+
+
+class Crash(BaseException):  # noqa: N818 - no error of ours: nothing may catch it
+    """The host died here."""
+
+
+class Surroundings(Protocol):
+    """What the injectors need of the simulation."""
+
+    faults: Faults
+    rng: random.Random
+    is_calm: bool
+    broker_down: bool
+    storage_down: bool
+
+    def pause(self) -> None:
+        """Let the other host run, perhaps."""
+
+    def elapse(self, seconds: float) -> None:
+        """Let time pass within a call."""
+
+    def now(self) -> datetime:
+        """The simulated instant."""
+
+    def hurt(self, fault: str, where: str, seconds: float = 0.0) -> None:
+        """Note a fault; what runs now may be held up by it, for so long at least."""
+
+    def saw(self, call: str, detail: object) -> None:
+        """Note a call's effect."""
+
+
+class Injector:
+    """Decides what becomes of a call."""
+
+    def __init__(self, world: Surroundings) -> None:
+        self.world = world
+
+    def _begin(self, base_s: float, spread_s: float) -> float | None:
+        """Spend the call's time and draw; None while all is calm."""
+        world = self.world
+        world.pause()
+        if world.is_calm:
+            world.elapse(base_s)
+            return None
+        world.elapse(base_s + spread_s * world.rng.random())
+        return world.rng.random()
+
+    def storage[T](self, name: str, effect: Callable[[], T], *, is_conditional: bool = False) -> T:
+        """Run a call of storage."""
+        world = self.world
+        draw = self._begin(0.003, 0.01)
+        if world.storage_down:
+            world.hurt("storage_outage", name)
+            raise TransientError(f"{name}: storage is down")
+        if draw is None:
+            return effect()
+        faults = world.faults
+        draw -= faults.crash
+        if draw < 0:
+            return self._crash(name, effect)
+        draw -= faults.storage_error
+        if draw < 0:
+            world.hurt("storage_error", name)
+            raise TransientError(f"{name}: HTTP 500 or 429")
+        draw -= faults.storage_timeout
+        if draw < 0:
+            world.hurt("storage_timeout", name)
+            if world.rng.random() < 0.7:
+                effect()
+            world.elapse(STORAGE_TIMEOUT_S)
+            raise TransientError(f"{name}: no answer")
+        if is_conditional and draw < faults.storage_conflict:
+            world.hurt("storage_conflict", name)
+            raise ConflictError(f"{name}: HTTP 412")
+        return effect()
+
+    def broker[T](self, name: str, effect: Callable[[], T]) -> T:
+        """Run a call of the broker or of market data."""
+        world = self.world
+        draw = self._begin(0.02, 0.15)
+        if world.broker_down:
+            world.hurt("broker_outage", name)
+            world.elapse(BROKER_TIMEOUT_S)
+            raise TransientError(f"{name}: the broker is down")
+        if draw is None:
+            return effect()
+        faults = world.faults
+        draw -= faults.crash
+        if draw < 0:
+            return self._crash(name, effect)
+        draw -= faults.broker_error
+        if draw < 0:
+            world.hurt("broker_error", name)
+            raise (RateLimitedError if draw < -faults.broker_error / 2 else TransientError)(f"{name}: HTTP 429 or 500")
+        if draw < faults.broker_timeout:
+            world.hurt("broker_timeout", name)
+            if world.rng.random() < 0.6:
+                try:
+                    effect()
+                except Exception:  # noqa: S110, BLE001 - its answer is lost, a refusal too
+                    pass
+            world.elapse(BROKER_TIMEOUT_S)
+            raise TransientError(f"{name}: no answer")
+        return effect()
+
+    def _crash[T](self, name: str, effect: Callable[[], T]) -> T:
+        """Die before or after the effect."""
+        is_after = self.world.rng.random() < 0.5
+        self.world.hurt("crash", f"{'after' if is_after else 'before'} {name}")
+        if is_after:
+            try:
+                effect()
+            except Exception as error:
+                raise Crash(name) from error
+        raise Crash(name)
+
+
+class FaultyTables:
+    """`TableStore` on unsafe ground."""
+
+    def __init__(self, tables: MemoryTables, injector: Injector) -> None:
+        self._tables = tables
+        self._call = injector.storage
+        self._saw = injector.world.saw
+
+    def get(self, table: str, partition: str, key: str) -> Stored[Row] | None:
+        """Return a row or None."""
+        return self._call(f"get {table}", lambda: self._tables.get(table, partition, key))
+
+    def insert(self, table: str, partition: str, key: str, row: Row) -> bool:
+        """Insert if absent."""
+
+        def effect() -> bool:
+            done = self._tables.insert(table, partition, key, row)
+            if done:
+                self._saw(f"insert {table}", row)
+            return done
+
+        return self._call(f"insert {table}", effect)
+
+    def put(self, table: str, partition: str, key: str, row: Row) -> None:
+        """Insert or replace."""
+
+        def effect() -> None:
+            self._tables.put(table, partition, key, row)
+            self._saw(f"put {table}", row)
+
+        self._call(f"put {table}", effect)
+
+    def replace(self, table: str, partition: str, key: str, row: Row, etag: str) -> None:
+        """Replace the row that still carries `etag`."""
+
+        def effect() -> None:
+            self._tables.replace(table, partition, key, row, etag)
+            self._saw(f"replace {table}", row)
+
+        self._call(f"replace {table}", effect, is_conditional=True)
+
+    def put_many(self, table: str, partition: str, rows: Mapping[str, Row]) -> None:
+        """Insert or replace rows of one partition."""
+        self._call(f"put_many {table}", lambda: self._tables.put_many(table, partition, rows))
+
+    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
+        """Yield rows of a partition."""
+        return self._call(
+            f"query {table}", lambda: self._tables.query(table, partition, key_from=key_from, key_to=key_to)
+        )
+
+
+class FaultyBlobs:
+    """`BlobStore` on unsafe ground."""
+
+    def __init__(self, blobs: MemoryBlobs, injector: Injector) -> None:
+        self._blobs = blobs
+        self._call = injector.storage
+
+    def get(self, container: str, name: str) -> Stored[bytes] | None:
+        """Return a blob or None."""
+        return self._call(f"get {container}", lambda: self._blobs.get(container, name))
+
+    def put(self, container: str, name: str, data: bytes) -> None:
+        """Write."""
+        self._call(f"put {container}", lambda: self._blobs.put(container, name, data))
+
+    def insert(self, container: str, name: str, data: bytes) -> bool:
+        """Write if absent."""
+        return self._call(f"insert {container}", lambda: self._blobs.insert(container, name, data))
+
+    def replace(self, container: str, name: str, data: bytes, etag: str) -> None:
+        """Replace the blob that still carries `etag`."""
+        self._call(
+            f"replace {container}", lambda: self._blobs.replace(container, name, data, etag), is_conditional=True
+        )
+
+    def names(self, container: str, prefix: str) -> Sequence[str]:
+        """Return names."""
+        return self._call(f"names {container}", lambda: self._blobs.names(container, prefix))
+
+
+class FaultyBroker:
+    """`Broker` that answers late, wrongly or not at all."""
+
+    def __init__(self, broker: SimBroker, injector: Injector) -> None:
+        self._broker = broker
+        self._world = injector.world
+        self._call = injector.broker
+        self._hidden: dict[str, datetime] = {}
+
+    def account(self) -> Account:
+        """Return the account."""
+        return self._call("account", self._broker.account)
+
+    def positions(self) -> Sequence[Position]:
+        """Return open positions."""
+        return self._call("positions", self._broker.positions)
+
+    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+        """Return orders."""
+        return self._call("orders", lambda: self._broker.orders(since=since))
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Return one order, perhaps as it was, or not yet."""
+        world = self._world
+
+        def effect() -> BrokerOrder | None:
+            hidden_until = self._hidden.get(client_order_id)
+            if hidden_until is not None and world.now() < hidden_until and not world.is_calm:
+                world.hurt("lookup_lag", f"order {client_order_id}", (hidden_until - world.now()).total_seconds())
+                return None
+            if not world.is_calm and world.rng.random() < world.faults.stale_view:
+                earlier = self._broker.earlier(client_order_id)
+                if earlier is not None:
+                    world.hurt("stale_view", f"order {client_order_id}", 10.0)
+                    return earlier
+            return self._broker.order(client_order_id)
+
+        return self._call(f"order {client_order_id}", effect)
+
+    def submit(self, request: OrderRequest) -> BrokerOrder:
+        """Send one order."""
+        world = self._world
+
+        def effect() -> BrokerOrder:
+            world.saw("submit", request)
+            order = self._broker.submit(request)
+            world.saw("submitted", request)
+            if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
+                self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())
+            return order
+
+        return self._call(f"submit {request.client_order_id}", effect)
+
+    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
+        """Replace a working order."""
+        return self._call(
+            f"replace {order_id}",
+            lambda: self._broker.replace(
+                order_id, qty_shares=qty_shares, limit_price=limit_price, client_order_id=client_order_id
+            ),
+        )
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel, which may hang."""
+        world = self._world
+
+        def effect() -> None:
+            if order_id in self._broker.hanging:
+                return
+            order = self._broker.exchange.book.orders.get(order_id)
+            is_open = order is not None and order.is_open
+            if is_open and not world.is_calm and world.rng.random() < world.faults.cancel_hangs:
+                seconds = HANGS_MAX_S * world.rng.random() ** 2
+                self._broker.hanging[order_id] = world.now() + timedelta(seconds=seconds)
+                world.hurt("cancel_hangs", f"cancel {order_id[:8]}", seconds + 10)
+                return
+            self._broker.cancel(order_id)
+
+        self._call(f"cancel {order_id[:8]}", effect)
+
+
+class FaultyMarket:
+    """`MarketData` whose quotes may be old."""
+
+    def __init__(self, market: SimMarket, injector: Injector) -> None:
+        self._market = market
+        self._world = injector.world
+        self._call = injector.broker
+
+    def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        """Return latest quotes, perhaps of some time ago."""
+        world = self._world
+
+        def effect() -> Mapping[Symbol, Quote]:
+            if not world.is_calm and world.rng.random() < world.faults.late_data:
+                world.hurt("late_data", " ".join(symbols))
+                return self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
+            return self._market.quotes(symbols)
+
+        return self._call("quotes", effect)
+
+    def assets(self) -> Sequence[Asset]:
+        """Return instruments."""
+        return self._market.assets()
+
+    def snapshots(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Snapshot]:
+        """Return snapshots."""
+        return self._market.snapshots(symbols)
+
+    def bars(
+        self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime
+    ) -> Mapping[Symbol, Bars]:
+        """Return bars."""
+        return self._market.bars(symbols, timeframe, start, end)
+
+    def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
+        """Return headlines."""
+        return self._market.news(start, end)

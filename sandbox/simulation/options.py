@@ -1,0 +1,176 @@
+"""Every fault as a probability in one struct, and what a seed makes of it.
+
+A seed switches some of the allowed faults on and leaves others off (swarm testing), so that each fault is also met
+without the others that would hide what it breaks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from dataclasses import dataclass, replace
+
+from shared.core.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Probabilities: per message, per call, per minute or per day, as each says.
+
+    Attributes
+    ----------
+    duplicated, delayed, reordered : float
+        Per message sent: a second copy comes; it comes minutes late; it comes seconds late, after later ones.
+    visibility_lost : float
+        Per delivery: the lease runs out while the message is worked on, so that it is delivered again.
+    crash : float
+        Per storage or broker call: the host dies before or after it.
+    restart : float
+        Per minute: every generator in memory is lost.
+    storage_conflict, storage_error, storage_timeout : float
+        Per call: 412 on a conditional write; 429 or 500 before the effect; no answer, the effect being there.
+    broker_error, broker_timeout : float
+        Per call: 429 or 500 before the effect; no answer, the effect being there or not.
+    broker_outage, storage_outage : float
+        Per day: nothing answers for some minutes.
+    cancel_hangs : float
+        Per cancel: `pending_cancel` for up to a minute, and a fill may come first.
+    stale_view : float
+        Per look at an order: what it was some time ago.
+    lookup_lag : float
+        Per submit: the order cannot be found by its client order id for some seconds.
+    thin, halts, gaps : float
+        Per symbol: hardly any volume; a halt; jumps of the price.
+    late_data : float
+        Per quote: it is half a minute to some minutes old.
+    timer_late, timer_missed, timer_doubled : float
+        Per firing of supervise.
+    activity_twice : float
+        Per activity: the host runs it twice.
+    two_hosts : float
+        Per pair of things that are due together: two hosts run them at once, switching between calls.
+    kill : float
+        Per day: a person turns the kill switch on (perhaps flattening), and perhaps resumes.
+    hand_close, hand_cancel : float
+        Per day: a person closes a position, or cancels orders, at the broker.
+    garbage : float
+        Per signal: something that breaks its contract comes as well.
+    """
+
+    duplicated: float = 0.0
+    delayed: float = 0.0
+    reordered: float = 0.0
+    visibility_lost: float = 0.0
+    crash: float = 0.0
+    restart: float = 0.0
+    storage_conflict: float = 0.0
+    storage_error: float = 0.0
+    storage_timeout: float = 0.0
+    broker_error: float = 0.0
+    broker_timeout: float = 0.0
+    broker_outage: float = 0.0
+    storage_outage: float = 0.0
+    cancel_hangs: float = 0.0
+    stale_view: float = 0.0
+    lookup_lag: float = 0.0
+    thin: float = 0.0
+    halts: float = 0.0
+    gaps: float = 0.0
+    late_data: float = 0.0
+    timer_late: float = 0.0
+    timer_missed: float = 0.0
+    timer_doubled: float = 0.0
+    activity_twice: float = 0.0
+    two_hosts: float = 0.0
+    kill: float = 0.0
+    hand_close: float = 0.0
+    hand_cancel: float = 0.0
+    garbage: float = 0.0
+
+
+ALL = Faults(
+    duplicated=0.15,
+    delayed=0.05,
+    reordered=0.2,
+    visibility_lost=0.05,
+    crash=0.006,
+    restart=0.01,
+    storage_conflict=0.05,
+    storage_error=0.01,
+    storage_timeout=0.01,
+    broker_error=0.02,
+    broker_timeout=0.03,
+    broker_outage=0.5,
+    storage_outage=0.5,
+    cancel_hangs=0.3,
+    stale_view=0.05,
+    lookup_lag=0.1,
+    thin=0.25,
+    halts=0.1,
+    gaps=0.3,
+    late_data=0.03,
+    timer_late=0.05,
+    timer_missed=0.05,
+    timer_doubled=0.05,
+    activity_twice=0.03,
+    two_hosts=0.5,
+    kill=0.4,
+    hand_close=0.5,
+    hand_cancel=0.5,
+    garbage=0.1,
+)
+"""Every fault, as likely as a very bad day makes it."""
+
+NAMES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Faults))
+ON_SHARE = 0.6
+"""Share of the allowed faults that a seed switches on."""
+
+
+def parse_faults(text: str) -> frozenset[str]:
+    """Read `all`, `none` or names split by commas.
+
+    Raises
+    ------
+    SettingsError
+        Naming what is unknown.
+    """
+    if text in {"all", "none"}:
+        return frozenset(NAMES if text == "all" else ())
+    names = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if unknown := sorted(names - set(NAMES)):
+        raise SettingsError(f"--faults {', '.join(unknown)}: expected all, none or some of {', '.join(NAMES)}")
+    return names
+
+
+def faults_of(seed: int, allowed: frozenset[str], *, swarm: bool = True) -> Faults:
+    """Faults that a seed meets: of those allowed about `ON_SHARE`, or with `swarm` off every one."""
+    rng = random.Random(f"faults:{seed}")
+    on = {name: rng.random() < ON_SHARE or not swarm for name in NAMES}
+    return replace(
+        Faults(), **{name: getattr(ALL, name) for name in NAMES if name in allowed and on[name]}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One seed to simulate.
+
+    Attributes
+    ----------
+    days : int
+        Trading days in a row, state carried over.
+    faults : frozenset of str
+        Names that are allowed; which of them the seed switches on is its own affair.
+    planted : str
+        Name of a rule broken on purpose, empty for none.
+    minutes : int or None
+        Stop the day that many minutes after the simulation's start of day, for a shorter trace.
+    """
+
+    seed: int
+    days: int = 1
+    faults: frozenset[str] = frozenset(NAMES)
+    swarm: bool = True
+    planted: str = ""
+    minutes: int | None = None
+    is_traced: bool = False

@@ -1,0 +1,139 @@
+"""The ports that the stages get: the real codec and memory adapters, the broker and market of the simulation."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sandbox.simulation.market import SimCalendar
+from shared.adapters.codec import decode_json, encode_json
+from shared.contracts.messages import Notice
+from shared.contracts.settings import Settings, parse_settings
+from shared.core.errors import InvariantError
+from shared.ports import BlobStore, Broker, Calendar, Clock, Codec, HistoryStore, MarketData, ModelState, TableStore
+
+_KEPT = 3000
+_CHECK_EVERY = 97
+
+
+class SimClock:
+    """Shows what the simulation sets."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        """Return the simulated instant."""
+        return self.at
+
+
+class MemoCodec:
+    """The real codec, asked once for each value: the same text is the same value, so both are kept.
+
+    One decode in `_CHECK_EVERY` is done anyway and compared, which would show a value that somebody has changed.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[object, str]] = {}
+        self._values: dict[tuple[type, str], Any] = {}
+        self._hits = 0
+
+    def encode(self, value: object) -> str:
+        """Return the one JSON spelling of a value."""
+        known = self._texts.get(id(value))
+        if known is not None and known[0] is value:
+            return known[1]
+        text = encode_json(value).decode()
+        if len(self._texts) > _KEPT:
+            self._texts.clear()
+        self._texts[id(value)] = (value, text)
+        self._keep(type(value), text, value)
+        return text
+
+    def decode[T](self, cls: type[T], text: str | bytes) -> T:
+        """Return the value."""
+        spelled = text if isinstance(text, str) else text.decode()
+        known: T | None = self._values.get((cls, spelled))
+        if known is None:
+            known = decode_json(cls, spelled)
+            self._keep(cls, spelled, known)
+            return known
+        self._hits += 1
+        if self._hits % _CHECK_EVERY == 0 and decode_json(cls, spelled) != known:
+            raise InvariantError(f"{cls.__name__} was changed after it was encoded")
+        return known
+
+    def _keep(self, cls: type, text: str, value: object) -> None:
+        if len(self._values) > _KEPT:
+            self._values.clear()
+        self._values[cls, text] = value
+
+
+class SimModels:
+    """Models that are trusted: the gate asks no more of them."""
+
+    def current(self, name: str) -> ModelState:
+        """Return a healthy state; scoring is no part of the simulation."""
+        return ModelState(predictor=_Trusted())  # type: ignore[arg-type]
+
+
+class _Trusted:
+    """Stands for a model whose scores came with the signal."""
+
+
+class SimNotifier:
+    """A phone that nobody looks at."""
+
+    def send(self, notice: Notice) -> None:
+        """Take it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SimPorts:
+    """`shared.ports.Ports` of the simulation."""
+
+    settings: Settings
+    clock: Clock
+    calendar: Calendar
+    tables: TableStore
+    blobs: BlobStore
+    codec: Codec
+    history: HistoryStore
+    market: MarketData
+    broker: Broker
+    models: SimModels
+    notifier: SimNotifier
+    code_revision: str = "simulation"
+
+
+CALENDAR = SimCalendar()
+
+_FIXED = {
+    "ALPACA_ENVIRONMENT": "sandbox",
+    "ALPACA_KEY_ID": "simulation",
+    "ALPACA_SECRET_KEY": "simulation",
+    "ALPACA_TRADING_URL": "http://simulation.invalid",
+    "ALPACA_DATA_URL": "http://simulation.invalid",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+}
+
+_VARIED = {
+    "GATEHOUSE_MAX_POSITIONS": ("2", "3", "5", "10"),
+    "GATEHOUSE_HOLD_MAX_MIN": ("3", "10", "20", "60"),
+    "GATEHOUSE_ENTRY_PATIENCE_S": ("10", "30"),
+    "GATEHOUSE_ENTRY_POLL_S": ("2", "5"),
+    "GATEHOUSE_MAX_REPRICES": ("0", "1", "3"),
+    "GATEHOUSE_COOLDOWN_MIN": ("1", "15"),
+    "GATEHOUSE_GROSS_EXPOSURE_MAX_FRACTION": ("0.25", "1.0"),
+    "GATEHOUSE_SYMBOL_EXPOSURE_MAX_FRACTION": ("0.05", "0.1"),
+    "GATEHOUSE_DAY_LOSS_MAX_FRACTION": ("0.002", "0.03", "0.03"),
+    "GATEHOUSE_DRAWDOWN_MAX_FRACTION": ("0.003", "0.05", "0.05"),
+}
+
+
+def settings_of(rng: random.Random) -> Settings:
+    """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds."""
+    varied = {name: rng.choice(values) for name, values in _VARIED.items()}
+    return parse_settings({**_FIXED, **varied})

@@ -1,0 +1,261 @@
+"""One simulated account, market, storage and host: the loop that runs what is due, and the faults of the loop itself."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from sandbox.simulation.broker import SimBroker
+from sandbox.simulation.checkers import Checkers, Violation
+from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
+from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
+from sandbox.simulation.hosts import Pair
+from sandbox.simulation.market import BEFORE_OPEN, SimMarket, SimTape
+from sandbox.simulation.options import Run, faults_of
+from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
+from sandbox.simulation.queues import Queued, SimQueues
+from sandbox.simulation.trace import Trace
+from sandbox.venue.config import VenueConfig
+from sandbox.venue.engine import Exchange
+from shared.adapters.history import BlobHistory
+from shared.adapters.memory import MemoryBlobs, MemoryTables
+from shared.core.market import TradingDay
+
+CASH = Decimal(100_000)
+FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025, 11, 28), date(2025, 12, 24))
+"""Ordinary days, the first after a change of the clocks, and half days."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Work:
+    """Something that a host runs: a message, an activity, a firing. `intent_id` is whose lifecycle it belongs to."""
+
+    label: str
+    run: Callable[[], None]
+    failed: Callable[[Exception], None]
+    crashed: Callable[[], datetime | None]
+    symbol: str = ""
+    intent_id: str = ""
+    began_at: datetime | None = None
+    is_hurt: bool = False
+
+
+class World:
+    """Everything of one run.
+
+    Parameters
+    ----------
+    run : Run
+        Seed, days, faults.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        seeded = random.Random(f"plan:{run.seed}")
+        self.faults = faults_of(run.seed, run.faults, swarm=run.swarm)
+        self.rng = random.Random(f"calls:{run.seed}")
+        self.loop_rng = random.Random(f"loop:{run.seed}")
+        self.plan_rng = seeded
+        self.trace = Trace(is_on=run.is_traced)
+        first = CALENDAR.day(seeded.choice(FIRST_ON))
+        assert first is not None
+        self.days: list[TradingDay] = [first]
+        while len(self.days) < run.days:
+            self.days.append(CALENDAR.next_day(self.days[-1].on))
+        self.settings = settings_of(seeded)
+        self.tape = SimTape(run.seed, self.days, self.faults)
+        config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
+        self.clock = SimClock(first.open_at - BEFORE_OPEN)
+        self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)
+        self.broker = SimBroker(self.exchange)
+        self.tables, self.blobs = MemoryTables(), MemoryBlobs()
+        self.is_calm = False
+        self.broker_down = self.storage_down = False
+        self.storage_up_at: datetime | None = None
+        self.current: Work | None = None
+        self._pair: Pair | None = None
+        self._heap: list[tuple[datetime, int, Work | Callable[[], None]]] = []
+        self._sequence = 0
+        self.ports = self._make_ports()
+        self.queues = SimQueues(self.faults, self.loop_rng, self.now, self._deliver_at)
+        self.hub = Hub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
+        self.checkers = Checkers(self)
+        self.deliver: Callable[[Queued], Work | None] = lambda _message: None
+        self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
+
+    def _make_ports(self) -> SimPorts:
+        injector = Injector(self)
+        return SimPorts(
+            settings=self.settings,
+            clock=self.clock,
+            calendar=CALENDAR,
+            tables=FaultyTables(self.tables, injector),
+            blobs=FaultyBlobs(self.blobs, injector),
+            codec=MemoCodec(),
+            history=BlobHistory(self.blobs),
+            market=FaultyMarket(SimMarket(self.exchange.view, self.clock), injector),
+            broker=FaultyBroker(self.broker, injector),
+            models=SimModels(),
+            notifier=SimNotifier(),
+        )
+
+    # -- what the injectors ask ------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The simulated instant."""
+        return self.clock.at
+
+    def pause(self) -> None:
+        """Let the other host run, perhaps."""
+        if self._pair is not None:
+            self._pair.pause()
+
+    def elapse(self, seconds: float) -> None:
+        """Let time pass within a call; the market goes on."""
+        self.move_to(self.clock.at + timedelta(microseconds=int(seconds * 1_000_000)))
+
+    def move_to(self, at: datetime) -> None:
+        """Move clock and market to an instant; cancels that hung are done on the way."""
+        hanging = self.broker.hanging
+        while hanging:
+            order_id = min(hanging, key=lambda each: (hanging[each], each))
+            if hanging[order_id] > at:
+                break
+            self.exchange.advance(max(self.exchange.now, hanging.pop(order_id)))
+            self.broker.cancel(order_id)
+        self.clock.at = at
+        self.exchange.advance(at)
+
+    def hurt(self, fault: str, where: str, seconds: float = 0.0) -> None:
+        """Note a fault against what runs now."""
+        work = self.current
+        self.trace.note(self.clock.at, "  !", fault, where)
+        if work is not None:
+            work.is_hurt = True
+            if work.symbol:
+                self.checkers.guard.excuse(work.symbol, self.clock.at + timedelta(seconds=seconds))
+
+    def saw(self, call: str, detail: object) -> None:
+        """Let the checkers see a call's effect."""
+        self.checkers.saw(call, detail)
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def at(self, when: datetime, what: Work | Callable[[], None]) -> None:
+        """Run something at an instant."""
+        self._sequence += 1
+        heapq.heappush(self._heap, (when, self._sequence, what))
+
+    def next_at(self) -> datetime | None:
+        """When the next thing is due."""
+        return self._heap[0][0] if self._heap else None
+
+    def step(self) -> None:
+        """Run the next thing that is due, with another at once if two hosts take them."""
+        when, _, what = heapq.heappop(self._heap)
+        if self.storage_down and isinstance(what, Work) and self.storage_up_at is not None:
+            self.at(self.storage_up_at + timedelta(seconds=self.loop_rng.random()), what)
+            return
+        if when > self.clock.at:
+            self.move_to(when)
+        if not isinstance(what, Work):
+            what()
+            self.checkers.after_step(None)
+            return
+        other = self._taken_by_other_host(what)
+        if other is None:
+            self._run(what)
+        else:
+            self._run_both(what, other)
+        self.checkers.after_step(what)
+
+    def _taken_by_other_host(self, first: Work) -> Work | None:
+        if self.is_calm or not self._heap or self.loop_rng.random() >= self.faults.two_hosts:
+            return None
+        when, _, what = self._heap[0]
+        if not isinstance(what, Work) or when > self.clock.at + timedelta(seconds=2):
+            return None
+        if first.label.startswith("episode") or what.label.startswith("episode"):
+            return None  # one instance is owned by one host, and an episode makes no calls
+        heapq.heappop(self._heap)
+        return what
+
+    def _run_both(self, first: Work, second: Work) -> None:
+        works = (first, second)
+
+        def switched(which: int) -> None:
+            self.current = works[which]
+
+        self._pair = Pair(self.loop_rng, (lambda: self._run(first), lambda: self._run(second)), switched)
+        try:
+            self._pair.run()
+        finally:
+            self._pair = None
+            self.current = None
+
+    def _run(self, work: Work) -> None:
+        work.began_at, work.is_hurt = self.clock.at, False
+        self.current = work
+        self.trace.note(self.clock.at, work.label)
+        self.checkers.begins(work)
+        try:
+            work.run()
+        except Crash:
+            back_at = work.crashed()
+            if back_at is not None and work.symbol:
+                self.checkers.guard.excuse(work.symbol, back_at + timedelta(seconds=5))
+            if self.loop_rng.random() < 0.5:
+                self.trace.note(self.clock.at, "  host restarts")
+                self.hub.forget()
+        except NonDeterminism as error:
+            raise Violation("deterministic", str(error)) from error
+        except Violation:
+            raise
+        except Exception as error:  # noqa: BLE001 - what becomes of it is the host's affair
+            self.trace.note(self.clock.at, "  failed:", type(error).__name__, error)
+            work.failed(error)
+        self.checkers.ends(work)
+        self.current = None
+
+    # -- what hub and queues ask -------------------------------------------------------------------------------------
+
+    def soon(self) -> datetime:
+        """A moment from now."""
+        return self.clock.at + timedelta(milliseconds=self.loop_rng.randrange(1, 60))
+
+    def _deliver_at(self, when: datetime, message: Queued) -> None:
+        def begin() -> None:
+            work = self.deliver(message)
+            if work is not None:
+                self.at(self.clock.at, work)
+
+        self.at(when, begin)
+
+    def _wake(self, instance: Instance) -> None:
+        def run() -> None:
+            self.hub.run(instance)
+
+        def failed(error: Exception) -> None:
+            raise Violation("orchestrates", f"{instance.instance_id}: {type(error).__name__}: {error}") from error
+
+        label = f"episode {instance.instance_id[:6]} {instance.symbol}"
+        self.at(self.soon(), Work(label=label, run=run, failed=failed, crashed=lambda: None))
+
+    def _set_timer(self, instance: Instance, execution: int, key: int, due: datetime) -> None:
+        def fire() -> None:
+            self.hub.complete(instance, execution, Event(kind=Happened.TIMER_FIRED, key=key))
+
+        self.at(max(due, self.clock.at), fire)
+
+    def _call_activity(self, instance: Instance, execution: int, key: int, text: str) -> None:
+        work = self.activity(instance, execution, key, text)
+        if work is not None:
+            self.at(self.soon(), work)
+            if not self.is_calm and self.loop_rng.random() < self.faults.activity_twice:
+                again = self.activity(instance, execution, key, text)
+                if again is not None:
+                    self.at(self.soon(), again)

@@ -1,0 +1,62 @@
+"""A whole trading day, as `python -m sandbox day` runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.checkers import MAX_UNGUARDED_S
+from sandbox.world import Prepared
+from tests.support.day import outcome, start_day
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+STAGES = ("watchlist", "scored", "signals", "decided", "approved", "orders", "positions", "fills", "stories")
+
+
+@pytest.fixture(scope="module")
+def days(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Three days side by side, in processes of their own: the same seed twice, and another."""
+    folder = tmp_path_factory.mktemp("days")
+    seeds = {"first": "7", "again": "7", "other": "8"}
+    started = {name: start_day(folder / name, "--seed", seed) for name, seed in seeds.items()}
+    return {name: outcome(process, folder / name) for name, process in started.items()}
+
+
+@pytest.mark.parametrize("name", ["first", "other"])
+def test_no_rule_was_broken_and_the_day_ended_flat(days: dict[str, dict[str, Any]], name: str) -> None:
+    day = days[name]
+    assert day["violations"] == []
+    assert (day["open_orders"], day["open_positions"]) == (0, 0)
+    assert 0 <= day["longest_unguarded_s"] <= MAX_UNGUARDED_S
+
+
+@pytest.mark.parametrize("name", ["first", "other"])
+def test_something_came_through_every_stage(days: dict[str, dict[str, Any]], name: str) -> None:
+    funnel = days[name]["funnel"]
+    assert {stage: funnel[stage] for stage in STAGES if funnel[stage] < 1} == {}
+    assert funnel["scored"] >= funnel["signals"] >= funnel["decided"] >= funnel["approved"] == funnel["orders"]
+
+
+def test_the_same_seed_gives_the_same_day_bit_for_bit(days: dict[str, dict[str, Any]]) -> None:
+    assert days["first"] == days["again"]
+
+
+def test_another_seed_gives_another_day(days: dict[str, dict[str, Any]]) -> None:
+    assert days["first"]["digest"] != days["other"]["digest"]
+
+
+def test_no_function_failed_and_nothing_was_quarantined(days: dict[str, dict[str, Any]]) -> None:
+    for day in days.values():
+        assert day["report"]["quarantined"] == 0
+        assert day["report"]["incidents"] == day["funnel"]["incidents"] == 0
+
+
+def test_the_report_adds_up(days: dict[str, dict[str, Any]]) -> None:
+    report = days["first"]["report"]
+    assert sum(report["orders"].values()) == report["decisions"]["approved"] == days["first"]["funnel"]["orders"]
+    by_session = sum(float(value) for value in report["realised_by_session"].values())
+    assert by_session == pytest.approx(float(report["realised_usd"]), abs=0.05)
+    assert report["wins"] + report["losses"] <= report["orders"].get("CLOSED", 0)
+    assert report["open_orders"] == report["open_positions"] == 0

@@ -1,0 +1,148 @@
+"""Settings are right or refused: all problems at once, no secret shown."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from shared.contracts.settings import GROUPS, Environment, Feed, Settings, parse_settings
+from shared.core.errors import SettingsError
+from shared.core.sessions import Session
+from tests.support.ports import ENVIRONMENT
+
+LIVE = {"ALPACA_ENVIRONMENT": "live", "ALPACA_TRADING_URL": "", "ALPACA_DATA_URL": "", "GATEHOUSE_ALLOW_LIVE": "acc-1"}
+PAPER = {**LIVE, "ALPACA_ENVIRONMENT": "paper", "GATEHOUSE_ALLOW_LIVE": ""}
+FIELDS = [f for group in (*GROUPS.values(), Settings) for f in dataclasses.fields(group) if "name" in f.metadata]
+BOUNDED = [f for f in FIELDS if f.metadata["low"] is not None]
+
+
+def problems(**changes: str) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        parse_settings({**ENVIRONMENT, **changes})
+    head, *found = str(refused.value).splitlines()
+    assert head == "settings cannot be used:"
+    return found
+
+
+def parsed(**changes: str) -> Settings:
+    return parse_settings({**ENVIRONMENT, **changes})
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    settings = parsed()
+    assert settings.risk.trade_risk_fraction == 0.005
+    assert (settings.risk.day_loss_max_fraction, settings.risk.drawdown_max_fraction) == (0.03, 0.05)
+    assert (settings.risk.max_positions, settings.watchlist.max_watchlist) == (10, 50)
+    assert (settings.policy.cooldown_min, settings.policy.entry_patience_s, settings.policy.max_reprices) == (15, 30, 3)
+    assert settings.policy.entry_sessions == (Session.REG_AM, Session.REG_MID, Session.REG_PM)
+
+
+def test_values_are_read_from_text() -> None:
+    settings = parsed(
+        ALPACA_FEED="sip",
+        GATEHOUSE_CORE_SYMBOLS="SPY, BRK.B QQQ",
+        GATEHOUSE_MAX_POSITIONS=" 7 ",
+        GATEHOUSE_TRADE_RISK_FRACTION="0.0025",
+        GATEHOUSE_ENTRY_SESSIONS="REG-PM",
+    )
+    assert settings.broker.feed is Feed.SIP
+    assert settings.watchlist.core_symbols == ("SPY", "BRK.B", "QQQ")
+    assert (settings.risk.max_positions, settings.risk.trade_risk_fraction) == (7, 0.0025)
+    assert settings.policy.entry_sessions == (Session.REG_PM,)
+
+
+def test_blank_text_means_the_default() -> None:
+    assert parsed(GATEHOUSE_MAX_POSITIONS="  ").risk.max_positions == 10
+
+
+def test_all_problems_are_told_at_once_with_name_value_and_expectation() -> None:
+    found = problems(
+        ALPACA_ENVIRONMENT="prod",
+        ALPACA_KEY_ID="",
+        GATEHOUSE_MAX_POSITIONS="many",
+        GATEHOUSE_DAY_LOSS_MAX_FRACTION="nan",
+        GATEHOUSE_CORE_SYMBOLS="spy",
+        GATEHOUSE_ENTRY_SESSIONS="NOON",
+        GATEHOUSE_TRADE_RISK_MAX_FRACTION="0.02",
+    )
+    assert len(found) == 7
+    text = "\n".join(found)
+    assert "- ALPACA_ENVIRONMENT = 'prod': expected one of sandbox, paper, live" in text
+    assert "- ALPACA_KEY_ID is missing: expected API key id" in text
+    assert "- GATEHOUSE_MAX_POSITIONS = 'many': expected a whole number" in text
+    assert "- GATEHOUSE_DAY_LOSS_MAX_FRACTION = 'nan': expected a finite number" in text
+    assert "- GATEHOUSE_CORE_SYMBOLS = 'spy': expected symbols" in text
+    assert "- GATEHOUSE_ENTRY_SESSIONS = 'NOON': expected sessions out of" in text
+    assert "- GATEHOUSE_TRADE_RISK_MAX_FRACTION = '0.02': expected a finite number from 1e-05 to 0.01" in text
+
+
+def test_an_empty_environment_names_everything_that_is_needed() -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse_settings({})
+    for name in ("ALPACA_ENVIRONMENT", "ALPACA_KEY_ID", "ALPACA_SECRET_KEY"):
+        assert f"- {name} is missing" in str(refused.value)
+
+
+@pytest.mark.parametrize("item", BOUNDED, ids=lambda item: str(item.metadata["name"]))
+def test_every_bound_is_inclusive_and_holds(item: dataclasses.Field[object]) -> None:
+    name, low, high = (item.metadata[key] for key in ("name", "low", "high"))
+    assert any(name in problem for problem in problems(**{name: str(low - 1)}))
+    assert any(name in problem for problem in problems(**{name: str(high + 1)}))
+    for value in (low, high):
+        try:
+            parsed(**{name: str(value)})
+        except SettingsError as error:  # another setting may contradict it, but not its own bound
+            assert f"{name} = {str(value)!r}: expected a" not in str(error)
+
+
+def test_secrets_are_never_shown() -> None:
+    secrets = {f.metadata["name"] for f in FIELDS if f.metadata["secret"]}
+    assert {"ALPACA_KEY_ID", "ALPACA_SECRET_KEY", "AzureWebJobsStorage"} <= secrets
+    shown = "\n".join(problems(**dict.fromkeys(secrets, "hunter2"), ALPACA_ENVIRONMENT="prod"))
+    assert "hunter2" not in shown
+    contradicting = "\n".join(problems(**dict.fromkeys(secrets, "hunter2"), GATEHOUSE_STOP_ATR="9"))
+    assert "hunter2" not in contradicting
+
+
+def test_names_are_unique_and_say_their_unit() -> None:
+    names = [f.metadata["name"] for f in FIELDS]
+    assert len(set(names)) == len(names)
+    assert all(f.metadata["what"] for f in FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({**LIVE, "GATEHOUSE_ALLOW_LIVE": ""}, "GATEHOUSE_ALLOW_LIVE is missing"),
+        ({"ALPACA_TRADING_URL": ""}, "ALPACA_TRADING_URL and ALPACA_DATA_URL are missing"),
+        ({"ALPACA_DATA_URL": ""}, "ALPACA_TRADING_URL and ALPACA_DATA_URL are missing"),
+        ({**LIVE, "ALPACA_TRADING_URL": "https://paper-api.alpaca.markets"}, "ALPACA_TRADING_URL ="),
+        ({**PAPER, "ALPACA_TRADING_URL": "https://api.alpaca.markets"}, "ALPACA_TRADING_URL ="),
+        ({**PAPER, "GATEHOUSE_CLOCK_FILE": "clock"}, "GATEHOUSE_CLOCK_FILE = 'clock'"),
+        ({"GATEHOUSE_SCAN_PRICE_MIN_USD": "11"}, "GATEHOUSE_SCAN_PRICE_MIN_USD"),
+        ({"GATEHOUSE_STOP_ATR": "3.1"}, "GATEHOUSE_STOP_ATR = 3.1: expected"),
+        ({"GATEHOUSE_ENTRY_SESSIONS": "PRE REG-AM"}, "GATEHOUSE_ENTRY_SESSIONS holds PRE: expected regular"),
+        (
+            {"GATEHOUSE_TRADE_RISK_FRACTION": "0.009", "GATEHOUSE_TRADE_RISK_MAX_FRACTION": "0.008"},
+            "GATEHOUSE_TRADE_RISK_FRACTION",
+        ),
+        ({"AzureWebJobsStorage": ""}, "AzureWebJobsStorage is missing"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, str], problem: str) -> None:
+    assert any(f"- {problem}" in found for found in problems(**changes))
+
+
+def test_several_contradictions_are_told_at_once() -> None:
+    found = problems(GATEHOUSE_STOP_ATR="9", GATEHOUSE_SCAN_PRICE_MIN_USD="11", AzureWebJobsStorage="")
+    assert len(found) == 3
+
+
+def test_live_and_paper_start_with_what_they_need() -> None:
+    assert parsed(**LIVE).broker.environment is Environment.LIVE
+    assert parsed(**PAPER).broker.environment is Environment.PAPER
+
+
+def test_identity_based_storage_needs_no_connection_string() -> None:
+    assert parsed(AzureWebJobsStorage="", AzureWebJobsStorage__accountName="acc").storage.account_name == "acc"

@@ -1,0 +1,60 @@
+"""An intent becomes the state of the one lifecycle that carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.core.order_states import OrderState, Phase
+from shared.stages.execute import execute
+from shared.stages.gate import gate
+from tests.support.orders import NOW, ON, Life
+from tests.support.ports import fake_ports
+from tests.unit.stages.test_gate import signal
+
+
+def test_an_intent_becomes_a_planned_order_with_the_policys_patience() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_ENTRY_PATIENCE_S="45", GATEHOUSE_MAX_REPRICES="2", GATEHOUSE_ENTRY_POLL_S="7")
+    (intent,) = gate(signal(), ports)
+    state = execute(intent, ports)
+    plan = state.plan
+    assert (state.phase, state.outcome, state.on) == (Phase.PLANNED, None, ON)
+    assert (plan.patience_s, plan.max_reprices, plan.poll_s) == (45, 2, 7)
+    for name in ("intent_id", "decision_id", "symbol", "qty_shares", "arrival_price", "limit_price", "worst_price",
+                 "stop_price", "target_price", "expires_at", "exit_by"):  # fmt: skip
+        assert getattr(plan, name) == getattr(intent, name)
+    (row,) = ports.rows("orders", ON).values()
+    assert ports.codec.decode(OrderState, str(row["state"])) == state
+
+
+def test_a_repeated_intent_gives_the_same_state_and_leaves_the_row_as_it_is() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    first = execute(intent, ports)
+    life = Life(ports, first)
+    life.step()
+    before = ports.rows("orders", ON)
+    assert execute(intent, ports) == first
+    assert ports.rows("orders", ON) == before
+
+
+def test_an_intent_that_expired_in_the_queue_only_gives_its_room_back() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    ports.clock.at = intent.expires_at
+    state = execute(intent, ports)
+    assert state.outcome is Phase.EXPIRED
+    assert state.note == "expired at 2025-10-15T14:04:00Z, seen at 2025-10-15T14:04:00Z"
+    life = Life(ports, state)
+    assert life.to_end().phase is Phase.EXPIRED
+    assert ports.broker.requests == []
+    stored = ports.tables.get("ledger", "account", "current")
+    assert stored is not None
+    assert stored.value["reservations"] == 0
+
+
+def test_an_intent_a_moment_before_its_end_is_still_good() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    ports.clock.at = intent.expires_at - timedelta(microseconds=1)
+    assert execute(replace(intent), ports).outcome is None

@@ -1,0 +1,305 @@
+"""Signals become intents with room reserved, or recorded refusals, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shared.adapters.memory import MemoryTables
+from shared.contracts.messages import OrderIntent, Signal, intent_id_of
+from shared.contracts.model_card import SIGNAL_MODEL
+from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.ids import decision_id, hash_id
+from shared.core.ledger import Ledger, open_ledger
+from shared.core.portfolio import Position
+from shared.core.risk import Gate, Verdict
+from shared.core.sessions import Session
+from shared.core.values import Symbol, iso
+from shared.ports import Row
+from shared.stages.facts import LEDGER_TRIES, load_ledger, update_ledger
+from shared.stages.gate import gate
+from shared.stages.operate import kill, resume
+from tests.support.orders import NOW, ON
+from tests.support.ports import FakePorts, fake_ports
+
+
+class RacedTables(MemoryTables):
+    """Before our conditional write of the ledger someone else is faster, as often as told."""
+
+    races: int = 0
+    rival: Callable[[], object] = staticmethod(lambda: None)
+
+    def _race(self, table: str) -> None:
+        if table == "ledger" and self.races:
+            self.races -= 1
+            self.rival()
+
+    def replace(self, table: str, partition: str, key: str, row: Row, etag: str) -> None:
+        self._race(table)
+        super().replace(table, partition, key, row, etag)
+
+    def insert(self, table: str, partition: str, key: str, row: Row) -> bool:
+        self._race(table)
+        return super().insert(table, partition, key, row)
+
+
+def signal(symbol: str = "AAA", slot: str = "1000", at: datetime = NOW) -> Signal:
+    decided = decision_id(ON, slot, symbol, "momentum.v1")
+    return Signal(
+        message_id=hash_id("signal", decided),
+        correlation_id=decided,
+        causation_id="slice-1",
+        decided_at=at,
+        expires_at=at + timedelta(seconds=240),
+        decision_id=decided,
+        on=ON,
+        slot=slot,
+        symbol=Symbol(symbol),
+        strategy="momentum.v1",
+        session=Session.REG_AM,
+        reference_price=Decimal("10.00"),
+        atr=Decimal("0.05"),
+        adv_shares=1_000_000,
+        daily_volatility=0.02,
+        p_up=0.6,
+        p_none=0.2,
+        p_down=0.2,
+        expected_move=0.004,
+        features_blob="2025-10-15/1000/x.json",
+        model_versions=("signal/v1", "move/v1"),
+        parameter_set="default",
+    )
+
+
+def decision(ports: FakePorts) -> dict[str, object]:
+    (row,) = ports.rows("decisions", ON).values()
+    return row
+
+
+def ledger_of(ports: FakePorts) -> Ledger:
+    stored = load_ledger(ports)
+    assert stored is not None
+    return stored.value
+
+
+def refused_by(ports: FakePorts) -> list[str]:
+    return str(decision(ports)["refused_by"]).split()
+
+
+def test_a_sound_signal_becomes_an_intent_with_its_room_reserved() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    assert intent.intent_id == intent_id_of(signal().decision_id)
+    assert (intent.limit_price, intent.worst_price) == (Decimal("10.01"), Decimal("10.03"))
+    assert intent.exit_by == NOW + timedelta(minutes=60)
+    assert intent.expires_at == signal().expires_at
+    (room,) = ledger_of(ports).reservations
+    assert (room.intent_id, room.qty_shares, room.notional) == (intent.intent_id, intent.qty_shares, intent.notional)
+    assert room.risk == intent.risk
+
+
+def test_every_gate_is_recorded_with_value_and_limit() -> None:
+    ports = fake_ports(NOW)
+    gate(signal(), ports)
+    row = decision(ports)
+    assert (row["verdict"], row["refused_by"]) == ("approved", "")
+    recorded = ports.codec.decode(tuple[Verdict, ...], str(row["gates"]))  # type: ignore[arg-type]
+    assert [verdict.gate for verdict in recorded] == list(Gate)
+    assert row["code_revision"] == "revision-of-the-test"
+    assert (row["bid_usd"], row["ask_usd"], row["quote_at"]) == ("9.99", "10.01", iso(NOW))
+    assert ports.codec.decode(OrderIntent, str(row["intent"])).qty_shares == row["qty_shares"]
+
+
+def test_a_repeated_signal_gives_the_same_intent_again_and_reserves_once() -> None:
+    ports = fake_ports(NOW)
+    first = gate(signal(), ports)
+    ports.clock.pass_by(timedelta(seconds=30))
+    ports.market.prices["AAA"] = ("10.49", "10.51")
+    assert gate(signal(), ports) == first
+    assert len(ledger_of(ports).reservations) == 1
+
+
+def test_a_repeated_refusal_stays_refused_although_the_reason_has_gone() -> None:
+    ports = fake_ports(NOW)
+    kill(ports, by="me", reason="lunch", flatten=False)
+    assert gate(signal(), ports) == []
+    resume(ports, by="me", reason="back")
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["KILL_SWITCH"]
+
+
+def test_an_expired_signal_is_recorded_and_never_traded() -> None:
+    ports = fake_ports(NOW)
+    ports.clock.at = signal().expires_at
+    assert gate(signal(), ports) == []
+    assert (decision(ports)["verdict"], refused_by(ports)) == ("expired", ["EXPIRED"])
+    assert load_ledger(ports) is None
+
+
+def day_halted(ports: FakePorts) -> None:
+    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    ports.broker.equity = Decimal(96_900)
+
+
+def drawn_down(ports: FakePorts) -> None:
+    update_ledger(ports, ON - timedelta(days=1), Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, Decimal(95_500), lambda ledger: ledger)
+    ports.broker.equity = Decimal(95_000)
+
+
+def set_quote(bid: str, ask: str) -> Callable[[FakePorts], None]:
+    return lambda ports: ports.market.prices.update(AAA=(bid, ask))
+
+
+def hold(*symbols: str) -> Callable[[FakePorts], None]:
+    price = Decimal(10)
+    return lambda ports: ports.broker.strangers.extend(
+        Position(symbol=Symbol(s), qty_shares=1, average_price=price, market_price=price) for s in symbols
+    )
+
+
+def at_clock(clock: str) -> Callable[[FakePorts], None]:
+    def move(ports: FakePorts) -> None:
+        ports.clock.at = datetime.fromisoformat(f"{ON}T{clock}:00-04:00").astimezone(NOW.tzinfo)
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("change", "gates"),
+    [
+        (lambda ports: kill(ports, by="me", reason="enough", flatten=False), ["KILL_SWITCH"]),
+        (day_halted, ["HALTED_DAY_LOSS"]),
+        (drawn_down, ["HALTED_DRAWDOWN"]),
+        (lambda ports: setattr(ports.broker, "buying_power", Decimal(5)), ["SIZE"]),
+        (hold(*(f"S{n}" for n in range(10))), ["MAX_POSITIONS"]),
+        (hold("AAA"), ["DUPLICATE"]),
+        (set_quote("9.94", "10.06"), ["SPREAD", "SLIPPAGE"]),
+        (set_quote("0", "10.01"), ["SPREAD"]),
+        (set_quote("0.0001", "0.0001"), ["SPREAD"]),
+        (lambda ports: setattr(ports.market, "quote_at", NOW - timedelta(seconds=16)), ["STALE_QUOTE"]),
+        (lambda ports: ports.models.break_down(SIGNAL_MODEL, "expired"), ["MODEL_HEALTH"]),
+        (lambda ports: setattr(ports.broker, "is_blocked", True), ["BROKER_HEALTH"]),
+    ],
+)
+def test_a_refusal_names_its_gates_and_reserves_nothing(
+    change: Callable[[FakePorts], object], gates: list[str]
+) -> None:
+    ports = fake_ports(NOW)
+    change(ports)
+    assert gate(signal(), ports) == []
+    assert decision(ports)["verdict"] == "refused"
+    assert refused_by(ports) == gates
+    stored = load_ledger(ports)
+    assert stored is None or stored.value.reservations == ()
+
+
+def test_no_entry_in_the_last_minutes() -> None:
+    ports = fake_ports(NOW)
+    at_clock("15:50")(ports)
+    assert gate(signal(at=ports.clock.now()), ports) == []
+    assert refused_by(ports) == ["SESSION"]
+
+
+def test_two_signals_racing_for_the_last_slot_cannot_both_have_it() -> None:
+    """The rival's approval lands between our reading of the ledger and our write."""
+    tables = RacedTables()
+    ports = fake_ports(NOW, tables=tables, GATEHOUSE_MAX_POSITIONS="1")
+    ports.market.prices["BBB"] = ("9.99", "10.01")
+    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    rivals: list[list[OrderIntent]] = []
+    tables.rival = lambda: rivals.append(gate(signal("BBB"), ports))
+    tables.races = 1
+    ours = gate(signal("AAA"), ports)
+    assert (len(ours), [len(found) for found in rivals]) == (0, [1])
+    assert [room.symbol for room in ledger_of(ports).reservations] == ["BBB"]
+    rows = {row["symbol"]: row for row in ports.rows("decisions", ON).values()}
+    assert (rows["AAA"]["refused_by"], rows["BBB"]["verdict"]) == ("MAX_POSITIONS", "approved")
+
+
+def test_the_very_first_two_signals_of_an_account_race_for_its_first_row() -> None:
+    tables = RacedTables()
+    ports = fake_ports(NOW, tables=tables, GATEHOUSE_MAX_POSITIONS="1")
+    ports.market.prices["BBB"] = ("9.99", "10.01")
+    tables.rival = lambda: gate(signal("BBB"), ports)
+    tables.races = 1
+    assert gate(signal("AAA"), ports) == []
+    assert [room.symbol for room in ledger_of(ports).reservations] == ["BBB"]
+
+
+def test_a_ledger_that_others_change_without_end_brings_the_signal_again() -> None:
+    tables = RacedTables()
+    ports = fake_ports(NOW, tables=tables)
+    equity = iter(range(100_000, 200_000))
+    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+
+    def touch() -> None:
+        row = {"ledger": ports.codec.encode(open_ledger(ON, Decimal(next(equity))))}
+        MemoryTables.put(tables, "ledger", "account", "current", row)
+
+    tables.rival, tables.races = touch, LEDGER_TRIES
+    with pytest.raises(TransientError, match=f"{LEDGER_TRIES} times in a row"):
+        gate(signal(), ports)
+    assert ports.rows("decisions", ON) == {}
+    assert len(gate(signal(), ports)) == 1
+
+
+def test_two_deliveries_of_one_signal_at_once_agree() -> None:
+    """The slower one finds the faster one's decision and sends the very same intent."""
+    tables = RacedTables()
+    ports = fake_ports(NOW, tables=tables)
+    faster: list[OrderIntent] = []
+
+    def rival() -> None:
+        faster.extend(gate(signal(), ports))
+        ports.market.prices["AAA"] = ("9.94", "10.06")
+
+    tables.rival, tables.races = rival, 1
+    assert gate(signal(), ports) == faster
+    assert decision(ports)["verdict"] == "approved"
+
+
+def test_room_reserved_before_a_crash_is_given_back_when_the_repeat_is_refused() -> None:
+    ports = fake_ports(NOW)
+    insert = ports.tables.insert
+
+    def crash(table: str, partition: str, key: str, row: Row) -> bool:
+        if table == "decisions":
+            raise TransientError("crash before the decision was recorded")
+        return insert(table, partition, key, row)
+
+    ports.tables.insert = crash  # type: ignore[method-assign]
+    with pytest.raises(TransientError, match="crash"):
+        gate(signal(), ports)
+    assert len(ledger_of(ports).reservations) == 1
+    ports.tables.insert = insert  # type: ignore[method-assign]
+    ports.broker.is_blocked = True
+    assert gate(signal(), ports) == []
+    assert ledger_of(ports).reservations == ()
+
+
+@pytest.mark.parametrize("error", [TransientError("time-out"), BrokerError(401, 0, "no"), ContractError("nonsense")])
+def test_without_the_broker_nothing_is_decided(error: Exception) -> None:
+    ports = fake_ports(NOW)
+    ports.broker.outage = error
+    with pytest.raises(type(error)):
+        gate(signal(), ports)
+    assert ports.rows("decisions", ON) == {}
+
+
+def test_a_symbol_without_a_quote_is_not_decided() -> None:
+    ports = fake_ports(NOW)
+    with pytest.raises(ContractError, match="no quote of ZZZ"):
+        gate(signal("ZZZ"), ports)
+
+
+def test_the_size_is_what_the_smallest_bound_allows() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(replace(signal(), adv_shares=5_000), ports)
+    row = decision(ports)
+    assert (intent.qty_shares, row["bound"]) == (50, "liquidity")
+    assert '"liquidity":50' in str(row["bounds"])

@@ -1,0 +1,233 @@
+"""A look at the account every minute: halts, flatten, wake-ups, strangers, outages."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shared.contracts.messages import Notice
+from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.portfolio import Position
+from shared.core.values import Symbol
+from shared.stages.facts import load_ledger
+from shared.stages.gate import gate
+from shared.stages.operate import kill, resume
+from shared.stages.supervise import Supervision, Wake, supervise
+from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, new_life
+from tests.support.ports import fake_ports
+from tests.support.tape import ny
+from tests.unit.stages.test_gate import refused_by, signal
+
+HALF_DAY = date(2026, 11, 27)
+LOOK = Wake(intent_id=INTENT, event="changed")
+
+
+def titles(seen: Supervision) -> list[str]:
+    return [message.title for message in seen.messages if isinstance(message, Notice)]
+
+
+def stranger(symbol: str = "ZZZ", qty: int = 7) -> Position:
+    return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(5), market_price=Decimal(5))
+
+
+def filled() -> Life:
+    """Bought, but its lifecycle does not know yet; the next odd minute, so that no heartbeat is due."""
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id())
+    life.ports.clock.pass_by(timedelta(minutes=1))
+    return life
+
+
+@pytest.mark.parametrize("at", ["03:59", "20:00"])
+def test_outside_the_sessions_nobody_is_asked(at: str) -> None:
+    ports = fake_ports(ny(ON, at))
+    ports.broker.outage = TransientError("down")
+    assert supervise(ports) == Supervision()
+
+
+def test_on_a_holiday_nobody_is_asked() -> None:
+    ports = fake_ports(ny(date(2026, 11, 26), "12:00"))
+    ports.broker.outage = TransientError("down")
+    assert supervise(ports) == Supervision()
+
+
+def test_a_quiet_minute_marks_the_ledger_and_says_nothing() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.equity = Decimal(100_500)
+    assert supervise(ports) == Supervision()
+    stored = load_ledger(ports)
+    assert stored is not None
+    assert (stored.value.opening_equity, stored.value.peak_equity) == (Decimal(100_500), Decimal(100_500))
+
+
+def test_a_heartbeat_is_kept_every_five_minutes() -> None:
+    ports = fake_ports(NOW)
+    for _ in range(11):
+        supervise(ports)
+        ports.clock.pass_by(timedelta(minutes=1))
+    rows = ports.rows("ledger", ON)
+    assert list(rows) == ["1000", "1005", "1010"]
+    assert (rows["1000"]["session"], rows["1000"]["equity_usd"]) == ("REG-AM", "100000")
+
+
+def test_a_day_loss_halts_entries_and_is_told_once() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    ports.broker.equity = Decimal(97_000)
+    assert titles(supervise(ports)) == ["Entries halted: day loss 3.00%"]
+    assert titles(supervise(ports)) == []
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["HALTED_DAY_LOSS"]
+
+
+def test_a_day_halt_survives_a_resume_and_ends_with_its_day() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    ports.broker.equity = Decimal(96_900)
+    supervise(ports)
+    resume(ports, by="me", reason="I know better")
+    assert titles(supervise(ports)) == []
+    assert gate(signal(), ports) == []
+    ports.clock.at = NOW + timedelta(days=1)
+    supervise(ports)
+    assert len(gate(signal(slot="1001", at=ports.clock.now()), ports)) == 1
+
+
+def test_a_drawdown_over_days_halts_until_a_person_resumes() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    for days, equity in ((1, 97_500), (2, 95_000)):
+        ports.clock.at = NOW + timedelta(days=days)
+        ports.broker.equity = Decimal(97_500)
+        supervise(ports)
+        ports.broker.equity = Decimal(equity)
+        seen = supervise(ports)
+    assert titles(seen) == ["Entries halted: drawdown 5.00%"]
+    ports.clock.at = NOW + timedelta(days=5)
+    assert titles(supervise(ports)) == []
+    stored = load_ledger(ports)
+    assert stored is not None
+    assert stored.value.is_drawdown_halted
+    resume(ports, by="me", reason="reviewed")
+    assert titles(supervise(ports)) == []
+    assert len(gate(signal(at=ports.clock.now()), ports)) == 1
+
+
+def test_a_halt_of_yesterday_is_told_anew_when_it_happens_again_today() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    ports.broker.equity = Decimal(97_000)
+    supervise(ports)
+    ports.clock.at = NOW + timedelta(days=1)
+    supervise(ports)
+    ports.broker.equity = Decimal("94090")
+    assert "Entries halted: day loss 3.00%" in titles(supervise(ports))
+
+
+def test_the_flatten_asks_every_open_order_from_ten_minutes_before_the_close() -> None:
+    life = filled()
+    life.ports.clock.at = ny(ON, "15:49:59")
+    life.look()
+    assert supervise(life.ports).wakes == ()
+    life.ports.clock.at = ny(ON, "15:50")
+    assert supervise(life.ports).wakes == (Wake(intent_id=INTENT, event="FLATTEN"),)
+    assert life.ports.rows("runs", ON)["flatten|1550"]["status"] == "done"
+    life.ports.clock.at = ny(ON, "15:53")
+    assert supervise(life.ports).wakes == (Wake(intent_id=INTENT, event="FLATTEN"),), "until none is open"
+
+
+def test_the_flatten_of_a_half_day_comes_at_ten_to_one() -> None:
+    ports = fake_ports(ny(HALF_DAY, "12:50"))
+    supervise(ports)
+    assert list(ports.rows("runs", HALF_DAY)) == ["flatten|1250"]
+
+
+def test_a_flatten_with_nothing_open_is_recorded_at_its_minute_only() -> None:
+    ports = fake_ports(ny(ON, "15:51"))
+    supervise(ports)
+    assert ports.rows("runs", ON) == {}
+
+
+def test_the_kill_switch_sells_only_when_asked_to_flatten() -> None:
+    life = filled()
+    kill(life.ports, by="me", reason="enough", flatten=False)
+    life.look()
+    assert supervise(life.ports).wakes == ()
+    kill(life.ports, by="me", reason="out", flatten=True)
+    assert supervise(life.ports).wakes == (Wake(intent_id=INTENT, event="KILL"),)
+    resume(life.ports, by="me", reason="again")
+    assert supervise(life.ports).wakes == ()
+
+
+def test_a_sleeping_order_with_its_guards_in_place_is_let_sleep() -> None:
+    assert supervise(filled().ports).wakes == ()
+
+
+def test_an_order_that_still_enters_is_let_alone() -> None:
+    life = new_life()
+    assert supervise(life.ports).wakes == ()
+    life.step()
+    life.ports.broker.fill(entry_id(), 30)
+    assert supervise(life.ports).wakes == ()
+
+
+@pytest.mark.parametrize("leg", ["stop", "target"])
+def test_a_filled_exit_wakes_its_lifecycle(leg: str) -> None:
+    life = filled()
+    life.ports.broker.fill(entry_id(), leg=leg)
+    assert supervise(life.ports).wakes == (LOOK,)
+
+
+def test_lost_guards_wake_the_lifecycle() -> None:
+    life = filled()
+    life.ports.broker.cancel("o1-target")
+    assert supervise(life.ports).wakes == (LOOK,)
+
+
+def test_a_position_sold_by_someone_else_wakes_the_lifecycle() -> None:
+    life = filled()
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    assert supervise(life.ports).wakes == (LOOK,)
+
+
+def test_an_unknown_position_is_flagged_once_and_left_alone() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.strangers.append(stranger())
+    assert titles(supervise(ports)) == ["Unknown position: 7 ZZZ"]
+    assert titles(supervise(ports)) == []
+    (row,) = ports.rows("incidents", ON).values()
+    assert (row["kind"], row["status"]) == ("unknown-position", "open")
+    assert ports.broker.requests == []
+
+
+def test_a_position_of_ours_is_no_stranger() -> None:
+    assert titles(supervise(filled().ports)) == []
+
+
+@pytest.mark.parametrize("error", [TransientError("time-out"), BrokerError(401, 0, "no"), ContractError("nonsense")])
+def test_a_broker_that_is_down_is_an_incident_once_an_hour(error: Exception) -> None:
+    ports = fake_ports(NOW)
+    ports.broker.outage = error
+    told = []
+    for _ in range(62):
+        told += titles(supervise(ports))
+        ports.clock.pass_by(timedelta(minutes=1))
+    assert told == ["Broker cannot be reached"] * 2
+    assert list(ports.rows("incidents", ON)) == ["broker-down|10", "broker-down|11"]
+
+
+def test_orders_are_asked_for_only_when_something_is_open() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.down.append("orders")
+    supervise(ports)
+    supervise(ports)
+    assert ports.broker.down == ["orders"]
+
+
+def test_a_doubled_firing_asks_for_the_same() -> None:
+    life = filled()
+    life.ports.broker.fill(entry_id(), leg="stop")
+    assert supervise(life.ports).wakes == supervise(life.ports).wakes == (LOOK,)
