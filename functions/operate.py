@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 
 import azure.durable_functions as df
@@ -17,6 +18,8 @@ from shared.lifecycle import EVENT
 from shared.stages.operate import kill, record_answer, resume, status
 
 bp = df.Blueprint()
+
+_INTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _answer(body: Mapping[str, object], code: int = 200) -> func.HttpResponse:
@@ -60,7 +63,8 @@ async def answer_approval(
     """Body: {"by", "reason", "intent_id", "approve": bool}. The answer goes to the lifecycle that waits for it."""
     asked = _Asked(req)
     intent_id, answer = asked.body.get("intent_id"), asked.body.get("approve")
-    if not asked.problem and not (isinstance(intent_id, str) and 0 < len(intent_id) <= 64):
+    # The id becomes part of the durable API's address, so nothing but an id may pass.
+    if not asked.problem and not (isinstance(intent_id, str) and _INTENT_ID.fullmatch(intent_id)):
         asked.problem = f"intent_id: expected an intent's id, got {intent_id!r}"[:200]
     if not asked.problem and not isinstance(answer, bool):
         asked.problem = f"approve: expected true or false, got {answer!r}"[:200]

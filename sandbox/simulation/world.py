@@ -66,6 +66,7 @@ class World:
         self.days: list[TradingDay] = [first]
         while len(self.days) < run.days:
             self.days.append(CALENDAR.next_day(self.days[-1].on))
+        self.day = first
         self.settings = settings_of(seeded)
         self.tape = SimTape(run.seed, self.days, self.faults)
         config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
@@ -88,7 +89,7 @@ class World:
         self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
 
     def _make_ports(self) -> SimPorts:
-        injector = Injector(self)
+        self._injector = injector = Injector(self)
         return SimPorts(
             settings=self.settings,
             clock=self.clock,
@@ -138,6 +139,12 @@ class World:
             work.is_hurt = True
             if work.symbol:
                 self.checkers.guard.excuse(work.symbol, self.clock.at + timedelta(seconds=seconds))
+                if fault in {"stale_view", "lookup_lag"}:
+                    self.checkers.guard.misled(work.symbol)
+
+    def storage_call[T](self, name: str, effect: Callable[[], T]) -> T:
+        """Run a call of storage that no port makes: the host's own, of queues and of the task hub."""
+        return self._injector.storage(name, effect)
 
     def saw(self, call: str, detail: object) -> None:
         """Let the checkers see a call's effect."""

@@ -51,7 +51,6 @@ class ExitReason(StrEnum):
     STOP = "STOP"
     TIME_LIMIT = "TIME_LIMIT"
     FLATTEN = "FLATTEN"
-    HALT = "HALT"
     KILL = "KILL"
     UNPROTECTED = "UNPROTECTED"
     OUTSIDE = "OUTSIDE"

@@ -143,7 +143,7 @@ async def _handled(box: Sandbox, queue: Queue, logged: str) -> bool:
 
 def test_a_queue_takes_no_message_of_70_kb(sandbox: MakeSandbox) -> None:
     async def scenario(box: Sandbox) -> None:
-        with pytest.raises(HttpResponseError, match="RequestBodyTooLarge|maximum permissible"):
+        with pytest.raises(HttpResponseError, match=r"RequestBodyTooLarge|maximum permissible"):
             box.put(Queue.SIGNALS, "A" * 70_000)
         assert MAX_QUEUE_BYTES < 70_000
 

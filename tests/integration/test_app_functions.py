@@ -51,11 +51,13 @@ async def _morning(box: Sandbox) -> Morning:
         box.put(f"{queue}-poison", base64_of(f"failed five times in {queue}"))
     await box.until("09:45:30")
     answers["status"] = await box.http("GET", "/api/status")
-    for name, method in (("status", "GET"), ("kill", "POST"), ("resume", "POST")):
+    for name, method in HTTP.items():
         answers[f"{name} without a key"] = await box.http(method, f"/api/{name}", {}, key=None)
         answers[f"{name} with a wrong key"] = await box.http(method, f"/api/{name}", {}, key="guessed")
     for name, body in BAD_BODIES.items():
         answers[name] = await box.http("POST", "/api/kill", body)
+    for name, body in BAD_ANSWERS.items():
+        answers[name] = await box.http("POST", "/api/approve", {"by": "test", "reason": "drill", **body})
     answers["after bad bodies"] = await box.http("GET", "/api/status")
     answers["kill"] = await box.http("POST", "/api/kill", {"by": "test", "reason": "drill", "flatten": True})
     answers["killed"] = await box.http("GET", "/api/status")
@@ -76,6 +78,7 @@ async def _morning(box: Sandbox) -> Morning:
     )
 
 
+HTTP = {"status": "GET", "kill": "POST", "resume": "POST", "approve": "POST"}
 BAD_BODIES: dict[str, Any] = {
     "no body": None,
     "not JSON": "{",
@@ -86,6 +89,15 @@ BAD_BODIES: dict[str, Any] = {
     "number as by": {"by": 7, "reason": "x"},
     "text as flatten": {"by": "x", "reason": "x", "flatten": "false"},
     "bytes": b"\xff\xfe",
+}
+BAD_ANSWERS: dict[str, dict[str, Any]] = {
+    "approve without an order": {"approve": True},
+    "approve without an answer": {"intent_id": "x"},
+    "approve with text": {"intent_id": "x", "approve": "yes"},
+    "approve a long id": {"intent_id": "x" * 65, "approve": True},
+    "approve a number": {"intent_id": 1, "approve": True},
+    "approve what is not there": {"intent_id": "feedface", "approve": True},
+    "approve a path": {"intent_id": "../../x?y#z", "approve": True},
 }
 NAMED = {
     "no by": "by",
@@ -157,7 +169,7 @@ def test_each_act_of_the_operator_is_kept_with_who_and_why(morning: Morning) -> 
     assert morning.box.rows(Table.CONTROLS, CONTROLS)["kill"]["is_on"] is False
 
 
-@pytest.mark.parametrize("name", ["status", "kill", "resume"])
+@pytest.mark.parametrize("name", HTTP)
 def test_http_functions_answer_401_without_a_good_key(morning: Morning, name: str) -> None:
     assert morning.answers[f"{name} without a key"][0] == 401
     assert morning.answers[f"{name} with a wrong key"][0] == 401
@@ -169,6 +181,13 @@ def test_bad_body_is_answered_with_400_and_the_field_and_changes_nothing(morning
     assert status == 400
     assert body["error"].startswith(f"{NAMED.get(name, 'body')}:")
     assert morning.answers["after bad bodies"][1]["kill_switch"] is None
+
+
+@pytest.mark.parametrize("name", sorted(BAD_ANSWERS))
+def test_bad_answer_to_an_approval_is_refused_with_the_field(morning: Morning, name: str) -> None:
+    status, body = morning.answers[name]
+    assert status in {400, 404}
+    assert body["error"].partition(":")[0] in {"intent_id", "approve"}
 
 
 def test_status_tells_session_models_and_account(morning: Morning) -> None:

@@ -25,6 +25,7 @@ QUEUES = {
     "poison_notices": "notices-poison",
 }
 ROUTES = {
+    "answer_approval": ("approve", "post"),
     "show_status": ("status", "get"),
     "turn_kill_switch_on": ("kill", "post"),
     "resume_trading": ("resume", "post"),

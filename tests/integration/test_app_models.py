@@ -13,8 +13,8 @@ from shared.contracts.model_card import Champion, ModelCard
 from shared.contracts.records import Queue, Table
 from shared.core.ids import digest
 from shared.core.policy import PolicyCode
-from training.publish import publish
 from tests.support.app import QUIET, Sandbox
+from training.publish import publish
 
 type MakeSandbox = Callable[..., Sandbox]
 type Spoil = Callable[[bytes, ModelCard], tuple[bytes, ModelCard]]

@@ -107,7 +107,7 @@ class Sandbox:
             publish_models(prepared, storage, at=self.clock.now())
 
     def run[T](self, scenario: Callable[[Sandbox], Awaitable[T]]) -> T:
-        """Start venue and host, run the scenario, stop both. May be called again: storage, clock and venue's URL stay."""
+        """Start venue and host, run the scenario, stop both. May be called again: storage and clock stay."""
         if self.venue_url:
             return asyncio.run(self._with_host(scenario))
         exchange = Exchange(self.tape, VenueConfig(requests_per_minute=1000))

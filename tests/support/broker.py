@@ -194,7 +194,8 @@ class HandBroker:
         open_sells = [
             o
             for o in self.book.values()
-            if o.symbol == symbol and o.side is Side.SELL and not o.status.is_final and o.client_order_id[-5:] != ".stop"
+            if o.symbol == symbol and o.side is Side.SELL
+            and not o.status.is_final and o.client_order_id[-5:] != ".stop"
             and (o.parent_order_id is None or self.book[o.parent_order_id].status is OrderStatus.FILLED)
         ]  # fmt: skip
         return self.held(symbol) - sum(o.remaining_shares for o in open_sells)
@@ -239,8 +240,13 @@ class HandBroker:
     def _leg(self, parent: str, request: OrderRequest, name: str, order_type: OrderType) -> None:
         number = f"{parent}-{name}"
         leg = self._order(number, f"{request.client_order_id}.{name}", request, order_type, Side.SELL)
-        price = {"limit_price": request.target_price} if name == "target" else {"stop_price": request.stop_price}
-        self.book[number] = replace(leg, parent_order_id=parent, status=OrderStatus.HELD, **price)
+        self.book[number] = replace(
+            leg,
+            parent_order_id=parent,
+            status=OrderStatus.HELD,
+            limit_price=request.target_price if name == "target" else None,
+            stop_price=request.stop_price if name == "stop" else None,
+        )
 
     def _order(
         self, number: str, client_order_id: str, request: OrderRequest, order_type: OrderType, side: Side

@@ -112,6 +112,7 @@ def room(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: in
         notional=Decimal(notional),
         risk=Decimal(23),
         reserved_at=NOW,
+        exit_by=NOW + timedelta(minutes=60),
     )
 
 

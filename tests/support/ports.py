@@ -1,4 +1,4 @@
-"""Every port in memory: real tables, blobs, calendar, codec and history; a clock, a broker and a market made by hand."""
+"""Every port in memory: real tables, blobs, calendar, codec, history; clock, broker and market made by hand."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from sandbox.__main__ import _parser
+from sandbox.documents import with_gates
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import Claim
 from shared.contracts.messages import Envelope, Message
@@ -128,7 +129,7 @@ def test_every_setting_is_documented_with_its_default_and_bounds() -> None:
     for name, item in fields.items():
         _, _, default, bounds, what = documented[name]
         expected = "required" if item.default is dataclasses.MISSING else f"`{spelled(item.default)}`"
-        assert default == (expected if item.default != "" else "empty"), name
+        assert default == (expected if item.default not in ("", ()) else "empty"), name
         low, high = item.metadata["low"], item.metadata["high"]
         assert bounds.replace(",", "") == ("" if low is None else f"{spelled(low)} to {spelled(high)}"), name
         assert what.lower().startswith(item.metadata["what"].lower()), name
@@ -160,7 +161,9 @@ def test_every_value_of_host_json_is_documented() -> None:
 
 
 def test_every_gate_is_documented_in_its_order() -> None:
-    table = text_of("docs/RISK_POLICY.md").partition("## Prices")[0]
+    text = text_of("docs/RISK_POLICY.md")
+    assert text == with_gates(text), "make docs renews it"
+    table = text.partition("## Prices")[0]
     assert first_column(table) == list(GATES)
     again = {TICKED.findall(cells[0])[0] for cells in rows(table) if cells[-1] == "*again*"}
     assert again == set(BEFORE_SUBMIT)
@@ -218,7 +221,7 @@ def test_every_field_of_every_message_is_documented() -> None:
 
 
 WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
-    Table.RUNS: {"runs": ("_row", "run_due"), "supervise": ("_leave_all",)},
+    Table.RUNS: {"runs": ("_row", "run_due"), "supervise": ("_record_flatten",)},
     Table.WATCHLIST: {"scan": ("_publish",)},
     Table.SIGNALS: {"score": ("_row", "_base_row", "_unknown_row")},
     Table.DECISIONS: {"gate": ("_row", "_base_row", "gate")},
@@ -226,8 +229,8 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.JOURNAL: {"order_records": ("journal_row",)},
     Table.FILLS: {"order_records": ("_fill",)},
     Table.POSITIONS: {"order_records": ("_position",)},
-    Table.LEDGER: {"facts": ("update_ledger",), "supervise": ("_heartbeat",)},
-    Table.CONTROLS: {"operate": ("_control",)},
+    Table.LEDGER: {"facts": ("ledger_row",), "supervise": ("_heartbeat",)},
+    Table.CONTROLS: {"operate": ("_control", "record_answer")},
     Table.STORIES: {"news": ("_scan",)},
     Table.INCIDENTS: {"incidents": ("record_incident",)},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.bootstrap import JsonCodec
@@ -49,7 +49,7 @@ class Context:
         return self.now.replace(tzinfo=None)
 
     def create_timer(self, fire_at: datetime) -> Task:
-        assert fire_at > self.now
+        assert fire_at.replace(tzinfo=UTC) > self.now
         self.timers.append(Task("timer", fire_at=fire_at))
         return self.timers[-1]
 
@@ -238,6 +238,24 @@ def test_an_ask_repeated_every_minute_does_not_put_off_a_retry_that_pauses_longe
     driver.context.now = driver.life.ports.clock.at = driver.context.now + timedelta(minutes=1)
     driver.event('"FLATTEN"')
     assert driver.waiting[0] == "activity", "it acts, and does not start the pause again"
+
+
+def test_an_activity_that_fails_is_called_again_after_ever_longer_pauses() -> None:
+    """Our own storage did not answer: the SDK raises a bare Exception, and the order is not given up for it."""
+    driver = Driver(new_life())
+    pauses = []
+    for _ in range(4):
+        _, call = driver.waiting
+        driver.waiting = driver.generator.throw(Exception("Activity function 'order_step' failed"))
+        timer = driver.waiting
+        assert timer.kind == "timer"
+        pauses.append((timer.fire_at.replace(tzinfo=UTC) - driver.context.now).total_seconds())
+        driver.context.now = driver.life.ports.clock.at = timer.fire_at.replace(tzinfo=UTC)
+        driver._advance(timer)
+        assert driver.waiting == ("activity", call), "the same step"
+    assert pauses == [10, 20, 40, 80]
+    driver.activity()
+    assert driver.life.submitted == [entry_id()]
 
 
 def test_after_its_steps_the_history_starts_anew_with_the_state_it_has() -> None:

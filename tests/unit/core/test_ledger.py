@@ -29,7 +29,7 @@ def reservation(intent: str = "i1", symbol: Symbol = AAA, notional: str = "1000"
 
 
 def test_a_first_ledger_has_lost_nothing() -> None:
-    assert (OPENED.day_loss, OPENED.drawdown, OPENED.reserved_notional) == (0, 0, 0)
+    assert [OPENED.day_loss, OPENED.drawdown, OPENED.reserved_notional] == [Decimal(0)] * 3
     assert not OPENED.is_day_halted
     assert not OPENED.is_drawdown_halted
 
@@ -110,7 +110,7 @@ def test_room_is_counted_in_all_and_by_symbol() -> None:
         reserve(reserve(OPENED, reservation()), reservation("i2", AAA, "200")), reservation("i3", BBB, "5")
     )
     assert ledger.reserved_notional == 1205
-    assert (ledger.reserved_in(AAA), ledger.reserved_in(BBB), ledger.reserved_in(Symbol("CCC"))) == (1200, 5, 0)
+    assert [ledger.reserved_in(s) for s in (AAA, BBB, Symbol("CCC"))] == [Decimal(1200), Decimal(5), Decimal(0)]
 
 
 def test_releasing_gives_back_exactly_its_own_room_and_cools_the_symbol() -> None:

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_states import ExitReason
+from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING, report
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.values import Side
 from tests.support.orders import AAA, ON, Life, new_life
@@ -34,6 +35,12 @@ class OrderLife(RuleBasedStateMachine):
     def live(self, *sides: Side) -> list[BrokerOrder]:
         return [o for side in sides for o in self.life.ports.broker.live(side)]
 
+    def something_fillable(self) -> bool:
+        return bool(self.fillable())
+
+    def something_live(self) -> bool:
+        return bool(self.live(Side.BUY, Side.SELL))
+
     def fillable(self) -> list[BrokerOrder]:
         broker = self.life.ports.broker
         return [o for o in self.live(Side.BUY, Side.SELL) if o.side is Side.BUY or broker.held(AAA) > 0]
@@ -48,7 +55,7 @@ class OrderLife(RuleBasedStateMachine):
     def step_woken(self) -> None:
         self.life.look()
 
-    @precondition(fillable)
+    @precondition(something_fillable)
     @rule(pick=st.integers(0, 5), part=st.floats(0.01, 1))
     def fill(self, pick: int, part: float) -> None:
         order = self.fillable()[pick % len(self.fillable())]
@@ -56,7 +63,7 @@ class OrderLife(RuleBasedStateMachine):
         most = order.remaining_shares if order.side is Side.BUY else min(order.remaining_shares, broker.held(AAA))
         broker.fill(order.client_order_id, max(1, int(most * part)))
 
-    @precondition(lambda self: self.live(Side.BUY, Side.SELL))
+    @precondition(something_live)
     @rule(pick=st.integers(0, 5), status=st.sampled_from([OrderStatus.CANCELED, OrderStatus.EXPIRED]))
     def venue_ends_an_order(self, pick: int, status: OrderStatus) -> None:
         orders = self.live(Side.BUY, Side.SELL)
@@ -92,9 +99,9 @@ class OrderLife(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         self.life.ports.clock.pass_by(timedelta(minutes=minutes))
 
-    @rule(reason=st.sampled_from([ExitReason.FLATTEN, ExitReason.KILL]))
-    def someone_wants_out(self, reason: ExitReason) -> None:
-        self.life.ask(reason)
+    @rule(event=st.sampled_from([ExitReason.FLATTEN.value, ExitReason.KILL.value, STOP_ENTERING, LOOK_AGAIN]))
+    def something_is_reported(self, event: str) -> None:
+        self.life.state = report(self.life.state, event)
 
     @invariant()
     def nothing_is_sold_that_is_not_held(self) -> None:

@@ -25,7 +25,13 @@ def quote(bid: str | Decimal, ask: str | Decimal) -> Quote:
 
 
 def prices(
-    of: Quote, atr: str | Decimal, stop_atr: str = "2", target_atr: str = "3", stop_min_bp: str = "30", cap: str = "30"
+    of: Quote,
+    atr: str | Decimal,
+    *,
+    stop_atr: str = "2",
+    target_atr: str = "3",
+    stop_min_bp: str = "30",
+    cap: str = "30",
 ) -> EntryPrices:
     return entry_prices(
         of,
@@ -151,10 +157,10 @@ def quotes(draw: st.DrawFn) -> Quote:
     cap=st.sampled_from(["0", "1", "30", "1000"]),
 )
 def test_prices_stand_in_order_on_legal_ticks_for_any_quote(
-    of: Quote, atr: Decimal, stop_atr: str, reward: str, stop_min_bp: str, cap: str
+    *, of: Quote, atr: Decimal, stop_atr: str, reward: str, stop_min_bp: str, cap: str
 ) -> None:
     target_atr = str(Decimal(stop_atr) + Decimal(reward))
-    made = prices(of, atr, stop_atr, target_atr, stop_min_bp, cap)
+    made = prices(of, atr, stop_atr=stop_atr, target_atr=target_atr, stop_min_bp=stop_min_bp, cap=cap)
     assert 0 < made.stop < made.limit <= made.worst < made.target
     for price in (made.stop, made.limit, made.worst, made.target):
         assert price % tick_size(price) == 0

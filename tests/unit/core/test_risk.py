@@ -12,10 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.breaker import Breaker
 from shared.core.ledger import open_ledger, release, reserve
 from shared.core.market import Quote
 from shared.core.portfolio import Account, Position
-from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Gate, Limits, Proposal, Verdict, refusals, verdicts
+from shared.core.risk import (
+    BEFORE_SUBMIT,
+    GATES,
+    Facts,
+    Gate,
+    Limits,
+    Proposal,
+    Verdict,
+    needs_approval,
+    refusals,
+    verdicts,
+)
 from shared.core.sessions import Session
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
@@ -30,11 +42,17 @@ LIMITS = Limits(
     max_positions=3,
     gross_exposure_max_fraction=Decimal("1.0"),
     symbol_exposure_max_fraction=Decimal("0.1"),
+    group_exposure_max_fraction=Decimal("0.3"),
+    group_of={Symbol("AAA"): "banks", Symbol("BBB"): "banks"},
     adv_max_fraction=Decimal("0.01"),
     spread_max_bp=Decimal(100),
     spread_max_extended_bp=Decimal(75),
     slippage_max_bp=Decimal(30),
     quote_age_max_s=15.0,
+    reference_gap_max_bp=Decimal(200),
+    day_trades_max=3,
+    day_trades_below=Decimal(25_000),
+    approval_fraction=Decimal("0.5"),
     entry_sessions=frozenset({Session.REG_AM, Session.REG_MID, Session.REG_PM}),
     no_entry_before_close=timedelta(minutes=10),
 )
@@ -45,6 +63,7 @@ PROPOSAL = Proposal(
     limit_price=Decimal("10.01"),
     worst_price=Decimal("10.02"),
     stop_price=Decimal("9.80"),
+    reference_price=Decimal("10.00"),
     adv_shares=1_000_000,
     binding="trade_risk",
 )
@@ -123,7 +142,9 @@ def at(clock: str, on: date = ON) -> Change:
     return facts(now=datetime.fromisoformat(f"{on}T{clock}-04:00").astimezone(UTC))
 
 
-SMALL_RISK = proposal(qty_shares=10)
+POOR = account(equity=Decimal("24999.99"))
+OPEN_UNTIL = NOW + timedelta(minutes=2)
+OPEN = Breaker(failures=3, open_until=OPEN_UNTIL)
 CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.KILL_SWITCH, False, facts(kill_reason="by hand")),
     (Gate.HALTED_DAY_LOSS, False, facts(ledger=replace(FACTS.ledger, is_day_halted=True))),
@@ -148,6 +169,10 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.SYMBOL_EXPOSURE, True, reserved(("AAA", "8998"))),
     (Gate.SYMBOL_EXPOSURE, False, reserved(("AAA", "8998.01"))),
     (Gate.SYMBOL_EXPOSURE, True, both(positions(held("AAA", 800)), reserved(("AAA", "8998")))),
+    (Gate.GROUP_EXPOSURE, True, reserved(("BBB", "28998"), ("CCC", "60000"))),
+    (Gate.GROUP_EXPOSURE, False, reserved(("BBB", "28998.01"))),
+    (Gate.GROUP_EXPOSURE, False, positions(held("BBB", 2900))),
+    (Gate.GROUP_EXPOSURE, True, both(positions(held("BBB", 2900)), limits(group_of={}))),
     (Gate.BUYING_POWER, True, account(buying_power=Decimal(1002))),
     (Gate.BUYING_POWER, False, account(buying_power=Decimal("1001.99"))),
     (Gate.BUYING_POWER, False, both(account(buying_power=Decimal(2000)), reserved(("BBB", "998.01")))),
@@ -173,6 +198,11 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", 15.001)),
     (Gate.STALE_QUOTE, True, quoted("9.99", "10.01", -15)),
     (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", -15.001)),
+    (Gate.DAY_TRADES, True, both(POOR, facts(day_trades=2))),
+    (Gate.DAY_TRADES, False, both(POOR, facts(day_trades=3))),
+    (Gate.DAY_TRADES, False, both(POOR, facts(day_trades=2), reserved(("BBB", "1")))),
+    (Gate.DAY_TRADES, True, both(account(equity=Decimal(25_000)), facts(day_trades=9))),
+    (Gate.DAY_TRADES, True, both(POOR, facts(day_trades=9), limits(day_trades_max=0))),
     (Gate.SESSION, False, at("09:29:59")),
     (Gate.SESSION, True, at("09:30:00")),
     (Gate.SESSION, True, at("15:49:59")),
@@ -188,8 +218,18 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.DUPLICATE, False, positions(held("AAA", -1))),
     (Gate.DUPLICATE, False, reserved(("AAA", "1"))),
     (Gate.DUPLICATE, True, both(positions(held("BBB", 1)), reserved(("CCC", "1")))),
+    (Gate.DATA_QUALITY, True, quoted("10.19", "10.21")),
+    (Gate.DATA_QUALITY, False, quoted("10.19", "10.2102")),
+    (Gate.DATA_QUALITY, True, quoted("9.79", "9.81")),
+    (Gate.DATA_QUALITY, False, quoted("9.78", "9.81")),
+    (Gate.DATA_QUALITY, False, quoted("0", "10.01")),
     (Gate.MODEL_HEALTH, False, facts(model_fault="expired")),
     (Gate.BROKER_HEALTH, False, account(is_blocked=True)),
+    (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, broker=OPEN))),
+    (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, market=OPEN))),
+    (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, unexplained="7 ZZZ"))),
+    (Gate.BROKER_HEALTH, True, both(facts(ledger=replace(FACTS.ledger, broker=OPEN)), facts(now=OPEN_UNTIL))),
+    (Gate.APPROVAL, True, proposal(qty_shares=99_999)),
 ]
 
 
@@ -211,7 +251,13 @@ def test_a_gate_holds_its_limit_exactly(gate: Gate, passes: bool, change: Change
 
 
 def test_every_gate_has_a_case_that_it_refuses() -> None:
-    assert {gate for gate, passes, _ in CASES if not passes} == set(Gate)
+    asks_a_person = {Gate.APPROVAL}
+    assert {gate for gate, passes, _ in CASES if not passes} == set(Gate) - asks_a_person
+
+
+@pytest.mark.parametrize(("shares", "waits"), [(4990, True), (4989, False)])
+def test_half_the_account_waits_for_a_person(shares: int, waits: bool) -> None:
+    assert needs_approval(*world(proposal(qty_shares=shares, worst_price=Decimal("10.0200401")))) is waits
 
 
 @pytest.mark.parametrize("change", [case[2] for case in CASES])
@@ -228,7 +274,8 @@ def test_refusals_name_all_gates_that_did_not_pass_in_order() -> None:
 
 def test_before_submission_the_facts_that_age_are_asked_again() -> None:
     found = verdicts(*world(), BEFORE_SUBMIT)
-    assert {v.gate for v in found} == set(Gate) - {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.MODEL_HEALTH}
+    given = {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.DATA_QUALITY, Gate.MODEL_HEALTH, Gate.APPROVAL}
+    assert {v.gate for v in found} == set(Gate) - given
     assert [v.gate for v in found] == [gate for gate in Gate if gate in BEFORE_SUBMIT]
 
 
@@ -284,7 +331,7 @@ def worlds(draw: st.DrawFn) -> World:
     return world(change)
 
 
-NUMBERS = [name for name in Limits.__dataclass_fields__ if name != "entry_sessions"]
+NUMBERS = [n for n in Limits.__dataclass_fields__ if n not in {"entry_sessions", "group_of", "day_trades_below"}]
 
 
 @given(of=worlds(), name=st.sampled_from(NUMBERS), share=st.floats(0, 1))
@@ -295,7 +342,10 @@ def test_no_gate_passes_what_it_refuses_under_a_looser_limit(of: World, name: st
     if name == "no_entry_before_close":
         strict = replace(loose, no_entry_before_close=value + timedelta(minutes=600 * share))
     else:
-        strict = replace(loose, **{name: type(value)(value * type(value)(share) if name != "max_positions" else 1)})
+        strict = replace(
+            loose,
+            **{name: type(value)(value * type(value)(share) if name not in {"max_positions", "day_trades_max"} else 1)},
+        )
     before, after = verdicts(proposal_, facts_, loose), verdicts(proposal_, facts_, strict)
     assert set(refusals(before)) <= set(refusals(after))
 

@@ -154,6 +154,12 @@ def test_a_firing_splits_the_past_slots_and_finds_none_twice(day: TradingDay, mi
     assert all(slot.until <= now for slot in firing.missed)
 
 
+def test_a_day_too_short_for_a_job_goes_without_it() -> None:
+    on = WHOLE_DAY
+    day = TradingDay(on=on, open_at=ny(on, "09:30"), close_at=ny(on, "09:40"))
+    assert plan(day, frozenset({Job.PREMARKET_FINAL, Job.INTRADAY_REFRESH})) == ()
+
+
 def test_a_due_job_that_ends_before_it_begins_is_refused() -> None:
     at = ny(WHOLE_DAY, "09:30")
     with pytest.raises(ValueError, match="until must be after due_at"):

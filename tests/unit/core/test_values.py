@@ -82,8 +82,8 @@ def test_a_float_becomes_the_decimal_it_prints_as() -> None:
 
 
 CHECKS: list[tuple[Callable[[str, object], None], object, object]] = [
-    (require_utc, AT, AT.replace(tzinfo=None)),
-    (require_utc, AT, AT.astimezone(timezone(timedelta(hours=-4)))),
+    (require_utc, AT, AT.replace(tzinfo=None)),  # type: ignore[list-item]
+    (require_utc, AT, AT.astimezone(timezone(timedelta(hours=-4)))),  # type: ignore[list-item]
     (lambda n, v: require_at_least(n, v, 1), 1, 0),  # type: ignore[arg-type]
     (lambda n, v: require_at_least(n, v, 1), Decimal(1), Decimal("NaN")),  # type: ignore[arg-type]
     (require_positive, 1e-9, 0),  # type: ignore[list-item]

@@ -93,7 +93,8 @@ def sound_day() -> Day:
     rows: dict[str, Any] = {table.value: {} for table in Table}
     rows[Table.SIGNALS] = {"ABC|1000": {}}
     rows[Table.DECISIONS] = {"ABC|1000": {"intent_id": INTENT, "verdict": "approved"}}
-    order = {"intent_id": INTENT, "symbol": "ABC", "phase": "CLOSED", "bought_shares": 10, "sold_shares": 10}
+    order: dict[str, Any] = {"intent_id": INTENT, "symbol": "ABC", "phase": "CLOSED"}
+    order |= {"bought_shares": 10, "sold_shares": 10, "written_off_shares": 0}
     rows[Table.ORDERS] = {f"ABC|{INTENT}": order}
     rows[Table.FILLS] = {"1": fill(ENTRY, 10, "10.00"), "2": fill(EXIT, 10, "10.20")}
     rows[Table.JOURNAL] = journal()

@@ -19,6 +19,7 @@ from sandbox.venue.face.app import create_app
 from sandbox.venue_journal import JournalledVenue
 from sandbox.venue_process import KEYS
 from tests.support.app import new_york
+from tests.support.clock import HandClock
 
 HEADERS = {"APCA-API-KEY-ID": KEYS[0], "APCA-API-SECRET-KEY": KEYS[1]}
 BEGIN = new_york("10:00")
@@ -52,17 +53,6 @@ class Venue:
         return [entry.as_json() for entry in self.exchange.log]
 
 
-@dataclass(slots=True)
-class HandClock:
-    at: datetime = BEGIN
-
-    def now(self) -> datetime:
-        return self.at
-
-    def pass_by(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 @pytest.fixture
 def start(market: Tape, tmp_path: Path) -> Callable[[HandClock], Venue]:
     def make(clock: HandClock) -> Venue:
@@ -81,29 +71,29 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 def live(venue: Venue, clock: HandClock) -> None:
     """Buy, ask for more than there is, rest a limit, change it, cancel it, sell."""
     venue.order("a")
-    clock.pass_by(20)
+    clock.pass_by(timedelta(seconds=20))
     venue.order("too-much", qty="100000000")
     venue.order("b", type="limit", limit_price="1.00")
-    clock.pass_by(0.25)
+    clock.pass_by(timedelta(seconds=0.25))
     resting = venue.ask("GET", "/v2/orders:by_client_order_id?client_order_id=b")
     assert resting is not None
     changed = venue.ask("PATCH", f"/v2/orders/{resting.json()['id']}", {"limit_price": "2.00"})
     assert changed is not None
-    clock.pass_by(60)
+    clock.pass_by(timedelta(minutes=1))
     venue.ask("DELETE", f"/v2/orders/{changed.json()['id']}")
     venue.order("c", side="sell", qty="1")
-    clock.pass_by(60)
+    clock.pass_by(timedelta(minutes=1))
     venue.ask("GET", "/v2/account")
 
 
 def test_venue_comes_back_with_the_same_log_orders_and_money(
     start: Callable[[HandClock], Venue], tmp_path: Path
 ) -> None:
-    clock = HandClock()
+    clock = HandClock(BEGIN)
     before = start(clock)
     live(before, clock)
     told = lines(tmp_path)
-    clock.pass_by(3600)
+    clock.pass_by(timedelta(hours=1))
     after = start(clock)
     for path in ("/v2/account", "/v2/positions", "/v2/orders?status=all"):
         one, other = before.ask("GET", path), after.ask("GET", path)
@@ -117,7 +107,7 @@ def test_venue_comes_back_with_the_same_log_orders_and_money(
 
 
 def test_an_order_sent_again_after_the_restart_is_a_duplicate(start: Callable[[HandClock], Venue]) -> None:
-    clock = HandClock()
+    clock = HandClock(BEGIN)
     start(clock).order("a")
     again = start(clock).order("a")
     assert again is not None
@@ -130,7 +120,7 @@ def test_an_order_sent_again_after_the_restart_is_a_duplicate(start: Callable[[H
 def test_only_what_had_its_effect_is_told_again(
     start: Callable[[HandClock], Venue], kind: str, stands: bool, tmp_path: Path
 ) -> None:
-    clock = HandClock()
+    clock = HandClock(BEGIN)
     before = start(clock)
     before.ask("POST", "/sandbox/faults", {"rules": [{"kind": kind, "method": "POST", "path": "/v2", "next": 1}]})
     before.order("a")
@@ -143,7 +133,7 @@ def test_only_what_had_its_effect_is_told_again(
 
 
 def test_faults_end_with_the_process(start: Callable[[HandClock], Venue]) -> None:
-    clock = HandClock()
+    clock = HandClock(BEGIN)
     start(clock).ask("POST", "/sandbox/faults", {"rules": [{"kind": "500", "next": 1000}]})
     answer = start(clock).ask("GET", "/v2/account")
     assert answer is not None
@@ -151,7 +141,7 @@ def test_faults_end_with_the_process(start: Callable[[HandClock], Venue]) -> Non
 
 
 def test_a_last_line_that_a_kill_cut_off_is_left_out(start: Callable[[HandClock], Venue], tmp_path: Path) -> None:
-    clock = HandClock()
+    clock = HandClock(BEGIN)
     start(clock).order("a")
     journal = tmp_path / "venue.jsonl"
     journal.write_text(journal.read_text() + '{"at": "2026-10-14T14:00:00Z", "meth')

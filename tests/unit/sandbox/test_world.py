@@ -41,10 +41,13 @@ def test_a_file_of_another_size_is_another_world(bars: Path) -> None:
     assert World(bars=bars).key != before
 
 
-@pytest.mark.parametrize("name", ["bars", "daily", "quotes"])
-def test_a_missing_file_is_named(bars: Path, name: str) -> None:
-    world = replace(World(bars=bars), **{name: bars.with_name("missing.parquet")})
-    with pytest.raises(SettingsError, match=r"must exist, got '.*missing\.parquet'"):
+MISSING = Path("missing.parquet")
+
+
+@pytest.mark.parametrize("missing", [World(bars=MISSING), World(daily=MISSING), World(quotes=MISSING)], ids=str)
+def test_a_missing_file_is_named(bars: Path, missing: World) -> None:
+    world = replace(missing, bars=missing.bars or bars)
+    with pytest.raises(SettingsError, match=r"must exist, got 'missing\.parquet'"):
         folder_of(world)
 
 
@@ -105,7 +108,9 @@ def test_a_free_port_can_be_listened_on() -> None:
 
 
 def test_help_of_every_command_costs_no_market() -> None:
-    script = "import sys, sandbox.__main__ as m; m._parser(); print([n for n in ('numpy', 'xgboost') if n in sys.modules])"
+    script = (
+        "import sys, sandbox.__main__ as m; m._parser(); print([n for n in ('numpy', 'xgboost') if n in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT, env=dict(os.environ)
     )

@@ -56,7 +56,7 @@ def busy(bars: Bars, times: float) -> Bars:
 
 def market_ports(at: datetime, **settings: str) -> FakePorts:
     """Ports over sixty days and one of seeded bars, quotes around the last close and dull snapshots."""
-    ports = fake_ports(at, **settings)
+    ports = fake_ports(at, tables=None, **settings)
     market = ports.market
     market.prices.clear()
     for symbol in (*CORE, *OTHERS):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.order_states import OrderState, Phase
@@ -16,7 +15,7 @@ from tests.unit.stages.test_gate import signal
 def test_an_intent_becomes_a_planned_order_with_the_policys_patience() -> None:
     ports = fake_ports(NOW, GATEHOUSE_ENTRY_PATIENCE_S="45", GATEHOUSE_MAX_REPRICES="2", GATEHOUSE_ENTRY_POLL_S="7")
     (intent,) = gate(signal(), ports)
-    state = execute(intent, ports)
+    state, _ = execute(intent, ports)
     plan = state.plan
     assert (state.phase, state.outcome, state.on) == (Phase.PLANNED, None, ON)
     assert (plan.patience_s, plan.max_reprices, plan.poll_s) == (45, 2, 7)
@@ -30,11 +29,11 @@ def test_an_intent_becomes_a_planned_order_with_the_policys_patience() -> None:
 def test_a_repeated_intent_gives_the_same_state_and_leaves_the_row_as_it_is() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)
-    first = execute(intent, ports)
+    first, _ = execute(intent, ports)
     life = Life(ports, first)
     life.step()
     before = ports.rows("orders", ON)
-    assert execute(intent, ports) == first
+    assert execute(intent, ports) == (first, [])
     assert ports.rows("orders", ON) == before
 
 
@@ -42,7 +41,7 @@ def test_an_intent_that_expired_in_the_queue_only_gives_its_room_back() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)
     ports.clock.at = intent.expires_at
-    state = execute(intent, ports)
+    state, _ = execute(intent, ports)
     assert state.outcome is Phase.EXPIRED
     assert state.note == "expired at 2025-10-15T14:04:00Z, seen at 2025-10-15T14:04:00Z"
     life = Life(ports, state)
@@ -57,4 +56,4 @@ def test_an_intent_a_moment_before_its_end_is_still_good() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)
     ports.clock.at = intent.expires_at - timedelta(microseconds=1)
-    assert execute(replace(intent), ports).outcome is None
+    assert execute(intent, ports)[0].outcome is None

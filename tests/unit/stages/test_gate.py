@@ -107,7 +107,7 @@ def test_every_gate_is_recorded_with_value_and_limit() -> None:
     gate(signal(), ports)
     row = decision(ports)
     assert (row["verdict"], row["refused_by"]) == ("approved", "")
-    recorded = ports.codec.decode(tuple[Verdict, ...], str(row["gates"]))  # type: ignore[arg-type]
+    recorded = ports.codec.decode(tuple[Verdict, ...], str(row["gates"]))
     assert [verdict.gate for verdict in recorded] == list(Gate)
     assert row["code_revision"] == "revision-of-the-test"
     assert (row["bid_usd"], row["ask_usd"], row["quote_at"]) == ("9.99", "10.01", iso(NOW))

@@ -97,7 +97,7 @@ def test_a_repricing_follows_the_ask_within_the_worst_price() -> None:
 
 def test_a_crash_after_the_record_gives_the_recorded_answer_and_touches_nothing() -> None:
     life = new_life()
-    first, told = carry_out(life.state, ENTRY, life.ports)
+    first, _ = carry_out(life.state, ENTRY, life.ports)
     looked = list(life.ports.broker.looked)
     life.ports.clock.pass_by(timedelta(minutes=3))
     again, told_again = carry_out(life.state, ENTRY, life.ports)

@@ -20,7 +20,7 @@ def traded(leg: str = "target", price: str = "10.40") -> FakePorts:
     """A day with one order closed, one refused signal and one quarantined message."""
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)
-    life = Life(ports, execute(intent, ports))
+    life = Life(ports, execute(intent, ports)[0])
     life.step()
     ports.broker.fill(f"{intent.intent_id}-entry-0", price="10.01")
     life.step()

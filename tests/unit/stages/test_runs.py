@@ -233,9 +233,5 @@ def test_the_timers_utc_grid_fires_at_every_slot_in_summer_and_winter(name: str,
     """The schedules of the example settings, against the exchange's day."""
     root = Path(__file__).resolve().parents[3]
     schedule = Schedule.parse(read_local_settings(root / "local.settings.json.example")[name])
-    missing = [
-        slot.key
-        for slot in plan(trading_day(on), SCHEDULES[name])
-        if not schedule.matches(slot.due_at)
-    ]
+    missing = [slot.key for slot in plan(trading_day(on), SCHEDULES[name]) if not schedule.matches(slot.due_at)]
     assert missing == []

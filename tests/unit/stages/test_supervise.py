@@ -14,14 +14,21 @@ from shared.core.values import Symbol
 from shared.stages.facts import load_ledger
 from shared.stages.gate import gate
 from shared.stages.operate import kill, resume
-from shared.stages.supervise import Supervision, Wake, supervise
+from shared.stages.reconcile import Wake
+from shared.stages.supervise import Supervision, supervise
 from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, new_life
 from tests.support.ports import fake_ports
 from tests.support.tape import ny
 from tests.unit.stages.test_gate import refused_by, signal
 
 HALF_DAY = date(2026, 11, 27)
-LOOK = Wake(intent_id=INTENT, event="changed")
+
+
+def told(event: str) -> Wake:
+    return Wake(on=ON, symbol=AAA, intent_id=INTENT, event=event)
+
+
+LOOK = told("changed")
 
 
 def titles(seen: Supervision) -> list[str]:
@@ -131,12 +138,12 @@ def test_the_flatten_asks_every_open_order_from_ten_minutes_before_the_close() -
     life = filled()
     life.ports.clock.at = ny(ON, "15:49:59")
     life.look()
-    assert supervise(life.ports).wakes == ()
+    assert told("FLATTEN") not in supervise(life.ports).wakes
     life.ports.clock.at = ny(ON, "15:50")
-    assert supervise(life.ports).wakes == (Wake(intent_id=INTENT, event="FLATTEN"),)
+    assert supervise(life.ports).wakes == (told("FLATTEN"),)
     assert life.ports.rows("runs", ON)["flatten|1550"]["status"] == "done"
     life.ports.clock.at = ny(ON, "15:53")
-    assert supervise(life.ports).wakes == (Wake(intent_id=INTENT, event="FLATTEN"),), "until none is open"
+    assert supervise(life.ports).wakes == (told("FLATTEN"),), "until none is open"
 
 
 def test_the_flatten_of_a_half_day_comes_at_ten_to_one() -> None:
@@ -155,9 +162,9 @@ def test_the_kill_switch_sells_only_when_asked_to_flatten() -> None:
     life = filled()
     kill(life.ports, by="me", reason="enough", flatten=False)
     life.look()
-    assert supervise(life.ports).wakes == ()
+    assert supervise(life.ports).wakes == (told("stop-entering"),)
     kill(life.ports, by="me", reason="out", flatten=True)
-    assert supervise(life.ports).wakes == (Wake(intent_id=INTENT, event="KILL"),)
+    assert supervise(life.ports).wakes == (told("KILL"),)
     resume(life.ports, by="me", reason="again")
     assert supervise(life.ports).wakes == ()
 
@@ -193,14 +200,47 @@ def test_a_position_sold_by_someone_else_wakes_the_lifecycle() -> None:
     assert supervise(life.ports).wakes == (LOOK,)
 
 
-def test_an_unknown_position_is_flagged_once_and_left_alone() -> None:
+def test_an_unknown_position_seen_twice_is_told_once_left_alone_and_halts_entries() -> None:
     ports = fake_ports(NOW)
     ports.broker.strangers.append(stranger())
-    assert titles(supervise(ports)) == ["Unknown position: 7 ZZZ"]
+    assert titles(supervise(ports)) == []
+    assert titles(supervise(ports)) == ["Unexplained at the broker: position of 7 ZZZ"]
     assert titles(supervise(ports)) == []
     (row,) = ports.rows("incidents", ON).values()
-    assert (row["kind"], row["status"]) == ("unknown-position", "open")
+    assert (row["kind"], row["status"]) == ("unexplained", "open")
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["BROKER_HEALTH"]
     assert ports.broker.requests == []
+
+
+def test_entries_stay_halted_after_a_stranger_left_until_a_person_resumes() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.strangers.append(stranger())
+    supervise(ports)
+    supervise(ports)
+    ports.broker.strangers.clear()
+    supervise(ports)
+    assert gate(signal(), ports) == []
+    resume(ports, by="me", reason="it was mine")
+    assert len(gate(signal(slot="1005"), ports)) == 1
+
+
+def test_a_stranger_seen_at_one_look_only_is_nothing() -> None:
+    ports = fake_ports(NOW)
+    for is_there in (True, False, True, False):
+        ports.broker.strangers[:] = [stranger()] if is_there else []
+        assert titles(supervise(ports)) == []
+
+
+def test_room_whose_order_never_came_is_given_back() -> None:
+    """The intent was lost between the gate and execute: nothing at the broker, no order row."""
+    ports = new_life().ports
+    supervise(ports)
+    ports.clock.pass_by(timedelta(minutes=30))
+    assert titles(supervise(ports)) == ["Released the room of AAA: its order never came"]
+    stored = load_ledger(ports)
+    assert stored is not None
+    assert stored.value.reservations == ()
 
 
 def test_a_position_of_ours_is_no_stranger() -> None:

@@ -1,0 +1,304 @@
+"""Rules that must hold after every step, checked against the venue's own book and log."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sandbox.simulation.guard import Guard
+from sandbox.simulation.violation import Violation
+from sandbox.venue.journal import Event, LogEntry
+from shared.adapters.codec import decode_message
+from shared.contracts.messages import OrderIntent, Signal, intent_id_of
+from shared.core.errors import ContractError
+from shared.core.ledger import Ledger
+from shared.core.order_states import OrderState
+from shared.core.order_steps import StepCall
+from shared.core.orders import OrderClass, OrderRequest
+from shared.core.sessions import session_at
+from shared.core.values import ZERO, Side
+from shared.ports import Row
+
+if TYPE_CHECKING:
+    from sandbox.simulation.world import Work, World
+
+__all__ = ["Checkers", "Violation"]
+
+TOLERANCE = Decimal("1.01")
+"""A price moves between the look at the account and the order that follows within the same second."""
+STORM_STEPS = 45
+STORM = timedelta(minutes=1)
+"""Steps of one order within this time: more is a lifecycle that turns in a circle."""
+
+
+class Checkers:
+    """Every rule that can be checked while the run goes on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.guard = Guard(world)
+        self.cash = world.exchange.account.cash
+        self.positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.signals: dict[str, Signal] = {}
+        self.sent_by_decision: dict[str, int] = {}
+        self.intents: dict[str, OrderIntent] = {}
+        self.subjects: dict[str, tuple[str, str]] = {}
+        self.poisoned_texts: set[str] = set()
+        self.quarantined_texts: set[str] = set()
+        self.hand_closed: set[str] = set()
+        self.bought: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._seen_log = 0
+        self._sent_ids: set[str] = set()
+        self._ledger: Ledger | None = None
+        self._killed_at: datetime | None = None
+        self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
+
+    # -- what is told to the checkers --------------------------------------------------------------------------------
+
+    def subject_of(self, text: str) -> tuple[str, str]:
+        """Symbol and intent of a queued text; empty for what cannot be read."""
+        known = self.subjects.get(text)
+        if known is None:
+            known = ("", "")
+            try:
+                message = decode_message(text, Signal, OrderIntent)
+            except ContractError:
+                pass
+            else:
+                if isinstance(message, Signal):
+                    known = (message.symbol, intent_id_of(message.decision_id))
+                else:
+                    self._intent_sent(message)
+                    known = (message.symbol, message.intent_id)
+            self.subjects[text] = known
+        return known
+
+    def _intent_sent(self, intent: OrderIntent) -> None:
+        before = self.intents.setdefault(intent.intent_id, intent)
+        if before != intent:
+            raise Violation("one intent per decision", f"{intent.intent_id} was sent with two contents")
+        if intent.intent_id != intent_id_of(intent.decision_id) or intent.decision_id not in self.signals:
+            raise Violation("one intent per decision", f"{intent.intent_id} follows from no signal's decision")
+
+    def poisoned(self, text: str) -> None:
+        """Note a message that failed too often."""
+        self.poisoned_texts.add(text)
+
+    def quarantined(self, text: str) -> None:
+        """Note a message that could not be read."""
+        self.quarantined_texts.add(text)
+
+    def lost_decisions(self) -> set[str]:
+        """Decisions whose signal poisoned: told to the person, who may send it back."""
+        texts = self.poisoned_texts
+        return {d for text in texts for d, signal in self.signals.items() if self.subjects[text][1] == intent_id_of(d)}
+
+    def lost_intents(self) -> set[str]:
+        """Intents whose signal or intent message poisoned."""
+        return {self.subjects[text][1] for text in self.poisoned_texts}
+
+    def supervised(self) -> None:
+        """Note that supervise has seen the account."""
+        self.guard.supervised()
+
+    def begins(self, work: Work) -> None:
+        """A work begins."""
+        self.guard.accrue()
+
+    def ends(self, work: Work) -> None:
+        """A work ended, with or without its effect."""
+        self.guard.ended(work)
+
+    def step_begins(self, asked: StepCall) -> None:
+        """An order's step begins."""
+        now, intent_id = self.world.now(), asked.state.plan.intent_id
+        times = self._steps[intent_id]
+        times.append(now)
+        while times[0] < now - STORM:
+            times.popleft()
+        if len(times) > STORM_STEPS:
+            raise Violation("no storm", f"{intent_id} took {len(times)} steps in a minute")
+
+    def step_ends(self, asked: StepCall, after: OrderState) -> None:
+        """An order's step is done."""
+        if after.held < 0:
+            raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
+
+    def saw(self, call: str, detail: object) -> None:
+        """Look at a call's effect."""
+        if call == "submit":
+            assert isinstance(detail, OrderRequest)
+            self._before_submit(detail)
+        elif call == "submitted":
+            assert isinstance(detail, OrderRequest)
+            if detail.side is Side.BUY:
+                self._within_limits(detail)
+        elif call.endswith(" ledger"):
+            assert isinstance(detail, dict)
+            self._ledger_written(detail)
+        elif call.endswith("put controls"):
+            assert isinstance(detail, dict)
+            self._killed_at = self.world.now() if detail.get("is_on") else None
+
+    # -- submissions -------------------------------------------------------------------------------------------------
+
+    def _before_submit(self, request: OrderRequest) -> None:
+        intent_id = request.client_order_id.rsplit("-", 2)[0]
+        if intent_id not in self.intents:
+            raise Violation("orders have intents", f"{request.client_order_id} belongs to no intent that was sent")
+        if request.side is Side.SELL:
+            self._sells_what_is_free(request)
+            return
+        work = self.world.current
+        began = work.began_at if work is not None and work.began_at is not None else self.world.now()
+        ledger = self._ledger
+        if self._killed_at is not None and self._killed_at < began:
+            raise Violation("no entry after kill", request.client_order_id)
+        if ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted) and self._halted_at < began:
+            raise Violation("no entry after halt", request.client_order_id)
+        self._in_session(request, began)
+        if ledger is None or intent_id not in {r.intent_id for r in ledger.reservations}:
+            raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
+
+    _halted_at = datetime.min
+
+    def _in_session(self, request: OrderRequest, began: datetime) -> None:
+        day = self.world.day
+        late = day.close_at - timedelta(minutes=self.world.settings.policy.no_entry_before_close_min)
+        if session_at(began, day) not in self.world.settings.policy.entry_sessions or began >= late:
+            raise Violation("no entry outside its session", f"{request.client_order_id} at {began}")
+
+    def _sells_what_is_free(self, request: OrderRequest) -> None:
+        exchange = self.world.exchange
+        if request.client_order_id in exchange.book.by_client_order_id:
+            return  # the venue knows the id and refuses it
+        held = exchange.account.held(request.symbol)
+        reserved, _ = exchange.book.reserved_to_sell(request.symbol)
+        # What a person sold by hand, or a broker that showed an old state, explains the difference until the next look.
+        explained = request.symbol in self.hand_closed or self.guard.was_misled(request.symbol)
+        if request.qty_shares > held - reserved and not explained:
+            text = f"{request.client_order_id} asks for {request.qty_shares}, held {held}, being sold {reserved}"
+            raise Violation("never sells more than held", text)
+
+    def _within_limits(self, request: OrderRequest) -> None:
+        """No limit is exceeded once the entry stands; the venue's own book is what counts."""
+        world, risk = self.world, self.world.settings.risk
+        exchange = world.exchange
+        exposure: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        for symbol, position in exchange.account.positions.items():
+            exposure[symbol] += abs(position.qty) * exchange.mark(symbol)
+        for orders in exchange.book.live.values():
+            for order in orders:
+                if order.side is Side.BUY and order.limit_price is not None:
+                    exposure[order.symbol] += order.remaining * order.limit_price
+        equity = exchange.equity()
+        found = {
+            "positions": (Decimal(len(exposure)), Decimal(risk.max_positions)),
+            "gross": (sum(exposure.values(), ZERO), equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE),
+            "symbol": (
+                exposure[request.symbol],
+                equity * Decimal(str(risk.symbol_exposure_max_fraction)) * TOLERANCE,
+            ),
+            "trade risk": (self._risk(request), equity * Decimal(str(risk.trade_risk_max_fraction)) * TOLERANCE),
+        }
+        for name, (value, limit) in found.items():
+            if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_outside(exposure)):
+                raise Violation("no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}")
+
+    @staticmethod
+    def _risk(request: OrderRequest) -> Decimal:
+        assert request.limit_price is not None
+        if request.order_class is not OrderClass.BRACKET or request.stop_price is None:
+            raise Violation("entries carry a stop", request.client_order_id)
+        return (request.limit_price - request.stop_price) * request.qty_shares
+
+    def _is_outside(self, exposure: dict[str, Decimal]) -> bool:
+        """Nothing outside our own orders counts here: the simulation lets a person sell, never buy."""
+        return False
+
+    # -- ledger --------------------------------------------------------------------------------------------------------
+
+    def _ledger_written(self, row: Row) -> None:
+        text = row.get("ledger")
+        if text is None:
+            return  # a heartbeat
+        after = self.world.ports.codec.decode(Ledger, str(text))
+        before = self._ledger
+        self._ledger = after
+        known = {r.intent_id: r for r in before.reservations} if before is not None else {}
+        added = [r for r in after.reservations if r.intent_id not in known]
+        is_halted = after.is_day_halted or after.is_drawdown_halted
+        if is_halted and not (before is not None and (before.is_day_halted or before.is_drawdown_halted)):
+            self._halted_at = self.world.now()
+        if not added:
+            return
+        risk = self.world.settings.risk
+        symbols = [r.symbol for r in after.reservations]
+        if len(set(symbols)) != len(symbols):
+            raise Violation("one reservation per symbol", f"{sorted(symbols)}")
+        if len(symbols) > risk.max_positions:
+            raise Violation("no limit exceeded at approval", f"{len(symbols)} reservations")
+        limit = after.equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE
+        if after.reserved_notional > limit:
+            raise Violation("no limit exceeded at approval", f"reserved {after.reserved_notional} > {limit}")
+
+    # -- after every step ----------------------------------------------------------------------------------------------
+
+    def after_step(self, work: Work | None) -> None:
+        """Read what the venue has noted since, and hold it against the rules."""
+        exchange = self.world.exchange
+        log = exchange.log
+        for entry in log[self._seen_log :]:
+            self._entry(entry)
+        if self._seen_log != len(log):
+            self._seen_log = len(log)
+            if self.cash != exchange.account.cash:
+                raise Violation("cash is the sum of fills", f"{self.cash} against {exchange.account.cash}")
+            held = {symbol: position.qty for symbol, position in exchange.account.positions.items()}
+            if held != {symbol: qty for symbol, qty in self.positions.items() if qty}:
+                raise Violation("positions are the sum of fills", f"{dict(self.positions)} against {held}")
+        self.guard.accrue()
+
+    def _entry(self, entry: LogEntry) -> None:
+        self.world.trace.note(
+            entry.at, "    venue:", entry.symbol, entry.event, entry.client_order_id[-12:], entry.filled_qty, "/",
+            entry.qty, entry.fill_price or "", "holds", entry.position_after,
+        )  # fmt: skip
+        self.guard.entry(entry)
+        if entry.event is Event.PENDING_NEW and entry.side == Side.BUY:
+            self._one_live_entry(entry)
+        if entry.event in {Event.FILL, Event.PARTIAL_FILL}:
+            self._fill(entry)
+        if entry.position_after < 0:
+            raise Violation("never sells more than held", f"{entry.symbol} stands at {entry.position_after}")
+
+    def _one_live_entry(self, entry: LogEntry) -> None:
+        if entry.client_order_id in self._sent_ids:
+            raise Violation("one order per client order id", entry.client_order_id)
+        self._sent_ids.add(entry.client_order_id)
+        intent_id = entry.client_order_id.rsplit("-", 2)[0]
+        live = [
+            order.client_order_id
+            for order in self.world.exchange.book.orders.values()
+            if order.side is Side.BUY and order.client_order_id.startswith(intent_id) and order.is_open
+        ]
+        if len(live) > 1:
+            raise Violation("one live entry per intent", f"{live}")
+
+    def _fill(self, entry: LogEntry) -> None:
+        sign = 1 if entry.side == Side.BUY else -1
+        self.positions[entry.symbol] += sign * entry.fill_qty
+        self.cash -= sign * entry.fill_qty * entry.fill_price + entry.fee
+        if sign > 0:
+            intent_id = entry.client_order_id.rsplit("-", 2)[0]
+            self.bought[intent_id] += entry.fill_qty
+            asked = self.intents[intent_id].qty_shares
+            if self.bought[intent_id] > asked:
+                raise Violation("one entry per intent", f"{intent_id} bought {self.bought[intent_id]} of {asked}")
+
+    @property
+    def ledger(self) -> Any:
+        """The ledger as last written."""
+        return self._ledger

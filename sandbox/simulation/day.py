@@ -1,0 +1,273 @@
+"""The plan of a run: signals, supervision, people, outages; and the loop from the first open to the last quiet."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sandbox.simulation.endings import check_end, table_digest
+from sandbox.simulation.functions import Functions
+from sandbox.simulation.market import BEFORE_OPEN
+from sandbox.simulation.options import Run
+from sandbox.simulation.signals import GARBAGE, Planned, plan_signals
+from sandbox.simulation.violation import Violation
+from sandbox.simulation.world import Work, World
+from shared.adapters.codec import encode_message
+from shared.contracts.records import Queue
+from shared.core.errors import GatehouseError
+from shared.core.market import TradingDay
+from shared.core.sessions import aft_close_at
+from shared.core.values import Side
+from shared.stages.operate import kill, resume
+
+CALM_AFTER_CLOSE = timedelta(minutes=5)
+"""From here on faults cease, so that everything comes to its end and the books can be compared."""
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to. `rule` and `text` say which rule was broken, and how; both are empty for none."""
+
+    run: Run
+    rule: str = ""
+    text: str = ""
+    at: datetime | None = None
+    minute: int = 0
+    digest: str = ""
+    days: int = 0
+    orders: int = 0
+    fills: int = 0
+    stuck: int = 0
+    steps: int = 0
+    trace: tuple[str, ...] = ()
+
+    @property
+    def is_violation(self) -> bool:
+        """Whether a rule was broken."""
+        return bool(self.rule)
+
+
+def simulate(run: Run) -> Outcome:
+    """Run a seed."""
+    from sandbox.simulation.planted import planted  # noqa: PLC0415 - it patches what the stages import
+
+    with planted(run.planted):
+        return _Days(World(run)).outcome()
+
+
+class _Days:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.functions = Functions(world)
+        self.stuck = 0
+        self.done_days = 0
+
+    def outcome(self) -> Outcome:
+        """Run every day; a broken rule ends the run."""
+        world = self.world
+        rule = text = ""
+        try:
+            for day in world.days:
+                self._day(day)
+                self.done_days += 1
+                if world.run.minutes is not None:
+                    break
+        except Violation as violation:
+            rule, text = violation.rule, violation.text
+            world.trace.note(world.now(), "VIOLATION", rule, text)
+        return Outcome(
+            run=world.run,
+            rule=rule,
+            text=text,
+            at=world.now() if rule else None,
+            minute=int((world.now() - world.day.open_at + BEFORE_OPEN) / MINUTE),
+            digest=f"{world.trace.digest()}{table_digest(world)}",
+            days=self.done_days,
+            orders=len(world.exchange.book.orders),
+            fills=len(world.exchange.account.fills),
+            stuck=self.stuck,
+            steps=world.trace.count,
+            trace=tuple(world.trace.lines),
+        )
+
+    def _day(self, day: TradingDay) -> None:
+        world = self.world
+        world.day, world.is_calm, world.queues.is_calm = day, False, False
+        starts_at = day.open_at - BEFORE_OPEN
+        if starts_at > world.now():
+            world.move_to(starts_at)
+        for planned in plan_signals(world.plan_rng, world.tape, day):
+            world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
+        self._plan_people(day)
+        self._plan_outages(day)
+        world.at(day.close_at + CALM_AFTER_CLOSE, self._calm_down)
+        self._supervise_from(starts_at + MINUTE, day)
+        ends_at = aft_close_at(day)
+        stop_at = ends_at if world.run.minutes is None else starts_at + world.run.minutes * MINUTE
+        while (due := world.next_at()) is not None and due < stop_at:
+            world.step()
+            if world.is_calm and self._is_quiet():
+                break
+        if stop_at == ends_at:
+            self.stuck += check_end(world)
+
+    # -- what comes from outside -------------------------------------------------------------------------------------
+
+    def _send(self, planned: Planned) -> None:
+        world = self.world
+        signal = replace(planned.signal, reference_price=world.exchange.mark(planned.signal.symbol))
+        world.checkers.signals[signal.decision_id] = signal
+        world.trace.note(world.now(), "signal", planned.signal.symbol, planned.signal.decision_id[:6])
+        world.queues.send(Queue.SIGNALS, encode_message(signal))
+        if world.plan_rng.random() < world.faults.garbage:
+            text = world.plan_rng.choice(GARBAGE)
+            if world.plan_rng.random() < 0.5:
+                text = base64.b64encode(text.encode()).decode()
+            world.queues.send(world.plan_rng.choice((Queue.SIGNALS, Queue.ORDER_INTENTS)), text)
+
+    def _supervise_from(self, when: datetime, day: TradingDay) -> None:
+        """One firing a minute, late, missed or doubled; idle minutes are passed over, since nothing could come of them."""
+        world, rng, faults = self.world, self.world.loop_rng, self.world.faults
+
+        def fire() -> None:
+            following = when + MINUTE
+            if following < aft_close_at(day):
+                self._supervise_from(following, day)
+            if self._is_idle():
+                return
+            draw = rng.random()
+            if world.is_calm or draw >= faults.timer_late + faults.timer_missed + faults.timer_doubled:
+                world.at(world.now(), self.functions.supervision())
+            elif draw < faults.timer_late:
+                world.at(world.now() + timedelta(seconds=50 * rng.random()), self.functions.supervision())
+            elif draw < faults.timer_late + faults.timer_doubled:
+                world.at(world.now(), self.functions.supervision())
+                world.at(world.now(), self.functions.supervision())
+            if not world.is_calm and rng.random() < faults.restart:
+                world.trace.note(world.now(), "host restarts")
+                world.hub.forget()
+
+        world.at(when, fire)
+
+    def _is_idle(self) -> bool:
+        """Nothing is reserved, held or open: supervise would find the account as it left it."""
+        world = self.world
+        ledger = world.checkers.ledger
+        busy = ledger is not None and ledger.reservations
+        return not busy and not world.exchange.account.positions
+
+    def _is_quiet(self) -> bool:
+        world = self.world
+        running = any(instance.is_running for instance in world.hub.instances.values())
+        pending = any(message.fate == "pending" for message in world.queues.messages)
+        return self._is_idle() and not running and not pending
+
+    def _calm_down(self) -> None:
+        world = self.world
+        world.trace.note(world.now(), "calm")
+        world.is_calm = world.queues.is_calm = True
+        self._broker(down=False)
+        self._storage(up_at=None)
+
+    # -- outages -----------------------------------------------------------------------------------------------------
+
+    def _plan_outages(self, day: TradingDay) -> None:
+        world, rng = self.world, self.world.plan_rng
+        for chance, is_storage in ((world.faults.broker_outage, False), (world.faults.storage_outage, True)):
+            begins_at = day.open_at + timedelta(minutes=rng.randrange(0, 400))
+            ends_at = begins_at + timedelta(seconds=rng.choice((20, 60, 180, 900)))
+            if rng.random() >= chance:
+                continue
+            if is_storage:
+                world.at(begins_at, lambda ends_at=ends_at: self._storage(up_at=ends_at))  # type: ignore[misc]
+                world.at(ends_at, lambda: self._storage(up_at=None))
+            else:
+                world.at(begins_at, lambda: self._broker(down=True))
+                world.at(ends_at, lambda: self._broker(down=False))
+
+    def _broker(self, *, down: bool) -> None:
+        world = self.world
+        is_down = down and not world.is_calm
+        world.checkers.guard.outage(change=is_down - world.broker_down)
+        world.broker_down = is_down
+        world.trace.note(world.now(), "broker", "down" if world.broker_down else "up")
+
+    def _storage(self, *, up_at: datetime | None) -> None:
+        world = self.world
+        world.storage_up_at = None if world.is_calm else up_at
+        is_down = world.storage_up_at is not None
+        world.checkers.guard.outage(change=is_down - world.storage_down)
+        world.storage_down = is_down
+        world.trace.note(world.now(), "storage", "down" if world.storage_down else "up")
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def _plan_people(self, day: TradingDay) -> None:
+        world, rng = self.world, self.world.plan_rng
+        length = int((day.close_at - day.open_at).total_seconds())
+        if rng.random() < world.faults.kill:
+            at = day.open_at + timedelta(seconds=rng.randrange(length))
+            flatten = rng.random() < 0.5
+            self._person(at, "kill", lambda: kill(world.ports, by="person", reason="drill", flatten=flatten))
+            if rng.random() < 0.7:
+                back = at + timedelta(seconds=rng.randrange(20, 3600))
+                self._person(back, "resume", lambda: resume(world.ports, by="person", reason="drill over"))
+        for chance, act in ((world.faults.hand_close, self._close), (world.faults.hand_cancel, self._cancel)):
+            for _ in range(3):
+                at = day.open_at + timedelta(seconds=rng.randrange(length))
+                pick = rng.randrange(1000)
+                if rng.random() < chance:
+                    world.at(at, lambda act=act, pick=pick: act(pick))  # type: ignore[misc]
+
+    def _person(self, at: datetime, label: str, act: object) -> None:
+        """A person tries again until it is done."""
+        world = self.world
+        assert callable(act)
+
+        def again(_: object = None) -> datetime:
+            back_at = world.now() + timedelta(seconds=15)
+            world.at(back_at, Work(label=label, run=work.run, failed=failed, crashed=again))
+            return back_at
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, GatehouseError):
+                raise Violation("stages raise only what they say", f"{label}: {error!r}") from error
+            again()
+
+        work = Work(label=label, run=lambda: act() and None, failed=failed, crashed=again)
+        world.at(at, work)
+
+    def _held(self, pick: int) -> str | None:
+        held = sorted(self.world.exchange.account.positions)
+        return held[pick % len(held)] if held else None
+
+    def _close(self, pick: int) -> None:
+        """Sell a position at the broker by hand, its exits cancelled first, as Alpaca's own page does."""
+        world = self.world
+        symbol = self._held(pick)
+        if symbol is None:
+            return
+        world.trace.note(world.now(), "a person closes", symbol)
+        world.checkers.hand_closed.add(symbol)
+        world.checkers.guard.by_hand(symbol)
+        self._cancel_orders(symbol)
+        if world.exchange.account.held(symbol) > 0:
+            world.exchange.close_position(symbol)
+
+    def _cancel(self, pick: int) -> None:
+        """Cancel every order of a symbol at the broker by hand."""
+        world = self.world
+        symbol = self._held(pick)
+        if symbol is None:
+            return
+        world.trace.note(world.now(), "a person cancels", symbol)
+        world.checkers.guard.by_hand(symbol)
+        self._cancel_orders(symbol)
+
+    def _cancel_orders(self, symbol: str) -> None:
+        exchange = self.world.exchange
+        for order in sorted(exchange.book.live[symbol], key=lambda each: each.side is not Side.BUY):
+            if order.is_open:
+                exchange.cancel(order.id)

@@ -1,0 +1,174 @@
+"""What must hold when a day has come to rest: every message, order, fill and reservation accounted for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.checkers import Day, fills_agree, journal_whole
+from sandbox.simulation.queues import Fate
+from sandbox.simulation.violation import Violation
+from shared.contracts.messages import intent_id_of
+from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, Table
+from shared.core.ids import digest
+from shared.core.order_states import Phase
+from shared.core.values import Side
+
+if TYPE_CHECKING:
+    from sandbox.simulation.world import World
+
+type Rows = Mapping[str, Mapping[str, Any]]
+
+_BY_DAY = (Table.DECISIONS, Table.ORDERS, Table.JOURNAL, Table.FILLS, Table.POSITIONS, Table.RUNS, Table.INCIDENTS)
+
+
+def rows_of(world: World, table: Table) -> Rows:
+    """Rows of a table over all days of the run."""
+    return {f"{day.on}|{k}": row for day in world.days for k, row in world.tables.query(table, str(day.on))}
+
+
+def check_end(world: World) -> int:
+    """Hold the books against each other.
+
+    Returns
+    -------
+    int
+        Positions left because the market made an exit impossible.
+
+    Raises
+    ------
+    Violation
+        At the first rule that does not hold.
+    """
+    rows = {table: rows_of(world, table) for table in _BY_DAY}
+    stuck = _stuck(world)
+    for rule, found in (
+        ("every message comes to its end", _messages(world)),
+        ("flat where flat was asked", _flat(world, stuck)),
+        ("every order comes to its end", _orders_end(world, rows, stuck)),
+        ("every decision is recorded once", _decisions(world, rows)),
+        ("reservations equal the open orders", _reservations(world, rows)),
+        ("every fill is recorded once", _fills(world, rows)),
+        ("the journal is whole", _journal(world, rows)),
+        ("positions are recorded", _positions(world, rows, stuck)),
+    ):
+        for text in found:
+            raise Violation(rule, text)
+    return len(stuck)
+
+
+def _stuck(world: World) -> set[str]:
+    """Symbols held whose exit stands at the venue, or was halted at the close: the market gave no way out.
+
+    Outside the regular session an exit is a limit 20 bp under the bid; where nobody trades, it finds no buyer.
+    """
+    exchange = world.exchange
+    halts = {halt.symbol for halt in world.tape.halts(world.day.on) if halt.end_at >= world.day.close_at}
+    return {
+        symbol
+        for symbol in exchange.account.positions
+        if symbol in halts or any(order.side is Side.SELL for order in exchange.book.live[symbol])
+        or any(symbol == s and world.tape.traits[s].is_thin for s in world.tape.traits)
+    }
+
+
+def _messages(world: World) -> Iterator[str]:
+    for message in world.queues.messages:
+        if message.fate is Fate.PENDING:
+            yield f"{message.queue} #{message.number} is still there after {message.deliveries} deliveries"
+
+
+def _flat(world: World, stuck: set[str]) -> Iterator[str]:
+    for symbol, position in world.exchange.account.positions.items():
+        if symbol not in stuck:
+            yield f"{position.qty} {symbol} are held"
+    for order in world.exchange.book.orders.values():
+        if order.is_open and order.symbol not in stuck:
+            yield f"{order.client_order_id} of {order.symbol} is open"
+
+
+def _orders_end(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> Iterator[str]:
+    for instance in world.hub.instances.values():
+        if instance.is_running and instance.symbol not in stuck:
+            yield f"{instance.instance_id} of {instance.symbol} is running, inbox {len(instance.inbox)}"
+    for row in rows[Table.ORDERS].values():
+        intent_id = str(row["intent_id"])
+        if row["symbol"] in stuck or intent_id in world.checkers.lost_intents():
+            continue
+        if not Phase(row["phase"]).is_over:
+            yield f"{intent_id} of {row['symbol']} stands as {row['phase']}"
+        if row["bought_shares"] != row["sold_shares"] and row["symbol"] not in world.checkers.hand_closed:
+            yield f"{intent_id} bought {row['bought_shares']} and sold {row['sold_shares']}"
+
+
+def _decisions(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    decided = {str(row["decision_id"]): row for row in rows[Table.DECISIONS].values()}
+    orders = {str(row["intent_id"]) for row in rows[Table.ORDERS].values()}
+    lost = world.checkers.lost_decisions()
+    for decision_id in world.checkers.signals.keys() ^ decided.keys():
+        if decision_id not in lost:
+            yield f"{decision_id} is a signal or a decision, not both"
+    approved = {intent_id_of(d) for d, row in decided.items() if row["verdict"] == "approved"}
+    for intent_id in approved ^ orders:
+        if intent_id not in world.checkers.lost_intents():
+            yield f"{intent_id} is approved or ordered, not both"
+
+
+def _reservations(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """Room is taken by what is still open, and by nothing else; a poisoned intent's is for the person to settle."""
+    stored = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT)
+    reserved = set() if stored is None else {r["intent_id"] for r in json.loads(str(stored.value["ledger"]))["reservations"]}
+    running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
+    for intent_id in sorted(reserved ^ running):
+        if intent_id not in world.checkers.lost_intents():
+            yield f"{intent_id} is reserved or running, not both"
+
+
+def _ours(world: World, client_order_id: str) -> bool:
+    return client_order_id.rsplit("-", 2)[0] in world.checkers.intents
+
+
+def _fills(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """Of orders whose lifecycle still runs the last fills may not have been seen yet."""
+    running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
+    legs = world.exchange.book.orders
+    heads = {o.client_order_id: o.head.client_order_id.rsplit("-", 2)[0] for o in legs.values()}
+    log = [e.as_json() for e in world.exchange.log if e.fill_qty and heads[e.client_order_id] in world.checkers.intents]
+    log = [e for e in log if heads[str(e["client_order_id"])] not in running]
+    kept = {k: row for k, row in rows[Table.FILLS].items() if row["intent_id"] not in running}
+    yield from fills_agree(Day(rows={**rows, Table.FILLS: kept}, log=log, report={}, open_orders=(), open_positions=()))
+
+
+def _journal(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
+    kept = {
+        table: {k: row for k, row in rows[table].items() if row["intent_id"] not in running}
+        for table in (Table.JOURNAL, Table.ORDERS)
+    }
+    yield from journal_whole(Day(rows=kept, log=(), report={}, open_orders=(), open_positions=()))
+
+
+def _positions(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> Iterator[str]:
+    by_intent = {str(row["intent_id"]): row for row in rows[Table.POSITIONS].values()}
+    for row in rows[Table.ORDERS].values():
+        found = by_intent.get(str(row["intent_id"]))
+        if row["symbol"] in stuck or row["symbol"] in world.checkers.hand_closed:
+            continue
+        if (found is not None) != (int(str(row["bought_shares"])) > 0):
+            yield f"{row['intent_id']} has bought {row['bought_shares']}, its position is {found}"
+        elif found is not None and found["bought_shares"] != row["bought_shares"]:
+            yield f"{row['intent_id']} has bought {row['bought_shares']}, its position says {found['bought_shares']}"
+        elif found is not None and found["qty_shares"] != 0:
+            yield f"{row['intent_id']} is over, its position says {found['qty_shares']}"
+
+
+def table_digest(world: World) -> str:
+    """Hash of every row that the run left."""
+    rows = {table.value: rows_of(world, table) for table in _BY_DAY}
+    ledger = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT)
+    controls = dict(world.tables.query(Table.CONTROLS, CONTROLS))
+    rest = [ledger.value if ledger else None, controls]
+    return digest(json.dumps([rows, rest], sort_keys=True).encode())[:16]
+
+

@@ -1,0 +1,206 @@
+"""The function app's triggers as the simulation runs them: decode, call the stage, send, and the host's share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from sandbox.simulation.checkers import Violation
+from sandbox.simulation.durable import Event, Happened, Instance
+from sandbox.simulation.queues import Queued
+from sandbox.simulation.world import Work, World
+from shared.adapters.codec import decode_message, encode_message
+from shared.contracts.messages import Message, Notice, OrderIntent, Signal
+from shared.contracts.records import Queue
+from shared.core.errors import ConflictError, ContractError, TransientError
+from shared.core.order_steps import StepCall, report
+from shared.lifecycle import EVENT
+from shared.ports import Ports
+from shared.stages.execute import execute
+from shared.stages.gate import gate
+from shared.stages.incidents import poisoned, quarantine
+from shared.stages.order import carry_out
+from shared.stages.reconcile import Wake, recorded_order
+from shared.stages.supervise import supervise
+
+_EXPECTED = (TransientError, ConflictError)
+"""What a stage may raise: the host delivers again. Anything else is a fault of ours."""
+
+REDELIVERY_MAX_S = 300.0
+"""host.json `controlQueueVisibilityTimeout`: an activity whose host died comes back by then."""
+
+
+class Functions:
+    """Builds the works of a world's function app."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.deliver = self.deliver
+        world.activity = self.activity
+
+    def _send(self, queue: Queue, messages: Sequence[Message]) -> None:
+        """Write to output bindings; the host does it after the function has returned, one message at a time."""
+        ports = self.world.ports
+        for message in messages:
+            text = encode_message(message, ports.blobs)
+            if isinstance(message, Notice):
+                continue  # the phone is no part of the simulation; that it can be spelled is
+            self.world.storage_call(f"send {queue}", lambda text=text: self.world.queues.send(queue, text))  # type: ignore[misc]
+
+    # -- queues ----------------------------------------------------------------------------------------------------
+
+    def deliver(self, message: Queued) -> Work | None:
+        """Work that delivers a message; None where it is done with."""
+        if message.fate != "pending":
+            return None
+        symbol, intent_id = self._subject(message)
+        triggers: dict[str, Callable[[str], None]] = {
+            Queue.SIGNALS: self._gate_signal,
+            Queue.ORDER_INTENTS: self._execute_intent,
+        }
+
+        def run() -> None:
+            if message.fate != "pending":
+                return
+            message.deliveries += 1
+            triggers[message.queue](message.text)
+            self.world.queues.done(message)
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, _EXPECTED):
+                raise Violation("stages raise only what they say", f"{message.queue}: {error!r}") from error
+            if self.world.queues.failed(message):
+                self._poison(message)
+
+        return Work(
+            label=f"{message.queue} #{message.number}.{message.deliveries + 1} {symbol}",
+            run=run,
+            failed=failed,
+            crashed=lambda: self.world.queues.lost(message),
+            symbol=symbol,
+            intent_id=intent_id,
+        )
+
+    def _subject(self, message: Queued) -> tuple[str, str]:
+        """Symbol and intent of a message, for traces and checkers; garbage has none."""
+        return self.world.checkers.subject_of(message.text)
+
+    def _poison(self, message: Queued) -> None:
+        """The poison function, which fails and comes again until it is through."""
+
+        def run() -> None:
+            poisoned(self.world.ports, message.queue, message.text.encode())
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, _EXPECTED):
+                raise Violation("stages raise only what they say", f"poison: {error!r}") from error
+            self.world.at(self.world.now() + timedelta(minutes=1), work)
+
+        def crashed() -> datetime:
+            back_at = self.world.now() + timedelta(minutes=1)
+            self.world.at(back_at, work)
+            return back_at
+
+        work = Work(label=f"poison {message.queue} #{message.number}", run=run, failed=failed, crashed=crashed)
+        self.world.checkers.poisoned(message.text)
+        self.world.at(self.world.soon(), work)
+
+    def _handle[M: Signal | OrderIntent](
+        self, queue: Queue, expected: type[M], text: str, stage: Callable[[M, Ports], Sequence[Message]]
+    ) -> Sequence[Message]:
+        ports = self.world.ports
+        try:
+            decoded = decode_message(text, expected, blobs=ports.blobs)
+        except ContractError as error:
+            told = quarantine(ports, queue, text.encode(), str(error))
+            self.world.checkers.quarantined(text)
+            return told
+        return stage(decoded, ports)
+
+    def _gate_signal(self, text: str) -> None:
+        self._send(Queue.ORDER_INTENTS, self._handle(Queue.SIGNALS, Signal, text, gate))
+
+    def _execute_intent(self, text: str) -> None:
+        hub, world = self.world.hub, self.world
+
+        def stage(intent: OrderIntent, ports: Ports) -> list[Message]:
+            state, told = execute(intent, ports)
+            started = ports.codec.encode(state)
+            known = world.storage_call("get_status", lambda: hub.instances.get(state.plan.intent_id))
+            if known is None:
+                world.storage_call(
+                    "start_new", lambda: hub.start_new(state.plan.intent_id, started, state.plan.symbol)
+                )
+            return told
+
+        self._send(Queue.NOTICES, self._handle(Queue.ORDER_INTENTS, OrderIntent, text, stage))
+
+    # -- durable ---------------------------------------------------------------------------------------------------
+
+    def activity(self, instance: Instance, execution: int, key: int, text: str) -> Work:
+        """Work that runs an activity and hands its answer in."""
+        ports, world = self.world.ports, self.world
+
+        def hand_in(kind: Happened, payload: str) -> None:
+            world.hub.complete(instance, execution, Event(kind=kind, key=key, payload=payload))
+
+        def run() -> None:
+            asked = ports.codec.decode(StepCall, text)
+            world.checkers.step_begins(asked)
+            state, told = carry_out(asked.state, asked.step, ports)
+            self._send(Queue.NOTICES, told)
+            world.checkers.step_ends(asked, state)
+            hand_in(Happened.TASK_COMPLETED, ports.codec.encode(state))
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, _EXPECTED):
+                raise Violation("stages raise only what they say", f"activity: {error!r}") from error
+            hand_in(Happened.TASK_FAILED, f"{type(error).__name__}: {error}")
+
+        def crashed() -> datetime:
+            back_at = world.now() + timedelta(seconds=1 + REDELIVERY_MAX_S * world.loop_rng.random() ** 3)
+            world.at(back_at, work)
+            return back_at
+
+        step = text[text.find('"command":"') + 11 :]
+        label = f"activity {instance.instance_id[:6]} {instance.symbol} {step[: step.find(chr(34))]}"
+        work = Work(
+            label=label,
+            run=run,
+            failed=failed,
+            crashed=crashed,
+            symbol=instance.symbol,
+            intent_id=instance.instance_id,
+        )
+        return work
+
+    # -- timers ----------------------------------------------------------------------------------------------------
+
+    def supervision(self) -> Work:
+        """Work of one firing of supervise; a firing that fails is not repeated."""
+        world = self.world
+
+        def run() -> None:
+            seen = supervise(world.ports)
+            self._send(Queue.NOTICES, seen.messages)
+            for wake in seen.wakes:
+                self._tell_lifecycle(wake)
+            world.checkers.supervised()
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, _EXPECTED):
+                raise Violation("stages raise only what they say", f"supervise: {error!r}") from error
+
+        return Work(label="supervise", run=run, failed=failed, crashed=lambda: None)
+
+    def _tell_lifecycle(self, wake: Wake) -> None:
+        """As `functions.supervise.tell_lifecycle`: an event, or a new start from what is recorded."""
+        world, hub = self.world, self.world.hub
+        known = world.storage_call("get_status", lambda: hub.instances.get(wake.intent_id))
+        if known is not None and known.is_running:
+            world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
+            return
+        state = recorded_order(world.ports, wake.on, wake.symbol, wake.intent_id)
+        if state is not None and not state.phase.is_over:
+            text = world.ports.codec.encode(report(state, wake.event))
+            world.storage_call("start_new", lambda: hub.start_new(wake.intent_id, text, wake.symbol))

@@ -1,0 +1,132 @@
+"""No position stands without a working or pending exit for longer than a minute, while its session allows one.
+
+Time that something known stands in the way does not count, by these rules and no others:
+
+- the symbol is halted, or the regular and extended sessions are closed: no exit can be had;
+- a fault has hit this order's own step (a crash, a call without an answer, an outage): until the lifecycle's next try,
+  which comes after at most sixteen polls, or when the crashed activity is delivered again;
+- the broker lies: a cancel hangs, or a look showed an old state, until it has told the truth and been asked again;
+- a person cancelled orders by hand: until supervise, which alone looks for that, has seen the account.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sandbox.simulation.violation import Violation
+from sandbox.venue.journal import Event, LogEntry
+from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS
+from shared.core.sessions import Session, session_at
+from shared.core.values import Side
+
+if TYPE_CHECKING:
+    from sandbox.simulation.world import Work, World
+
+MAX_BARE = timedelta(seconds=60)
+SLACK = timedelta(seconds=3)
+"""An episode and an activity's latency, beside the pause itself."""
+MISLED = timedelta(seconds=30)
+"""A look that showed an old state, or an order that could not be found: the next looks tell."""
+_ENDS = frozenset({Event.FILL, Event.CANCELED, Event.EXPIRED, Event.REPLACED})
+
+
+class Guard:
+    """Counts, for each symbol held, the time without an exit at the venue."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._exits: defaultdict[str, set[str]] = defaultdict(set)
+        self._held: dict[str, bool] = {}
+        self._bare: dict[str, timedelta] = {}
+        self._excused_until: dict[str, datetime] = {}
+        self._by_hand: set[str] = set()
+        self._misled_at: dict[str, datetime] = {}
+        self._hurt_in_a_row: defaultdict[str, int] = defaultdict(int)
+        self._outages = 0
+        self._outage_over_at = world.now()
+        self._at = world.now()
+        self.longest = timedelta(0)
+
+    def entry(self, entry: LogEntry) -> None:
+        """Take in a line of the venue's log."""
+        symbol, exits = entry.symbol, self._exits[entry.symbol]
+        if entry.side == Side.SELL:
+            if entry.event in _ENDS:
+                exits.discard(entry.order_id)
+            elif entry.is_armed:
+                exits.add(entry.order_id)
+        held = entry.position_after > 0
+        self._held[symbol] = held
+        if not held or exits:
+            self._bare.pop(symbol, None)
+        elif symbol not in self._bare:
+            self._bare[symbol] = max(timedelta(0), self._at - entry.at)
+
+    def accrue(self) -> None:
+        """Count the time since the last call."""
+        now, last = self._world.now(), self._at
+        self._at = now
+        if now <= last or not self._bare:
+            return
+        if session_at(now, self._world.day) is Session.CLOSED or self._outages:
+            return
+        longest_pause = timedelta(seconds=self._world.settings.policy.entry_poll_s) * 2**MAX_BACKOFF_DOUBLINGS + SLACK
+        if now < self._outage_over_at + longest_pause:
+            return
+        for symbol in self._bare:
+            if symbol in self._by_hand or self._is_halted(symbol, now):
+                continue
+            counted = now - max(last, self._excused_until.get(symbol, last))
+            if counted <= timedelta(0):
+                continue
+            self._bare[symbol] += counted
+            self.longest = max(self.longest, self._bare[symbol])
+            if self._bare[symbol] > MAX_BARE:
+                raise Violation("positions are guarded", f"{symbol} for {self._bare[symbol].total_seconds():.0f} s")
+
+    def _is_halted(self, symbol: str, now: datetime) -> bool:
+        return self._world.exchange.view.strip(symbol, self._world.day.on).is_halted(now.timestamp())
+
+    def excuse(self, symbol: str, until: datetime) -> None:
+        """Do not count a symbol's time until then."""
+        self.accrue()
+        self._excused_until[symbol] = max(until, self._excused_until.get(symbol, until))
+
+    def outage(self, *, change: int) -> None:
+        """An outage begins (1) or ends (-1): until it ends nothing can be done, and after it a pause is still waited."""
+        self.accrue()
+        self._outages += change
+        self._outage_over_at = self._world.now()
+
+    def misled(self, symbol: str) -> None:
+        """A look at the symbol's orders did not tell the truth."""
+        self._misled_at[symbol] = self._world.now()
+
+    def was_misled(self, symbol: str) -> bool:
+        """Whether what is known of the symbol may still be wrong."""
+        at = self._misled_at.get(symbol)
+        return at is not None and self._world.now() - at < MISLED
+
+    def by_hand(self, symbol: str) -> None:
+        """A person acted: nobody can know before supervise has looked."""
+        self.accrue()
+        self._by_hand.add(symbol)
+
+    def supervised(self) -> None:
+        """Supervise has looked at everything."""
+        self.accrue()
+        self._by_hand.clear()
+
+    def ended(self, work: Work) -> None:
+        """A work of an order ended: if a fault hit it, its next try comes after a pause that grows."""
+        if not work.intent_id or not work.label.startswith("activity"):
+            return
+        if not work.is_hurt:
+            self._hurt_in_a_row[work.intent_id] = 0
+            return
+        self._hurt_in_a_row[work.intent_id] += 1
+        doublings = min(self._hurt_in_a_row[work.intent_id], MAX_BACKOFF_DOUBLINGS)
+        pause = timedelta(seconds=self._world.settings.policy.entry_poll_s) * 2**doublings
+        self.excuse(work.symbol, self._world.now() + pause + SLACK)

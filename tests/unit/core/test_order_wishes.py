@@ -1,0 +1,155 @@
+"""What people and supervision ask of an order: wait for approval, stop entering; and shares that someone else sold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core.order_states import ExitReason, OrderState, Phase
+from shared.core.order_steps import APPROVE, CONFIRM_MISSING, REFUSE, STOP_ENTERING, begin, next_step, report
+from shared.core.orders import OrderStatus
+from shared.core.values import Side
+from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, new_life, protect_id
+
+DEADLINE = NOW + timedelta(minutes=2)
+
+
+def waiting() -> Life:
+    """An order so large that a person must approve it."""
+    life = new_life(approve_by=DEADLINE)
+    life.state = begin(life.state)
+    return life
+
+
+def told(life: Life, event: str) -> OrderState:
+    life.state = report(life.state, event)
+    return life.state
+
+
+def test_an_order_that_needs_a_person_sends_nothing_and_sleeps_until_its_deadline() -> None:
+    life = waiting()
+    assert life.state.phase is Phase.APPROVAL_PENDING
+    assert next_step(life.state, NOW).not_before == DEADLINE
+    assert begin(OrderState(plan=PLAN, on=ON)).phase is Phase.PLANNED
+
+
+def test_without_an_answer_it_is_denied_at_its_deadline() -> None:
+    life = waiting()
+    assert life.to_end().phase is Phase.DENIED
+    assert life.submitted == []
+
+
+def test_an_approved_order_is_sent() -> None:
+    life = waiting()
+    told(life, APPROVE)
+    life.step()
+    assert life.submitted == [entry_id()]
+
+
+def test_a_refused_order_is_denied_and_a_later_approval_changes_nothing() -> None:
+    life = waiting()
+    refused = told(life, REFUSE)
+    assert refused.outcome is Phase.DENIED
+    assert told(life, APPROVE) == refused
+    assert life.to_end().phase is Phase.DENIED
+
+
+def test_an_answer_to_an_order_that_does_not_wait_changes_nothing() -> None:
+    life = new_life()
+    life.step()
+    before = life.state
+    assert told(life, REFUSE) == before
+
+
+@pytest.mark.parametrize("event", [STOP_ENTERING, "FLATTEN", "KILL"])
+def test_an_order_that_waits_ends_when_it_is_no_longer_wanted(event: str) -> None:
+    life = waiting()
+    told(life, event)
+    assert life.to_end().phase is Phase.CANCELED
+    assert life.submitted == []
+
+
+def test_a_report_nobody_knows_changes_nothing() -> None:
+    life = new_life()
+    before = life.state
+    assert told(life, "NONSENSE") == before
+
+
+def test_stopping_entries_cancels_the_one_that_works_and_sends_no_other() -> None:
+    life = new_life()
+    life.step()
+    stopped = told(life, STOP_ENTERING)
+    assert told(life, STOP_ENTERING) == stopped, "told every minute"
+    assert life.to_end().phase is Phase.CANCELED
+    assert life.submitted == [entry_id()]
+
+
+def test_stopping_entries_between_two_prices_sends_no_other() -> None:
+    life = new_life()
+    life.until(lambda state: state.entry_attempt == 1)
+    told(life, STOP_ENTERING)
+    assert life.to_end().phase is Phase.CANCELED
+    assert life.submitted == [entry_id()]
+
+
+def test_stopping_entries_keeps_what_filled_and_guards_it() -> None:
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 40)
+    told(life, STOP_ENTERING)
+    life.until(lambda state: state.phase is Phase.PROTECTED)
+    assert (life.state.held, life.submitted[-1]) == (40, protect_id())
+
+
+def test_stopping_entries_leaves_a_protected_position_alone() -> None:
+    life = new_life().protected()
+    told(life, STOP_ENTERING)
+    assert next_step(life.state, NOW).not_before == PLAN.exit_by
+
+
+def test_stopping_while_the_entrys_answer_is_lost_finds_and_cancels_it() -> None:
+    life = new_life()
+    life.ports.broker.lost.append("submit")
+    life.step()
+    told(life, STOP_ENTERING)
+    assert life.to_end().phase is Phase.CANCELED
+    assert life.ports.broker.find(entry_id()).status is OrderStatus.CANCELED
+
+
+def test_stopping_after_a_submit_that_never_arrived_sends_nothing() -> None:
+    life = new_life()
+    life.ports.broker.down.append("submit")
+    life.step()
+    told(life, STOP_ENTERING)
+    assert life.to_end().phase.is_over
+    assert life.submitted == []
+
+
+def test_shares_that_someone_else_sold_are_written_off_after_a_second_look() -> None:
+    life = new_life().protected()
+    life.ports.broker.cancel("o1-target")
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    first = life.ports.clock.now()
+    state = life.to_end()
+    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, ExitReason.OUTSIDE, 0)
+    assert life.ports.clock.now() - first >= CONFIRM_MISSING
+    assert [r for r in life.ports.broker.requests if r.side is Side.SELL] == []
+
+
+def test_shares_that_show_late_are_not_written_off() -> None:
+    life = new_life().protected()
+    life.ports.broker.cancel("o1-target")
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    life.until(lambda state: state.missing_at is not None)
+    life.ports.broker.sold_elsewhere.clear()
+    life.until(lambda state: state.exit_attempt > 0 and bool(state.live_sells))
+    life.ports.broker.fill(life.submitted[-1])
+    state = life.to_end()
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.UNPROTECTED, 100, 0)
+
+
+def test_an_expired_order_that_would_have_needed_a_person_does_not_wait() -> None:
+    plan = replace(PLAN, approve_by=DEADLINE)
+    assert begin(OrderState(plan=plan, on=ON, outcome=Phase.EXPIRED)).phase is Phase.PLANNED
