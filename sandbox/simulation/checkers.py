@@ -100,8 +100,10 @@ class Checkers:
         return {self.subjects[text][1] for text in self.poisoned_texts}
 
     def supervised(self) -> None:
-        """Note that supervise has seen the account."""
-        self.guard.supervised()
+        """Note that supervise has run; one that a fault has hit may have seen nothing."""
+        work = self.world.current
+        if work is None or not work.is_hurt:
+            self.guard.supervised()
 
     def begins(self, work: Work) -> None:
         """A work begins."""

@@ -309,20 +309,21 @@ class Hub:
             found.inbox.append(Event(kind=Happened.EVENT_RAISED, key=name, payload=f'"{data}"'))
             self._rouse(found)
 
-    def complete(self, instance: Instance, execution: int, event: Event) -> None:
-        """Hand a task's completion in; a second one, or one for an execution that is gone, is dropped."""
+    def complete(self, instance: Instance, execution: int, event: Event) -> bool:
+        """Hand a task's completion in; a second one, or one for an execution that is gone, is dropped: False."""
         current = instance.execution
         is_there = self.instances.get(instance.instance_id) is instance and instance.is_running
         if not is_there or current.number != execution or event.key in current.settled:
-            return
+            return False
         if event.kind is Happened.TIMER_FIRED and current.live is not None:
             timer = next((task for task in current.live.tasks if task.key == event.key), None)
             if timer is not None and timer.is_cancelled:
-                return
+                return False
         assert isinstance(event.key, int)
         current.settled.add(event.key)
         instance.inbox.append(event)
         self._rouse(instance)
+        return True
 
     def _rouse(self, instance: Instance) -> None:
         if not instance.is_due:

@@ -142,7 +142,7 @@ class Functions:
         ports, world = self.world.ports, self.world
 
         def hand_in(kind: Happened, payload: str) -> None:
-            world.hub.complete(instance, execution, Event(kind=kind, key=key, payload=payload))
+            work.is_heard = world.hub.complete(instance, execution, Event(kind=kind, key=key, payload=payload))
 
         def run() -> None:
             asked = ports.codec.decode(StepCall, text)

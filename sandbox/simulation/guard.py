@@ -5,7 +5,8 @@ Time that something known stands in the way does not count, by these rules and n
 - the symbol is halted, or the regular and extended sessions are closed: no exit can be had;
 - a fault has hit this order's own step (a crash, a call without an answer, an outage): until the lifecycle's next try,
   which comes after at most sixteen polls, or when the crashed activity is delivered again;
-- the broker lies: a cancel hangs, or a look showed an old state, until it has told the truth and been asked again;
+- the broker lies: a cancel hangs, until it is done and has been looked at; a look showed an old state, on which a
+  lifecycle may lie down to sleep, until supervise, which wakes it, has seen the account;
 - a person cancelled orders by hand: until supervise, which alone looks for that, has seen the account.
 """
 
@@ -41,7 +42,7 @@ class Guard:
         self._held: dict[str, bool] = {}
         self._bare: dict[str, timedelta] = {}
         self._excused_until: dict[str, datetime] = {}
-        self._by_hand: set[str] = set()
+        self._until_supervised: set[str] = set()
         self._misled_at: dict[str, datetime] = {}
         self._hurt_in_a_row: defaultdict[str, int] = defaultdict(int)
         self._outages = 0
@@ -76,7 +77,7 @@ class Guard:
         if now < self._outage_over_at + longest_pause:
             return
         for symbol in self._bare:
-            if symbol in self._by_hand or self._is_halted(symbol, now):
+            if symbol in self._until_supervised or self._is_halted(symbol, now):
                 continue
             counted = now - max(last, self._excused_until.get(symbol, last))
             if counted <= timedelta(0):
@@ -101,8 +102,10 @@ class Guard:
         self._outage_over_at = self._world.now()
 
     def misled(self, symbol: str) -> None:
-        """A look at the symbol's orders did not tell the truth."""
+        """A look at the symbol's orders did not tell the truth: who sleeps on it is woken by supervise."""
+        self.accrue()
         self._misled_at[symbol] = self._world.now()
+        self._until_supervised.add(symbol)
 
     def was_misled(self, symbol: str) -> bool:
         """Whether what is known of the symbol may still be wrong."""
@@ -112,19 +115,20 @@ class Guard:
     def by_hand(self, symbol: str) -> None:
         """A person acted: nobody can know before supervise has looked."""
         self.accrue()
-        self._by_hand.add(symbol)
+        self._until_supervised.add(symbol)
 
     def supervised(self) -> None:
         """Supervise has looked at everything."""
         self.accrue()
-        self._by_hand.clear()
+        self._until_supervised.clear()
 
     def ended(self, work: Work) -> None:
         """A work of an order ended: if a fault hit it, its next try comes after a pause that grows."""
         if not work.intent_id or not work.label.startswith("activity"):
             return
         if not work.is_hurt:
-            self._hurt_in_a_row[work.intent_id] = 0
+            if work.is_heard:
+                self._hurt_in_a_row[work.intent_id] = 0
             return
         self._hurt_in_a_row[work.intent_id] += 1
         doublings = min(self._hurt_in_a_row[work.intent_id], MAX_BACKOFF_DOUBLINGS)

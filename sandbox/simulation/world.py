@@ -32,7 +32,10 @@ FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Work:
-    """Something that a host runs: a message, an activity, a firing. `intent_id` is whose lifecycle it belongs to."""
+    """Something that a host runs: a message, an activity, a firing. `intent_id` is whose lifecycle it belongs to.
+
+    `is_hurt` says that a fault has hit it, `is_heard` that the lifecycle took its answer.
+    """
 
     label: str
     run: Callable[[], None]
@@ -42,6 +45,7 @@ class Work:
     intent_id: str = ""
     began_at: datetime | None = None
     is_hurt: bool = False
+    is_heard: bool = False
 
 
 class World:
@@ -205,7 +209,7 @@ class World:
             self.current = None
 
     def _run(self, work: Work) -> None:
-        work.began_at, work.is_hurt = self.clock.at, False
+        work.began_at, work.is_hurt, work.is_heard = self.clock.at, False, False
         self.current = work
         self.trace.note(self.clock.at, work.label)
         self.checkers.begins(work)

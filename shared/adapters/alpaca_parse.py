@@ -20,7 +20,7 @@ from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapsho
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
-from shared.core.values import Side, Symbol, parse_utc, require, require_symbol
+from shared.core.values import Side, Symbol, parse_utc, require, require_positive, require_symbol
 
 ACTIVE = "ACTIVE"
 
@@ -82,7 +82,7 @@ def read_account(raw: Any) -> Account:
     flags = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
     return Account(
         account_id=_text(raw, "id"),
-        equity=_money(raw, "equity"),
+        equity=_positive(raw, "equity"),
         last_equity=_money(raw, "last_equity"),
         cash=_money(raw, "cash"),
         buying_power=_money(raw, "buying_power"),
@@ -266,6 +266,12 @@ def _money(raw: Mapping[str, Any], name: str) -> Decimal:
     except InvalidOperation:
         raise ValueError(f"{name} must be a decimal number, got {_short(value)}") from None
     require(money.is_finite(), name, value, "finite")
+    return money
+
+
+def _positive(raw: Mapping[str, Any], name: str) -> Decimal:
+    money = _money(raw, name)
+    require_positive(name, money)
     return money
 
 

@@ -328,8 +328,9 @@ def _broker_contradictions(settings: Settings) -> list[str]:
     if is_sandbox and not (broker.trading_url and broker.data_url):
         problems.append("ALPACA_TRADING_URL and ALPACA_DATA_URL are missing: expected the sandbox venue's URLs")
     for name, url in (("ALPACA_TRADING_URL", broker.trading_url), ("ALPACA_DATA_URL", broker.data_url)):
-        at_alpaca = url.startswith("https://") and (urlsplit(url).hostname or "").endswith(ALPACA_HOST)
-        if url and at_alpaca is is_sandbox:
+        at_alpaca = (urlsplit(url).hostname or "").endswith(ALPACA_HOST)
+        is_wrong = at_alpaca if is_sandbox else not (at_alpaca and url.startswith("https://"))
+        if url and is_wrong:
             where = "a URL that is not Alpaca's" if is_sandbox else f"https at a host of {ALPACA_HOST[1:]}"
             problems.append(f"{name} = {url!r}: expected {where}, since the environment is {broker.environment}")
     if broker.trading_url and not is_sandbox and ("paper-api" in broker.trading_url) is is_live:

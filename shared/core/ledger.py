@@ -51,7 +51,7 @@ class Ledger:
         No entries until the next session date.
     is_drawdown_halted : bool
         No entries until a person resumes.
-    suspected : str
+    suspected : tuple of str
         What the last reconciliation could not explain; seen twice in a row, it is unexplained.
     unexplained : str
         A difference to the broker that nobody could explain; no entries until a person resumes. Empty: none.
@@ -67,7 +67,7 @@ class Ledger:
     peak_equity: Decimal
     is_day_halted: bool = False
     is_drawdown_halted: bool = False
-    suspected: str = ""
+    suspected: tuple[str, ...] = ()
     unexplained: str = ""
     broker: Breaker = CLOSED
     market: Breaker = CLOSED

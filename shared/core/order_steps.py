@@ -201,6 +201,7 @@ def report(state: OrderState, event: str) -> OrderState:
 
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
+    failures = state.failures
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
     if seen.failed:
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
@@ -217,7 +218,7 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
             state = replace(state, protect_attempt=state.protect_attempt + 1, exit_reason=reason)
         case Command.SUBMIT_EXIT:
             state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + 1)
-            state = replace(state, failures=1) if seen.rejected else state
+            state = replace(state, failures=failures + 1) if seen.rejected else state
         case Command.CLOSE:
             return replace(state, phase=state.outcome or state.phase)
         case Command.LOOK:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.contracts.messages import Message
 from shared.contracts.records import Table, time_key
 from shared.core.ids import hash_id
 from shared.core.market import Headline
 from shared.core.schedule import DueJob, Job
-from shared.core.values import iso
+from shared.core.values import iso, parse_utc
 from shared.ports import Ports, Row
 from shared.stages.runs import run_due
 
@@ -26,8 +26,7 @@ def news(ports: Ports) -> list[Message]:
 
 
 def _scan(ports: Ports, slot: DueJob) -> Sequence[Message]:
-    first = slot.slot == "0400"
-    start = slot.due_at - (OVERNIGHT if first else 2 * OVERLAP)
+    start = min(slot.due_at - OVERLAP, _last_scan(ports, slot)) - OVERLAP
     headlines = ports.market.news(start, ports.clock.now())
     known = {story for _, row in ports.tables.query(Table.STORIES, str(slot.on)) if (story := row.get("story_id"))}
     rows: dict[str, Row] = {}
@@ -46,6 +45,13 @@ def _scan(ports: Ports, slot: DueJob) -> Sequence[Message]:
             }
     ports.tables.put_many(Table.STORIES, str(slot.on), rows)
     return []
+
+
+def _last_scan(ports: Ports, slot: DueJob) -> datetime:
+    """When the day's last finished scan was due; the day's first looks back over the night."""
+    rows = ports.tables.query(Table.RUNS, str(slot.on), key_from=f"{slot.job}|", key_to=f"{slot.job}}}")
+    done = [parse_utc(str(row["due_at"])) for _, row in rows if row["status"] == "done"]
+    return max(done, default=slot.due_at - OVERNIGHT)
 
 
 def story_of(headline: Headline) -> str:

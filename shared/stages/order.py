@@ -53,7 +53,8 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     seen = _observed(state, step, ports)
     after = observe(state, step, seen)
     after = replace(after, chain=chained(state, step, after, seen.at, ports.codec))
-    record_step(ports, state, step, after, seen.at)
+    if not record_step(ports, state, step, after, seen.at):
+        return recorded_step(ports, state) or after, []
     return after, _notices(state, after, ports)
 
 
@@ -74,7 +75,8 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     plan, now = state.plan, ports.clock.now()
     if state.exit_reason is not None or state.is_stopped:
         return Observation(at=now, denied=state.exit_reason or "STOPPED")
-    if now >= plan.expires_at and state.entry_attempt == 0:
+    # A new price may follow the last one for a while; after an outage the plan's stop and target are no longer right.
+    if now >= plan.expires_at + state.entry_attempt * timedelta(seconds=2 * plan.patience_s):
         return Observation(at=now, denied="EXPIRED")
     quote = quote_of(ports, plan.symbol)
     if not quote.is_two_sided:

@@ -11,7 +11,7 @@ from shared.core.ids import canonical_json, digest
 from shared.core.order_states import SELLS, OrderState, OrderView, Role
 from shared.core.order_steps import Step
 from shared.core.sessions import session_at
-from shared.core.values import ZERO, iso
+from shared.core.values import ZERO, iso, parse_utc
 from shared.ports import Cell, Codec, Ports, Row
 from shared.stages.panel import trading_day
 
@@ -43,27 +43,48 @@ def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
     }
 
 
-def recorded_step(ports: Ports, state: OrderState) -> OrderState | None:
-    """Return the state that an earlier run of this step left in the journal, None where it has none.
+def recorded_step(ports: Ports, before: OrderState) -> OrderState | None:
+    """Return the state that another run of this step left in the journal, None where it has none.
 
-    An activity may run twice: once with its effect, again after a crash before the host noted its answer.
+    An activity may run twice: again after a crash before the host noted its answer, or on two hosts at once. What the
+    first run may not have come to write, the rows that follow from its journal row, is written here.
     """
-    stored = ports.tables.get(Table.JOURNAL, str(state.on), _journal_key(state, state.seq + 1))
-    return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
+    key = _journal_key(before, before.seq + 1)
+    stored = ports.tables.get(Table.JOURNAL, str(before.on), key)
+    if stored is None:
+        return None
+    after = ports.codec.decode(OrderState, str(stored.value["state"]))
+    order = ports.tables.get(Table.ORDERS, str(after.on), symbol_key(after.plan.symbol, after.plan.intent_id))
+    if order is None or int(str(order.value["seq"])) <= after.seq:  # a late run must not put an older state back
+        _write_rows(ports, before, after, parse_utc(str(stored.value["at"])))
+    return after
 
 
-def record_step(ports: Ports, before: OrderState, step: Step, after: OrderState, at: datetime) -> None:
-    """Write fills, position and order row, and last the journal row that makes the step count as done."""
-    partition, symbol = str(after.on), after.plan.symbol
+def record_step(ports: Ports, before: OrderState, step: Step, after: OrderState, at: datetime) -> bool:
+    """Write the journal row that makes the step count as done, then what follows from it: fills, position, order row.
+
+    The journal comes first. Were fills written before it, a run that died in between would leave fills that the next
+    run, which may see something else at the broker, records again under its own step.
+
+    Returns
+    -------
+    bool
+        False, nothing being written, where another run has recorded this step: its word counts.
+    """
+    row = journal_row(ports, step, after, at)
+    if not ports.tables.insert(Table.JOURNAL, str(after.on), _journal_key(after, after.seq), row):
+        return False
+    _write_rows(ports, before, after, at)
+    return True
+
+
+def _write_rows(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> None:
+    partition, key = str(after.on), symbol_key(after.plan.symbol, after.plan.intent_id)
     fills = _fills(ports, before, after, at)
     if fills:
         ports.tables.put_many(Table.FILLS, partition, fills)
-        key = symbol_key(symbol, after.plan.intent_id)
         ports.tables.put(Table.POSITIONS, partition, key, _position(after, at))
-    ports.tables.put(
-        Table.ORDERS, partition, symbol_key(symbol, after.plan.intent_id), order_row(after, ports.codec, at)
-    )
-    ports.tables.insert(Table.JOURNAL, partition, _journal_key(after, after.seq), journal_row(ports, step, after, at))
+    ports.tables.put(Table.ORDERS, partition, key, order_row(after, ports.codec, at))
 
 
 def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime) -> Row:
@@ -95,7 +116,7 @@ def _journal_key(state: OrderState, seq: int) -> str:
 def _fills(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> Mapping[str, Row]:
     """One row for each order whose filled shares have grown since the step before.
 
-    The key names the step: a step repeated after a crash, when more may have filled, writes the same row anew.
+    The key names the step: written again after a crash, it is the same row.
     """
     rows: dict[str, Row] = {}
     for order_id, order in after.orders.items():

@@ -93,10 +93,10 @@ def _strangers(seen: Account, ours: set[Symbol]) -> Iterator[str]:
     """Positions and open orders in symbols that no reservation of ours names."""
     for position in seen.positions:
         if position.symbol not in ours:
-            yield f"position of {position.qty_shares} {position.symbol}"
+            yield f"position in {position.symbol}"
     for order in seen.orders:
         if not order.status.is_final and order.symbol not in ours:
-            yield f"{order.side} order of {order.qty_shares} {order.symbol}"
+            yield f"open order in {order.symbol}"
 
 
 def without_order(ports: Ports, found: Difference, seen: Account) -> tuple[list[Reservation], list[Wake]]:
@@ -121,9 +121,8 @@ def settled(ledger: Ledger, lost: Sequence[Reservation], strangers: Sequence[str
     """Release what never came. What is strange twice in a row is unexplained: one look may fall between two changes."""
     for reservation in lost:
         ledger = without(ledger, reservation.intent_id)
-    suspected = "; ".join(strangers)
-    confirmed = suspected if suspected and suspected == ledger.suspected else ""
-    return replace(ledger, suspected=suspected, unexplained=ledger.unexplained or confirmed)
+    confirmed = "; ".join(what for what in strangers if what in ledger.suspected)
+    return replace(ledger, suspected=tuple(strangers), unexplained=ledger.unexplained or confirmed)
 
 
 def incidents(

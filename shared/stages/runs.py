@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from shared.contracts.messages import Message, Severity
 from shared.contracts.records import Table
 from shared.core.errors import ConflictError
+from shared.core.market import TradingDay
 from shared.core.schedule import DueJob, Job, fired
 from shared.core.sessions import NEW_YORK
 from shared.core.values import iso, parse_utc
@@ -32,18 +33,20 @@ type JobRun = Callable[[DueJob], Sequence[Message]]
 def run_due(ports: Ports, jobs: frozenset[Job], run: JobRun, *, lookback: timedelta = LOOKBACK) -> list[Message]:
     """Run whatever is due of some jobs at the clock's now; return what they send.
 
-    A slot that is superseded (a later one of the same job is due too) is not made up for.
+    A slot that is superseded (a later one of the same job is due too) is not made up for. A day's first firing also
+    settles what the day before has left.
     """
     now = ports.clock.now()
     day = ports.calendar.day(now.astimezone(NEW_YORK).date())
     firing = fired(now, day, jobs, lookback)
-    if not (firing.to_run or firing.missed):
+    if day is None or not (firing.to_run or firing.missed):
         return []
-    known = dict(ports.tables.query(Table.RUNS, str((firing.to_run or firing.missed)[0].on)))
+    known = dict(ports.tables.query(Table.RUNS, str(day.on)))
     sent: list[Message] = []
+    if not any(key.partition("|")[0] in jobs for key in known):
+        sent += _left_over(ports, jobs, day, now)
     for slot in firing.missed:
-        if slot.key not in known:
-            sent += _missed(ports, slot, now)
+        sent += _missed(ports, slot, now, known.get(slot.key))
     for slot in firing.to_run:
         if attempt := _begin(ports, slot, now, known.get(slot.key)):
             sent += run(slot)
@@ -74,8 +77,25 @@ def _is_abandoned(row: Row, now: datetime) -> bool:
     return row["status"] == "started" and now - parse_utc(str(row["started_at"])) >= LEASE
 
 
-def _missed(ports: Ports, slot: DueJob, now: datetime) -> list[Message]:
-    if not ports.tables.insert(Table.RUNS, str(slot.on), slot.key, _row(slot, "missed", now, attempt=0)):
+def _left_over(ports: Ports, jobs: frozenset[Job], day: TradingDay, now: datetime) -> list[Message]:
+    """Slots of the day before that nobody came for, where the app was there to do others."""
+    (before,) = ports.calendar.previous_days(day.on, 1)
+    known = dict(ports.tables.query(Table.RUNS, str(before.on)))
+    if not any(key.partition("|")[0] in jobs for key in known):
+        return []
+    late = fired(now, before, jobs, now - before.open_at + timedelta(days=1)).missed
+    return [message for slot in late for message in _missed(ports, slot, now, known.get(slot.key))]
+
+
+def _missed(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> list[Message]:
+    """Record a slot whose time is over: never begun, or begun by a runner that died."""
+    if known is None:
+        if not ports.tables.insert(Table.RUNS, str(slot.on), slot.key, _row(slot, "missed", now, attempt=0)):
+            return []
+    elif _is_abandoned(known, now):
+        row = {**known, "status": "failed", "finished_at": iso(now)}
+        ports.tables.put(Table.RUNS, str(slot.on), slot.key, row)
+    else:
         return []
     if slot.job in _QUIET:
         return []

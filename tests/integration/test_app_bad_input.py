@@ -237,3 +237,21 @@ def test_quarantined_bytes_can_be_read_back_as_they_came(sandbox: MakeSandbox) -
         assert base64.b64decode(box.quarantined()[row["blob"]]) == body
 
     sandbox(settings=QUIET, with_models=False).run(scenario)
+
+
+def test_good_messages_about_what_is_not_there_end_as_poison_and_trade_nothing(sandbox: MakeSandbox) -> None:
+    async def scenario(box: Sandbox) -> None:
+        box.send(Queue.CANDIDATES, candidates(box))  # its history blob does not exist
+        unknown = replace(box.signal("SPY"), symbol=Symbol("NOSUCH"))
+        box.send(Queue.SIGNALS, unknown)
+        await box.for_s(120)
+        assert {row["title"] for row in box.incidents()} == {
+            "Poison message of candidates",
+            "Poison message of signals",
+        }
+        assert box.venue_log() == []
+        box.send(Queue.SIGNALS, box.signal("SPY"))
+        await box.for_s(30)
+        assert box.bought() == {"SPY": 1}
+
+    sandbox(settings=QUIET).run(scenario)

@@ -47,6 +47,7 @@ async def _morning(box: Sandbox) -> Morning:
     answers: dict[str, Any] = {}
     await box.until("09:40:30")
     box.send("signals", box.signal("SPY"))
+    box.put(Queue.CANDIDATES, "not base64!")
     for queue in Queue:
         box.put(f"{queue}-poison", base64_of(f"failed five times in {queue}"))
     await box.until("09:45:30")
@@ -217,6 +218,8 @@ def test_day_report_counts_what_the_tables_hold(morning: Morning) -> None:
         count for phase, count in made["orders"].items() if phase != "CLOSED"
     )
     assert made["open_positions"] == len(morning.positions) == 0
+    assert made["quarantined"] == 1
+    assert made["incidents"] == 1 + len(Queue)
 
 
 def test_jobs_that_were_slept_through_are_recorded_as_missed_and_told_once(morning: Morning) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from sandbox.world import DEFAULT_ON
+from shared.adapters.blobs import AzureBlobs
 from shared.adapters.codec import decode_json, encode_json
+from shared.adapters.scorer import OnnxModels
 from shared.contracts.model_card import Champion, ModelCard
 from shared.contracts.records import Queue, Table
+from shared.contracts.settings import StorageSettings
 from shared.core.ids import digest
 from shared.core.policy import PolicyCode
+from shared.ports import Stored
 from tests.support.app import QUIET, Sandbox
 from training.publish import publish
 
@@ -127,6 +133,23 @@ def test_without_any_trusted_model_nothing_is_bought_and_model_health_says_why(
         assert box.trace.errors == []
 
     sandbox(at="09:34:30", with_models=False).run(scenario)
+
+
+def test_functions_that_ask_for_a_model_at_the_same_time_all_get_it(sandbox: MakeSandbox) -> None:
+    """A cold start runs several functions at once, each in a thread: none may find the model half loaded."""
+    box = sandbox()
+
+    class SlowBlobs(AzureBlobs):
+        def get(self, container: str, name: str) -> Stored[bytes] | None:
+            time.sleep(0.05)
+            return super().get(container, name)
+
+    blobs = SlowBlobs(StorageSettings(connection=box.storage))
+    models = OnnxModels(blobs, box.clock, accept_synthetic=True)
+    with ThreadPoolExecutor(6) as pool:
+        states = list(pool.map(models.current, ["signal", "move"] * 3))
+    assert [state.fault for state in states] == [""] * 6
+    assert all(state.predictor is not None for state in states)
 
 
 def test_a_new_champion_is_picked_up_without_a_restart(sandbox: MakeSandbox) -> None:

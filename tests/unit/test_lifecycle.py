@@ -111,6 +111,8 @@ class Driver:
             assert timer.fire_at is not None
             self.context.now = self.life.ports.clock.at = timer.fire_at
             timer.is_completed = True
+        else:
+            self.context.now += timedelta(microseconds=1)
         event.is_completed, event.result = True, data
         self._advance(event)
         return timer

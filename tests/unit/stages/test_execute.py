@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from shared.contracts.messages import Notice
 from shared.core.order_states import OrderState, Phase
 from shared.stages.execute import execute
 from shared.stages.gate import gate
@@ -57,3 +58,17 @@ def test_an_intent_a_moment_before_its_end_is_still_good() -> None:
     (intent,) = gate(signal(), ports)
     ports.clock.at = intent.expires_at - timedelta(microseconds=1)
     assert execute(intent, ports)[0].outcome is None
+
+
+def test_an_order_for_half_the_account_asks_its_owner_once_and_waits() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_APPROVAL_FRACTION="0.01")
+    (intent,) = gate(signal(), ports)
+    assert intent.approve_by is not None
+    state, asked = execute(intent, ports)
+    assert state.phase is Phase.APPROVAL_PENDING
+    (question,) = asked
+    assert isinstance(question, Notice)
+    assert question.title == f"Approve? Buy {intent.qty_shares} AAA, up to {intent.notional} USD"
+    assert intent.intent_id in question.body
+    assert state.plan.expires_at - intent.approve_by == intent.expires_at - intent.decided_at
+    assert execute(intent, ports) == (state, [])

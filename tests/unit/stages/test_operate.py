@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.stages.facts import kill_reason
 from shared.stages.gate import gate
-from shared.stages.operate import kill, resume, status
+from shared.stages.operate import kill, record_answer, resume, status
 from tests.support.orders import NOW, ON, new_life
 from tests.support.ports import fake_ports
 from tests.unit.stages.test_gate import refused_by, signal
@@ -78,3 +80,14 @@ def test_status_shows_what_is_open_halted_and_broken() -> None:
     models = found["models"]
     assert isinstance(models, dict)
     assert models["signal"] == {"version": None, "fault": "sha256 differs"}
+
+
+@pytest.mark.parametrize(("is_approved", "act"), [(True, "approve"), (False, "refuse")])
+def test_a_persons_answer_is_kept_with_who_and_why(is_approved: bool, act: str) -> None:
+    ports = fake_ports(NOW)
+    (told,) = record_answer(ports, "intent-1", by="me", reason="fine by me", is_approved=is_approved)
+    (row,) = ports.rows("controls", ON).values()
+    assert (row["act"], row["intent_id"], row["by"], row["reason"]) == (act, "intent-1", "me", "fine by me")
+    assert isinstance(told, Notice)
+    assert told.title == f"Order intent-1: {act}"
+    assert kill_reason(ports) == "", "an answer is no kill switch"

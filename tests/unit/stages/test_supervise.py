@@ -204,7 +204,7 @@ def test_an_unknown_position_seen_twice_is_told_once_left_alone_and_halts_entrie
     ports = fake_ports(NOW)
     ports.broker.strangers.append(stranger())
     assert titles(supervise(ports)) == []
-    assert titles(supervise(ports)) == ["Unexplained at the broker: position of 7 ZZZ"]
+    assert titles(supervise(ports)) == ["Unexplained at the broker: position in ZZZ"]
     assert titles(supervise(ports)) == []
     (row,) = ports.rows("incidents", ON).values()
     assert (row["kind"], row["status"]) == ("unexplained", "open")
