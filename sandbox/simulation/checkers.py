@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,12 @@ STORM = timedelta(minutes=1)
 """Steps of one order within this time: more is a lifecycle that turns in a circle."""
 
 
+def _decoded(text: str) -> Signal | OrderIntent:
+    message = decode_message(text, Signal, OrderIntent)
+    assert isinstance(message, Signal | OrderIntent)
+    return message
+
+
 class Checkers:
     """Every rule that can be checked while the run goes on."""
 
@@ -44,6 +51,7 @@ class Checkers:
         self.signals: dict[str, Signal] = {}
         self.sent_by_decision: dict[str, int] = {}
         self.intents: dict[str, OrderIntent] = {}
+        self.read: dict[str, Signal | OrderIntent] = {}
         self.subjects: dict[str, tuple[str, str]] = {}
         self.poisoned_texts: set[str] = set()
         self.quarantined_texts: set[str] = set()
@@ -53,6 +61,7 @@ class Checkers:
         self._sent_ids: set[str] = set()
         self._ledger: Ledger | None = None
         self._killed_at: datetime | None = None
+        self._halted_at = world.now()
         self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
 
     # -- what is told to the checkers --------------------------------------------------------------------------------
@@ -62,11 +71,8 @@ class Checkers:
         known = self.subjects.get(text)
         if known is None:
             known = ("", "")
-            try:
-                message = decode_message(text, Signal, OrderIntent)
-            except ContractError:
-                pass
-            else:
+            with suppress(ContractError):
+                message = self.read[text] = _decoded(text)
                 if isinstance(message, Signal):
                     known = (message.symbol, intent_id_of(message.decision_id))
                 else:
@@ -164,8 +170,6 @@ class Checkers:
         if ledger is None or intent_id not in {r.intent_id for r in ledger.reservations}:
             raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
 
-    _halted_at = datetime.min
-
     def _in_session(self, request: OrderRequest, began: datetime) -> None:
         day = self.world.day
         late = day.close_at - timedelta(minutes=self.world.settings.policy.no_entry_before_close_min)
@@ -198,7 +202,10 @@ class Checkers:
         equity = exchange.equity()
         found = {
             "positions": (Decimal(len(exposure)), Decimal(risk.max_positions)),
-            "gross": (sum(exposure.values(), ZERO), equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE),
+            "gross": (
+                sum(exposure.values(), ZERO),
+                equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE,
+            ),
             "symbol": (
                 exposure[request.symbol],
                 equity * Decimal(str(risk.symbol_exposure_max_fraction)) * TOLERANCE,
@@ -207,7 +214,9 @@ class Checkers:
         }
         for name, (value, limit) in found.items():
             if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_outside(exposure)):
-                raise Violation("no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}")
+                raise Violation(
+                    "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
+                )
 
     @staticmethod
     def _risk(request: OrderRequest) -> Decimal:

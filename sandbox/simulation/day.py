@@ -98,9 +98,10 @@ class _Days:
         starts_at = day.open_at - BEFORE_OPEN
         if starts_at > world.now():
             world.move_to(starts_at)
-        for planned in plan_signals(world.plan_rng, world.tape, day):
+        signals = plan_signals(world.plan_rng, world.tape, day)
+        for planned in signals:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
-        self._plan_people(day)
+        self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
         world.at(day.close_at + CALM_AFTER_CLOSE, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)
@@ -128,7 +129,7 @@ class _Days:
             world.queues.send(world.plan_rng.choice((Queue.SIGNALS, Queue.ORDER_INTENTS)), text)
 
     def _supervise_from(self, when: datetime, day: TradingDay) -> None:
-        """One firing a minute, late, missed or doubled; idle minutes are passed over, since nothing could come of them."""
+        """One firing a minute, late, missed or doubled; idle minutes are passed over: nothing could come of them."""
         world, rng, faults = self.world, self.world.loop_rng, self.world.faults
 
         def fire() -> None:
@@ -204,11 +205,14 @@ class _Days:
 
     # -- people ------------------------------------------------------------------------------------------------------
 
-    def _plan_people(self, day: TradingDay) -> None:
+    def _plan_people(self, day: TradingDay, busy: list[datetime]) -> None:
+        """People act at any time; the kill switch is as likely turned on while orders are on their way."""
         world, rng = self.world, self.world.plan_rng
         length = int((day.close_at - day.open_at).total_seconds())
         if rng.random() < world.faults.kill:
             at = day.open_at + timedelta(seconds=rng.randrange(length))
+            if rng.random() < 0.7:
+                at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=40 * rng.random())
             flatten = rng.random() < 0.5
             self._person(at, "kill", lambda: kill(world.ports, by="person", reason="drill", flatten=flatten))
             if rng.random() < 0.7:

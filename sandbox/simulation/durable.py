@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -106,7 +106,7 @@ class Context:
     def __init__(self, instance_id: str, text: str) -> None:
         self.instance_id = instance_id
         self._text = text
-        self.current_utc_datetime = datetime.min
+        self.current_utc_datetime = datetime.min.replace(tzinfo=UTC)
         self.continues: str | None = None
 
     def get_input(self) -> str:
@@ -182,7 +182,9 @@ class Orchestration:
             done = self._waits_on
             self._waits_on = None
             if done.has_failed:
-                self._resume(lambda: self._code.throw(done.result))  # noqa: B023 - called at once
+                error = done.result
+                assert isinstance(error, Exception)
+                self._resume(lambda: self._code.throw(error))  # noqa: B023 - called at once
             else:
                 self._resume(lambda: self._code.send(done.result))  # noqa: B023 - called at once
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def check_end(world: World) -> int:
     rows = {table: rows_of(world, table) for table in _BY_DAY}
     stuck = _stuck(world)
     for rule, found in (
-        ("every message comes to its end", _messages(world)),
+        ("every message comes to its end", _messages(world, rows)),
         ("flat where flat was asked", _flat(world, stuck)),
         ("every order comes to its end", _orders_end(world, rows, stuck)),
         ("every decision is recorded once", _decisions(world, rows)),
@@ -68,15 +69,26 @@ def _stuck(world: World) -> set[str]:
     return {
         symbol
         for symbol in exchange.account.positions
-        if symbol in halts or any(order.side is Side.SELL for order in exchange.book.live[symbol])
+        if symbol in halts
+        or any(order.side is Side.SELL for order in exchange.book.live[symbol])
         or any(symbol == s and world.tape.traits[s].is_thin for s in world.tape.traits)
     }
 
 
-def _messages(world: World) -> Iterator[str]:
+def _messages(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """Acknowledged with its effect, quarantined with an incident, or poisoned with an incident."""
+    checkers = world.checkers
+    incidents = Counter(str(row["kind"]) for row in rows[Table.INCIDENTS].values())
     for message in world.queues.messages:
         if message.fate is Fate.PENDING:
             yield f"{message.queue} #{message.number} is still there after {message.deliveries} deliveries"
+        unread = checkers.subject_of(message.text) == ("", "") and message.text not in checkers.quarantined_texts
+        if unread and message.fate is Fate.ACKNOWLEDGED:
+            yield f"{message.queue} #{message.number} cannot be read, and is not in quarantine"
+    if checkers.poisoned_texts and not incidents["poison"]:
+        yield f"{len(checkers.poisoned_texts)} messages were poisoned, and nobody was told"
+    if checkers.quarantined_texts and not incidents["quarantine"]:
+        yield f"{len(checkers.quarantined_texts)} messages are in quarantine, and nobody was told"
 
 
 def _flat(world: World, stuck: set[str]) -> Iterator[str]:
@@ -118,7 +130,9 @@ def _decisions(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
 def _reservations(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     """Room is taken by what is still open, and by nothing else; a poisoned intent's is for the person to settle."""
     stored = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT)
-    reserved = set() if stored is None else {r["intent_id"] for r in json.loads(str(stored.value["ledger"]))["reservations"]}
+    reserved = (
+        set() if stored is None else {r["intent_id"] for r in json.loads(str(stored.value["ledger"]))["reservations"]}
+    )
     running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
     for intent_id in sorted(reserved ^ running):
         if intent_id not in world.checkers.lost_intents():
@@ -137,13 +151,13 @@ def _fills(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     log = [e.as_json() for e in world.exchange.log if e.fill_qty and heads[e.client_order_id] in world.checkers.intents]
     log = [e for e in log if heads[str(e["client_order_id"])] not in running]
     kept = {k: row for k, row in rows[Table.FILLS].items() if row["intent_id"] not in running}
-    yield from fills_agree(Day(rows={**rows, Table.FILLS: kept}, log=log, report={}, open_orders=(), open_positions=()))
+    yield from fills_agree(Day(rows={Table.FILLS.value: kept}, log=log, report={}, open_orders=(), open_positions=()))
 
 
 def _journal(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
     kept = {
-        table: {k: row for k, row in rows[table].items() if row["intent_id"] not in running}
+        table.value: {k: row for k, row in rows[table].items() if row["intent_id"] not in running}
         for table in (Table.JOURNAL, Table.ORDERS)
     }
     yield from journal_whole(Day(rows=kept, log=(), report={}, open_orders=(), open_positions=()))
@@ -170,5 +184,3 @@ def table_digest(world: World) -> str:
     controls = dict(world.tables.query(Table.CONTROLS, CONTROLS))
     rest = [ledger.value if ledger else None, controls]
     return digest(json.dumps([rows, rest], sort_keys=True).encode())[:16]
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -25,7 +26,7 @@ LAG_MAX_S = 4.0
 LATE_S = (20.0, 40.0, 200.0)
 
 
-class Crash(BaseException):  # noqa: N818 - no error of ours: nothing may catch it
+class Crash(BaseException):
     """The host died here."""
 
 
@@ -43,6 +44,12 @@ class Surroundings(Protocol):
 
     def elapse(self, seconds: float) -> None:
         """Let time pass within a call."""
+
+    def sync(self) -> None:
+        """Let the market go on to now."""
+
+    def stall(self, seconds: float) -> None:
+        """Let a time-out pass."""
 
     def now(self) -> datetime:
         """The simulated instant."""
@@ -92,7 +99,7 @@ class Injector:
             world.hurt("storage_timeout", name)
             if world.rng.random() < 0.7:
                 effect()
-            world.elapse(STORAGE_TIMEOUT_S)
+            world.stall(STORAGE_TIMEOUT_S)
             raise TransientError(f"{name}: no answer")
         if is_conditional and draw < faults.storage_conflict:
             world.hurt("storage_conflict", name)
@@ -103,9 +110,10 @@ class Injector:
         """Run a call of the broker or of market data."""
         world = self.world
         draw = self._begin(0.02, 0.15)
+        world.sync()
         if world.broker_down:
             world.hurt("broker_outage", name)
-            world.elapse(BROKER_TIMEOUT_S)
+            world.stall(BROKER_TIMEOUT_S)
             raise TransientError(f"{name}: the broker is down")
         if draw is None:
             return effect()
@@ -120,11 +128,9 @@ class Injector:
         if draw < faults.broker_timeout:
             world.hurt("broker_timeout", name)
             if world.rng.random() < 0.6:
-                try:
+                with suppress(Exception):  # the answer is lost, a refusal too
                     effect()
-                except Exception:  # noqa: S110, BLE001 - its answer is lost, a refusal too
-                    pass
-            world.elapse(BROKER_TIMEOUT_S)
+            world.stall(BROKER_TIMEOUT_S)
             raise TransientError(f"{name}: no answer")
         return effect()
 

@@ -7,7 +7,8 @@ Time that something known stands in the way does not count, by these rules and n
   which comes after at most sixteen polls, or when the crashed activity is delivered again;
 - the broker lies: a cancel hangs, until it is done and has been looked at; a look showed an old state, on which a
   lifecycle may lie down to sleep, until supervise, which wakes it, has seen the account;
-- a person cancelled orders by hand: until supervise, which alone looks for that, has seen the account.
+- a person cancelled orders by hand: until supervise, which alone looks for that, has seen the account;
+- the simulated host waits for a time-out of something else: a real one runs other work meanwhile.
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ class Guard:
             if self._bare[symbol] > MAX_BARE:
                 raise Violation("positions are guarded", f"{symbol} for {self._bare[symbol].total_seconds():.0f} s")
 
+    def skip(self) -> None:
+        """Do not count the time since the last call."""
+        self._at = self._world.now()
+
     def _is_halted(self, symbol: str, now: datetime) -> bool:
         return self._world.exchange.view.strip(symbol, self._world.day.on).is_halted(now.timestamp())
 
@@ -96,7 +101,7 @@ class Guard:
         self._excused_until[symbol] = max(until, self._excused_until.get(symbol, until))
 
     def outage(self, *, change: int) -> None:
-        """An outage begins (1) or ends (-1): until it ends nothing can be done, and after it a pause is still waited."""
+        """An outage begins (1) or ends (-1): nothing can be done in it, and after it a pause is still waited."""
         self.accrue()
         self._outages += change
         self._outage_over_at = self._world.now()

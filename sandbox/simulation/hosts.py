@@ -63,7 +63,7 @@ class Pair:
         self._turns[which].acquire()
         try:
             self._works[which]()
-        except BaseException as error:  # noqa: BLE001 - carried over to the loop's own thread
+        except BaseException as error:  # carried over to the loop's own thread
             self._raised = error
         self._alive[which] = False
         if self._alive[1 - which]:

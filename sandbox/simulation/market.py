@@ -11,11 +11,11 @@ import numpy as np
 from sandbox.market.tape import BasePrices, Halt
 from sandbox.simulation.options import Faults
 from sandbox.venue.calendar import midnight
-from sandbox.venue.strip import TapeView
+from sandbox.venue.strip import BoolArray, TapeView
 from shared.adapters.alpaca_parse import read_quote
 from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import TransientError
-from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
+from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, from_epoch, iso
 from shared.ports import Clock
@@ -118,7 +118,7 @@ class SimTape:
             keep = (volume >= 4) & ~self._is_halted(symbol, day.on, start_s)
             self._bases[symbol, day.on] = _base(start_s, path, volume, traits.half_spread, regular, keep)
 
-    def _is_halted(self, symbol: str, on: date, start_s: FloatArray) -> FloatArray:
+    def _is_halted(self, symbol: str, on: date, start_s: IntArray) -> BoolArray:
         halted = np.zeros(start_s.shape, np.bool_)
         for halt in self._halts[on]:
             if halt.symbol == symbol:
@@ -135,9 +135,7 @@ class SimTape:
             return Bars.empty()
         price = np.array([self.traits[Symbol(symbol)].price])
         starts = int(midnight(self.session_dates[0] - timedelta(days=1)).timestamp())
-        one = Bars(
-            start_s=np.array([starts]), open=price, high=price, low=price, close=price, volume=np.array([1e6])
-        )
+        one = Bars(start_s=np.array([starts]), open=price, high=price, low=price, close=price, volume=np.array([1e6]))
         return one.between(int(start.timestamp()), int(end.timestamp()))
 
     def halts(self, on: date) -> Sequence[Halt]:
@@ -149,8 +147,8 @@ class SimTape:
         return ()
 
 
-def _base(
-    start_s: FloatArray, path: FloatArray, volume: FloatArray, half: float, regular: FloatArray, keep: FloatArray
+def _base(  # noqa: PLR0917 - columns of one table
+    start_s: IntArray, path: FloatArray, volume: FloatArray, half: float, regular: BoolArray, keep: BoolArray
 ) -> BasePrices:
     wide = np.where(regular, 1.0, 3.0)[:, None] * half
     path, volume, wide = path[keep], volume[keep], wide[keep]

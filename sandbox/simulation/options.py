@@ -90,7 +90,7 @@ class Faults:
 
 ALL = Faults(
     duplicated=0.15,
-    delayed=0.05,
+    delayed=0.1,
     reordered=0.2,
     visibility_lost=0.05,
     crash=0.006,
@@ -108,11 +108,11 @@ ALL = Faults(
     thin=0.25,
     halts=0.1,
     gaps=0.3,
-    late_data=0.03,
+    late_data=0.05,
     timer_late=0.05,
     timer_missed=0.05,
     timer_doubled=0.05,
-    activity_twice=0.03,
+    activity_twice=0.1,
     two_hosts=0.5,
     kill=0.4,
     hand_close=0.5,
@@ -146,9 +146,7 @@ def faults_of(seed: int, allowed: frozenset[str], *, swarm: bool = True) -> Faul
     """Faults that a seed meets: of those allowed about `ON_SHARE`, or with `swarm` off every one."""
     rng = random.Random(f"faults:{seed}")
     on = {name: rng.random() < ON_SHARE or not swarm for name in NAMES}
-    return replace(
-        Faults(), **{name: getattr(ALL, name) for name in NAMES if name in allowed and on[name]}
-    )
+    return replace(Faults(), **{name: getattr(ALL, name) for name in NAMES if name in allowed and on[name]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,265 @@
-"""Rules broken on purpose."""
-from contextlib import contextmanager
-from collections.abc import Iterator
+"""Rules broken on purpose: each switch takes one safeguard out of the code under test, and the checkers must notice.
+
+A switch patches what the stages themselves look up, in this process and for one run; nothing of it is in the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from sandbox.simulation.faults import FaultyTables
+from shared import lifecycle
+from shared.contracts.records import Table
+from shared.core import order_states, order_steps, risk
+from shared.core.errors import SettingsError
+from shared.core.ids import client_order_id
+from shared.core.order_states import OrderState, OrderView
+from shared.core.order_steps import Command, Observation, Step
+from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.risk import Gate
+from shared.ports import Cell, Ports, Row
+from shared.stages import facts, gate, order, order_records
+from shared.stages.supervise import Supervision, supervise
+
+type Patches = Iterator[Any]
+
+
+class _Proxy:
+    """An object with some of its members replaced."""
+
+    def __init__(self, real: object, **members: object) -> None:
+        self._real = real
+        self.__dict__.update(members)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def _blind(ports: Ports) -> Any:
+    """Ports whose broker finds no order."""
+    return _Proxy(ports, broker=_Proxy(ports.broker, order=lambda _: None))
+
+
+def _with_command(command: Command, run: Callable[[OrderState, Step, Ports], Observation]) -> Any:
+    return patch.dict(order._RUNS, {command: run})
+
+
+def _no_look_up() -> Patches:
+    submit, close = order._RUNS[Command.SUBMIT_ENTRY], order._RUNS[Command.CLOSE]
+    yield _with_command(Command.SUBMIT_ENTRY, lambda state, step, ports: submit(state, step, _blind(ports)))
+    yield _with_command(Command.CLOSE, lambda state, step, ports: close(state, step, _blind(ports)))
+
+
+def _no_last_look() -> Patches:
+    close = order._RUNS[Command.CLOSE]
+    yield _with_command(Command.CLOSE, lambda state, step, ports: close(state, step, _blind(ports)))
+
+
+def _no_release() -> Patches:
+    yield _with_command(Command.CLOSE, lambda state, step, ports: Observation(at=ports.clock.now()))
+
+
+def _new_ids() -> Patches:
+    plan = order_steps.next_step
+
+    def renamed(state: OrderState, now: Any) -> Step:
+        step = plan(state, now)
+        tries = f"{state.failures}" if step.client_order_id and state.failures else ""
+        return replace(step, client_order_id=step.client_order_id + tries)
+
+    yield patch.object(lifecycle, "next_step", renamed)
+
+
+def _no_etag() -> Patches:
+    def replace_blindly(self: FaultyTables, table: str, partition: str, key: str, row: Row, _: str) -> None:
+
+        self.put(table, partition, key, row)
+
+    yield patch.object(FaultyTables, "replace", replace_blindly)
+
+
+def _no_reservations() -> Patches:
+    exposure = risk.Facts.exposure
+
+    def held_only(self: risk.Facts) -> Mapping[Any, Any]:
+        return exposure(replace(self, ledger=replace(self.ledger, reservations=())))
+
+    yield patch.object(risk.Facts, "exposure", held_only)
+
+
+def _exit_for_all_bought() -> Patches:
+    yield patch.object(order_states.OrderState, "held", property(lambda self: self.bought))
+
+
+def _exit_beside_guards() -> Patches:
+    def exit_at_once(state: OrderState, now: Any) -> Step:
+        exits = [each for each in state.live_sells if each.role is order_states.Role.EXIT]
+        if exits:
+            return order_steps._look(state, now)
+        leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
+        return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held)
+
+    yield patch.object(order_steps, "_exit_step", exit_at_once)
+
+
+def _no_guard() -> Patches:
+    yield patch.object(order_steps, "_unguarded_step", order_steps._look)
+    yield patch.object(order_steps, "ARM_PATIENCE", order_steps.ARM_PATIENCE * 100)
+
+
+def _fills_forgotten() -> Patches:
+    fills = order_records._fills
+
+    def entries_only(*given: Any) -> Mapping[str, Row]:
+        return {key: row for key, row in fills(*given).items() if row["side"] == "buy"}
+
+    yield patch.object(order_records, "_fills", entries_only)
+
+
+def _fills_first() -> Patches:
+    def record(ports: Ports, before: OrderState, step: Step, after: OrderState, at: Any) -> bool:
+        order_records._write_rows(ports, before, after, at)
+        row = order_records.journal_row(ports, step, after, at)
+        key = order_records._journal_key(after, after.seq)
+        return ports.tables.insert(Table.JOURNAL, str(after.on), key, row)
+
+    yield patch.object(order, "record_step", record)
+
+
+def _own_word() -> Patches:
+    record = order_records.record_step
+
+    def recorded(*given: Any) -> bool:
+        record(*given)
+        return True
+
+    yield patch.object(order, "record_step", recorded)
+
+
+def _no_chain() -> Patches:
+    chained = order_records.chained
+    yield patch.object(order, "chained", lambda before, *rest: chained(replace(before, chain=""), *rest))
+
+
+def _journal_put() -> Patches:
+    def put(self: FaultyTables, table: str, partition: str, key: str, row: Mapping[str, Cell]) -> bool:
+        if table != Table.JOURNAL:
+            return insert(self, table, partition, key, row)
+        self.put(table, partition, key, row)
+        return True
+
+    insert = FaultyTables.insert
+    yield patch.object(FaultyTables, "insert", put)
+    yield patch.object(order, "recorded_step", lambda *_: None)
+
+
+def _kill_unread() -> Patches:
+    yield patch.object(facts, "kill_reason", lambda _: "")
+
+
+def _gate_passes(*gates: Gate) -> Callable[[], Patches]:
+    def patches() -> Patches:
+        for code in gates:
+            rule = risk.GATES[code]
+            passes = lambda p, f, limits, rule=rule: replace(rule(p, f, limits), passed=True)  # noqa: E731
+            yield patch.dict(risk.GATES, {code: passes})
+
+    return patches
+
+
+def _no_second_gates() -> Patches:
+    yield patch.object(order, "BEFORE_SUBMIT", frozenset())
+
+
+def _no_wakes() -> Patches:
+    from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
+
+    yield patch.object(functions, "supervise", lambda ports: Supervision(messages=supervise(ports).messages))
+
+
+def _decided_anew() -> Patches:
+    yield patch.object(gate, "_decided", lambda *_: None)
+
+
+def _cancel_believed() -> Patches:
+    final = OrderStatus.is_final.fget  # type: ignore[attr-defined]
+    believed = property(lambda self: final(self) or self is OrderStatus.PENDING_CANCEL)
+    yield patch.object(OrderStatus, "is_final", believed)
+
+
+def _latest_view() -> Patches:
+    def taken(known: Mapping[str, OrderView], seen: Any) -> dict[str, OrderView]:
+        return {**known, **{each.order_id: order_states._view(each) for each in seen if isinstance(each, BrokerOrder)}}
+
+    yield patch.object(order_steps, "merge", taken)
+
+
+def _hasty() -> Patches:
+    from random import random  # noqa: PLC0415 - what no orchestrator may use
+
+    plan = order_steps.next_step
+
+    def jittered(state: OrderState, now: Any) -> Step:
+        step = plan(state, now)
+        return step if step.not_before is None else replace(step, not_before=step.not_before + (now - now) + _jitter())
+
+    def _jitter() -> Any:
+        return order_steps.ARM_PATIENCE * (random() / 100)
+
+    yield patch.object(lifecycle, "next_step", jittered)
+
+
+PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
+    "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
+    "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
+    "new-ids": ("a repeated submission gets a new client order id", _new_ids),
+    "no-etag": ("rows are replaced whoever has changed them", _no_etag),
+    "no-reservations": ("gates count what is held, not what is reserved", _no_reservations),
+    "no-release": ("a closed order keeps its reservation", _no_release),
+    "exit-for-all-bought": ("an exit is sent for all that was bought, whatever was sold since", _exit_for_all_bought),
+    "exit-beside-guards": ("an exit is sent while stop and target still stand", _exit_beside_guards),
+    "no-guard": ("a partial fill gets no stop", _no_guard),
+    "fills-forgotten": ("sales are not recorded", _fills_forgotten),
+    "fills-first": ("fills are recorded before the journal says that the step was done", _fills_first),
+    "own-word": ("a run that lost the race for the journal believes itself", _own_word),
+    "no-chain": ("journal rows do not carry the hash of the row before", _no_chain),
+    "journal-put": ("a journal row is written over by a second run", _journal_put),
+    "kill-unread": ("the kill switch is not read", _kill_unread),
+    "halt-unread": ("halts are not read", _gate_passes(Gate.HALTED_DAY_LOSS, Gate.HALTED_DRAWDOWN)),
+    "session-unread": ("the session is not checked", _gate_passes(Gate.SESSION)),
+    "no-second-gates": ("gates do not run again before submission", _no_second_gates),
+    "exposure-passes": (
+        "exposure gates let everything through",
+        _gate_passes(Gate.MAX_POSITIONS, Gate.GROSS_EXPOSURE, Gate.BUYING_POWER),
+    ),
+    "no-wakes": ("supervise sees and wakes nobody", _no_wakes),
+    "decided-anew": ("a repeated signal is decided anew", _decided_anew),
+    "cancel-believed": ("a cancel that was asked for counts as done", _cancel_believed),
+    "latest-view": ("the broker's last word is believed, also where fills shrink", _latest_view),
+    "random-plan": ("the orchestrator decides by chance", _hasty),
+}
+"""What can be broken: what it means, and the patches that do it."""
+
+
 @contextmanager
 def planted(name: str) -> Iterator[None]:
-    """Break a rule."""
-    yield
+    """Break one rule while the block runs; an empty name breaks none.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such rule.
+    """
+    if not name:
+        yield
+        return
+    if name not in PLANTED:
+        raise SettingsError(f"planted fault {name!r}: expected one of {', '.join(PLANTED)}")
+    with ExitStack() as stack:
+        for each in PLANTED[name][1]():
+            stack.enter_context(each)
+        yield

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from sandbox.simulation.market import SimCalendar
@@ -12,6 +17,7 @@ from shared.adapters.codec import decode_json, encode_json
 from shared.contracts.messages import Notice
 from shared.contracts.settings import Settings, parse_settings
 from shared.core.errors import InvariantError
+from shared.core.values import iso
 from shared.ports import BlobStore, Broker, Calendar, Clock, Codec, HistoryStore, MarketData, ModelState, TableStore
 
 _KEPT = 3000
@@ -29,26 +35,29 @@ class SimClock:
         return self.at
 
 
-class MemoCodec:
-    """The real codec, asked once for each value: the same text is the same value, so both are kept.
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(sorted(field.name for field in dataclasses.fields(cls)))
 
-    One decode in `_CHECK_EVERY` is done anyway and compared, which would show a value that somebody has changed.
+
+class MemoCodec:
+    """The real codec's texts and values, at less cost: what was spelled or read before is remembered.
+
+    Values are frozen, so the same object has the same text, and the same text is the same value. One call in
+    `_CHECK_EVERY` asks the real codec too and compares.
     """
 
     def __init__(self) -> None:
         self._texts: dict[int, tuple[object, str]] = {}
         self._values: dict[tuple[type, str], Any] = {}
-        self._hits = 0
+        self._calls = 0
 
     def encode(self, value: object) -> str:
         """Return the one JSON spelling of a value."""
-        known = self._texts.get(id(value))
-        if known is not None and known[0] is value:
-            return known[1]
-        text = encode_json(value).decode()
-        if len(self._texts) > _KEPT:
-            self._texts.clear()
-        self._texts[id(value)] = (value, text)
+        text = self._spell(value)
+        self._calls += 1
+        if self._calls % _CHECK_EVERY == 0 and encode_json(value).decode() != text:
+            raise InvariantError(f"{type(value).__name__} is spelled otherwise by the real codec")
         self._keep(type(value), text, value)
         return text
 
@@ -60,8 +69,8 @@ class MemoCodec:
             known = decode_json(cls, spelled)
             self._keep(cls, spelled, known)
             return known
-        self._hits += 1
-        if self._hits % _CHECK_EVERY == 0 and decode_json(cls, spelled) != known:
+        self._calls += 1
+        if self._calls % _CHECK_EVERY == 0 and decode_json(cls, spelled) != known:
             raise InvariantError(f"{cls.__name__} was changed after it was encoded")
         return known
 
@@ -69,6 +78,39 @@ class MemoCodec:
         if len(self._values) > _KEPT:
             self._values.clear()
         self._values[cls, text] = value
+
+    def _spell(self, value: Any) -> str:  # noqa: PLR0911 - one line for each kind of value
+        if isinstance(value, str):
+            return encode_basestring(value)
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int | float):
+            return repr(value)
+        if isinstance(value, Decimal):
+            return f'"{value:f}"'
+        if isinstance(value, datetime):
+            return f'"{iso(value)}"'
+        if isinstance(value, date):
+            return f'"{value.isoformat()}"'
+        if isinstance(value, Mapping):
+            return "{" + ",".join(f"{encode_basestring(k)}:{self._spell(value[k])}" for k in sorted(value)) + "}"
+        if isinstance(value, Sequence):
+            return "[" + ",".join(map(self._spell, value)) + "]"
+        return self._spell_dataclass(value)
+
+    def _spell_dataclass(self, value: Any) -> str:
+        known = self._texts.get(id(value))
+        if known is not None and known[0] is value:
+            return known[1]
+        cls: Any = type(value)
+        names = _names(cls)
+        text = "{" + ",".join(f'"{name}":{self._spell(getattr(value, name))}' for name in names) + "}"
+        if len(self._texts) > _KEPT:
+            self._texts.clear()
+        self._texts[id(value)] = (value, text)
+        return text
 
 
 class SimModels:

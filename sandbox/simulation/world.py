@@ -1,4 +1,4 @@
-"""One simulated account, market, storage and host: the loop that runs what is due, and the faults of the loop itself."""
+"""One simulated account, market, storage and host: the loop that runs what is due, and the loop's own faults."""
 
 from __future__ import annotations
 
@@ -120,8 +120,19 @@ class World:
             self._pair.pause()
 
     def elapse(self, seconds: float) -> None:
-        """Let time pass within a call; the market goes on."""
-        self.move_to(self.clock.at + timedelta(microseconds=int(seconds * 1_000_000)))
+        """Let time pass within a call; the market follows when somebody looks at it."""
+        self.clock.at += timedelta(microseconds=int(seconds * 1_000_000))
+
+    def sync(self) -> None:
+        """Let the market go on to the clock's now."""
+        if self.exchange.now < self.clock.at:
+            self.move_to(self.clock.at)
+
+    def stall(self, seconds: float) -> None:
+        """Let a time-out pass. A real host does other things meanwhile; that this one does not is nobody's fault."""
+        self.checkers.guard.accrue()
+        self.elapse(seconds)
+        self.checkers.guard.skip()
 
     def move_to(self, at: datetime) -> None:
         """Move clock and market to an instant; cancels that hung are done on the way."""
@@ -173,6 +184,7 @@ class World:
             return
         if when > self.clock.at:
             self.move_to(when)
+        self.sync()
         if not isinstance(what, Work):
             what()
             self.checkers.after_step(None)
@@ -182,6 +194,7 @@ class World:
             self._run(what)
         else:
             self._run_both(what, other)
+        self.sync()
         self.checkers.after_step(what)
 
     def _taken_by_other_host(self, first: Work) -> Work | None:
@@ -226,7 +239,7 @@ class World:
             raise Violation("deterministic", str(error)) from error
         except Violation:
             raise
-        except Exception as error:  # noqa: BLE001 - what becomes of it is the host's affair
+        except Exception as error:  # what becomes of it is the host's affair
             self.trace.note(self.clock.at, "  failed:", type(error).__name__, error)
             work.failed(error)
         self.checkers.ends(work)

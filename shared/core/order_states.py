@@ -116,6 +116,7 @@ class OrderView:
     filled_shares: int
     average_price: Decimal | None
     updated_at: datetime
+    limit_price: Decimal | None = None
 
     @property
     def is_live(self) -> bool:
@@ -135,6 +136,10 @@ class OrderState:
         How it ends; the phase becomes this once the ledger has been released.
     attempt_at, cancel_at, filled_at : datetime or None
         When the present entry or exit was sent, a cancel asked for, the entry first seen filled.
+    cancels : int
+        Cancels asked for in a row that have not ended what they were for.
+    absences : int
+        Looks in a row at which the broker did not know an order that it had.
     is_stopped : bool
         No entry is to be sent any more; what is held stays guarded.
     written_off : int
@@ -157,6 +162,8 @@ class OrderState:
     exit_attempt: int = 0
     attempt_at: datetime | None = None
     cancel_at: datetime | None = None
+    cancels: int = 0
+    absences: int = 0
     filled_at: datetime | None = None
     exit_reason: ExitReason | None = None
     is_stopped: bool = False
@@ -195,6 +202,11 @@ class OrderState:
     def live_sells(self) -> tuple[OrderView, ...]:
         """Exit orders that may still fill."""
         return tuple(order for order in self.of(*SELLS) if order.is_live)
+
+    @property
+    def recallable(self) -> tuple[OrderView, ...]:
+        """Live exit orders to be cancelled before another is sent: guards, and limits that nobody took."""
+        return tuple(order for order in self.live_sells if order.role in GUARDS or order.limit_price is not None)
 
     @property
     def is_guarded(self) -> bool:
@@ -249,6 +261,7 @@ def _view(order: BrokerOrder) -> OrderView:
         filled_shares=order.filled_shares,
         average_price=order.filled_average_price,
         updated_at=order.updated_at,
+        limit_price=order.limit_price,
     )
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.ids import client_order_id
-from shared.core.order_states import GUARDS, ExitReason, OrderState, Phase, Role, merge
+from shared.core.order_states import GUARDS, ExitReason, OrderState, OrderView, Phase, Role, merge
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.values import require_utc
 
@@ -36,6 +36,12 @@ CANCEL_PATIENCE = timedelta(seconds=30)
 CONFIRM_MISSING = timedelta(seconds=15)
 """How long shares must be missing at the broker before they are believed to be gone."""
 
+CANCELS_TOLD = 3
+"""A cancel asked for so often is told to a person, and no longer waited for where its sibling is cancelled."""
+
+ABSENCES_BELIEVED = 3
+"""An order that the broker has had and does not know at so many looks in a row is gone, if the position agrees."""
+
 MAX_BACKOFF_DOUBLINGS = 4
 """A call that gives no answer is tried again after poll * 2^n, n at most this."""
 
@@ -50,6 +56,10 @@ class Command(StrEnum):
     SUBMIT_EXIT = "submit_exit"
     LOOK = "look"
     CLOSE = "close"
+
+
+LOOKING = frozenset({Command.LOOK, Command.CANCEL_ENTRY, Command.CANCEL_EXITS})
+"""Commands that bring back every order that may have changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +89,13 @@ class Observation:
 
     `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
     cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
-    sent again.
+    sent again. `absent` are client order ids that the broker has known and does not know now.
     """
 
     at: datetime
     orders: tuple[BrokerOrder, ...] = ()
     held_at_broker: int | None = None
+    absent: tuple[str, ...] = ()
     denied: str = ""
     rejected: str = ""
     failed: str = ""
@@ -108,7 +119,8 @@ def next_step(state: OrderState, now: datetime) -> Step:
         case Phase.FILLED:
             step = _unguarded_step(state, now)
         case Phase.PROTECTED:
-            step = Step(command=Command.LOOK, not_before=max(state.plan.exit_by, now + state.plan.poll))
+            sleeps_until = now if state.absences else state.plan.exit_by
+            step = Step(command=Command.LOOK, not_before=max(sleeps_until, now + state.plan.poll))
         case _:
             step = _exit_step(state, now)
     return _retried(state, step, now)
@@ -148,19 +160,36 @@ def _unguarded_step(state: OrderState, now: datetime) -> Step:
 
 def _exit_step(state: OrderState, now: datetime) -> Step:
     guards = [order for order in state.live_sells if order.role in GUARDS]
-    if guards and _may_cancel(state, now):
+    if (guards or _is_passed_over(state, now)) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_EXITS)
-    if state.live_sells:
+    if not all(_is_stuck(state, order) for order in state.live_sells):
         return _look(state, now)
     leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
     return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held)
+
+
+def _is_passed_over(state: OrderState, now: datetime) -> bool:
+    """Whether an exit limit has stood for its patience, which doubles with each: the market has left its price."""
+    doublings = min(max(0, state.exit_attempt - 1), MAX_BACKOFF_DOUBLINGS)
+    patience = timedelta(seconds=state.plan.patience_s) * 2**doublings
+    return bool(state.recallable) and state.attempt_at is not None and now - state.attempt_at >= patience
+
+
+def _is_stuck(state: OrderState, order: OrderView) -> bool:
+    """Whether a leg's cancel is never reported although its sibling is cancelled, and brokers cancel both or none.
+
+    An exit is sent then. Should the leg stand after all, its shares are taken and the broker refuses the exit.
+    """
+    paired = any(other.status is OrderStatus.CANCELED for other in state.of(*GUARDS))
+    sleeps = order.role in GUARDS and not order.status.is_working
+    return sleeps and paired and state.cancels >= CANCELS_TOLD
 
 
 def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
     """Someone wants out: what is held is sold, what is being bought is cancelled. The first reason stays."""
     if state.exit_reason is not None or state.outcome is not None:
         return state
-    state = replace(state, exit_reason=reason, cancel_at=None)
+    state = replace(state, exit_reason=reason, cancel_at=None, cancels=0)
     # An entry or pair whose answer was lost may stand at the broker: only a look tells what there is to leave.
     is_unsure = state.failures > 0 and state.phase in {Phase.SUBMITTING, Phase.FILLED}
     return state if is_unsure else _settled(state)
@@ -206,24 +235,55 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     if seen.failed:
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
     state = replace(state, failures=0, orders=merge(state.orders, seen.orders))
+    if step.command in LOOKING:
+        state = _without_absent(state, seen)
     state = _written_off(state, seen)
     match step.command:
         case Command.SUBMIT_ENTRY:
             state = _entry_sent(state, seen)
         case Command.CANCEL_ENTRY | Command.CANCEL_EXITS:
-            state = replace(state, cancel_at=seen.at)
+            state = replace(state, cancel_at=seen.at, cancels=state.cancels + 1)
         case Command.PROTECT:
             # A pair that the broker refuses leaves the position bare: then it is closed.
             reason = ExitReason.UNPROTECTED if seen.rejected else state.exit_reason
-            state = replace(state, protect_attempt=state.protect_attempt + 1, exit_reason=reason)
+            state = replace(state, protect_attempt=state.protect_attempt + _used(seen), exit_reason=reason)
         case Command.SUBMIT_EXIT:
-            state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + 1)
+            cancels = state.cancels if any(order.role in GUARDS for order in state.live_sells) else 0
+            state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + _used(seen), cancels=cancels)
             state = replace(state, failures=failures + 1) if seen.rejected else state
+        case Command.CLOSE if seen.orders:
+            # An entry stands at the broker after all: it is carried on with, as if it had been sent now.
+            state = replace(state, outcome=None, attempt_at=seen.at, cancel_at=None)
         case Command.CLOSE:
             return replace(state, phase=state.outcome or state.phase)
         case Command.LOOK:
             pass
     return _settled(_timed(state, seen.at))
+
+
+def _without_absent(state: OrderState, seen: Observation) -> OrderState:
+    """Orders that the broker has forgotten, seen often enough, are gone; not while it shows shares they may have bought.
+
+    Shares that a forgotten exit has sold are found missing by the next step, and written off.
+    """
+    found = {order.order_id for order in seen.orders}
+    lost = {key: order for key, order in state.orders.items() if order.is_live and key not in found}
+    if not seen.absent or not lost:
+        return replace(state, absences=0)
+    state = replace(state, absences=state.absences + 1)
+    if state.absences < ABSENCES_BELIEVED or (seen.held_at_broker or 0) > state.held:
+        return state
+    gone = {key: replace(order, status=OrderStatus.CANCELED) for key, order in lost.items()}
+    return replace(state, orders={**state.orders, **gone})
+
+
+def _used(seen: Observation) -> int:
+    """Attempts that a step has used up: an id is left behind only when its order is known.
+
+    Nothing known may mean that nothing was sent, or that another host's order does not show yet: the next try looks
+    for it under the same id.
+    """
+    return 1 if seen.orders else 0
 
 
 def _written_off(state: OrderState, seen: Observation) -> OrderState:
@@ -252,7 +312,7 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
         # So does one that was called off before it is known to have been sent.
         called_off = state.entry_attempt > 0 or state.exit_reason is not None
         return replace(state, outcome=Phase.CANCELED if called_off else ended)
-    return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None)
+    return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None, cancels=0)
 
 
 def _timed(state: OrderState, at: datetime) -> OrderState:
@@ -265,7 +325,7 @@ def _timed(state: OrderState, at: datetime) -> OrderState:
         bare = state.filled_at is not None and not state.is_guarded and at - state.filled_at >= ARM_PATIENCE
         if at >= state.plan.exit_by or bare:
             reason = ExitReason.UNPROTECTED if bare else ExitReason.TIME_LIMIT
-            state = replace(state, exit_reason=reason, cancel_at=None)
+            state = replace(state, exit_reason=reason, cancel_at=None, cancels=0)
     return state
 
 
@@ -296,7 +356,7 @@ def _unfilled(state: OrderState) -> OrderState:
     unwanted = state.exit_reason is not None or state.is_stopped
     if unwanted or state.entry_attempt >= state.plan.max_reprices:
         return replace(state, outcome=Phase.CANCELED)
-    return replace(state, phase=Phase.SUBMITTING, entry_attempt=state.entry_attempt + 1, cancel_at=None)
+    return replace(state, phase=Phase.SUBMITTING, entry_attempt=state.entry_attempt + 1, cancel_at=None, cancels=0)
 
 
 def _why_closed(state: OrderState) -> ExitReason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from shared.contracts.messages import Message, Severity
+from shared.contracts.messages import Message, Notice, Severity
 from shared.contracts.records import Container, Table
 from shared.core.ids import digest
 from shared.core.sessions import NEW_YORK
@@ -15,7 +15,7 @@ from shared.stages.notices import notice
 
 def record_incident(
     ports: Ports, on: date, key: str, *, now: datetime, kind: str, title: str, body: str, blob: str | None = None
-) -> list[Message]:
+) -> list[Notice]:
     """Record an incident under its key; the first to do so also tells the person."""
     row = {"kind": kind, "title": title, "body": body[:8000], "at": iso(now), "blob": blob, "status": "open"}
     if not ports.tables.insert(Table.INCIDENTS, str(on), key, row):
@@ -42,7 +42,7 @@ def quarantine(ports: Ports, source: str, data: bytes, reason: str) -> list[Mess
     title = f"Quarantined a message of {source}"
     # No time in the key: the same bytes delivered twice are one incident.
     key = "|".join(("quarantine", source, name[:16]))
-    return record_incident(ports, on, key, now=now, kind="quarantine", title=title, body=reason, blob=blob)
+    return [*record_incident(ports, on, key, now=now, kind="quarantine", title=title, body=reason, blob=blob)]
 
 
 def poisoned(ports: Ports, source: str, data: bytes) -> list[Message]:
@@ -55,4 +55,4 @@ def poisoned(ports: Ports, source: str, data: bytes) -> list[Message]:
     title = f"Poison message of {source}"
     body = f"Delivery failed too often. Its text is in quarantine/{blob}."
     key = "|".join(("poison", source, name[:16]))
-    return record_incident(ports, on, key, now=now, kind="poison", title=title, body=body, blob=blob)
+    return [*record_incident(ports, on, key, now=now, kind="poison", title=title, body=body, blob=blob)]

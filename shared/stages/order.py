@@ -7,11 +7,13 @@ order id is not sent again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.ids import client_order_id
 from shared.core.ledger import Ledger, release, without
 from shared.core.market import Quote
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase, Role
@@ -24,6 +26,7 @@ from shared.ports import Ports
 from shared.stages.facts import gather, limits_of, quote_of, update_ledger, watching
 from shared.stages.notices import notice
 from shared.stages.order_records import chained, record_step, recorded_step
+from shared.stages.order_troubles import oversold, troubles
 from shared.stages.panel import trading_day
 
 DUPLICATE_CLIENT_ORDER_ID = 40010001
@@ -53,9 +56,10 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     seen = _observed(state, step, ports)
     after = observe(state, step, seen)
     after = replace(after, chain=chained(state, step, after, seen.at, ports.codec))
+    told = troubles(ports, state, after, seen.at)
     if not record_step(ports, state, step, after, seen.at):
-        return recorded_step(ports, state) or after, []
-    return after, _notices(state, after, ports)
+        return recorded_step(ports, state) or after, told
+    return after, [*told, *_notices(state, after, ports)]
 
 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
@@ -170,8 +174,12 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 def _missing(state: OrderState, step: Step, ports: Ports) -> Observation | None:
     """Sell nothing that the account does not hold: someone has closed it by hand."""
-    held = next((p.qty_shares for p in ports.broker.positions() if p.symbol == state.plan.symbol), 0)
+    held = _held(state, ports)
     return Observation(at=ports.clock.now(), held_at_broker=held) if held < step.qty_shares else None
+
+
+def _held(state: OrderState, ports: Ports) -> int:
+    return next((p.qty_shares for p in ports.broker.positions() if p.symbol == state.plan.symbol), 0)
 
 
 def _send(ports: Ports, request: OrderRequest) -> Observation:
@@ -183,6 +191,8 @@ def _send(ports: Ports, request: OrderRequest) -> Observation:
             known = ports.broker.order(request.client_order_id)
             if known is not None:
                 return _seen(ports, [known])
+            # The broker has the order and does not show it yet: given up now, it would be forgotten and live on.
+            return Observation(at=ports.clock.now(), failed=f"{request.client_order_id} is taken and not shown yet")
         return Observation(at=ports.clock.now(), rejected=str(error))
 
 
@@ -192,7 +202,7 @@ def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
-    return _cancelled(state, step, ports, [order for order in state.live_sells if order.role in GUARDS])
+    return _cancelled(state, step, ports, state.recallable)
 
 
 def _cancelled(state: OrderState, step: Step, ports: Ports, orders: Sequence[OrderView]) -> Observation:
@@ -207,7 +217,10 @@ def _cancelled(state: OrderState, step: Step, ports: Ports, orders: Sequence[Ord
 
 
 def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
-    """Ask for every order of ours that may have changed; legs come with their parents."""
+    """Ask for every order of ours that may have changed; legs come with their parents.
+
+    One that is not found by its id is looked for in the list of all orders; only what is in neither is absent.
+    """
     guarded = any(order.is_live for order in state.of(*GUARDS))
     wanted = [
         order.client_order_id
@@ -216,16 +229,37 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
         and (order.is_live or (guarded and (order.role in GUARDS or order.filled_shares > 0)))
     ]
     found = [ports.broker.order(client_order_id) for client_order_id in wanted]
-    return _seen(ports, [order for order in found if order is not None])
+    seen = _seen(ports, [order for order in found if order is not None])
+    lost = [client_order_id for client_order_id, order in zip(wanted, found, strict=True) if order is None]
+    if not lost:
+        return seen
+    everything = ports.broker.orders(since=datetime.combine(state.on, time(), UTC))
+    parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
+    listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
+    absent = tuple(name for name in lost if name not in parents.values())
+    return replace(seen, orders=(*seen.orders, *listed), absent=absent, held_at_broker=_held(state, ports))
 
 
 def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
-    """Give the reservation back; from now on the symbol cools down."""
+    """Give the reservation back; from now on the symbol cools down. What still shows live is cancelled before.
+
+    More sold than bought is a short that this system never wants: it halts entries until a person has seen to it.
+    An order that ends with nothing bought is looked up once more: the step that refused or lost it may have run on two
+    hosts at once, and the other one has sent it.
+    """
+    if not state.bought:
+        sent = ports.broker.order(client_order_id(state.plan.intent_id, "entry", state.entry_attempt))
+        if sent is not None and sent.order_id not in state.orders:
+            return _seen(ports, [sent])
+    for order in state.live_sells:
+        with suppress(BrokerError):  # gone already, as it should be
+            ports.broker.cancel(order.order_id)
     now = ports.clock.now()
     until = now + timedelta(minutes=ports.settings.policy.cooldown_min)
 
     def change(ledger: Ledger) -> Ledger:
-        return release(ledger, state.plan.intent_id, state.plan.symbol, until)
+        released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
+        return replace(released, unexplained=ledger.unexplained or oversold(state))
 
     account = ports.broker.account()
     update_ledger(ports, state.on, account.equity, change)

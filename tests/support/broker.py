@@ -57,6 +57,13 @@ class HandBroker:
     unseen: int = 0
     """Look-ups to come that are answered from before the order arrived."""
 
+    forgotten: set[str] = field(default_factory=set)
+    """Client order ids that a look-up does not know any more."""
+    unlisted: set[str] = field(default_factory=set)
+    """Client order ids that are not in the list of all orders any more."""
+    silent_cancels: set[str] = field(default_factory=set)
+    """Order ids whose cancel is done and never shown."""
+
     # -- the port ------------------------------------------------------------------------------------------------
 
     def account(self) -> Account:
@@ -82,7 +89,8 @@ class HandBroker:
 
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         self._begin("orders")
-        return [order for order in self.book.values() if order.submitted_at > since]
+        known = [order for order in self.book.values() if order.client_order_id not in self.unlisted]
+        return [order for order in known if order.submitted_at > since]
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         self._begin("order")
@@ -91,7 +99,8 @@ class HandBroker:
             self.unseen -= 1
             return None
         found = self.by_client_id(client_order_id)
-        return None if found is None else self._nested(found)
+        is_known = found is not None and client_order_id not in self.forgotten
+        return self._nested(found) if found is not None and is_known else None
 
     def submit(self, request: OrderRequest) -> BrokerOrder:
         self._begin("submit")
@@ -112,7 +121,7 @@ class HandBroker:
         self._begin("cancel")
         self.cancels.append(order_id)
         order = self.book[order_id]
-        if not order.status.is_final:
+        if not order.status.is_final and order_id not in self.silent_cancels:
             self._set(order_id, status=OrderStatus.PENDING_CANCEL)
             if not self.hangs:
                 self.settle_cancels()
@@ -166,7 +175,8 @@ class HandBroker:
         order = self.book[order_id]
         self._set(order_id, status=status)
         for other in (*self._legs(order_id), *self._rivals(order)):
-            if not other.status.is_final and (order.side is Side.SELL or order.status is not OrderStatus.FILLED):
+            unseen = other.order_id in self.silent_cancels
+            if not other.status.is_final and not unseen and (order.side is Side.SELL or order.status is not OrderStatus.FILLED):
                 self._set(other.order_id, status=OrderStatus.CANCELED)
 
     def say(self, client_order_id: str, status: OrderStatus, *, leg: str = "") -> None:

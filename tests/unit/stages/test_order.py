@@ -151,11 +151,11 @@ def test_a_client_order_id_that_is_used_is_our_own_order_and_looked_up() -> None
     assert len(life.ports.broker.requests) == 1
 
 
-def test_a_used_id_that_nobody_knows_is_a_rejection() -> None:
+def test_a_used_id_that_nobody_shows_yet_is_looked_up_again() -> None:
     life = new_life()
     life.ports.broker.refusals["submit"] = BrokerError(422, DUPLICATE, "client_order_id must be unique")
     life.step()
-    assert life.state.outcome is Phase.REJECTED
+    assert (life.state.outcome, life.state.failures, life.state.entry_attempt) == (None, 1, 0)
 
 
 def test_a_refused_look_up_tells_nothing_of_the_order() -> None:

@@ -1,0 +1,122 @@
+"""Seeded days with faults: no rule is broken, the same seed is the same day, and what is broken on purpose is found."""
+
+from __future__ import annotations
+
+import io
+import os
+from argparse import ArgumentParser
+
+import pytest
+from rich.console import Console
+
+from sandbox.simulation import cli
+from sandbox.simulation.day import Outcome, simulate
+from sandbox.simulation.options import ALL, NAMES, Run, faults_of, parse_faults
+from sandbox.simulation.planted import PLANTED, planted
+from sandbox.simulation.runner import run_all, shrink
+from shared.core.errors import SettingsError
+
+SEEDS = range(5001, 5041)
+
+
+def test_days_with_all_faults_break_no_rule() -> None:
+    """Each seed meets some of the faults, so that together all are met."""
+    processes = min(2, os.cpu_count() or 1)
+    outcomes: list[Outcome] = []
+    runs = [Run(seed=seed) for seed in SEEDS]
+    summary = run_all(runs, outcomes.append, processes=processes, stop_at_first=False)
+    assert [(o.run.seed, o.rule, o.text) for o in summary.violations] == []
+    assert summary.seeds == summary.days == len(SEEDS)
+    assert summary.fills > 5 * len(SEEDS), "days on which hardly anything is bought would prove nothing"
+    assert sum(o.orders > 0 for o in outcomes) > 0.9 * len(SEEDS)
+
+
+def test_days_without_faults_break_no_rule_and_trade() -> None:
+    for seed in range(5001, 5004):
+        outcome = simulate(Run(seed=seed, faults=frozenset()))
+        assert (outcome.rule, outcome.text) == ("", "")
+        assert outcome.fills > 0
+
+
+def test_days_in_a_row_carry_their_state_over() -> None:
+    outcome = simulate(Run(seed=5002, days=3))
+    assert (outcome.rule, outcome.text, outcome.days) == ("", "", 3)
+
+
+def test_the_same_seed_is_the_same_day_with_and_without_its_trace() -> None:
+    first, again = simulate(Run(seed=5007)), simulate(Run(seed=5007, is_traced=True))
+    assert first.digest == again.digest
+    assert again.trace
+    assert not first.trace
+    assert simulate(Run(seed=5008)).digest != first.digest
+
+
+@pytest.mark.parametrize("name", ["no-look-up", "fills-first", "halt-unread", "no-wakes"])
+def test_a_rule_broken_on_purpose_is_noticed(name: str) -> None:
+    assert any(simulate(Run(seed=seed, planted=name)).is_violation for seed in range(1, 61))
+
+
+def test_what_is_planted_is_gone_afterwards() -> None:
+    broken = simulate(Run(seed=1, planted="no-release"))
+    assert broken.rule == "reservations equal the open orders"
+    assert simulate(Run(seed=1)).rule == ""
+
+
+def test_a_planted_fault_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no-such-thing"), planted("no-such-thing"):
+        pass
+    assert len(PLANTED) >= 12
+
+
+def test_a_failure_is_shrunk_to_fewer_faults_with_the_same_broken_rule() -> None:
+    found = next(o for seed in range(1, 40) if (o := simulate(Run(seed=seed, planted="no-guard"))).is_violation)
+    shortest = shrink(found)
+    assert shortest.rule == found.rule
+    assert shortest.run.faults < found.run.faults
+    assert shortest.trace[-1].split("VIOLATION ")[1].startswith(found.rule)
+
+
+def test_faults_are_read_by_name_and_every_seed_switches_some_of_them_on() -> None:
+    assert parse_faults("all") == frozenset(NAMES)
+    assert parse_faults("none") == frozenset()
+    assert parse_faults("crash, kill") == {"crash", "kill"}
+    with pytest.raises(SettingsError, match="floods"):
+        parse_faults("crash,floods")
+    assert faults_of(1, frozenset(NAMES), swarm=False) == ALL
+    on = [faults_of(seed, frozenset(NAMES)) for seed in range(30)]
+    for name in NAMES:
+        assert {bool(getattr(faults, name)) for faults in on} == {True, False}, name
+        assert not any(getattr(faults_of(seed, frozenset(NAMES) - {name}), name) for seed in range(30))
+
+
+def command(*words: str) -> tuple[int, str]:
+    parser = ArgumentParser()
+    cli.add_arguments(parser)
+    text = io.StringIO()
+    code = cli.run(parser.parse_args(words), Console(file=text, width=200, highlight=False))
+    return code, text.getvalue()
+
+
+def test_the_command_tells_rate_and_verdict() -> None:
+    code, text = command("--seeds", "5001..5002", "--faults", "none", "--processes", "1")
+    assert code == 0
+    assert "2 days of 2 seeds" in text
+    assert "no violation" in text
+    assert "days/s" in text
+
+
+def test_the_command_shows_a_failure_with_its_seed_commit_rule_and_replay() -> None:
+    code, text = command("--seeds", "1..2", "--planted", "no-release", "--processes", "1", "--stop-at-first")
+    assert code == 1
+    assert "reservations equal the open orders" in text
+    assert "commit " in text
+    arguments = text.split("python -m sandbox simulate ")[1].split()
+    replayed, trace = command(*arguments)
+    assert replayed == 1
+    assert "VIOLATION reservations equal the open orders" in trace
+
+
+def test_the_command_refuses_seeds_that_make_no_range() -> None:
+    for text in ("a..b", "9..1"):
+        with pytest.raises(SettingsError, match="--seeds"):
+            command("--seeds", text)
