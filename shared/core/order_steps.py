@@ -278,12 +278,12 @@ def _without_absent(state: OrderState, seen: Observation) -> OrderState:
 
 
 def _used(seen: Observation) -> int:
-    """Attempts that a step has used up: an id is left behind only when its order is known.
+    """Attempts that a step has used up: an id is left behind when the broker has answered for it.
 
-    Nothing known may mean that nothing was sent, or that another host's order does not show yet: the next try looks
-    for it under the same id.
+    Otherwise nothing may have been sent, or another host's order does not show yet: the next try looks for it under the
+    same id.
     """
-    return 1 if seen.orders else 0
+    return 1 if seen.orders or seen.rejected else 0
 
 
 def _written_off(state: OrderState, seen: Observation) -> OrderState:
