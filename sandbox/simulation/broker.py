@@ -89,12 +89,13 @@ class SimBroker:
     def _view(self, order: Order) -> BrokerOrder:
         """An order as its JSON is read; kept until anything of it changes, since reading is what costs."""
         group = (order, *order.legs)
-        key = (order.id, *((o.id, o.status, o.filled_qty, o.qty, o.updated_at, o.id in self.hanging) for o in group))
+        hangs = {o.id for o in group if o.is_open and o.id in self.hanging}
+        key = (order.id, *((o.id, o.status, o.filled_qty, o.qty, o.updated_at, o.id in hangs) for o in group))
         found = self._seen.get(key)
         if found is None:
             raw = order_json(order, nested=True)
             for part in (raw, *(raw["legs"] or ())):
-                if part["id"] in self.hanging:
+                if part["id"] in hangs:
                     part["status"] = "pending_cancel"
             found = self._seen[key] = read_order(raw)
             self._last.setdefault(order.id, []).append(found)

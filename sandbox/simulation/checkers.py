@@ -29,8 +29,8 @@ __all__ = ["Checkers", "Violation"]
 
 TOLERANCE = Decimal("1.01")
 """A price moves between the look at the account and the order that follows within the same second."""
-STORM_STEPS = 45
-STORM = timedelta(minutes=1)
+STORM_STEPS = 25
+STORM = timedelta(seconds=10)
 """Steps of one order within this time: more is a lifecycle that turns in a circle."""
 
 
@@ -127,7 +127,7 @@ class Checkers:
         while times[0] < now - STORM:
             times.popleft()
         if len(times) > STORM_STEPS:
-            raise Violation("no storm", f"{intent_id} took {len(times)} steps in a minute")
+            raise Violation("no storm", f"{intent_id} took {len(times)} steps in {STORM.seconds} s")
 
     def step_ends(self, asked: StepCall, after: OrderState) -> None:
         """An order's step is done."""
@@ -280,6 +280,8 @@ class Checkers:
         self.guard.entry(entry)
         if entry.event is Event.PENDING_NEW and entry.side == Side.BUY:
             self._one_live_entry(entry)
+        if entry.event is Event.ARMED and entry.stop_price is not None:
+            self.world.stop_armed(entry.order_id)
         if entry.event in {Event.FILL, Event.PARTIAL_FILL}:
             self._fill(entry)
         if entry.position_after < 0:

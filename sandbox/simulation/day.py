@@ -212,7 +212,7 @@ class _Days:
         if rng.random() < world.faults.kill:
             at = day.open_at + timedelta(seconds=rng.randrange(length))
             if rng.random() < 0.7:
-                at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=40 * rng.random())
+                at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=30 * rng.random() ** 3)
             flatten = rng.random() < 0.5
             self._person(at, "kill", lambda: kill(world.ports, by="person", reason="drill", flatten=flatten))
             if rng.random() < 0.7:

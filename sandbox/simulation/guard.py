@@ -1,4 +1,4 @@
-"""No position stands without a working or pending exit for longer than a minute, while its session allows one.
+"""No position stands without a stop or an exit on its way for longer than a minute, while its session allows one.
 
 Time that something known stands in the way does not count, by these rules and no others:
 
@@ -7,7 +7,8 @@ Time that something known stands in the way does not count, by these rules and n
   which comes after at most sixteen polls, or when the crashed activity is delivered again;
 - the broker lies: a cancel hangs, until it is done and has been looked at; a look showed an old state, on which a
   lifecycle may lie down to sleep, until supervise, which wakes it, has seen the account;
-- a person cancelled orders by hand: until supervise, which alone looks for that, has seen the account;
+- a person cancelled orders by hand, or the broker dropped a stop: until supervise, which alone looks for that, has
+  seen the account;
 - the simulated host waits for a time-out of something else: a real one runs other work meanwhile.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
+from sandbox.venue.orders import OrderClass
 from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS
 from shared.core.sessions import Session, session_at
 from shared.core.values import Side
@@ -57,8 +59,8 @@ class Guard:
         if entry.side == Side.SELL:
             if entry.event in _ENDS:
                 exits.discard(entry.order_id)
-            elif entry.is_armed:
-                exits.add(entry.order_id)
+            elif entry.is_armed and (entry.stop_price is not None or entry.order_class == OrderClass.SIMPLE):
+                exits.add(entry.order_id)  # a target alone guards against nothing
         held = entry.position_after > 0
         self._held[symbol] = held
         if not held or exits:

@@ -39,6 +39,8 @@ class Faults:
         Per look at an order: what it was some time ago.
     lookup_lag : float
         Per submit: the order cannot be found by its client order id for some seconds.
+    leg_lost : float
+        Per armed stop: the broker never made it, or drops it later, and says so only when the order is looked at.
     thin, halts, gaps : float
         Per symbol: hardly any volume; a halt; jumps of the price.
     late_data : float
@@ -73,6 +75,7 @@ class Faults:
     cancel_hangs: float = 0.0
     stale_view: float = 0.0
     lookup_lag: float = 0.0
+    leg_lost: float = 0.0
     thin: float = 0.0
     halts: float = 0.0
     gaps: float = 0.0
@@ -105,15 +108,16 @@ ALL = Faults(
     cancel_hangs=0.3,
     stale_view=0.05,
     lookup_lag=0.1,
+    leg_lost=0.1,
     thin=0.25,
     halts=0.1,
     gaps=0.3,
-    late_data=0.05,
+    late_data=0.1,
     timer_late=0.05,
     timer_missed=0.05,
     timer_doubled=0.05,
-    activity_twice=0.1,
-    two_hosts=0.5,
+    activity_twice=0.15,
+    two_hosts=0.6,
     kill=0.4,
     hand_close=0.5,
     hand_cancel=0.5,

@@ -22,7 +22,7 @@ from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Gate
 from shared.ports import Cell, Ports, Row
-from shared.stages import facts, gate, order, order_records
+from shared.stages import facts, gate, order, order_records, reconcile
 from shared.stages.supervise import Supervision, supervise
 
 type Patches = Iterator[Any]
@@ -181,6 +181,10 @@ def _no_wakes() -> Patches:
     yield patch.object(functions, "supervise", lambda ports: Supervision(messages=supervise(ports).messages))
 
 
+def _target_is_enough() -> Patches:
+    yield patch.object(reconcile, "_guards", lambda _: True)
+
+
 def _decided_anew() -> Patches:
     yield patch.object(gate, "_decided", lambda *_: None)
 
@@ -237,6 +241,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
         _gate_passes(Gate.MAX_POSITIONS, Gate.GROSS_EXPOSURE, Gate.BUYING_POWER),
     ),
     "no-wakes": ("supervise sees and wakes nobody", _no_wakes),
+    "target-is-enough": ("supervise takes a target alone for a guard", _target_is_enough),
     "decided-anew": ("a repeated signal is decided anew", _decided_anew),
     "cancel-believed": ("a cancel that was asked for counts as done", _cancel_believed),
     "latest-view": ("the broker's last word is believed, also where fills shrink", _latest_view),

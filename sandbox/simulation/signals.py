@@ -38,8 +38,10 @@ def plan_signals(rng: random.Random, tape: SimTape, day: TradingDay) -> list[Pla
         bursts.append(rng.choice((-6, minutes + 20)))
     planned: dict[str, Planned] = {}
     for burst in bursts:
+        # One run of the scoring stage sends all its signals at once.
+        slices = [day.open_at + timedelta(minutes=burst, seconds=rng.random() * 90) for _ in range(2)]
         for _ in range(rng.choice((2, 4, 6))):
-            at = day.open_at + timedelta(minutes=burst, seconds=rng.random() * 90)
+            at = rng.choice(slices)
             made = _signal(rng, tape, day, at, rng.choice(SYMBOLS[: rng.choice((6, 20))]))
             planned.setdefault(made.decision_id, Planned(at=at, signal=made))
     return sorted(planned.values(), key=lambda item: item.at)

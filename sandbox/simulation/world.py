@@ -21,6 +21,7 @@ from sandbox.simulation.queues import Queued, SimQueues
 from sandbox.simulation.trace import Trace
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
+from sandbox.venue.orders import Status
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.market import TradingDay
@@ -145,6 +146,21 @@ class World:
             self.broker.cancel(order_id)
         self.clock.at = at
         self.exchange.advance(at)
+
+    def stop_armed(self, order_id: str) -> None:
+        """Lose a stop leg as it is armed or later, perhaps: its target stays."""
+        if self.is_calm or self.loop_rng.random() >= self.faults.leg_lost:
+            return
+
+        def lose() -> None:
+            leg = self.exchange.book.orders[order_id]
+            if leg.is_open and not leg.is_triggered and not leg.filled_qty:
+                self.trace.note(self.clock.at, "  ! leg_lost", leg.symbol, order_id[-12:])
+                self.checkers.guard.by_hand(leg.symbol)
+                self.exchange.book.end(leg, Status.CANCELED, self.exchange.now)
+
+        later = self.loop_rng.choice((0, 0, 300, 900)) * self.loop_rng.random()
+        self.at(self.clock.at + timedelta(seconds=later), lose)
 
     def hurt(self, fault: str, where: str, seconds: float = 0.0) -> None:
         """Note a fault against what runs now."""

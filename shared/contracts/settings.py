@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -316,6 +317,9 @@ def _contradictions(settings: Settings) -> list[str]:
 
 
 ALPACA_HOST = ".alpaca.markets"
+PAPER_HOST = "paper-api.alpaca.markets"
+_PLAIN_URL = re.compile(r"https?://([a-z0-9.-]+)(:[0-9]{1,5})?/?", re.IGNORECASE)
+"""Scheme, host, port and nothing else: what a user part or a backslash would make of the host differs by parser."""
 
 
 def _broker_contradictions(settings: Settings) -> list[str]:
@@ -328,14 +332,21 @@ def _broker_contradictions(settings: Settings) -> list[str]:
     if is_sandbox and not (broker.trading_url and broker.data_url):
         problems.append("ALPACA_TRADING_URL and ALPACA_DATA_URL are missing: expected the sandbox venue's URLs")
     for name, url in (("ALPACA_TRADING_URL", broker.trading_url), ("ALPACA_DATA_URL", broker.data_url)):
-        at_alpaca = (urlsplit(url).hostname or "").endswith(ALPACA_HOST)
-        is_wrong = at_alpaca if is_sandbox else not (at_alpaca and url.startswith("https://"))
-        if url and is_wrong:
-            where = "a URL that is not Alpaca's" if is_sandbox else f"https at a host of {ALPACA_HOST[1:]}"
+        if url and not _leads_where_it_should(url, is_sandbox=is_sandbox):
+            where = "a plain URL that is not Alpaca's" if is_sandbox else f"https at a host of {ALPACA_HOST[1:]}"
             problems.append(f"{name} = {url!r}: expected {where}, since the environment is {broker.environment}")
-    if broker.trading_url and not is_sandbox and ("paper-api" in broker.trading_url) is is_live:
+    host = (urlsplit(broker.trading_url).hostname or "") if broker.trading_url else ""
+    if host and not is_sandbox and (host == PAPER_HOST) is is_live:
         other = "live" if is_live else "paper"
         problems.append(f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected the {other} account's URL")
     if settings.clock_file and not is_sandbox:
         problems.append(f"GATEHOUSE_CLOCK_FILE = {settings.clock_file!r}: expected empty outside the sandbox")
     return problems
+
+
+def _leads_where_it_should(url: str, *, is_sandbox: bool) -> bool:
+    plain = _PLAIN_URL.fullmatch(url)
+    if plain is None:
+        return False
+    at_alpaca = plain.group(1).lower().endswith(ALPACA_HOST)
+    return not at_alpaca if is_sandbox else at_alpaca and url.lower().startswith("https://")

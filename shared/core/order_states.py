@@ -50,6 +50,7 @@ class ExitReason(StrEnum):
     TARGET = "TARGET"
     STOP = "STOP"
     TIME_LIMIT = "TIME_LIMIT"
+    REVERSAL = "REVERSAL"
     FLATTEN = "FLATTEN"
     KILL = "KILL"
     UNPROTECTED = "UNPROTECTED"

@@ -36,6 +36,9 @@ CANCEL_PATIENCE = timedelta(seconds=30)
 CONFIRM_MISSING = timedelta(seconds=15)
 """How long shares must be missing at the broker before they are believed to be gone."""
 
+CONFIRM_UNSENT = timedelta(seconds=10)
+"""How long after a refusal the broker is asked once more whether it has the order."""
+
 CANCELS_TOLD = 3
 """A cancel asked for so often is told to a person, and no longer waited for where its sibling is cancelled."""
 
@@ -89,13 +92,12 @@ class Observation:
 
     `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
     cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
-    sent again. `absent` are client order ids that the broker has known and does not know now.
+    sent again.
     """
 
     at: datetime
     orders: tuple[BrokerOrder, ...] = ()
     held_at_broker: int | None = None
-    absent: tuple[str, ...] = ()
     denied: str = ""
     rejected: str = ""
     failed: str = ""
@@ -107,7 +109,9 @@ class Observation:
 def next_step(state: OrderState, now: datetime) -> Step:
     """Decide what an order that is not over does next."""
     if state.outcome is not None:
-        return _retried(state, Step(command=Command.CLOSE), now)
+        # Refused, and nothing sent as far as this run knows: another host may have sent it, which shows a little later.
+        waits = state.outcome in {Phase.DENIED, Phase.REJECTED} and state.seq > 0 and not state.orders
+        return _retried(state, Step(command=Command.CLOSE, not_before=now + CONFIRM_UNSENT if waits else None), now)
     match state.phase:
         case Phase.APPROVAL_PENDING:
             return Step(command=Command.LOOK, not_before=max(state.plan.approve_by or now, now))
@@ -253,22 +257,20 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
             state = replace(state, failures=failures + 1) if seen.rejected else state
         case Command.CLOSE if seen.orders:
             # An entry stands at the broker after all: it is carried on with, as if it had been sent now.
-            state = replace(state, outcome=None, attempt_at=seen.at, cancel_at=None)
+            state = replace(state, outcome=None, attempt_at=seen.at, cancel_at=None, cancels=0)
         case Command.CLOSE:
             return replace(state, phase=state.outcome or state.phase)
-        case Command.LOOK:
-            pass
     return _settled(_timed(state, seen.at))
 
 
 def _without_absent(state: OrderState, seen: Observation) -> OrderState:
-    """Orders that the broker has forgotten, seen often enough, are gone; not while it shows shares they may have bought.
+    """Orders that several looks in a row did not bring back are gone; not while shares show that they may have bought.
 
     Shares that a forgotten exit has sold are found missing by the next step, and written off.
     """
     found = {order.order_id for order in seen.orders}
     lost = {key: order for key, order in state.orders.items() if order.is_live and key not in found}
-    if not seen.absent or not lost:
+    if not lost:
         return replace(state, absences=0)
     state = replace(state, absences=state.absences + 1)
     if state.absences < ABSENCES_BELIEVED or (seen.held_at_broker or 0) > state.held:

@@ -14,8 +14,9 @@ from shared.contracts.settings import Settings
 from shared.core.breaker import failed
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ConflictError, ContractError, TransientError
-from shared.core.ledger import Ledger, mark, open_ledger
+from shared.core.ledger import Ledger, Reservation, mark, open_ledger
 from shared.core.market import Quote
+from shared.core.order_states import OrderState, Phase
 from shared.core.risk import Facts, Limits
 from shared.core.values import Side, Symbol
 from shared.ports import Ports, Row, Stored
@@ -74,6 +75,31 @@ def load_ledger(ports: Ports) -> Stored[Ledger] | None:
     return Stored(value=ports.codec.decode(Ledger, str(stored.value["ledger"])), etag=stored.etag)
 
 
+LEDGER_LOST = "the ledger's row was lost"
+"""Why entries halt when there is no ledger but orders live: what halted before is forgotten."""
+
+
+def opened(ports: Ports, on: date, equity: Decimal) -> Ledger:
+    """Return an account's first ledger. Where its row was lost while orders live, their room is taken again."""
+    rows = (row for _, row in ports.tables.query(Table.ORDERS, str(on)))
+    live = [ports.codec.decode(OrderState, str(r["state"])) for r in rows if not Phase(str(r["phase"])).is_over]
+    rooms = tuple(_room_of(state, ports) for state in live)
+    return replace(open_ledger(on, equity), reservations=rooms, unexplained=LEDGER_LOST if rooms else "")
+
+
+def _room_of(state: OrderState, ports: Ports) -> Reservation:
+    plan = state.plan
+    return Reservation(
+        intent_id=plan.intent_id,
+        symbol=plan.symbol,
+        qty_shares=plan.qty_shares,
+        notional=plan.worst_price * plan.qty_shares,
+        risk=(plan.worst_price - plan.stop_price) * plan.qty_shares,
+        reserved_at=ports.clock.now(),
+        exit_by=plan.exit_by,
+    )
+
+
 def ledger_row(ports: Ports, ledger: Ledger) -> Row:
     """Row of the ledger: the whole as JSON, and what a person wants to see."""
     return {
@@ -112,7 +138,7 @@ def update_ledger(
     day_loss, drawdown = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
     for attempt in range(LEDGER_TRIES):
         stored = known if known and attempt == 0 else load_ledger(ports)
-        before = stored.value if stored else open_ledger(on, equity)
+        before = stored.value if stored else opened(ports, on, equity)
         after = change(mark(before, on, equity, day_loss, drawdown))
         row = ledger_row(ports, after)
         if stored is None:
@@ -140,7 +166,7 @@ def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts
         kill_reason=kill_reason(ports),
         account=account,
         positions=tuple(ports.broker.positions()),
-        ledger=stored.value if stored else open_ledger(on, account.equity),
+        ledger=stored.value if stored else opened(ports, on, account.equity),
         quote=quote,
         model_fault=model_fault,
         day_trades=_day_trades(ports, on) if ports.settings.risk.day_trades_max else 0,

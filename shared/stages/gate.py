@@ -51,8 +51,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     if known is not None:
         return known
     if now >= signal.expires_at:
-        row = _base_row(signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
-        ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
+        ports.tables.insert(Table.DECISIONS, str(signal.on), key, _expired_row(signal, now))
         return []
     with watching(ports, "market"):
         quote = quote_of(ports, signal.symbol)
@@ -60,11 +59,17 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
         row = _base_row(signal, now) | {"verdict": "refused", "refused_by": "SPREAD", "bid_usd": str(quote.bid)}
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | {"ask_usd": str(quote.ask)})
         return []
-    decision = _decide_under_ledger(ports, signal, quote)
-    intent = _intent(ports, decision) if decision.is_approved else None
-    if not ports.tables.insert(Table.DECISIONS, str(signal.on), key, _row(ports, decision, intent)):
-        return _decided(ports, signal, key) or []  # another delivery of the signal was faster: its word counts
-    return [] if intent is None else [intent]
+    decision, has_room = _decide_under_ledger(ports, signal, quote)
+    is_late = decision.facts.now >= signal.expires_at  # it expired while it was judged
+    intent = _intent(ports, decision) if decision.is_approved and not is_late else None
+    word = [] if intent is None else [intent]
+    row = _expired_row(signal, decision.facts.now) if is_late else _row(ports, decision, intent)
+    is_first = ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
+    if not is_first:
+        word = _decided(ports, signal, key) or []  # another delivery of the signal was faster: its word counts
+    if not is_first or (intent is None and has_room):
+        _settle_reservation(ports, signal, decision, word)
+    return word
 
 
 def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None:
@@ -76,8 +81,14 @@ def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None
     return [ports.codec.decode(OrderIntent, str(text))] if text else []
 
 
-def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision:
-    """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew."""
+def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> tuple[Decision, bool]:
+    """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew.
+
+    Returns
+    -------
+    tuple of Decision and bool
+        And whether the ledger holds a reservation of this intent, made by this or by another delivery of the signal.
+    """
     state = ports.models.current(SIGNAL_MODEL)
     fault = "" if state.predictor is not None else state.fault
     with watching(ports, "broker"):
@@ -89,11 +100,40 @@ def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> Decision
         facts = replace(world, ledger=without(ledger, intent_id))
         decision = decide(signal, facts, ports.settings)
         decided.append(decision)
-        # A crash after the reservation brings the signal again: what it had reserved is given back if it fails now.
-        return reserve(ledger, _reservation(decision, ports.settings)) if decision.is_approved else facts.ledger
+        # A refusal leaves alone what an earlier delivery has reserved, until it is recorded which of the two counts.
+        return reserve(ledger, _reservation(decision, ports.settings)) if decision.is_approved else ledger
 
-    update_ledger(ports, signal.on, world.account.equity, change)
-    return decided[-1]
+    after = update_ledger(ports, signal.on, world.account.equity, change)
+    return decided[-1], any(r.intent_id == intent_id for r in after.reservations)
+
+
+def _settle_reservation(ports: Ports, signal: Signal, decision: Decision, word: list[OrderIntent]) -> None:
+    """Make the reservation that of the recorded decision: an earlier or a faster delivery may have left another.
+
+    One that is gone stays gone: its order has ended since.
+    """
+    intent_id = intent_id_of(signal.decision_id)
+    rooms = [_room(intent) for intent in word]
+
+    def change(ledger: Ledger) -> Ledger:
+        if all(r.intent_id != intent_id or r in rooms for r in ledger.reservations):
+            return ledger
+        kept = without(ledger, intent_id)
+        return reserve(kept, rooms[0]) if rooms else kept
+
+    update_ledger(ports, signal.on, decision.facts.account.equity, change)
+
+
+def _room(intent: OrderIntent) -> Reservation:
+    return Reservation(
+        intent_id=intent.intent_id,
+        symbol=intent.symbol,
+        qty_shares=intent.qty_shares,
+        notional=intent.notional,
+        risk=intent.risk,
+        reserved_at=intent.decided_at,
+        exit_by=intent.exit_by,
+    )
 
 
 def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
@@ -190,6 +230,10 @@ def _intent(ports: Ports, decision: Decision) -> OrderIntent:
         approve_by=approve_by,
         parameter_set=settings.policy.parameter_set,
     )
+
+
+def _expired_row(signal: Signal, now: datetime) -> dict[str, Cell]:
+    return _base_row(signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
 
 
 def _base_row(signal: Signal, now: datetime) -> dict[str, Cell]:

@@ -219,7 +219,7 @@ def _cancelled(state: OrderState, step: Step, ports: Ports, orders: Sequence[Ord
 def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     """Ask for every order of ours that may have changed; legs come with their parents.
 
-    One that is not found by its id is looked for in the list of all orders; only what is in neither is absent.
+    One that is not found by its id is looked for in the list of all orders; only what is in neither is lost.
     """
     guarded = any(order.is_live for order in state.of(*GUARDS))
     wanted = [
@@ -236,8 +236,7 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     everything = ports.broker.orders(since=datetime.combine(state.on, time(), UTC))
     parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
     listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
-    absent = tuple(name for name in lost if name not in parents.values())
-    return replace(seen, orders=(*seen.orders, *listed), absent=absent, held_at_broker=_held(state, ports))
+    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=_held(state, ports))
 
 
 def _close(state: OrderState, _: Step, ports: Ports) -> Observation:

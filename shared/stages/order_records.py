@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
 from shared.contracts.records import Table, symbol_key
+from shared.core.errors import ConflictError, TransientError
 from shared.core.ids import canonical_json, digest
 from shared.core.order_states import SELLS, OrderState, OrderView, Role
 from shared.core.order_steps import Step
 from shared.core.sessions import session_at
 from shared.core.values import ZERO, iso, parse_utc
-from shared.ports import Cell, Codec, Ports, Row
+from shared.ports import Cell, Codec, Ports, Row, Stored
 from shared.stages.panel import trading_day
+
+WRITE_TRIES = 4
+"""Two runs of one step are rare, and each writes three rows: more lost races mean that something else is wrong."""
 
 
 def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
@@ -54,10 +59,39 @@ def recorded_step(ports: Ports, before: OrderState) -> OrderState | None:
     if stored is None:
         return None
     after = ports.codec.decode(OrderState, str(stored.value["state"]))
-    order = ports.tables.get(Table.ORDERS, str(after.on), symbol_key(after.plan.symbol, after.plan.intent_id))
-    if order is None or int(str(order.value["seq"])) <= after.seq:  # a late run must not put an older state back
-        _write_rows(ports, before, after, parse_utc(str(stored.value["at"])))
-    return after
+    at = parse_utc(str(stored.value["at"]))
+    for _ in range(WRITE_TRIES):
+        with suppress(ConflictError):  # the other run is writing these very rows: see what is left to do
+            _write_rows_again(ports, before, after, at)
+            return after
+    raise TransientError(f"rows of {before.plan.intent_id} were changed by others {WRITE_TRIES} times in a row")
+
+
+def _write_rows_again(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> None:
+    """Write what follows from a journal row, unless a later step has: a late run must not put an older state back.
+
+    Raises
+    ------
+    ConflictError
+        If another run wrote in between.
+    """
+    partition, key = str(after.on), symbol_key(after.plan.symbol, after.plan.intent_id)
+    position = ports.tables.get(Table.POSITIONS, partition, key)
+    order = ports.tables.get(Table.ORDERS, partition, key)
+    if order is not None and int(str(order.value["seq"])) > after.seq:
+        return
+    fills = _fills(ports, before, after, at)
+    if fills:
+        ports.tables.put_many(Table.FILLS, partition, fills)
+        _put_if_unchanged(ports, Table.POSITIONS, (partition, key), _position(after, at), position)
+    _put_if_unchanged(ports, Table.ORDERS, (partition, key), order_row(after, ports.codec, at), order)
+
+
+def _put_if_unchanged(ports: Ports, table: Table, keys: tuple[str, str], row: Row, known: Stored[Row] | None) -> None:
+    if known is not None:
+        ports.tables.replace(table, *keys, row, known.etag)
+    elif not ports.tables.insert(table, *keys, row):
+        raise ConflictError(f"{table} {keys} was written by another run")
 
 
 def record_step(ports: Ports, before: OrderState, step: Step, after: OrderState, at: datetime) -> bool:

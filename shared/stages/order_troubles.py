@@ -27,8 +27,8 @@ def troubles(ports: Ports, before: OrderState, after: OrderState, now: datetime)
     plan = after.plan
     for kind, title, body in _found(before, after):
         key = symbol_key(plan.symbol, kind, plan.intent_id)
-        body = f"{body}\nIntent {plan.intent_id}, decision {plan.decision_id}."
-        told += record_incident(ports, after.on, key, now=now, kind=kind, title=title, body=body)
+        text = f"{body}\nIntent {plan.intent_id}, decision {plan.decision_id}."
+        told += record_incident(ports, after.on, key, now=now, kind=kind, title=title, body=text)
     return told
 
 

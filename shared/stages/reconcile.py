@@ -17,7 +17,7 @@ from shared.core.ids import hash_id
 from shared.core.ledger import Ledger, Reservation, without
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
-from shared.core.orders import BrokerOrder
+from shared.core.orders import BrokerOrder, OrderClass
 from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol
 from shared.ports import Ports
@@ -80,8 +80,14 @@ def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: Ac
     if working:
         return all(seen.now - o.submitted_at > LATE for o in working)
     held = any(p.symbol == reservation.symbol and p.qty_shares for p in seen.positions)
-    guarded = any(o.side is Side.SELL and not o.status.is_final for o in orders)
+    guarded = any(o.side is Side.SELL and not o.status.is_final and _guards(o) for o in orders)
     return seen.now > reservation.exit_by + LATE or not (held and guarded)
+
+
+def _guards(sell: BrokerOrder) -> bool:
+    """A stop, or an exit of its own; a target alone guards against nothing."""
+    is_exit = sell.order_class == OrderClass.SIMPLE and sell.parent_order_id is None
+    return sell.stop_price is not None or is_exit
 
 
 def wake(reservation: Reservation, on: date, event: str) -> Wake:

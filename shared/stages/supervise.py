@@ -14,7 +14,7 @@ from shared.contracts.messages import Message, Severity
 from shared.contracts.records import CONTROLS, KILL, Table
 from shared.core.breaker import succeeded
 from shared.core.errors import BrokerError, ContractError, TransientError
-from shared.core.ledger import Ledger, open_ledger
+from shared.core.ledger import Ledger
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import STOP_ENTERING
@@ -24,11 +24,12 @@ from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import Session, pre_open_at, session_at
 from shared.core.values import iso
 from shared.ports import Ports, Stored
-from shared.stages.facts import load_ledger, update_ledger, watching
+from shared.stages.facts import load_ledger, opened, update_ledger, watching
 from shared.stages.incidents import record_incident
 from shared.stages.notices import notice
 from shared.stages.panel import trading_day
 from shared.stages.reconcile import Account, Wake, compare, incidents, settled, wake, without_order
+from shared.stages.reversal import reversals
 
 HEARTBEAT_MIN = 5
 
@@ -51,7 +52,7 @@ def supervise(ports: Ports) -> Supervision:
         with watching(ports, "broker"):
             account, positions = ports.broker.account(), ports.broker.positions()
             stored = load_ledger(ports)
-            before = stored.value if stored else open_ledger(day.on, account.equity)
+            before = stored.value if stored else opened(ports, day.on, account.equity)
             orders = ports.broker.orders(since=pre_open_at(day)) if before.reservations or positions else ()
     except (TransientError, ContractError, BrokerError) as error:
         return _broker_down(ports, day, now, error)
@@ -64,7 +65,13 @@ def supervise(ports: Ports) -> Supervision:
 
     after = update_ledger(ports, day.on, account.equity, change, known=stored)
     _heartbeat(ports, day, now, account, positions)
-    wakes = _orders_to_all(ports, day, now, after) or (*found.wakes, *asleep)
+    asked = _orders_to_all(ports, day, now, after)
+    # Who leaves looks by itself. Who only stops entering sleeps on: what was to be looked at is looked at besides.
+    is_leaving = any(each.event in ExitReason for each in asked)
+    turned = () if is_leaving else tuple(reversals(ports, day.on, after))
+    leaving = {each.intent_id for each in turned}
+    rest = asked if is_leaving else (*found.wakes, *asleep, *asked)
+    wakes = (*turned, *(each for each in rest if each.intent_id not in leaving))
     told = incidents(ports, seen, lost, before.unexplained, after.unexplained)
     return Supervision(wakes=wakes, messages=(*_halt_notices(stored, after, now), *told))
 

@@ -51,7 +51,7 @@ def test_the_same_seed_is_the_same_day_with_and_without_its_trace() -> None:
     assert simulate(Run(seed=5008)).digest != first.digest
 
 
-@pytest.mark.parametrize("name", ["no-look-up", "fills-first", "halt-unread", "no-wakes"])
+@pytest.mark.parametrize("name", ["no-look-up", "no-guard", "own-word", "kill-unread", "no-wakes"])
 def test_a_rule_broken_on_purpose_is_noticed(name: str) -> None:
     assert any(simulate(Run(seed=seed, planted=name)).is_violation for seed in range(1, 61))
 
@@ -106,14 +106,14 @@ def test_the_command_tells_rate_and_verdict() -> None:
 
 
 def test_the_command_shows_a_failure_with_its_seed_commit_rule_and_replay() -> None:
-    code, text = command("--seeds", "1..2", "--planted", "no-release", "--processes", "1", "--stop-at-first")
+    code, text = command("--seeds", "1..2", "--planted", "no-guard", "--processes", "1", "--stop-at-first")
     assert code == 1
-    assert "reservations equal the open orders" in text
+    assert "positions are guarded" in text
     assert "commit " in text
     arguments = text.split("python -m sandbox simulate ")[1].split()
     replayed, trace = command(*arguments)
     assert replayed == 1
-    assert "VIOLATION reservations equal the open orders" in trace
+    assert "VIOLATION positions are guarded" in trace
 
 
 def test_the_command_refuses_seeds_that_make_no_range() -> None:

@@ -57,6 +57,8 @@ class HandBroker:
     unseen: int = 0
     """Look-ups to come that are answered from before the order arrived."""
 
+    legs_made: tuple[str, ...] = ("target", "stop")
+    """Exit legs that are created; a silent broker leaves one out."""
     forgotten: set[str] = field(default_factory=set)
     """Client order ids that a look-up does not know any more."""
     unlisted: set[str] = field(default_factory=set)
@@ -176,7 +178,11 @@ class HandBroker:
         self._set(order_id, status=status)
         for other in (*self._legs(order_id), *self._rivals(order)):
             unseen = other.order_id in self.silent_cancels
-            if not other.status.is_final and not unseen and (order.side is Side.SELL or order.status is not OrderStatus.FILLED):
+            if (
+                not other.status.is_final
+                and not unseen
+                and (order.side is Side.SELL or order.status is not OrderStatus.FILLED)
+            ):
                 self._set(other.order_id, status=OrderStatus.CANCELED)
 
     def say(self, client_order_id: str, status: OrderStatus, *, leg: str = "") -> None:
@@ -241,9 +247,9 @@ class HandBroker:
         is_pair = request.order_class is OrderClass.OCO
         limit = request.target_price if is_pair else request.limit_price
         self.book[number] = replace(parent, status=OrderStatus.NEW, limit_price=limit, stop_price=None)
-        if request.order_class is OrderClass.BRACKET:
+        if request.order_class is OrderClass.BRACKET and "target" in self.legs_made:
             self._leg(number, request, "target", OrderType.LIMIT)
-        if request.order_class is not OrderClass.SIMPLE:
+        if request.order_class is not OrderClass.SIMPLE and "stop" in self.legs_made:
             self._leg(number, request, "stop", OrderType.STOP)
         return self.book[number]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import cast
 
 from sandbox.market.tape import BasePrices, Halt
@@ -16,9 +17,9 @@ from tests.support.orders import AAA, ON, Life, new_life
 from tests.support.tape import HandTape, flat, joined, prices
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class VenueLife(Life):
-    """Before each step the exchange is where the clock is, and the quote is the tape's last price, a cent either way."""
+    """Before each step the exchange is where the clock is; the quote is the last price, a cent either way."""
 
     exchange: Exchange
 
@@ -43,7 +44,7 @@ def venue_life(
     day: BasePrices, *, halts: Sequence[Halt] = (), exchange_at: datetime | None = None, **plan: object
 ) -> VenueLife:  # fmt: skip
     """An approved order of 100 AAA at 10:00 New York, and the market of its day."""
-    made = new_life(**plan)
+    made = new_life(**plan)  # type: ignore[arg-type]
     exchange = Exchange(HandTape(ON, {("AAA", ON): day}, halts=halts), start=exchange_at)
     life = VenueLife(ports=made.ports, state=made.state, commands=[], exchange=exchange)
     life.ports.broker = cast(HandBroker, SimBroker(exchange))  # the ports of a test take any broker
@@ -55,7 +56,7 @@ def day_of(steps: Mapping[str, float], *, spread: float = 0.02, volume: float = 
     """A day that stands at each price from a New York wall time on, to 20:00."""
     times = [*steps, "20:00"]
     parts = []
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in pairwise(times):
         bars = (int(end[:2]) - int(start[:2])) * 60 + int(end[3:]) - int(start[3:])
         parts.append(prices(ON, start, flat(steps[start], bars), spread=spread, volume=volume))
     return joined(*parts)

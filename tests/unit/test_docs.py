@@ -46,9 +46,10 @@ def prose(path: Path) -> str:
     return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
-def section(name: str, heading: str) -> str:
-    """Text under a heading, up to the next of its level or above."""
-    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,9}} |\Z)", text_of(name), re.DOTALL | re.MULTILINE)
+def section(name: str, heading: str, *, deep: bool = False) -> str:
+    """Text under a heading, up to the next; `deep`, up to the next of its level or above."""
+    until = r"^(?=#)(?!\1#)" if deep else r"^#{1,9} "
+    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?={until}|\Z)", text_of(name), re.DOTALL | re.MULTILINE)
     assert found, f"{name} has no heading {heading!r}"
     return found[2]
 
@@ -265,6 +266,29 @@ def test_every_function_is_in_the_map() -> None:
 
     indexed = {function.get_function_name() for function in app.get_functions()}
     assert set(first_column(section("docs/ARCHITECTURE.md", "The functions"))) == indexed
+
+
+def test_every_situation_of_an_order_names_tests_that_exist_and_none_of_theirs_is_missing() -> None:
+    found = {name: path for path in (ROOT / "tests").rglob("test_*.py") for name in names_of_tests(path)}
+    named: set[str] = set()
+    for cells in rows(section("docs/ORDER_LIFECYCLE.md", "Situations", deep=True)):
+        tests = TICKED.findall(cells[2])
+        assert cells[1], cells[0]
+        assert tests, cells[0]
+        named |= set(tests)
+    assert named <= found.keys()
+    assert {name for name, path in found.items() if path.parent.name == "lifecycle"} - named <= DETAILS
+
+
+DETAILS = {
+    "test_a_sound_end_leaves_no_incident_and_no_halt",
+    "test_a_short_does_not_hide_an_earlier_difference",
+}
+"""Tests of the lifecycle that name no situation of their own."""
+
+
+def names_of_tests(path: Path) -> list[str]:
+    return re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_make_targets_exist_and_are_documented() -> None:

@@ -260,6 +260,22 @@ def test_an_activity_that_fails_is_called_again_after_ever_longer_pauses() -> No
     assert driver.life.submitted == [entry_id()]
 
 
+def test_an_event_that_every_later_wait_is_given_again_does_not_make_the_order_spin() -> None:
+    """The SDK keeps an event that came while nobody waited; a new execution has forgotten it."""
+    driver = protected()
+    for _ in range(2):
+        slept_on, event = driver._sleeping()
+        event.is_completed, event.result = True, '"changed"'
+        driver._advance(event)
+        assert slept_on.is_cancelled
+        driver.activity()
+    assert driver.waiting is None
+    assert driver.context.carried_on is not None
+    carried = CODEC.decode(OrderState, driver.context.carried_on)
+    assert carried.phase is Phase.PROTECTED
+    assert driver.commands == ["submit_entry", "look", "look", "look"]
+
+
 def test_after_its_steps_the_history_starts_anew_with_the_state_it_has() -> None:
     driver = Driver(new_life(patience_s=600, max_reprices=0, expires_at=NOW + timedelta(hours=2)))
     driver.settle()

@@ -110,6 +110,7 @@ def test_room_is_counted_in_all_and_by_symbol() -> None:
         reserve(reserve(OPENED, reservation()), reservation("i2", AAA, "200")), reservation("i3", BBB, "5")
     )
     assert ledger.reserved_notional == 1205
+    assert isinstance(ledger.reserved_in(Symbol("CCC")), Decimal)
     assert [ledger.reserved_in(s) for s in (AAA, BBB, Symbol("CCC"))] == [Decimal(1200), Decimal(5), Decimal(0)]
 
 
@@ -134,10 +135,16 @@ def test_a_ledger_without_an_unknown_intent_is_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"qty_shares": 0}, {"notional": Decimal(0)}, {"reserved_at": AT.replace(tzinfo=None)}]
+    "changes",
+    [
+        {"qty_shares": 0},
+        {"notional": Decimal(0)},
+        {"reserved_at": AT.replace(tzinfo=None)},
+        {"exit_by": AT.replace(tzinfo=None)},
+    ],
 )
 def test_an_empty_reservation_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(changes))):
+    with pytest.raises(ValueError, match=f"^{next(iter(changes))} must be "):
         replace(reservation(), **changes)  # type: ignore[arg-type]
 
 

@@ -291,6 +291,86 @@ def test_a_verdict_shows_what_was_found_and_the_limit() -> None:
     )
 
 
+FOUND = {
+    Gate.KILL_SWITCH: ("clear", "off"),
+    Gate.HALTED_DAY_LOSS: ("clear", "not halted"),
+    Gate.HALTED_DRAWDOWN: ("clear", "not halted"),
+    Gate.SIZE: (f"{PROPOSAL.qty_shares} ({PROPOSAL.binding})", ">= 1"),
+    Gate.DAY_TRADES: ("clear", "no such rule"),
+    Gate.COOLDOWN: ("clear", "not cooling"),
+    Gate.DUPLICATE: ("clear", "not held"),
+    Gate.MODEL_HEALTH: ("clear", "trusted"),
+    Gate.BROKER_HEALTH: ("clear", "healthy"),
+}
+
+
+@pytest.mark.parametrize("gate", FOUND)
+def test_a_gate_that_passes_says_so_in_its_own_words(gate: Gate) -> None:
+    verdict = said(gate, world())
+    assert (verdict.found, verdict.limit) == FOUND[gate]
+
+
+FAULTS = [
+    (Gate.HALTED_DRAWDOWN, facts(ledger=replace(FACTS.ledger, is_drawdown_halted=True)), "halted at 0"),
+    (Gate.SPREAD, quoted("0", "10.01"), "one-sided 0/10.01"),
+    (Gate.DUPLICATE, positions(held("AAA", 1)), "held or being bought"),
+    (Gate.BROKER_HEALTH, account(is_blocked=True), "account blocked"),
+    (Gate.BROKER_HEALTH, facts(ledger=replace(FACTS.ledger, broker=OPEN)), "trading API failing"),
+    (Gate.BROKER_HEALTH, facts(ledger=replace(FACTS.ledger, market=OPEN)), "market data API failing"),
+    (
+        Gate.BROKER_HEALTH,
+        facts(ledger=replace(FACTS.ledger, broker=OPEN, market=OPEN, unexplained="7 ZZZ")),
+        "trading API failing; market data API failing; 7 ZZZ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("gate", "change", "found"), FAULTS)
+def test_a_gate_that_refuses_says_why_in_its_own_words(gate: Gate, change: Change, found: str) -> None:
+    verdict = said(gate, world(change))
+    assert (verdict.passed, verdict.found) == (False, found)
+    assert verdict.limit == {Gate.SPREAD: "two-sided"}.get(gate, FOUND.get(gate, ("", ""))[1])
+
+
+def test_figures_are_shown_exactly_up_to_four_digits() -> None:
+    assert said(Gate.MAX_POSITIONS, world()).found == "1"
+    assert said(Gate.LIQUIDITY, world(proposal(qty_shares=1_234_567))).found == "1234567"
+    risky = proposal(qty_shares=1, worst_price=Decimal("10.00006"), stop_price=Decimal(9))
+    assert said(Gate.TRADE_RISK, world(risky)).found == "1.0001"
+    assert said(Gate.SESSION, world()).found == "REG-AM"
+
+
+def test_gross_exposure_may_be_less_or_more_than_the_equity() -> None:
+    verdict = said(Gate.GROSS_EXPOSURE, world(limits(gross_exposure_max_fraction=Decimal("0.5"))))
+    assert verdict.limit == f"<= {FACTS.account.equity / 2:f}".removesuffix(".0")
+
+
+def test_symbols_without_a_group_are_groups_of_their_own() -> None:
+    alone = both(limits(group_of={}), positions(held("BBB", 100)))
+    one, two = said(Gate.GROUP_EXPOSURE, world(limits(group_of={}))), said(Gate.GROUP_EXPOSURE, world(alone))
+    assert one.found == two.found
+    same = both(limits(group_of={}), positions(held("AAA", 100)))
+    assert Decimal(said(Gate.GROUP_EXPOSURE, world(same)).found) == Decimal(one.found) + 1000
+
+
+@pytest.mark.parametrize("gate", [Gate.SLIPPAGE, Gate.DATA_QUALITY])
+def test_a_gate_that_needs_a_mid_says_that_there_is_none(gate: Gate) -> None:
+    verdict = said(gate, world(quoted("0", "10.01")))
+    assert (verdict.passed, verdict.found, verdict.limit) == (False, "no mid", "two-sided")
+
+
+def test_the_share_of_the_account_is_shown_beside_the_limit_for_a_person() -> None:
+    verdict = said(Gate.APPROVAL, world(both(proposal(qty_shares=1000, worst_price=Decimal(25)))))
+    share = Decimal(25_000) / FACTS.account.equity
+    assert Decimal(verdict.found) == round(share, 4)
+    assert verdict.limit == "< 0.5, else a person approves"
+
+
+def test_exactly_the_share_that_needs_approval_waits() -> None:
+    half = FACTS.account.equity * LIMITS.approval_fraction
+    assert needs_approval(*world(proposal(qty_shares=1, worst_price=half)))
+
+
 def test_a_held_symbol_and_its_reservation_are_counted_once_at_the_larger() -> None:
     _, seen, _ = world(both(positions(held("BBB", 90)), reserved(("BBB", "1000"), ("CCC", "50"))))
     assert seen.exposure() == {BBB: Decimal(1000), Symbol("CCC"): Decimal(50)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -187,3 +188,20 @@ def test_more_equity_never_gives_fewer_shares(i: SizingInputs, more: Decimal) ->
 def test_a_better_chance_never_gives_fewer_shares(i: SizingInputs, higher: float) -> None:
     assume(higher >= i.p_win)
     assert size(replace(i, p_win=higher)).qty_shares >= size(i).qty_shares
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"worst_price": Decimal(0)}, "worst_price must be finite and > 0, got Decimal('0')"),
+        ({"stop_price": Decimal(0)}, "stop_price must be finite and > 0, got Decimal('0')"),
+        ({"adv_shares": -1}, "adv_shares must be finite and >= 0, got -1"),
+        (
+            {"stop_price": Decimal(10)},
+            "prices must be stop < worst < target, got (Decimal('10'), Decimal('10.00'), Decimal('12.00'))",
+        ),
+    ],
+)
+def test_what_cannot_be_sized_is_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        replace(ROOMY, **changes)  # type: ignore[arg-type]

@@ -59,10 +59,13 @@ def test_a_refused_duplicate_id_is_our_own_order() -> None:
     assert life.submitted == [entry_id()]
 
 
-def test_a_duplicate_id_that_the_broker_cannot_show_is_rejected() -> None:
+def test_a_duplicate_id_that_the_broker_cannot_show_is_looked_up_again() -> None:
     life = new_life()
     life.ports.broker.refusals["submit"] = BrokerError(422, DUPLICATE, "client_order_id must be unique")
-    assert ended(life)[0] is Phase.REJECTED
+    life.step()
+    assert (life.state.outcome, life.state.failures) == (None, 1)
+    life.until(lambda state: state.phase is Phase.WORKING)
+    assert life.submitted == [entry_id()], "never under another id"
 
 
 def test_missing_buying_power_is_a_rejection() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.messages import Message, Notice, Severity
+from shared.contracts.messages import Notice, Severity
 from shared.core.ids import digest
 from shared.stages.incidents import poisoned, quarantine, record_incident
 from shared.stages.notices import TIME_TO_LIVE, notice, notify
@@ -15,7 +15,7 @@ from tests.support.orders import NOW, ON
 from tests.support.ports import FakePorts, fake_ports
 
 
-def incident(ports: FakePorts, key: str = "k", body: str = "b") -> list[Message]:
+def incident(ports: FakePorts, key: str = "k", body: str = "b") -> list[Notice]:
     return record_incident(ports, ON, key, now=ports.clock.now(), kind="test", title="t", body=body)
 
 

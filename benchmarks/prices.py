@@ -1,0 +1,85 @@
+"""What Azure asks for, and what the Functions host does beside our code. Each figure with its source and its date.
+
+USD, East US, locally redundant, general purpose v2. Read from public pages, not from an invoice: look again at
+azure.microsoft.com/pricing before relying on a cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sandbox.host.observer import TriggerKind
+from shared.contracts.records import Container
+
+AS_OF = "2026-11, from pages of 2023 to 2026, East US"
+
+
+class Op(StrEnum):
+    """A storage transaction, by what it is billed as."""
+
+    QUEUE = "queue"
+    TABLE = "table"
+    BLOB_WRITE = "blob write or list"
+    BLOB_READ = "blob read"
+    BLOB_OTHER = "blob lease"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Prices in USD; grants are free every month."""
+
+    gb_second: float = 0.000026
+    million_executions: float = 0.40
+    granted_gb_seconds: float = 100_000.0
+    granted_executions: float = 250_000.0
+    ten_thousand: tuple[tuple[Op, float], ...] = (
+        (Op.QUEUE, 0.004),
+        (Op.TABLE, 0.00036),
+        (Op.BLOB_WRITE, 0.065),
+        (Op.BLOB_READ, 0.005),
+        (Op.BLOB_OTHER, 0.005),
+    )
+    table_gb_month: float = 0.045
+    blob_gb_month: float = 0.018
+    alert_rule: float = 0.50
+    """One log alert rule that looks every 15 minutes. Metric alerts: the first ten are free."""
+
+
+MIN_BILLED_S = 1.0
+BILLED_STEP_S = 0.1
+"""An active period is billed from one second, then in tenths (Flex Consumption plan, section Billing)."""
+
+STORAGE_WAIT_S = 0.01
+BROKER_WAIT_S = 0.15
+"""What one request takes longer in Azure than on one machine: assumed."""
+
+HOST_OPS: Mapping[TriggerKind, Mapping[Op, float]] = {
+    # Put by whoever sent it, taken, deleted.
+    TriggerKind.QUEUE: {Op.QUEUE: 3},
+    # The schedule monitor's status blob, read and written at every firing.
+    TriggerKind.TIMER: {Op.BLOB_READ: 1, Op.BLOB_WRITE: 1},
+    TriggerKind.HTTP: {},
+    # A control message put, taken, deleted; history read and written, instance updated.
+    TriggerKind.ORCHESTRATION: {Op.QUEUE: 3, Op.TABLE: 3},
+    # A work item put, taken, deleted; its response is the next control message.
+    TriggerKind.ACTIVITY: {Op.QUEUE: 3},
+}
+"""Storage transactions of the real host for one execution: reckoned from how it works, not measured."""
+
+KEPT_MONTHS = 12.0
+"""How long rows and blobs have gathered when their storage is priced."""
+DELETED_AFTER_MONTHS: Mapping[str, float] = {Container.BARS: 1.0, Container.CLAIMS: 0.25}
+"""Lifecycle rules of infra/storage.bicep."""
+
+QUEUES_LOOKED_AT = 10
+"""Four queues, their poison queues, the durable control and work item queues."""
+LOOKS_PER_HOUR = 360
+"""How often the platform looks at each queue to decide on scaling: every 10 s, assumed; Azure does not say."""
+HOUR_OF_THE_HOST: Mapping[Op, float] = {
+    Op.QUEUE: QUEUES_LOOKED_AT * LOOKS_PER_HOUR,
+    Op.BLOB_OTHER: 5 * 120,  # leases of four timers and of the host, renewed every half minute
+    Op.TABLE: 2 * 360,  # the durable partition: read and renewed every ten seconds
+}
+"""Storage transactions of an hour in which the app has an instance: assumed."""

@@ -1,0 +1,176 @@
+// The whole of what Gatehouse needs in a subscription: one resource group. docs/CI_CD.md says how it is deployed.
+targetScope = 'subscription'
+
+@description('Name of the environment; part of every name. Letters, digits, hyphens.')
+@minLength(1)
+@maxLength(32)
+param environmentName string
+
+@description('Region. Everything is in one: traffic between services of a region is free.')
+@metadata({ azd: { type: 'location' } })
+param location string
+
+@description('Object id of the person who looks into storage and sets the keys; azd fills it in. Empty: nobody but the app.')
+param principalId string = ''
+
+@description('Where alerts and budget warnings are sent.')
+@minLength(3)
+param ownerEmail string
+
+@description('Which Alpaca account: paper or live. The sandbox needs no Azure.')
+@allowed([ 'paper', 'live' ])
+param alpacaEnvironment string = 'paper'
+
+@description('Id of the account that may trade live; needed for live only, so that live is two deliberate acts.')
+param allowLive string = ''
+
+@description('Revision of the deployed code, written into every decision.')
+param codeRevision string = ''
+
+@description('Memory of an instance in MB, billed while it works: 2048 is 4 times the price of 512. The whole app takes 362 MB in the sandbox without the .NET host, which 512 would not hold beside it.')
+@allowed([ 512, 2048, 4096 ])
+param instanceMemoryMB int = 2048
+
+@description('Most instances of one function. 40 is the least that the plan has taken since its preview; the queues never fill more than two.')
+@minValue(40)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Instances kept warm, as { name, instanceCount } of a function or group (http, durable). None: one of 2048 MB for a month costs about 20 USD, and candidates live for four minutes, longer than any cold start.')
+param alwaysReady array = []
+
+@description('USD a month from which warnings are sent: half of it, all of it, and all of it foreseen. A budget warns, it does not stop anything.')
+@minValue(1)
+param budgetUsd int = 5
+
+@description('First day of the month in which the budget begins.')
+param budgetFrom string = utcNow('yyyy-MM-01')
+
+@description('Most GB of telemetry a day. 5 GB a month are free; a runaway log stops here.')
+param logCapGbPerDay string = '0.16'
+
+@description('Whether the log is searched for trouble every 15 minutes, for 0.50 USD a month. Without it nobody says so when the app falls silent.')
+param isTroubleAlerted bool = true
+
+@description('owner/name of the GitHub repository whose environment production may deploy; empty: none may.')
+param githubRepository string = ''
+
+var tags = { 'azd-env-name': environmentName }
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: 'rg-gatehouse-${environmentName}'
+  location: location
+  tags: tags
+}
+
+module identity 'identity.bicep' = {
+  name: 'identity'
+  scope: group
+  params: {
+    name: 'id-gatehouse-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module storage 'storage.bicep' = {
+  name: 'storage'
+  scope: group
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'monitoring.bicep' = {
+  name: 'monitoring'
+  scope: group
+  params: {
+    token: token
+    location: location
+    tags: tags
+    ownerEmail: ownerEmail
+    logCapGbPerDay: logCapGbPerDay
+    isTroubleAlerted: isTroubleAlerted
+  }
+}
+
+module vault 'vault.bicep' = {
+  name: 'vault'
+  scope: group
+  params: {
+    name: 'kv-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module roles 'roles.bicep' = {
+  name: 'roles'
+  scope: group
+  params: {
+    appPrincipalId: identity.outputs.principalId
+    ownerPrincipalId: principalId
+    storageName: storage.outputs.name
+    insightsName: monitoring.outputs.insightsName
+    vaultName: vault.outputs.name
+  }
+}
+
+module app 'app.bicep' = {
+  name: 'app'
+  scope: group
+  // The app reads package, storage and vault with its identity from its first second.
+  dependsOn: [ roles ]
+  params: {
+    name: 'func-gatehouse-${token}'
+    location: location
+    tags: tags
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    storageName: storage.outputs.name
+    packageContainer: storage.outputs.packageContainer
+    insightsName: monitoring.outputs.insightsName
+    vaultUri: vault.outputs.uri
+    alpacaEnvironment: alpacaEnvironment
+    allowLive: allowLive
+    codeRevision: codeRevision
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    alwaysReady: alwaysReady
+  }
+}
+
+module budget 'budget.bicep' = {
+  name: 'budget'
+  scope: group
+  params: {
+    name: 'budget-gatehouse-${environmentName}'
+    amountUsd: budgetUsd
+    from: budgetFrom
+    ownerEmail: ownerEmail
+  }
+}
+
+module deployer 'deployer.bicep' = if (!empty(githubRepository)) {
+  name: 'deployer'
+  scope: group
+  params: {
+    name: 'id-deploy-${token}'
+    location: location
+    tags: tags
+    repository: githubRepository
+    appName: app.outputs.name
+    storageName: storage.outputs.name
+    packageContainer: storage.outputs.packageContainer
+  }
+}
+
+output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_FUNCTION_NAME string = app.outputs.name
+output AZURE_STORAGE_ACCOUNT string = storage.outputs.name
+output AZURE_KEY_VAULT_NAME string = vault.outputs.name
+output AZURE_DEPLOY_CLIENT_ID string = empty(githubRepository) ? '' : deployer.outputs.clientId
+output GATEHOUSE_URL string = app.outputs.url

@@ -1,0 +1,101 @@
+"""Ports for processes that share one Azurite and one venue, and a pair of processes that start together."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from typing import Any, cast
+
+from shared.adapters.alpaca import AlpacaBroker
+from shared.adapters.clock import FileClock
+from shared.adapters.tables import AzureTables
+from shared.contracts.settings import StorageSettings
+from tests.support.alpaca import settings_for
+from tests.support.broker import HandBroker
+from tests.support.clock import HandClock
+from tests.support.orders import NOW
+from tests.support.ports import FakePorts, fake_ports
+
+SYMBOLS = ("AAA", "BBB")
+PATIENCE_S = 60.0
+
+type Job = Callable[[FakePorts, Any], Any]
+
+
+def shared_ports(
+    storage: str,
+    *,
+    venue_url: str = "",
+    clock: FileClock | None = None,
+    equity: str = "100000",
+    settings: Mapping[str, str] | None = None,
+) -> FakePorts:
+    """Ports on real tables; on a venue over HTTP where its address is given, else on an account by hand."""
+    tables = AzureTables(StorageSettings(connection=storage))
+    ports = fake_ports(NOW, tables=tables, **(settings or {}))
+    ports.market.prices |= dict.fromkeys(SYMBOLS, ("9.99", "10.01"))
+    ports.broker.equity, ports.broker.buying_power = Decimal(equity), Decimal(400_000)
+    if clock is not None:
+        ports.clock = ports.market.clock = cast(HandClock, clock)
+    if venue_url:
+        ports.broker = cast(HandBroker, AlpacaBroker(settings_for(venue_url, timeout_s=5.0)))
+    return ports
+
+
+def _work(job: Job, given: Mapping[str, Any], barrier: Barrier, pipe: Connection) -> None:
+    ports = shared_ports(**given)
+    while (task := pipe.recv()) is not None:
+        at: datetime | None
+        at, payload = task
+        if at is not None:
+            ports.clock.at = at
+        barrier.wait(PATIENCE_S)
+        try:
+            pipe.send(job(ports, payload))
+        except Exception as error:
+            pipe.send(error)
+
+
+class Rivals:
+    """Two processes that do their jobs at the same moment."""
+
+    def __init__(self, pipes: list[Connection]) -> None:
+        self._pipes = pipes
+
+    def race(self, first: Any, second: Any, *, at: datetime | None = None) -> list[Any]:
+        """Let both start from a barrier; return what each came to."""
+        for pipe, payload in zip(self._pipes, (first, second), strict=True):
+            pipe.send((at, payload))
+        answers = []
+        for pipe in self._pipes:
+            assert pipe.poll(PATIENCE_S), "a rival is silent"
+            answers.append(pipe.recv())
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+@contextmanager
+def rivals(job: Job, **given: Any) -> Iterator[Rivals]:
+    """Start two processes with ports of their own; end them at the close."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    pairs = [context.Pipe() for _ in range(2)]
+    processes = [context.Process(target=_work, args=(job, given, barrier, theirs), daemon=True) for _, theirs in pairs]
+    for process in processes:
+        process.start()
+    try:
+        yield Rivals([ours for ours, _ in pairs])
+    finally:
+        for ours, _ in pairs:
+            ours.send(None)
+        for process in processes:
+            process.join(10)
+            if process.is_alive():
+                process.kill()

@@ -1,0 +1,343 @@
+"""The decisions' edges, each on a state made by hand: exact times, exact counts, exact words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role, merge
+from shared.core.order_steps import (
+    APPROVE,
+    ARM_PATIENCE,
+    CANCEL_PATIENCE,
+    CANCELS_TOLD,
+    CONFIRM_MISSING,
+    CONFIRM_UNSENT,
+    MAX_BACKOFF_DOUBLINGS,
+    REFUSE,
+    STOP_ENTERING,
+    Command,
+    Observation,
+    Step,
+    ask_exit,
+    next_step,
+    observe,
+    report,
+)
+from shared.core.orders import OrderStatus
+from tests.support.orders import AAA, NOW, ON, PLAN, entry_id, exit_id
+from tests.unit.core.test_orders import ORDER
+
+SECOND = timedelta(seconds=1)
+LATER = NOW + timedelta(minutes=5)
+
+
+def view(role: Role, shares: int = 100, filled: int = 0, status: OrderStatus = OrderStatus.NEW) -> OrderView:
+    return OrderView(
+        order_id=f"{role}-{shares}-{status}",
+        client_order_id=f"{PLAN.intent_id}-{role}",
+        role=role,
+        status=status,
+        qty_shares=shares,
+        filled_shares=filled,
+        average_price=Decimal(10) if filled else None,
+        updated_at=NOW,
+    )
+
+
+def state(*orders: OrderView, **changes: object) -> OrderState:
+    made = OrderState(plan=PLAN, on=ON, orders={order.order_id: order for order in orders})
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def bought(shares: int = 100) -> OrderView:
+    return view(Role.ENTRY, shares, shares, OrderStatus.FILLED)
+
+
+def seen(of: OrderState, command: Command, at: timedelta = timedelta(0), **changes: object) -> OrderState:
+    observation = replace(Observation(at=NOW + at), **changes)  # type: ignore[arg-type]
+    return observe(of, Step(command=command), observation)
+
+
+def looked(of: OrderState, at: timedelta = timedelta(0), **changes: object) -> OrderState:
+    """A look that brings back every order as it is known; `changes` are the observation's."""
+    return seen(of, Command.LOOK, at, orders=shown(of), **changes)
+
+
+def shown(of: OrderState) -> tuple[object, ...]:
+    """The broker's view of a state's orders."""
+    return tuple(
+        replace(
+            ORDER,
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+            symbol=AAA,
+            status=order.status,
+            qty_shares=order.qty_shares,
+            filled_shares=order.filled_shares,
+            filled_average_price=order.average_price,
+            limit_price=order.limit_price,
+        )
+        for order in of.orders.values()
+    )
+
+
+# -- what is next ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [Phase.DENIED, Phase.REJECTED])
+def test_a_refused_order_asks_once_more_whether_it_was_sent_before_it_closes(outcome: Phase) -> None:
+    refused = state(outcome=outcome, seq=1)
+    assert next_step(refused, NOW) == Step(command=Command.CLOSE, not_before=NOW + CONFIRM_UNSENT)
+    at_once = Step(command=Command.CLOSE)
+    assert next_step(replace(refused, seq=0), NOW) == at_once, "nothing was ever tried"
+    assert next_step(replace(refused, orders=state(bought()).orders), NOW) == at_once, "it is known what was sent"
+
+
+@pytest.mark.parametrize("outcome", [Phase.CANCELED, Phase.EXPIRED, Phase.CLOSED])
+def test_any_other_end_closes_at_once(outcome: Phase) -> None:
+    assert next_step(state(outcome=outcome, seq=1), NOW) == Step(command=Command.CLOSE)
+
+
+def test_a_protected_order_past_its_time_limit_looks_after_a_poll() -> None:
+    late = PLAN.exit_by + timedelta(hours=1)
+    guarded = state(bought(), view(Role.STOP), phase=Phase.PROTECTED)
+    assert next_step(guarded, late) == Step(command=Command.LOOK, not_before=late + PLAN.poll)
+
+
+def test_a_protected_order_that_the_broker_has_forgotten_looks_after_a_poll() -> None:
+    guarded = state(bought(), view(Role.STOP), phase=Phase.PROTECTED, absences=1)
+    assert next_step(guarded, NOW) == Step(command=Command.LOOK, not_before=NOW + PLAN.poll)
+
+
+def test_an_entry_is_tired_when_its_patience_is_over_and_not_before() -> None:
+    working = state(view(Role.ENTRY), phase=Phase.WORKING, attempt_at=NOW)
+    patience = timedelta(seconds=PLAN.patience_s)
+    assert next_step(working, NOW + patience - SECOND).command is Command.LOOK
+    assert next_step(working, NOW + patience).command is Command.CANCEL_ENTRY
+    assert next_step(replace(working, attempt_at=None), LATER).command is Command.LOOK
+
+
+def test_a_cancel_is_asked_again_exactly_when_its_patience_is_over() -> None:
+    asked = state(view(Role.ENTRY), phase=Phase.WORKING, is_stopped=True, cancel_at=NOW)
+    assert next_step(asked, NOW + CANCEL_PATIENCE - SECOND).command is Command.LOOK
+    assert next_step(asked, NOW + CANCEL_PATIENCE).command is Command.CANCEL_ENTRY
+
+
+@pytest.mark.parametrize(("attempts", "factor"), [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (9, 16)])
+def test_an_exit_limits_patience_doubles_up_to_a_bound(attempts: int, factor: int) -> None:
+    limit = replace(view(Role.EXIT), limit_price=Decimal("9.97"))
+    leaving = state(bought(), limit, phase=Phase.EXITING, attempt_at=NOW, exit_attempt=attempts)
+    patience = timedelta(seconds=PLAN.patience_s) * factor
+    assert next_step(leaving, NOW + patience - SECOND).command is Command.LOOK
+    assert next_step(leaving, NOW + patience).command is Command.CANCEL_EXITS
+    assert factor <= 2**MAX_BACKOFF_DOUBLINGS
+
+
+def test_an_exit_limit_of_unknown_age_is_left_to_stand() -> None:
+    limit = replace(view(Role.EXIT), limit_price=Decimal("9.97"))
+    assert next_step(state(bought(), limit, phase=Phase.EXITING), LATER).command is Command.LOOK
+
+
+def stuck(*, cancels: int = CANCELS_TOLD, sibling: OrderStatus = OrderStatus.CANCELED) -> OrderState:
+    legs = (view(Role.TARGET, status=sibling), view(Role.STOP, status=OrderStatus.HELD))
+    return state(bought(), *legs, phase=Phase.EXITING, cancels=cancels, cancel_at=NOW)
+
+
+def test_an_exit_passes_a_sleeping_leg_after_three_cancels_if_its_sibling_is_cancelled() -> None:
+    assert next_step(stuck(), NOW).command is Command.SUBMIT_EXIT
+    assert next_step(stuck(cancels=CANCELS_TOLD - 1), NOW).command is Command.LOOK
+    assert next_step(stuck(sibling=OrderStatus.EXPIRED), NOW).command is Command.LOOK
+
+
+def test_an_exit_never_passes_a_leg_that_works_or_an_exit_of_its_own() -> None:
+    for order in (view(Role.STOP, status=OrderStatus.NEW), view(Role.EXIT, status=OrderStatus.UNKNOWN)):
+        waiting = stuck()
+        waiting = replace(waiting, orders={**waiting.orders, order.order_id: order})
+        assert next_step(waiting, NOW).command is Command.LOOK
+
+
+# -- what is asked from outside ----------------------------------------------------------------------------------------
+
+
+def test_asking_to_leave_lets_the_next_cancel_go_at_once() -> None:
+    asked = ask_exit(state(bought(), view(Role.STOP), cancel_at=NOW, cancels=2), ExitReason.KILL)
+    assert (asked.phase, asked.cancel_at, asked.cancels) == (Phase.EXITING, None, 0)
+
+
+@pytest.mark.parametrize(("phase", "orders"), [(Phase.SUBMITTING, ()), (Phase.FILLED, (bought(),))])
+def test_asking_to_leave_while_an_answer_is_owed_waits_for_it(phase: Phase, orders: tuple[OrderView, ...]) -> None:
+    owed = state(*orders, phase=phase, failures=1)
+    asked = ask_exit(owed, ExitReason.KILL)
+    assert (asked.phase, asked.outcome, asked.exit_reason) == (phase, None, ExitReason.KILL)
+
+
+def test_asking_to_leave_when_no_answer_is_owed_acts_at_once() -> None:
+    assert ask_exit(state(bought(), phase=Phase.FILLED), ExitReason.KILL).phase is Phase.EXITING
+    assert ask_exit(state(phase=Phase.SUBMITTING), ExitReason.KILL).outcome is Phase.CANCELED
+    guarded = state(bought(), view(Role.STOP), phase=Phase.PROTECTED, failures=1)
+    assert ask_exit(guarded, ExitReason.KILL).phase is Phase.EXITING
+
+
+def test_stopping_what_is_decided_or_stopped_changes_nothing() -> None:
+    for settled in (state(outcome=Phase.EXPIRED), state(bought(), phase=Phase.FILLED, is_stopped=True)):
+        assert report(settled, STOP_ENTERING) == settled
+
+
+def test_a_persons_answer_is_noted_in_words() -> None:
+    waiting = state(phase=Phase.APPROVAL_PENDING)
+    assert report(waiting, APPROVE) == replace(waiting, phase=Phase.PLANNED, note="approved")
+    refused = replace(waiting, outcome=Phase.DENIED, note="APPROVAL refused by a person")
+    assert report(waiting, REFUSE) == refused
+
+
+# -- what a command brought back ---------------------------------------------------------------------------------------
+
+
+def test_a_missed_deadline_is_noted_in_words() -> None:
+    waiting = OrderState(plan=replace(PLAN, approve_by=NOW), on=ON, phase=Phase.APPROVAL_PENDING)
+    assert (looked(waiting).outcome, looked(waiting).note) == (Phase.DENIED, "APPROVAL deadline passed")
+    early = looked(waiting, -SECOND)
+    assert (early.outcome, early.phase) == (None, Phase.APPROVAL_PENDING)
+
+
+def test_a_deadline_means_nothing_to_an_order_that_was_approved() -> None:
+    working = replace(state(view(Role.ENTRY), phase=Phase.WORKING), plan=replace(PLAN, approve_by=NOW - SECOND))
+    assert looked(working).outcome is None
+
+
+def test_an_entry_that_was_sent_starts_its_patience_and_forgets_old_cancels() -> None:
+    sent = seen(state(cancel_at=NOW, cancels=2), Command.SUBMIT_ENTRY, SECOND)
+    assert (sent.phase, sent.attempt_at, sent.cancel_at, sent.cancels) == (Phase.SUBMITTING, NOW + SECOND, None, 0)
+
+
+def test_a_failure_makes_a_planned_order_a_submitting_one_and_no_other() -> None:
+    assert seen(state(), Command.SUBMIT_ENTRY, failed="x").phase is Phase.SUBMITTING
+    assert seen(state(bought(), phase=Phase.FILLED), Command.LOOK, failed="x").phase is Phase.FILLED
+
+
+def test_an_entry_found_at_the_close_is_carried_on_with_as_if_sent_now() -> None:
+    ended = state(outcome=Phase.DENIED, cancel_at=NOW, cancels=2)
+    found = replace(ORDER, client_order_id=entry_id())
+    on = seen(ended, Command.CLOSE, SECOND, orders=(found,))
+    assert (on.outcome, on.phase, on.attempt_at) == (None, Phase.WORKING, NOW + SECOND)
+    assert (on.cancel_at, on.cancels) == (None, 0)
+    assert seen(ended, Command.CLOSE).phase is Phase.DENIED
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [(Command.PROTECT, "protect_attempt"), (Command.SUBMIT_EXIT, "exit_attempt")]
+)
+def test_an_id_is_used_up_when_the_broker_has_answered_for_it(command: Command, name: str) -> None:
+    holding = replace(state(bought(), phase=Phase.FILLED), **{name: 4})  # type: ignore[arg-type]
+    answered = replace(ORDER, order_id="new", client_order_id=exit_id())
+    assert getattr(seen(holding, command), name) == 4
+    assert getattr(seen(holding, command, orders=(answered,)), name) == 5
+    assert getattr(seen(holding, command, rejected="no"), name) == 5
+
+
+def test_a_refused_exit_counts_as_a_failure_and_a_taken_one_ends_them() -> None:
+    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, failures=2)
+    assert seen(leaving, Command.SUBMIT_EXIT, rejected="no").failures == 3
+    assert seen(leaving, Command.SUBMIT_EXIT).failures == 0
+
+
+def test_cancels_are_counted_on_over_an_exit_only_while_a_guard_stands() -> None:
+    assert seen(stuck(), Command.SUBMIT_EXIT).cancels == CANCELS_TOLD
+    exiting = state(bought(), view(Role.EXIT), phase=Phase.EXITING, cancels=2)
+    assert seen(exiting, Command.SUBMIT_EXIT).cancels == 0
+
+
+def test_a_cancel_is_counted_and_timed() -> None:
+    asked = state(view(Role.ENTRY), phase=Phase.WORKING, cancels=1)
+    after = seen(asked, Command.CANCEL_ENTRY, SECOND, orders=shown(asked))
+    assert (after.cancels, after.cancel_at) == (2, NOW + SECOND)
+
+
+def test_a_new_price_starts_with_no_cancels() -> None:
+    over = state(view(Role.ENTRY, status=OrderStatus.CANCELED), phase=Phase.WORKING, cancel_at=NOW, cancels=1)
+    after = looked(over)
+    assert (after.phase, after.entry_attempt, after.cancel_at, after.cancels) == (Phase.SUBMITTING, 1, None, 0)
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_position_is_left_exactly_when_its_patience_is_over() -> None:
+    bare = state(bought(), view(Role.TARGET), phase=Phase.FILLED, filled_at=NOW, cancel_at=NOW, cancels=2)
+    assert looked(bare, ARM_PATIENCE - SECOND).exit_reason is None
+    left = looked(bare, ARM_PATIENCE)
+    assert (left.exit_reason, left.cancel_at, left.cancels) == (ExitReason.UNPROTECTED, None, 0)
+
+
+def test_one_share_is_a_position() -> None:
+    assert looked(state(bought(1), phase=Phase.FILLED)).outcome is None
+
+
+# -- shares that are gone ----------------------------------------------------------------------------------------------
+
+
+def test_missing_shares_are_believed_exactly_after_the_time_to_confirm() -> None:
+    first = seen(state(bought(), phase=Phase.EXITING), Command.SUBMIT_EXIT, held_at_broker=99)
+    assert (first.missing_at, first.failures, first.written_off) == (NOW, 1, 0)
+    early = seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING - SECOND, held_at_broker=99)
+    assert (early.missing_at, early.failures, early.written_off) == (NOW, 1, 0)
+    gone = seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING, held_at_broker=99)
+    assert (gone.missing_at, gone.written_off, gone.exit_reason) == (None, 1, ExitReason.OUTSIDE)
+
+
+def test_a_short_position_is_not_more_missing_than_all_of_it() -> None:
+    first = seen(state(bought(), phase=Phase.EXITING), Command.SUBMIT_EXIT, held_at_broker=-50)
+    assert seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING, held_at_broker=-50).written_off == 100
+
+
+@pytest.mark.parametrize(
+    ("orders", "held"),
+    [
+        ((bought(),), 100),
+        ((bought(), view(Role.EXIT)), 40),
+        ((view(Role.ENTRY, 200, 100, OrderStatus.PARTIALLY_FILLED),), 40),
+    ],
+)
+def test_nothing_is_missing_while_it_is_there_or_an_order_works(orders: tuple[OrderView, ...], held: int) -> None:
+    suspected = state(*orders, phase=Phase.EXITING, missing_at=NOW)
+    after = looked(suspected, CONFIRM_MISSING, held_at_broker=held)
+    assert (after.missing_at, after.written_off, after.exit_reason) == (None, 0, None)
+
+
+# -- states ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("target", "stop", "reason"), [(60, 40, "TARGET"), (50, 50, "TARGET"), (40, 60, "STOP")])
+def test_the_leg_that_sold_more_says_why_it_closed(target: int, stop: int, reason: str) -> None:
+    legs = (view(Role.TARGET, target, target, OrderStatus.FILLED), view(Role.STOP, stop, stop, OrderStatus.FILLED))
+    assert looked(state(bought(), *legs)).exit_reason == reason
+
+
+def test_a_corrected_average_of_the_same_fill_is_taken_over_and_a_role_stays() -> None:
+    known = {"o1": replace(view(Role.TARGET, 10, 5), order_id="o1")}
+    told = replace(ORDER, filled_shares=5, filled_average_price=Decimal("10.02"))
+    after = merge(known, [told])["o1"]
+    assert (after.average_price, after.role) == (Decimal("10.02"), Role.TARGET)
+
+
+def test_value_of_nothing_is_money() -> None:
+    assert isinstance(state().value(Role.ENTRY), Decimal)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"qty_shares": 0}, "qty_shares must be finite and >= 1, got 0"),
+        ({"expires_at": NOW.replace(tzinfo=None)}, "expires_at must be an aware UTC datetime"),
+        ({"exit_by": NOW.replace(tzinfo=None)}, "exit_by must be an aware UTC datetime"),
+    ],
+)
+def test_a_plan_names_what_is_wrong_with_it(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        replace(PLAN, **changes)  # type: ignore[arg-type]
+    assert replace(PLAN, qty_shares=1).qty_shares == 1

@@ -1,0 +1,253 @@
+"""The Azure templates against the code: every setting, name and role, and what must never be in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.world import ROOT
+from shared.contracts.records import Container, Queue, Table
+from shared.contracts.settings import GROUPS, Environment, Settings, parse_settings
+from tests.unit.infra.bicep import (
+    FILES,
+    INFRA,
+    modules,
+    outputs_used,
+    parsed,
+    prefixes_of_rules,
+    resource,
+    settings,
+    text_of,
+    variable,
+)
+
+BUILT_IN_ROLES = {
+    "storageBlobDataOwner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "storageBlobDataContributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "storageBlobDataReader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "storageQueueDataContributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+    "storageTableDataContributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "monitoringMetricsPublisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "keyVaultSecretsUser": "4633458b-17de-408a-b874-0445c86b69e6",
+    "keyVaultSecretsOfficer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "websiteContributor": "de139f84-1756-47ae-9be6-808fbbe84772",
+}
+"""As Azure's list of built-in roles gives them: learn.microsoft.com/azure/role-based-access-control/built-in-roles."""
+TOO_MUCH = {
+    "Owner": "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+    "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "User Access Administrator": "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+}
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+OF_THE_PLATFORM = {
+    "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+}  # fmt: skip
+"""Read by the host, the storage SDK's identity and telemetry, never by our code."""
+NOT_IN_AZURE = {
+    "AzureWebJobsStorage",  # a connection string holds a key; the account's name stands in for it
+    "GATEHOUSE_CLOCK_FILE",  # the sandbox's
+    "FUNCTIONS_WORKER_RUNTIME",  # Flex Consumption takes it from functionAppConfig.runtime
+}
+
+
+def names_read_by_the_code() -> set[str]:
+    fields = [item for group in (*GROUPS.values(), Settings) for item in dataclasses.fields(group)]
+    return {item.metadata["name"] for item in fields if "name" in item.metadata}
+
+
+def example() -> dict[str, str]:
+    values: dict[str, str] = json.loads((ROOT / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
+    return values
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_template_parses(name: str) -> None:
+    assert parsed(name)["globals"]
+
+
+def test_modules_are_given_exactly_the_parameters_that_they_declare() -> None:
+    used = set()
+    for name, path, given in modules():
+        declared = parsed(path)["parameters"]
+        assert given == set(declared), name
+        assert outputs_used(name) <= set(parsed(path).get("outputs", {})), name
+        used.add(path)
+    assert used == set(FILES) - {"main.bicep"}
+
+
+def test_parameters_file_names_what_main_declares_and_all_that_it_needs() -> None:
+    given = json.loads(text_of("main.parameters.json"))["parameters"]
+    declared = parsed("main.bicep")["parameters"]
+    needed = {name for name in declared if not re.search(rf"^param {name} \w+ =", text_of("main.bicep"), re.MULTILINE)}
+    assert needed <= set(given) <= set(declared)
+
+
+def test_every_parameter_of_main_says_why() -> None:
+    for name, parameter in parsed("main.bicep")["parameters"].items():
+        said = [d["argument"] for d in parameter["decorators"] if d["type"] == "description"]
+        assert said, name
+
+
+def test_every_setting_that_is_read_is_deployed_and_no_other() -> None:
+    ours = names_read_by_the_code() | set(example())
+    assert set(settings()) == (ours - NOT_IN_AZURE) | OF_THE_PLATFORM
+
+
+def test_settings_that_triggers_name_have_the_documented_values() -> None:
+    hosts = set(example()) - names_read_by_the_code() - NOT_IN_AZURE
+    deployed = settings()
+    assert {name: deployed[name] for name in hosts} == {name: example()[name] for name in hosts}
+
+
+def test_deployed_settings_are_accepted_and_are_the_codes_defaults() -> None:
+    resolved = settings() | {
+        "AzureWebJobsStorage__accountName": "account", "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "id",
+        "ALPACA_SECRET_KEY": "secret", "GATEHOUSE_ALLOW_LIVE": "", "GATEHOUSE_CODE_REVISION": "",
+    }  # fmt: skip
+    found = parse_settings(resolved)
+    least = {name: value for name, value in resolved.items() if value and not name.startswith("GATEHOUSE_")}
+    assert found == parse_settings(least)
+    assert found.broker.environment is Environment.PAPER
+    assert not found.storage.connection
+
+
+def test_keys_come_from_the_vault_by_reference_alone() -> None:
+    secret = {
+        item.metadata["name"]
+        for group in GROUPS.values()
+        for item in dataclasses.fields(group)
+        if item.metadata.get("secret")
+    } - NOT_IN_AZURE
+    assert secret == {"ALPACA_KEY_ID", "ALPACA_SECRET_KEY"}
+    for name in secret:
+        reference = f"@Microsoft.KeyVault(SecretUri=${{vaultUri}}secrets/{name.lower().replace('_', '-')}/)"
+        assert settings()[name] == reference
+        assert name.lower().replace("_", "-") in text_of("set_keys.sh")
+
+
+def test_runtime_is_the_checkouts_python() -> None:
+    config = resource("app.bicep", "app")["properties"]["functionAppConfig"]
+    version = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+    assert config["runtime"] == {"name": "python", "version": version}
+
+
+@pytest.mark.parametrize(("key", "expected"), [("containers", Container), ("queues", Queue), ("tables", Table)])
+def test_storage_holds_what_the_code_uses(key: str, expected: type[Any]) -> None:
+    assert variable("storage.bicep", key) == [member.value for member in expected]
+
+
+def test_every_queue_has_its_poison_queue() -> None:
+    assert resource("storage.bicep", "poisonOf")["loop_type"]["detail"]["array_name"] == "queues"
+    assert resource("storage.bicep", "poisonOf")["config"]["name"] == "${queue}-poison"
+
+
+def test_storage_is_closed_to_keys_anonymous_readers_and_old_tls() -> None:
+    properties = resource("storage.bicep", "account")["properties"]
+    assert properties["allowSharedKeyAccess"] is False
+    assert properties["allowBlobPublicAccess"] is False
+    assert properties["minimumTlsVersion"] == "TLS1_2"
+    blobs = resource("storage.bicep", "blobs")["properties"]
+    assert blobs["isVersioningEnabled"] is True
+    assert blobs["deleteRetentionPolicy"]["enabled"] is True
+
+
+def test_nothing_that_must_stay_is_deleted_by_age() -> None:
+    kept = {Container.MODELS.value, Container.REPORTS.value}
+    for name, (prefixes, actions) in prefixes_of_rules().items():
+        roots = {prefix.split("/")[0] for prefix in prefixes}
+        assert roots <= {*Container, "azure-webjobs-hosts", "azure-webjobs-secrets"}, name
+        if "baseBlob" in actions:
+            assert roots, f"{name} would delete everything"
+            assert not roots & kept, name
+
+
+@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep"])
+def test_role_ids_are_those_of_their_names(name: str) -> None:
+    roles = variable(name, "roles")
+    assert roles.items() <= BUILT_IN_ROLES.items()
+    for role in roles:
+        assert text_of(name).count(f"roles.{role}") > 0, f"{role} is assigned to nobody"
+
+
+def test_nobody_is_given_a_role_over_resources_themselves() -> None:
+    for name in FILES:
+        found = set(GUID.findall(text_of(name)))
+        assert not found & set(TOO_MUCH.values()), name
+        assert found <= set(BUILT_IN_ROLES.values()), name
+
+
+def test_app_gets_data_roles_on_its_own_resources_alone() -> None:
+    resources = parsed("roles.bicep")["resources"]
+    scopes = {}
+    for key, item in resources.items():
+        if item["type"] == "Microsoft.Authorization/roleAssignments":
+            config = item["config"]
+            config = config.get("config", config)
+            scopes[key] = config["scope"]
+    assert scopes == {
+        "appOnStorage": "account", "appOnInsights": "insights", "appOnVault": "vault",
+        "ownerOnStorage": "account", "ownerOnVault": "vault",
+    }  # fmt: skip
+
+
+def test_no_output_and_no_template_carries_a_secret() -> None:
+    for name in FILES:
+        assert not re.search(r"\blist(Keys|AccountSas|Secrets|ConnectionStrings)\b", text_of(name)), name
+        for key, output in parsed(name).get("outputs", {}).items():
+            spelled = f"{key} {json.dumps(output)}".lower()
+            assert not re.search(r"secret|password|connectionstring|instrumentationkey|sas\b", spelled), (
+                f"{name}: {key}"
+            )
+
+
+def test_telemetry_and_deployment_take_no_password() -> None:
+    assert resource("monitoring.bicep", "insights")["properties"]["DisableLocalAuth"] is True
+    text = text_of("app.bicep")
+    for policy in ("ftp", "scm"):
+        assert re.search(
+            rf"basicPublishingCredentialsPolicies' = {{\s+name: '{policy}'\s+properties: {{ allow: false }}", text
+        )
+
+
+def test_alert_knows_only_notices_that_the_code_sends() -> None:
+    kinds = set(re.search(r"kind in \(([^)]*)\)", text_of("trouble.kql"))[1].replace('"', "").split(", "))  # type: ignore[index]
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "stages").glob("*.py"))
+    assert kinds <= set(re.findall(r'kind="([a-z-]+)"', source))
+    assert {"poison", "job-missed", "halt"} <= kinds
+
+
+def test_heartbeat_is_missed_only_while_supervise_is_due() -> None:
+    minute, hours, days = re.fullmatch(r"0 (\*) (\S+) \* \* (\S+)", example()["GATEHOUSE_SUPERVISE_SCHEDULE"]).groups()  # type: ignore[union-attr]
+    assert (minute, hours, days) == ("*", "0,8-23", "1-6")
+    query = text_of("trouble.kql")
+    assert "hourofday(now(-15m)) == 0 or hourofday(now(-15m)) >= 8" in query
+    assert "dayofweek(now(-15m)) between (1d .. 6d)" in query
+    assert resource("monitoring.bicep", "trouble")["properties"]["windowSize"] == "PT15M"
+
+
+def test_every_check_that_is_suppressed_says_why() -> None:
+    for name in FILES:
+        for line in text_of(name).splitlines():
+            if "checkov:skip" in line:
+                reason = re.fullmatch(r"\s*//checkov:skip=CKV_AZURE_\d+:(.+)", line)
+                assert reason, line
+                assert len(reason[1].split()) >= 6, line
+
+
+def test_azure_yaml_describes_the_one_service() -> None:
+    """By hand: azd's JSON schema is not kept here."""
+    document = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
+    assert document == {
+        "name": "gatehouse",
+        "infra": {"provider": "bicep", "path": "infra", "module": "main"},
+        "services": {"app": {"project": ".", "language": "python", "host": "function"}},
+    }
+    assert (INFRA / "main.bicep").is_file()
+    assert "'azd-service-name': 'app'" in text_of("app.bicep")

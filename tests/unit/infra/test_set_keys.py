@@ -1,0 +1,63 @@
+"""infra/set_keys.sh against an `az` that writes down what it is asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.infra.bicep import INFRA
+
+AZ = """#!/bin/sh
+echo "az $*" >> "$LOG"
+case "$*" in
+  *"secret set"*)
+    while [ "$1" != --file ]; do shift; done
+    stat -c '%a' "$2" >> "$LOG"
+    cat "$2" >> "$VAULT"; echo >> "$VAULT"
+    echo "$2" > "$USED" ;;
+esac
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    stubs = {"az": AZ, "azd": '#!/bin/sh\necho "the-$3"\n', "stty": '#!/bin/sh\necho "stty $*" >> "$LOG"\n'}
+    for name, text in stubs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def set_keys(folder: Path, typed: str) -> tuple[int, str, list[str]]:
+    """Exit code, all that was shown, and all that was asked for."""
+    names = {name: str(folder / name.lower()) for name in ("LOG", "VAULT", "USED")}
+    done = subprocess.run(
+        [str(INFRA / "set_keys.sh")],
+        input=typed, env={"PATH": f"{folder}:{os.environ['PATH']}", **names},
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr, (folder / "log").read_text().splitlines()
+
+
+def test_both_keys_reach_the_vault_unseen(folder: Path) -> None:
+    code, shown, asked = set_keys(folder, "KEY-ID-1\nSECRET KEY=2/+\n")
+    assert code == 0
+    assert (folder / "vault").read_text() == "KEY-ID-1\nSECRET KEY=2/+\n"
+    for text in (shown, *asked):
+        assert "KEY-ID-1" not in text
+        assert "SECRET KEY" not in text
+    assert asked.count("600") == 2
+    assert not Path((folder / "used").read_text().strip()).exists()
+    assert [line for line in asked if line.startswith("stty")] == ["stty -echo", "stty echo"]
+    assert asked[-2].startswith("az functionapp restart")
+
+
+def test_empty_key_stops_before_anything_is_set(folder: Path) -> None:
+    code, shown, asked = set_keys(folder, "\n\n")
+    assert code == 1
+    assert "expected a value" in shown
+    assert not [line for line in asked if line.startswith("az ")]
+    assert asked[-1] == "stty echo"

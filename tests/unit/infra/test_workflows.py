@@ -1,0 +1,83 @@
+"""The workflows: pinned, without secrets, with the least rights, and made of commands that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.world import ROOT
+from tests.unit.infra.bicep import text_of
+
+WORKFLOWS = tuple(sorted((ROOT / ".github" / "workflows").glob("*.yml")))
+KNOWN = {"name", "on", "permissions", "concurrency", "jobs"}
+
+
+def read(path: Path) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true.
+    document: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {"on" if key is True else key: value for key, value in document.items()}
+
+
+def test_there_are_workflows() -> None:
+    assert {path.stem for path in WORKFLOWS} == {"check", "nightly", "deploy"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_with_their_version(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if "uses:" in line and "uses: ./" not in line:
+            assert re.search(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+def test_an_action_is_pinned_to_one_commit_everywhere() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in WORKFLOWS:
+        for action, commit in re.findall(r"uses: ([\w./-]+)@(\w+)", path.read_text(encoding="utf-8")):
+            pins.setdefault(action, set()).add(commit)
+    assert pins
+    assert all(len(commits) == 1 for commits in pins.values())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_stored_secret_and_no_right_but_the_jobs_own(path: Path) -> None:
+    document = read(path)
+    assert set(document) == KNOWN
+    assert document["permissions"] == {}
+    assert "secrets." not in path.read_text(encoding="utf-8")
+    for name, job in document["jobs"].items():
+        rights = {"contents": "read", "id-token": "write"} if "environment" in job else {"contents": "read"}
+        assert job["permissions"] == rights, name
+        assert "uses" in job or job["timeout-minutes"] <= 120, name
+        assert "pull_request_target" not in document["on"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_steps_call_make_targets_and_scripts_that_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for job in read(path)["jobs"].values():
+        for step in job.get("steps", ()):
+            command = step.get("run", "")
+            assert set(re.findall(r"\bmake ([a-z-]+)", command)) <= targets
+            for script in re.findall(r"\binfra/\w+\.sh", command):
+                assert (ROOT / script).is_file()
+
+
+def test_deployment_waits_for_the_checks_and_for_its_environment() -> None:
+    deploy = read(ROOT / ".github" / "workflows" / "deploy.yml")
+    job = deploy["jobs"]["deploy"]
+    assert deploy["on"] == {"push": {"branches": ["main"]}}
+    assert job["needs"] == "check"
+    assert f"environment:{job['environment']}" in text_of("deployer.bicep")
+
+
+def test_deployment_hands_the_script_all_that_it_asks_for() -> None:
+    asked = set(re.findall(r'"\$\{(\w+):\?\}"', text_of("deploy.sh")))
+    job = read(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]["deploy"]
+    given = next(step["env"] for step in job["steps"] if "deploy.sh" in step.get("run", ""))
+    assert asked
+    assert asked <= set(given)
+    assert asked <= set(re.findall(r"^output (\w+)", text_of("main.bicep"), re.MULTILINE))
