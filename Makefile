@@ -4,6 +4,7 @@ PYTHON ?= $(shell sh sandbox/find_python.sh)
 VENV := .venv
 RUN := $(VENV)/bin/python
 DAY_ARGS ?=
+SIM_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup day serve venue storage test check fmt bench simulate mutate drill lock docs calendar infra-check package audit clean
@@ -48,6 +49,9 @@ fmt: setup ## Format and fix what can be fixed
 
 bench: setup ## Measure speed and memory
 	@$(RUN) -m benchmarks
+
+simulate: setup ## Simulate 1,000 seeded days with all faults (SIM_ARGS="--prove-checkers", "--seed 7 --trace")
+	@$(RUN) -m sandbox simulate $(SIM_ARGS)
 
 mutate: setup ## Change the order path in some 1,500 small ways and see that a test notices each (docs/MUTATION.md)
 	@$(VENV)/bin/mutmut run && $(VENV)/bin/mutmut results
