@@ -75,7 +75,12 @@ def nearly_full(ledger: Ledger, count: int, notional: str) -> Ledger:
 
 
 CASES: dict[str, tuple[dict[str, str], str, Fill, str]] = {
-    "the last slot": ({"GATEHOUSE_MAX_POSITIONS": "4"}, "100000", lambda ledger: nearly_full(ledger, 3, "100"), "MAX_POSITIONS"),
+    "the last slot": (
+        {"GATEHOUSE_MAX_POSITIONS": "4"},
+        "100000",
+        lambda ledger: nearly_full(ledger, 3, "100"),
+        "MAX_POSITIONS",
+    ),
     "the last dollar": ({}, "100000", lambda ledger: nearly_full(ledger, 1, "85000"), "GROSS_EXPOSURE"),
     "the last day trade": (
         {"GATEHOUSE_DAY_TRADES_MAX": "3"},
