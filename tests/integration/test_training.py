@@ -20,7 +20,7 @@ from shared.core.features import FEATURE_NAMES
 from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.values import Symbol
 from tests.support.bars import random_walk
-from tests.support.models import HandClock
+from tests.support.clock import HandClock
 from tests.unit.training.test_parquet import minutes, write
 from training import evaluate, fit
 from training.__main__ import main

@@ -12,7 +12,6 @@ from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import digest
 from shared.core.values import Symbol
-from tests.support.clock import HandClock as HandClock
 from training import export, fit
 from training.dataset import Dataset
 

@@ -22,7 +22,8 @@ from shared.core.errors import ModelError, TransientError
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import digest
 from shared.ports import Stored
-from tests.support.models import EXPIRES_ON, HandClock, hand_made_onnx, random_dataset, tiny_model
+from tests.support.clock import HandClock
+from tests.support.models import EXPIRES_ON, hand_made_onnx, random_dataset, tiny_model
 from training.publish import promote, publish
 
 MINUTE = timedelta(minutes=1)

@@ -22,10 +22,13 @@ from tests.unit.stages.test_gate import signal
 
 def ended(life: Life) -> tuple[Phase, str]:
     """How it ended, with nothing bought, nothing live and no room taken; and why."""
-    reasons = []
-    while not life.state.phase.is_over:
+    reasons: list[str] = []
+    for _ in range(60):
+        if life.state.phase.is_over:
+            break
         life.step()
         reasons.append(life.state.note)
+    assert life.state.phase.is_over
     assert life.state.bought == 0
     assert life.ports.broker.live(Side.BUY) == []
     stored = life.ports.tables.get("ledger", "account", "current")
