@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from sandbox.evidence import Evidence, gather_evidence
+from sandbox.evidence import Evidence, gather_evidence, without_revision
 from sandbox.market.tape import Tape
 from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
@@ -98,3 +98,11 @@ def test_what_the_venue_did_is_in_the_evidence(left: Left) -> None:
 def test_a_day_without_a_report_is_no_finished_day(left: Left) -> None:
     left.blobs.put(Container.REPORTS, f"{ON}/day.json", b"{}")
     assert left.evidence().violations == ["counted: there is no day report"]
+
+
+def test_a_document_counts_the_same_whichever_commit_wrote_it() -> None:
+    one = b'{"slot":"0915","code_revision":"aaaa","watched":["SPY"]}'
+    other = b'{"code_revision":"bbbb-dirty","slot":"0915","watched":["SPY"]}'
+    changed = b'{"code_revision":"aaaa","slot":"0915","watched":["QQQ"]}'
+    assert without_revision(one) == without_revision(other)
+    assert without_revision(one) != without_revision(changed)
