@@ -82,7 +82,7 @@ def test_the_digest_is_the_same_until_something_that_matters_changes(left: Left)
 @pytest.mark.parametrize("container", [Container.FEATURES, Container.WATCHLISTS, Container.REPORTS, Container.BARS])
 def test_the_digest_takes_in_blobs(left: Left, container: Container) -> None:
     before = left.evidence().digest
-    left.blobs.put(container, f"{ON}/more.json", b"1")
+    left.blobs.put(container, f"{ON}/more.json", b'{"more":1}')
     assert left.evidence().digest != before
 
 
