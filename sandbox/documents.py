@@ -1,19 +1,25 @@
 """Write the generated parts of the documents: `python -m sandbox.documents`; a test holds the files against them.
 
 The gates' table comes from the table of gates that the code runs: codes in their order, each rule's own words, and the
-limit that each verdict gives under the default settings, for an account of 100,000 USD at noon.
+limit that each verdict gives under the default settings, for an account of 100,000 USD at noon. The tables of settings
+come from the declarations that the code parses by.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
 from sandbox.world import ROOT
 from shared.adapters.calendar import XnysCalendar
-from shared.contracts.settings import parse_settings
+from shared.contracts.settings import GROUPS, Settings, parse_settings
 from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
@@ -21,8 +27,8 @@ from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Limits, Proposal, verd
 from shared.core.values import Symbol
 from shared.stages.facts import limits_of
 
-BEGIN, END = "<!-- generated: gates -->", "<!-- end of generated -->"
 RISK_POLICY = ROOT / "docs" / "RISK_POLICY.md"
+CONFIG = ROOT / "docs" / "CONFIG.md"
 
 _NEEDED = {
     "ALPACA_ENVIRONMENT": "sandbox",
@@ -45,11 +51,71 @@ def gates_table() -> str:
     return "\n".join(lines)
 
 
-def with_gates(text: str) -> str:
-    """A document with the table between its markers made anew."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{gates_table()}\n{END}{tail}"
+_HEADINGS = {
+    "broker": "Broker and market data",
+    "watchlist": "Watchlist",
+    "policy": "Policy",
+    "risk": "Risk",
+    "storage": "Storage",
+}
+
+
+def settings_tables() -> str:
+    """The tables of all settings, group by group, as Markdown."""
+    parts = [_settings_table(_HEADINGS[name], group) for name, group in GROUPS.items()]
+    return "\n\n".join([*parts, _settings_table("The process", Settings)])
+
+
+def _settings_table(heading: str, group: type) -> str:
+    lines = [
+        f"### {heading}",
+        "",
+        "| Setting | Unit | Default | Bounds | What, and why |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for item in dataclasses.fields(group):
+        if not (meta := item.metadata):
+            continue
+        if item.default is dataclasses.MISSING:
+            default = "required"
+        else:
+            default = "empty" if item.default in ("", ()) else f"`{spelled(item.default)}`"
+        bounds = "" if meta["low"] is None else f"{_grouped(meta['low'])} to {_grouped(meta['high'])}"
+        what = meta["what"][0].upper() + meta["what"][1:] + (f". {meta['why']}" if meta["why"] else "")
+        cells = (f"`{meta['name']}`", meta["unit"], default, bounds, what.replace("|", "\\|"))
+        lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |"))
+    return "\n".join(lines)
+
+
+def spelled(value: Any) -> str:
+    """A value as the tables spell it: numbers without exponent or needless zeros."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, tuple):
+        return " ".join(value)
+    if isinstance(value, int | float):
+        return str(int(value)) if value == int(value) else f"{value:.10f}".rstrip("0")
+    return str(value)
+
+
+def _grouped(value: int | float) -> str:
+    return f"{int(value):,}" if value == int(value) else spelled(value)
+
+
+def rendered(text: str, parts: Mapping[str, str]) -> str:
+    """A document with what stands between each named pair of markers made anew."""
+    for name, part in parts.items():
+        begin, end = f"<!-- generated: {name} -->", f"<!-- end of generated: {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"expected one pair of markers {begin}, found {text.count(begin)}")
+        head, _, rest = text.partition(begin)
+        text = f"{head}{begin}\n{part}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def generated() -> Mapping[Path, Mapping[str, str]]:
+    """Every generated part, by document and marker."""
+    return {RISK_POLICY: {"gates": gates_table()}, CONFIG: {"settings": settings_tables()}}
 
 
 def _default_limits() -> Limits:
@@ -96,7 +162,8 @@ def _facts() -> Facts:
 
 def main() -> int:
     """Write the generated parts."""
-    RISK_POLICY.write_text(with_gates(RISK_POLICY.read_text()))
+    for path, parts in generated().items():
+        path.write_text(rendered(path.read_text(encoding="utf-8"), parts), encoding="utf-8")
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from sandbox.__main__ import _parser
-from sandbox.documents import with_gates
+from sandbox.documents import generated, rendered
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import Claim
 from shared.contracts.messages import Envelope, Message
@@ -25,7 +25,6 @@ from shared.contracts.settings import GROUPS, Settings
 from shared.core.order_states import ExitReason, Phase
 from shared.core.order_steps import Command
 from shared.core.policy import PolicyCode
-from shared.core.risk import BEFORE_SUBMIT, GATES
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session
 from shared.core.sizing import Bound
@@ -78,17 +77,6 @@ def settings_fields() -> dict[str, dataclasses.Field[Any]]:
     return {item.metadata["name"]: item for item in fields if "name" in item.metadata}
 
 
-def spelled(value: Any) -> str:
-    """A value as the tables spell it: numbers without exponent or needless zeros."""
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, tuple):
-        return " ".join(value)
-    if isinstance(value, int | float):
-        return str(int(value)) if value == int(value) else f"{value:.10f}".rstrip("0")
-    return str(value)
-
-
 def example_values() -> dict[str, str]:
     values: dict[str, str] = json.loads(text_of("local.settings.json.example"))["Values"]
     return values
@@ -123,23 +111,6 @@ def test_index_names_every_document() -> None:
         assert set(folder.glob("*.md")) - {index} <= linked
 
 
-def test_every_setting_is_documented_with_its_default_and_bounds() -> None:
-    documented = {TICKED.findall(cells[0])[0]: cells for cells in rows(section_of_settings())}
-    fields = settings_fields()
-    assert documented.keys() == fields.keys()
-    for name, item in fields.items():
-        _, _, default, bounds, what = documented[name]
-        expected = "required" if item.default is dataclasses.MISSING else f"`{spelled(item.default)}`"
-        assert default == (expected if item.default not in ("", ()) else "empty"), name
-        low, high = item.metadata["low"], item.metadata["high"]
-        assert bounds.replace(",", "") == ("" if low is None else f"{spelled(low)} to {spelled(high)}"), name
-        assert what.lower().startswith(item.metadata["what"].lower()), name
-
-
-def section_of_settings() -> str:
-    return text_of("docs/CONFIG.md").partition("## App settings")[2].partition("### Refused together")[0]
-
-
 def test_example_settings_are_the_codes_or_documented_as_the_hosts() -> None:
     hosts = {name for name in example_values() if name not in settings_fields()}
     table = section("docs/CONFIG.md", "Settings that the Functions host reads")
@@ -161,13 +132,10 @@ def test_every_value_of_host_json_is_documented() -> None:
     assert all(cells[2] for cells in rows(table)), "a value without a reason"
 
 
-def test_every_gate_is_documented_in_its_order() -> None:
-    text = text_of("docs/RISK_POLICY.md")
-    assert text == with_gates(text), "make docs renews it"
-    table = text.partition("## Prices")[0]
-    assert first_column(table) == list(GATES)
-    again = {TICKED.findall(cells[0])[0] for cells in rows(table) if cells[-1] == "*again*"}
-    assert again == set(BEFORE_SUBMIT)
+@pytest.mark.parametrize("path", generated(), ids=lambda path: path.name)
+def test_generated_parts_are_what_the_code_says(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text == rendered(text, generated()[path]), "make docs renews it"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""All settings, group by group. A number's name carries its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.contracts.settings.broker import BrokerSettings
+from shared.contracts.settings.declare import setting
+from shared.contracts.settings.policy import PolicySettings
+from shared.contracts.settings.risk import RiskSettings
+from shared.contracts.settings.storage import StorageSettings
+from shared.contracts.settings.watchlist import WatchlistSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of them."""
+
+    broker: BrokerSettings
+    watchlist: WatchlistSettings
+    policy: PolicySettings
+    risk: RiskSettings
+    storage: StorageSettings
+    clock_file: str = setting(
+        "GATEHOUSE_CLOCK_FILE",
+        "",
+        "sandbox only: file that drives the clock; empty: real time",
+        unit="path",
+        why="Virtual time of the sandbox; refused in any other environment",
+    )
+    code_revision: str = setting(
+        "GATEHOUSE_CODE_REVISION",
+        "",
+        "revision of the deployed code; empty: unknown",
+        why="Written into decisions, orders and journal; the deployment sets it",
+    )
+
+
+GROUPS: Mapping[str, type] = {
+    "broker": BrokerSettings,
+    "watchlist": WatchlistSettings,
+    "policy": PolicySettings,
+    "risk": RiskSettings,
+    "storage": StorageSettings,
+}

@@ -1,0 +1,104 @@
+"""From environment-like text to settings, with all problems told at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, get_type_hints
+
+from shared.contracts.settings.contradictions import contradictions
+from shared.contracts.settings.declare import Environment, Feed, SymbolGroup
+from shared.contracts.settings.groups import GROUPS, Settings
+from shared.core.errors import SettingsError
+from shared.core.sessions import Session
+from shared.core.values import Symbol, require_symbol
+
+
+def _parse_tuple(text: str, of: Callable[[str], Any]) -> tuple[Any, ...]:
+    return tuple(of(part) for part in text.replace(",", " ").split())
+
+
+def _parse_groups(text: str) -> tuple[SymbolGroup, ...]:
+    groups = []
+    for part in filter(None, (piece.strip() for piece in text.split(";"))):
+        name, colon, symbols = part.partition(":")
+        if not (colon and name.strip() and symbols.split()):
+            raise ValueError(f"{part!r} is not NAME: SYMBOLS")
+        groups.append(SymbolGroup(name=name.strip(), symbols=_parse_tuple(symbols, _parse_symbol)))
+    return tuple(groups)
+
+
+def _parse_symbol(text: str) -> Symbol:
+    require_symbol("symbol", text)
+    return Symbol(text)
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+_PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str, "text"),
+    int: (int, "a whole number"),
+    float: (_parse_float, "a finite number"),
+    Decimal: (Decimal, "a decimal number"),
+    Environment: (Environment, f"one of {', '.join(Environment)}"),
+    Feed: (Feed, f"one of {', '.join(Feed)}"),
+    tuple[Symbol, ...]: (lambda text: _parse_tuple(text, _parse_symbol), "symbols, split by blanks or commas"),
+    tuple[SymbolGroup, ...]: (_parse_groups, "groups as NAME: SYMBOLS, split by semicolons"),
+    tuple[Session, ...]: (lambda text: _parse_tuple(text, Session), f"sessions out of {', '.join(Session)}"),
+}
+
+
+def _parse_one(item: dataclasses.Field[Any], hint: Any, source: Mapping[str, str], problems: list[str]) -> Any:
+    meta = item.metadata
+    text = source.get(meta["name"], "").strip()
+    if not text:
+        if item.default is dataclasses.MISSING:
+            problems.append(f"{meta['name']} is missing: expected {meta['what']}")
+            return None
+        return item.default
+    parse, expected = _PARSERS[hint]
+    shown = "***" if meta["secret"] else repr(text)
+    try:
+        value = parse(text)
+    except (ValueError, InvalidOperation):
+        problems.append(f"{meta['name']} = {shown}: expected {expected} ({meta['what']})")
+        return None
+    low, high = meta["low"], meta["high"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        problems.append(f"{meta['name']} = {shown}: expected {expected} from {low} to {high} ({meta['what']})")
+    return value
+
+
+def _parse_group(group: type, source: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    hints = get_type_hints(group)
+    return {
+        item.name: _parse_one(item, hints[item.name], source, problems)
+        for item in dataclasses.fields(group)
+        if "name" in item.metadata
+    }
+
+
+def parse_settings(source: Mapping[str, str]) -> Settings:
+    """Parse environment-like text.
+
+    Raises
+    ------
+    SettingsError
+        Listing every problem, one a line: name, value (never a secret's), what was expected.
+    """
+    problems: list[str] = []
+    parsed = {name: _parse_group(group, source, problems) for name, group in GROUPS.items()}
+    own = _parse_group(Settings, source, problems)
+    if not problems:
+        settings = Settings(**{name: GROUPS[name](**values) for name, values in parsed.items()}, **own)
+        problems += contradictions(settings)
+        if not problems:
+            return settings
+    raise SettingsError("settings cannot be used:\n" + "\n".join(f"- {problem}" for problem in problems))

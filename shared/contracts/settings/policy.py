@@ -1,0 +1,136 @@
+"""When to enter and when to leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.contracts.settings.declare import setting
+from shared.core.sessions import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """When to enter and when to leave."""
+
+    edge_min: float = setting(
+        "GATEHOUSE_EDGE_MIN",
+        0.10,
+        "least p_up - p_down of an entry",
+        low=0,
+        high=1,
+        unit="probability",
+        why="Smaller differences of p_up and p_down are calibration noise",
+    )
+    net_move_min_bp: float = setting(
+        "GATEHOUSE_NET_MOVE_MIN_BP",
+        3.0,
+        "least expected move after costs",
+        low=-1000,
+        high=10_000,
+        unit="bp",
+        why="Left after the spread and 4 bp of slippage and fees",
+    )
+    entry_sessions: tuple[Session, ...] = setting(
+        "GATEHOUSE_ENTRY_SESSIONS",
+        (Session.REG_AM, Session.REG_MID, Session.REG_PM),
+        "sessions in which entries are enabled",
+        unit="sessions",
+        why="Entries are bracket orders, which Alpaca takes in the regular sessions only: see "
+        "[limits](ORDER_LIFECYCLE.md#limits)",
+    )
+    no_entry_before_close_min: int = setting(
+        "GATEHOUSE_NO_ENTRY_BEFORE_CLOSE_MIN",
+        10,
+        "no entry so late",
+        low=0,
+        high=390,
+        unit="min",
+        why="The flatten job starts ten minutes before the close",
+    )
+    cooldown_min: int = setting(
+        "GATEHOUSE_COOLDOWN_MIN",
+        15,
+        "pause per symbol after an order has ended",
+        low=0,
+        high=1440,
+        unit="min",
+        why="However it ended; while it lives, DUPLICATE guards the symbol",
+    )
+    stop_atr: float = setting(
+        "GATEHOUSE_STOP_ATR",
+        2.0,
+        "stop below entry in ATR(5m)",
+        low=0.1,
+        high=20,
+        unit="ATR(5m)",
+        why="The barrier that the models were trained on; must be below the target's",
+    )
+    target_atr: float = setting(
+        "GATEHOUSE_TARGET_ATR",
+        2.0,
+        "target above entry in ATR(5m)",
+        low=0.1,
+        high=40,
+        unit="ATR(5m)",
+        why="As far as the stop: the models' probabilities are for these two barriers",
+    )
+    stop_min_bp: float = setting(
+        "GATEHOUSE_STOP_MIN_BP",
+        30.0,
+        "least stop distance",
+        low=1,
+        high=5000,
+        unit="bp",
+        why="Keeps the stop outside the spread where the ATR is tiny",
+    )
+    hold_max_min: int = setting(
+        "GATEHOUSE_HOLD_MAX_MIN",
+        60,
+        "time limit of a position",
+        low=1,
+        high=390,
+        unit="min",
+        why="The horizon that the models were trained on",
+    )
+    signal_ttl_s: int = setting(
+        "GATEHOUSE_SIGNAL_TTL_S",
+        240,
+        "age at which a candidate or signal is dropped",
+        low=5,
+        high=3600,
+        unit="s",
+        why="Below the five minutes between slots, so that a late message never meets the next slot's",
+    )
+    entry_patience_s: int = setting(
+        "GATEHOUSE_ENTRY_PATIENCE_S",
+        30,
+        "time an entry price may work",
+        low=5,
+        high=600,
+        unit="s",
+        why="Then the entry is cancelled and sent anew",
+    )
+    entry_poll_s: int = setting(
+        "GATEHOUSE_ENTRY_POLL_S",
+        5,
+        "pause between looks at a working order",
+        low=1,
+        high=60,
+        unit="s",
+        why="Also the first pause after a call without an answer; it doubles four times at most",
+    )
+    max_reprices: int = setting(
+        "GATEHOUSE_MAX_REPRICES",
+        3,
+        "times an entry is repriced",
+        low=0,
+        high=10,
+        unit="times",
+        why="Each stays within the slippage cap of the first price",
+    )
+    parameter_set: str = setting(
+        "GATEHOUSE_PARAMETER_SET",
+        "default",
+        "name of the accepted parameter set",
+        why="Written into every row that a decision leaves",
+    )
