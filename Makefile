@@ -87,7 +87,7 @@ infra-check: $(VENV)/.installed $(TOOLS)/.installed ## Check the Azure templates
 	@$(RUN) -m pytest tests/unit/infra
 	@$(TOOLS)/bin/checkov -d infra --framework bicep --skip-download --quiet --compact
 
-package: $(VENV)/.installed ## Build what is deployed into dist/, and say what weighs what
+package: $(VENV)/.installed ## Build what is deployed, libraries too, into dist/, and say what weighs what
 	@$(RUN) -m sandbox.package
 
 audit: $(VENV)/.installed $(TOOLS)/.installed ## Look for secrets, lax workflows and known holes in the locks

@@ -61,7 +61,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   //checkov:skip=CKV_AZURE_213:Flex Consumption has no health check path; the heartbeat alert watches the app
   name: name
   location: location
-  tags: union(tags, { 'azd-service-name': 'app' })
+  tags: tags
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'

@@ -6,13 +6,19 @@ import json
 import subprocess
 import sys
 import textwrap
+import zipfile
+from fnmatch import fnmatchcase
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
-from sandbox.package import build, describe, locked, main, package_files, patterns, weigh
+from sandbox.package import GOAL_MB, MB, Package, build, locked, own_files, pack, package_files, patterns, show
+from sandbox.package_libraries import LEFT_OUT, SITE, is_left_out, place, require_target
 from sandbox.world import ROOT
+from shared.adapters.codec import encode_json
 from shared.core.errors import SettingsError
+from tests.support.models import tiny_model
 
 OURS = {"function_app.py", "functions", "host.json", "requirements.txt", "shared"}
 STAYS = {
@@ -23,15 +29,19 @@ STAYS = {
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Package]:
     out = tmp_path_factory.mktemp("dist")
-    build(ROOT, out)
-    return out / "app"
+    return out, build(ROOT, out)
 
 
-def run(code: str, cwd: Path, *arguments: str) -> str:
-    """Run code in a fresh interpreter that sees the package, and of the checkout only what the code asks for."""
-    command = [sys.executable, "-P", "-c", textwrap.dedent(code), *arguments]
+@pytest.fixture(scope="module")
+def package(made: tuple[Path, Package]) -> Path:
+    return made[0] / "app"
+
+
+def run(code: str, cwd: Path, *arguments: str, flags: str = "-P") -> str:
+    """Run code in a fresh interpreter that sees of package, checkout and libraries only what the code asks for."""
+    command = [sys.executable, flags, "-c", textwrap.dedent(code), *arguments]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -40,7 +50,7 @@ def run(code: str, cwd: Path, *arguments: str) -> str:
 def test_every_entry_of_the_checkout_is_deployed_or_named_as_staying() -> None:
     entries = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - {"__pycache__"}
     assert entries <= OURS | STAYS
-    assert {path.parts[0] for path, _ in describe(ROOT).files} == OURS
+    assert {path.parts[0] for path, _ in own_files(ROOT)} == OURS
 
 
 def test_package_holds_every_source_file_and_nothing_of_the_machine(package: Path) -> None:
@@ -53,8 +63,11 @@ def test_package_holds_every_source_file_and_nothing_of_the_machine(package: Pat
 
 
 def test_same_files_give_the_same_archive(package: Path, tmp_path: Path) -> None:
-    build(ROOT, tmp_path)
-    assert (tmp_path / "app.zip").read_bytes() == (package.parent / "app.zip").read_bytes()
+    for name in ("a.zip", "b.zip"):
+        pack(package / "shared", tmp_path / name)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.read("ports.py") == (ROOT / "shared/ports.py").read_bytes()
 
 
 def test_pattern_that_tools_read_differently_is_refused() -> None:
@@ -76,16 +89,38 @@ def test_lock_names_what_is_installed_here_only() -> None:
     assert locked(text) == ("aiohttp", "numpy")
 
 
-def test_distribution_that_is_not_installed_is_named() -> None:
+def test_distribution_that_is_not_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no-such-distribution"):
-        list(weigh(["no-such-distribution"]))
+        place(["no-such-distribution"], tmp_path)
 
 
-def test_command_says_what_weighs_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--out", str(tmp_path)]) == 0
+def test_libraries_of_another_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sysconfig.get_platform", lambda: "macosx-14.0-arm64")
+    with pytest.raises(SettingsError, match=r"this is macosx-14\.0-arm64"):
+        require_target()
+
+
+def test_package_is_within_its_goal_and_says_what_weighs_what(
+    made: tuple[Path, Package], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, package = made
+    on_disk = sum(path.stat().st_size for path in (out / "app").rglob("*") if path.is_file())
+    assert package.unpacked_bytes == on_disk < GOAL_MB * MB
+    (out / "app.zip").touch()
+    show(package, out)
     shown = capsys.readouterr().out
     assert "pyarrow" in shown
     assert "unpacked in Azure (goal 250 MB)" in shown
+
+
+def test_every_reason_to_leave_something_out_meets_a_file() -> None:
+    installed = [
+        Path(*file.parts).as_posix()
+        for name in locked((ROOT / "requirements.txt").read_text(encoding="utf-8"))
+        for file in distribution(name).files or ()
+    ]
+    assert [p for p in LEFT_OUT if not any(fnmatchcase(name, p) for name in installed)] == []
+    assert not is_left_out("pyarrow/parquet/core.py")
 
 
 def test_package_starts_in_the_worker_library_from_its_own_folder(package: Path) -> None:
@@ -93,7 +128,7 @@ def test_package_starts_in_the_worker_library_from_its_own_folder(package: Path)
         import asyncio, json, os, sys
         from pathlib import Path
         package, checkout = Path(sys.argv[1]), sys.argv[2]
-        sys.path.insert(0, str(package))
+        sys.path[:0] = [str(package), str(package / sys.argv[3])]
         sys.path.append(checkout)  # for the sandbox's host alone: the package's own folders come first
         from sandbox.host.settings import expand
         from sandbox.host.worker import Worker
@@ -106,36 +141,25 @@ def test_package_starts_in_the_worker_library_from_its_own_folder(package: Path)
             finally:
                 await worker.stop()
         names = asyncio.run(start())
-        ours = ("shared", "functions", "function_app")
+        ours = ("shared", "functions", "function_app", "numpy", "pydantic", "werkzeug")
         elsewhere = [n for n, m in sys.modules.items() if n.split(".")[0] in ours
                      and getattr(m, "__file__", None) and package not in Path(m.__file__).parents]
         print(json.dumps({"names": names, "elsewhere": elsewhere}))
     """
-    found = json.loads(run(code, package, str(package), str(ROOT)))
+    found = json.loads(run(code, package, str(package), str(ROOT), str(SITE)))
     assert found["elsewhere"] == []
     assert {"scan_market", "order_lifecycle", "poison_notices", "show_status"} <= set(found["names"])
 
 
-def test_every_import_of_the_package_is_in_the_lock(package: Path) -> None:
-    """Also those inside functions, which only a running stage would meet."""
+def test_package_imports_everything_it_names_from_itself_alone(package: Path) -> None:
+    """Also what stands inside functions, which only a running stage would meet: no other library is there."""
     code = """
-        import ast, importlib, json, re, sys
-        from importlib.metadata import packages_distributions
+        import ast, importlib, sys
         from pathlib import Path
-        package = Path(sys.argv[1])
-        sys.path.insert(0, str(package))
-        def spelled(name):
-            return re.sub(r"[-_.]+", "-", name).lower()
-        locked = set(json.loads(sys.argv[2]))
-        refused = {top for top, owners in packages_distributions().items() if not locked & set(map(spelled, owners))}
-        class Refuser:
-            def find_spec(self, name, path=None, target=None):
-                if name.split(".")[0] in refused:
-                    raise ModuleNotFoundError(f"{name} is not in requirements.txt", name=name)
-                return None
-        sys.meta_path.insert(0, Refuser())
+        package = Path.cwd()
+        sys.path[:0] = [str(package), str(package / sys.argv[1])]
         wanted = set()
-        for path in sorted(package.rglob("*.py")):
+        for path in sorted(path for top in ("functions", "shared") for path in package.glob(f"{top}/**/*.py")):
             wanted.add(".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__"))
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
@@ -144,13 +168,50 @@ def test_every_import_of_the_package_is_in_the_lock(package: Path) -> None:
                     wanted.add(node.module)
         for name in sorted(wanted):
             importlib.import_module(name)
-        try:
-            import rich
-        except ModuleNotFoundError:
-            print(len(wanted))
+        outside = {n for n, m in sys.modules.items() if "site-packages" in (getattr(m, "__file__", None) or "")
+                   and package not in Path(m.__file__).parents}
+        assert not outside, outside
+        print(len(wanted))
     """
-    names = locked((ROOT / "requirements.txt").read_text(encoding="utf-8"))
-    assert int(run(code, package, str(package), json.dumps(names))) > 80
+    assert int(run(code, package, str(SITE), flags="-ISE")) > 80
+
+
+def test_package_scores_from_parquet_with_its_own_libraries(package: Path, tmp_path: Path) -> None:
+    """What stripping and leaving out could have broken: linear algebra, parquet both ways, indicators, a model."""
+    onnx, card = tiny_model()
+    (tmp_path / "model.onnx").write_bytes(onnx)
+    (tmp_path / "card.json").write_bytes(encode_json(card))
+    code = """
+        import sys
+        from pathlib import Path
+        sys.path[:0] = [str(Path.cwd()), str(Path.cwd() / sys.argv[1])]
+        import numpy as np
+        from shared.adapters.calendar import XnysCalendar
+        from shared.adapters.codec import decode_json
+        from shared.adapters.history import BlobHistory
+        from shared.adapters.memory import MemoryBlobs
+        from shared.adapters.scorer import verified
+        from shared.contracts.model_card import ModelCard
+        from shared.core.market import Bars, Timeframe
+        from datetime import date
+        folder = Path(sys.argv[2])
+        day = XnysCalendar().day(date(2025, 10, 15))
+        def bars(seconds, count):
+            start = int(day.open_at.timestamp()) - seconds * np.arange(count, 0, -1)
+            close = 20 + np.cumsum(np.random.default_rng(1).normal(0, 0.05, count))
+            return Bars(start_s=start, open=close, high=close + 0.1, low=close - 0.1, close=close,
+                        volume=np.full(count, 1000.0))
+        blobs = MemoryBlobs()
+        blobs.ensure(["bars"])
+        written = {Timeframe.MIN_5: {"ABC": bars(300, 400)}, Timeframe.DAY_1: {"ABC": bars(86_400, 60)}}
+        name = BlobHistory(blobs).write(day.on, "0915", written)
+        pasts = BlobHistory(blobs).pasts(name, day)
+        assert np.allclose(np.linalg.inv(2 * np.eye(64)), 0.5 * np.eye(64))
+        card = decode_json(ModelCard, (folder / "card.json").read_bytes())
+        model = verified(card, (folder / "model.onnx").read_bytes())
+        print(*pasts, model.predict(np.zeros((3, len(model.card.feature_names)))).shape)
+    """
+    assert run(code, package, str(SITE), str(tmp_path), flags="-ISE").strip() == "ABC (3, 3)"
 
 
 def test_indexing_the_package_loads_nothing_heavy(package: Path) -> None:

@@ -70,7 +70,7 @@ def deploy(folder: Path, *, good: str, newest: str = "released-package.zip", pac
 def test_package_that_answers_stays(folder: Path) -> None:
     ran = deploy(folder, good="new")
     assert (ran.code, ran.live) == (0, "new")
-    assert next(line for line in ran.asked if "config-zip" in line).endswith("--build-remote true --output none")
+    assert next(line for line in ran.asked if "config-zip" in line).endswith("--build-remote false --output none")
     assert any("--settings GATEHOUSE_CODE_REVISION=new-revision" in line for line in ran.asked)
 
 
@@ -78,7 +78,7 @@ def test_package_that_does_not_answer_gives_way_to_the_one_before_it(folder: Pat
     ran = deploy(folder, good="previous")
     assert (ran.code, ran.live) == (1, "previous")
     deployed = [line for line in ran.asked if "config-zip" in line]
-    assert [line.split("--build-remote ")[1].split()[0] for line in deployed] == ["true", "false"]
+    assert [line.split("--build-remote ")[1].split()[0] for line in deployed] == ["false", "false"]
     assert (
         "--settings GATEHOUSE_CODE_REVISION=old-revision"
         in [line for line in ran.asked if "appsettings set" in line][-1]
