@@ -1,13 +1,13 @@
-"""`python -m benchmarks [day | features | imports | cost] [--json FILE]`: without a name all but cost, a reckoning."""
+"""`python -m benchmarks [day | features | imports | backtest | cost] [--json FILE]`: without a name the first three."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cost, day, features, imports
+from benchmarks import backtest, cost, day, features, imports
 
 BENCHMARKS = {"imports": imports.main, "features": features.main, "day": day.main}
-NAMED = {**BENCHMARKS, "cost": cost.main}
+NAMED = {**BENCHMARKS, "backtest": backtest.main, "cost": cost.main}
 
 
 def main(arguments: list[str]) -> int:

@@ -60,6 +60,7 @@ SCHEDULES = {
     "scan_news": "GATEHOUSE_NEWS_SCHEDULE",
     "supervise_account": "GATEHOUSE_SUPERVISE_SCHEDULE",
     "report_day": "GATEHOUSE_REPORT_SCHEDULE",
+    "keep_books": "GATEHOUSE_NIGHTLY_SCHEDULE",
 }
 BY_SYMBOL = frozenset({"score_candidates", "gate_signal"})
 _MONTH_FROM = datetime(2026, 11, 1, tzinfo=UTC)

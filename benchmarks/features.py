@@ -296,6 +296,8 @@ def _models() -> list[OnnxPredictor]:
         day=none,
         symbol=none,
         start_s=none,
+        end_s=none,
+        weight=np.ones(n),
         dates=(ON,),
         symbols=(Symbol("ABC"),),
     )

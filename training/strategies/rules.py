@@ -1,0 +1,187 @@
+"""What a strategy says and what comes of it: wishes per bar in, trades out. Long only, one position per symbol.
+
+How both engines fill, in this order within a bar:
+
+1. What was decided at the close of the bar before fills at this bar's open: a leave, an entry, or the time limit.
+2. The stop, where the bar's low reaches it: at the stop, or at the open where the bar opens below it.
+3. The target, where the high reaches it and the stop was not: at the target, or at the open where that is above.
+4. At the close the strategy decides. Nothing decided at a bar fills on that bar.
+
+A bar that holds both stop and target is taken as a stop: what came first is not known, so the worse is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.core.market import Bars, FloatArray
+from shared.core.values import require, require_at_least
+
+type BoolArray = NDArray[np.bool_]
+type BarArray = NDArray[np.int64]
+
+
+class Why(IntEnum):
+    """Why a trade ended."""
+
+    OPEN = 0
+    SIGNAL = 1
+    STOP = 2
+    TARGET = 3
+    TIME_LIMIT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a strategy wants at each bar's close, knowing the bars up to it.
+
+    Attributes
+    ----------
+    enter, leave : array of bool, shape (n,)
+        Enter if flat, leave if long; where both are set and the position is long, it is left.
+    stop, target : array of float64, shape (n,), or None
+        Price of the protective orders that an entry decided at this bar carries; NaN for none.
+    hold_bars : int
+        Bars after which a position is left at the open, counted from the bar of its entry; 0 for no limit.
+    """
+
+    enter: BoolArray
+    leave: BoolArray
+    stop: FloatArray | None = None
+    target: FloatArray | None = None
+    hold_bars: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least("hold_bars", self.hold_bars, 0)
+        for name in ("enter", "leave", "stop", "target"):
+            values = getattr(self, name)
+            if values is not None:
+                require(values.shape == self.enter.shape, name, values.shape, f"shape {self.enter.shape}")
+
+
+class Strategy(Protocol):
+    """A pure function of bars. Row t of its answer may depend on bars up to t only: `leakcheck` tries that."""
+
+    def __call__(self, bars: Bars) -> Wishes:
+        """Return the wishes at every bar's close."""
+
+
+class Move(Enum):
+    """What a strategy of state decides at a bar's close."""
+
+    STAY = "stay"
+    ENTER = "enter"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An open position as a strategy of state sees it: bar and price of its entry, bars held, highest high since."""
+
+    entry_bar: int
+    entry_price: float
+    bars_held: int
+    highest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRule:
+    """A strategy whose decision depends on the position: a pure function of one row of features and the state.
+
+    Attributes
+    ----------
+    features : callable
+        Bars to an array of shape (n, k); row t from bars up to t only.
+    decide : callable
+        (row of shape (k,), Held or None where flat) to Move.
+    """
+
+    features: Callable[[Bars], FloatArray]
+    decide: Callable[[FloatArray, Held | None], Move]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Fractions of the notional, each way: a fee, and slippage against the price at which an order fills."""
+
+    fee: float = 0.0
+    slippage: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_at_least("fee", self.fee, 0)
+        require_at_least("slippage", self.slippage, 0)
+
+
+@dataclass(slots=True)
+class Flow:
+    """Trades as they are made, in order."""
+
+    entry_bar: list[int] = field(default_factory=list)
+    exit_bar: list[int] = field(default_factory=list)
+    entry_price: list[float] = field(default_factory=list)
+    exit_price: list[float] = field(default_factory=list)
+    why: list[int] = field(default_factory=list)
+
+    def add(self, entry_bar: int, entry_price: float, exit_bar: int, exit_price: float, why: Why) -> None:
+        """Add one trade, at market prices without costs."""
+        self.entry_bar.append(entry_bar)
+        self.entry_price.append(entry_price)
+        self.exit_bar.append(exit_bar)
+        self.exit_price.append(exit_price)
+        self.why.append(why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trades:
+    """Round trips in order, each with all of the capital. An open one is valued at the last close.
+
+    Attributes
+    ----------
+    entry_bar, exit_bar : array of int64, shape (k,)
+        Index of the bar in which it was entered and left; an open one is left at index n.
+    entry_price, exit_price : array of float64, shape (k,)
+        Prices in USD, slippage inside, fees not.
+    why : array of int8, shape (k,)
+        `Why`.
+    growth : array of float64, shape (k,)
+        Capital after over capital before the trade, fees inside.
+    """
+
+    entry_bar: BarArray
+    exit_bar: BarArray
+    entry_price: FloatArray
+    exit_price: FloatArray
+    why: NDArray[np.int8]
+    growth: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.entry_bar.size)
+
+    @property
+    def total_growth(self) -> float:
+        """Capital at the end over capital at the start."""
+        return float(np.prod(self.growth))
+
+    @classmethod
+    def settled(cls, flow: Flow, costs: Costs) -> Trades:
+        """Apply the costs to what was traded; an open trade has paid for its entry only."""
+        why = np.asarray(flow.why, np.int8)
+        is_closed = why != Why.OPEN
+        entry = np.asarray(flow.entry_price, np.float64) * (1 + costs.slippage)
+        leave = np.asarray(flow.exit_price, np.float64) * (1 - costs.slippage * is_closed)
+        # Shares bought with all the capital, the fee paid out of it: capital / (price * (1 + fee)).
+        growth = leave * (1 - costs.fee * is_closed) / (entry * (1 + costs.fee))
+        return cls(
+            entry_bar=np.asarray(flow.entry_bar, np.int64),
+            exit_bar=np.asarray(flow.exit_bar, np.int64),
+            entry_price=entry,
+            exit_price=leave,
+            why=why,
+            growth=growth,
+        )

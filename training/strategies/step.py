@@ -1,0 +1,112 @@
+"""The plain engine: it visits every bar in order and knows nothing of later ones. What `run` must agree with."""
+
+from __future__ import annotations
+
+import math
+
+from shared.core.market import Bars
+from shared.core.values import require
+from training.strategies.rules import Costs, Flow, Held, Move, StateRule, Trades, Why, Wishes
+
+
+def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
+    """Fill a strategy's wishes bar by bar. Parameters, result and errors as of `run`."""
+    require(wishes.enter.shape == (len(bars),), "wishes", wishes.enter.shape, f"one per bar, {len(bars)}")
+    book = _Book(bars, wishes.hold_bars)
+    for t in range(len(bars)):
+        book.open_of(t)
+        book.within(t)
+        stop = math.nan if wishes.stop is None else float(wishes.stop[t])
+        target = math.nan if wishes.target is None else float(wishes.target[t])
+        if book.held is None:
+            book.decided = Move.ENTER if wishes.enter[t] else Move.STAY
+            book.pending = (stop, target)
+        else:
+            book.decided = Move.LEAVE if wishes.leave[t] else Move.STAY
+    return Trades.settled(book.finished(), costs or Costs())
+
+
+def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None) -> Trades:
+    """Fill a strategy of state bar by bar.
+
+    Raises
+    ------
+    ValueError
+        If the rule does not give one row of features per bar, or leaves what it does not hold.
+    """
+    features = rule.features(bars)
+    require(features.shape[0] == len(bars), "features", features.shape, f"{len(bars)} rows")
+    book = _Book(bars, 0)
+    for t in range(len(bars)):
+        book.open_of(t)
+        held = book.held
+        move = rule.decide(features[t], held)
+        require(
+            move is not (Move.LEAVE if held is None else Move.ENTER),
+            f"decision at bar {t}",
+            move,
+            "one that can be done",
+        )
+        book.decided = move
+    return Trades.settled(book.finished(), costs or Costs())
+
+
+class _Book:
+    """One symbol's position while its bars go by."""
+
+    def __init__(self, bars: Bars, hold_bars: int) -> None:
+        self._bars = bars
+        self._hold_bars = hold_bars
+        self._flow = Flow()
+        self._entry: tuple[int, float] | None = None
+        self._orders = (math.nan, math.nan)
+        self._highest = math.nan
+        self._seen = 0
+        self.decided = Move.STAY
+        self.pending = (math.nan, math.nan)
+
+    @property
+    def held(self) -> Held | None:
+        """The position after the bars seen so far."""
+        if self._entry is None:
+            return None
+        bar, price = self._entry
+        return Held(entry_bar=bar, entry_price=price, bars_held=self._seen - bar + 1, highest=self._highest)
+
+    def open_of(self, t: int) -> None:
+        """Fill at bar t's open what was decided at the close before, or what its time limit demands."""
+        price = float(self._bars.open[t])
+        self._seen = t
+        if self._entry is None:
+            if self.decided is Move.ENTER:
+                self._entry, self._orders, self._highest = (t, price), self.pending, -math.inf
+        elif self.decided is Move.LEAVE:
+            self._leave(t, price, Why.SIGNAL)
+        elif self._hold_bars and t >= self._entry[0] + self._hold_bars:
+            self._leave(t, price, Why.TIME_LIMIT)
+        self.decided = Move.STAY
+        if self._entry is not None:
+            self._highest = max(self._highest, float(self._bars.high[t]))
+
+    def within(self, t: int) -> None:
+        """Fill stop or target within bar t."""
+        if self._entry is None:
+            return
+        stop, target = self._orders
+        price = float(self._bars.open[t])
+        if float(self._bars.low[t]) <= stop:
+            self._leave(t, min(stop, price), Why.STOP)
+        elif float(self._bars.high[t]) >= target:
+            self._leave(t, max(target, price), Why.TARGET)
+
+    def finished(self) -> Flow:
+        """All trades; what is still held is valued at the last close."""
+        if self._entry is not None:
+            n = len(self._bars)
+            self._leave(n, float(self._bars.close[n - 1]), Why.OPEN)
+        return self._flow
+
+    def _leave(self, t: int, price: float, why: Why) -> None:
+        assert self._entry is not None
+        self._flow.add(*self._entry, t, price, why)
+        self._entry = None
