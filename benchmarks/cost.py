@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote
 
 import requests.adapters
 from rich.console import Console
@@ -91,17 +92,23 @@ def billed_s(wall_s: float) -> float:
 
 
 def billed_as(method: str, url: str) -> tuple[Op, str] | None:
-    """Say what a request is billed as, and where it goes: a container's name, or `tables`. None for the venue's.
+    """Say what a request is billed as, and where it goes: container with folder, or `tables`. None: the venue's.
 
     The emulator's addresses name the account first.
     """
     path, _, query = url.split("/", 3)[-1].partition("?")
     if path.startswith(("v1beta", "v2")):
         return None
-    resource = path.split("/")[1] if "/" in path else ""
-    if resource not in set(Container):
+    parts = unquote(path).split("/")[1:]
+    if not parts or parts[0] not in set(Container):
         return Op.TABLE, TABLES
-    return _blob_op(method, query), resource
+    return _blob_op(method, query), "/".join(parts[:2])
+
+
+def months_kept(where: str) -> float:
+    """How long what is written to a container's folder has gathered when it is priced."""
+    found = [months for prefix, months in DELETED_AFTER_MONTHS.items() if where.startswith(prefix)]
+    return min([*found, KEPT_MONTHS])
 
 
 def _blob_op(method: str, query: str) -> Op:
@@ -200,7 +207,6 @@ class Month:
     ops: Mapping[Op, float]
     host_ops: Mapping[Op, float]
     written_bytes: Mapping[str, float]
-    firings: float
 
     def items(self, prices: Prices, memory_gb: float, *, is_granted: bool) -> dict[str, float]:
         """USD by what they are paid for."""
@@ -208,7 +214,7 @@ class Month:
         each = {op: usd / 10_000 for op, usd in prices.ten_thousand}
         stored = 0.0
         for where, size in self.written_bytes.items():
-            gb = size / 1e9 * DELETED_AFTER_MONTHS.get(where, KEPT_MONTHS)
+            gb = size / 1e9 * months_kept(where)
             stored += gb * (prices.table_gb_month if where == TABLES else prices.blob_gb_month)
         return {
             "execution time": max(0.0, self.billed_s * memory_gb - grant[0]) * prices.gb_second,
@@ -227,7 +233,6 @@ def month(usage: Mapping[str, Usage], scenario: Scenario, schedules: Mapping[str
     executions = billed = 0.0
     ops: defaultdict[Op, float] = defaultdict(float)
     written: defaultdict[str, float] = defaultdict(float)
-    monitored = 0.0
     hours = 0
     for name, used in usage.items():
         if used.kind is TriggerKind.TIMER:
@@ -249,8 +254,6 @@ def month(usage: Mapping[str, Usage], scenario: Scenario, schedules: Mapping[str
             ops[op] += count * times
         for op, each in HOST_OPS[used.kind].items():
             ops[op] += used.executions * each * times
-        if used.kind is TriggerKind.TIMER:
-            monitored += used.executions * times
     looking = {op: count * hours for op, count in HOUR_OF_THE_HOST.items()}
     return Month(
         scenario=scenario,
@@ -259,7 +262,6 @@ def month(usage: Mapping[str, Usage], scenario: Scenario, schedules: Mapping[str
         ops=ops,
         host_ops=looking,
         written_bytes=written,
-        firings=monitored,
     )
 
 
@@ -342,10 +344,7 @@ def _show_goals(first: Month, prices: Prices, memory_gb: float, say: Callable[[s
     heaviest = sorted(granted.items(), key=lambda item: -item[1])[:3]
     say("heaviest: " + ", ".join(f"{name} {usd:.2f}" for name, usd in heaviest))
     small = sum(first.items(prices, 0.5, is_granted=False).values())
-    each = dict(prices.ten_thousand)
-    monitor = first.firings * sum(each[op] * count for op, count in HOST_OPS[TriggerKind.TIMER].items()) / 10_000
     say("what would move it, USD a month:")
-    say(f"  {monitor:.2f}  use_monitor=False on the timers: their runs are recorded in table runs anyway")
     say(f"  {prices.alert_rule:.2f}  isTroubleAlerted false: then only the app itself tells of trouble, if it lives")
     say(f"  {full - small:.2f}  instanceMemoryMB 512, where there is no free grant left")
 

@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.scorer import OnnxPredictor, verified
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
 from shared.core.features import FEATURE_NAMES, WARMUP_BARS, SymbolDay, latest_features, prepare
+from shared.core.features.breadth import BREADTH_MOST
 from shared.core.features.past import midnight_s
 from shared.core.ids import digest
 from shared.core.market import Bars, FloatArray, IntArray, TradingDay
@@ -30,11 +31,14 @@ from shared.core.values import Symbol
 
 ON = date(2025, 10, 15)
 SLICE = 25
+CONTEXT = ("SPY", "QQQ", *(f"C{k:02d}" for k in range(BREADTH_MOST)))
+"""The market's own symbols, and as many of breadth as are ever counted."""
 GOAL_MS = 10.0
 LAST_SLOT = 235
 """The last bar ends at 19:40: almost the longest day there is."""
 TOLERANCES = {"macd_histogram": 1e-6}
 """TA-Lib starts the two means of a MACD together, pandas each at the first bar; all else agrees to 1e-9."""
+HIGHER = {"15m": 15, "1h": 60, "4h": 240}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def measure() -> dict[str, float]:
     assert day is not None
     dates = [past.on for past in calendar.previous_days(ON, 60)]
     slice_ = [raw_day(f"S{k:02d}", dates) for k in range(SLICE)]
-    market = [raw_day(symbol, dates) for symbol in ("SPY", "QQQ")]
+    market = [raw_day(symbol, dates) for symbol in CONTEXT]
     models = _models()
 
     prepared = [symbol_day(raw, day) for raw in slice_]
@@ -118,7 +122,7 @@ def pandas_row(raw: RawDay, market: Sequence[RawDay], day: TradingDay) -> dict[s
     row = _own_features(bars, today, daily, day)
     at = today.index[-1]
     frames = [(_frame(m.history.then(m.today)), _frame(m.daily)) for m in market]
-    for name, (series, days) in zip(("spy", "qqq"), frames, strict=True):
+    for name, (series, days) in zip(("spy", "qqq"), frames[:2], strict=True):
         seen = series[series.index <= at]
         log = np.log(seen["close"])
         steps = log.diff()
@@ -131,7 +135,50 @@ def pandas_row(raw: RawDay, market: Sequence[RawDay], day: TradingDay) -> dict[s
         row[f"{name}_return_20d"] = log_days.iloc[-1] - log_days.iloc[-21]
     row["strength_30m"] = row["return_30m"] - row["spy_return_30m"]
     row["strength_since_close"] = row["return_since_close"] - row["spy_return_since_close"]
+    row |= _breadth(frames[2:], at, day) | _higher(bars, row, day)
     return {name: float(row[name]) for name in FEATURE_NAMES}
+
+
+def _breadth(
+    frames: Sequence[tuple[pd.DataFrame, pd.DataFrame]], at: pd.Timestamp, day: TradingDay
+) -> dict[str, float]:
+    returns, above = [], []
+    for series, days in frames:
+        today = series[(series.index >= pd.Timestamp(day.on, tz=NEW_YORK)) & (series.index <= at)]
+        if len(today):
+            typical = (today["high"] + today["low"] + today["close"]) / 3
+            last = today["close"].iloc[-1]
+            returns.append(np.log(last / days["close"].iloc[-1]))
+            above.append(last > (typical * today["volume"]).sum() / today["volume"].sum())
+    found = pd.Series(returns)
+    return {
+        "breadth_up": (found > 0).mean(),
+        "breadth_above_vwap": pd.Series(above).mean(),
+        "breadth_return": found.mean(),
+        "breadth_dispersion": found.std(ddof=0),
+    }
+
+
+def _higher(bars: pd.DataFrame, row: Mapping[str, float], day: TradingDay) -> dict[str, float]:
+    """No half day lies in the benchmark's window."""
+    stamps = pd.DatetimeIndex(bars.index)
+    minutes = stamps.hour * 60 + stamps.minute - 570
+    now = min(minutes[-1] + 5, 390)
+    found: dict[str, float] = {}
+    signs = [np.sign(row["sma_36_slope"]), np.sign(row["sma_20d_slope"])]
+    regular = (minutes >= 0) & (minutes < 390)
+    for name, length in HIGHER.items():
+        bucket = minutes[regular] // length
+        closes = bars["close"][regular].groupby([stamps[regular].date, bucket]).last()
+        complete = int(np.ceil(now / length)) if now == 390 else now // length
+        dates, order = closes.index.get_level_values(0), closes.index.get_level_values(1)
+        series = pd.concat([closes[dates < day.on][-60:], closes[(dates == day.on) & (order < complete)]])
+        sma = series.rolling(10).mean()
+        found[f"close_over_sma_10_{name}"] = np.log(bars["close"].iloc[-1] / sma.iloc[-1])
+        found[f"sma_10_slope_{name}"] = np.log(sma.iloc[-1] / sma.iloc[-6])
+        found[f"rsi_14_{name}"] = _rsi(series)
+        signs.append(np.sign(found[f"sma_10_slope_{name}"]))
+    return found | {"trend_agreement": float(np.mean(signs))}
 
 
 def _own_features(bars: pd.DataFrame, today: pd.DataFrame, daily: pd.DataFrame, day: TradingDay) -> dict[str, float]:

@@ -58,8 +58,8 @@ BROKER_WAIT_S = 0.15
 HOST_OPS: Mapping[TriggerKind, Mapping[Op, float]] = {
     # Put by whoever sent it, taken, deleted.
     TriggerKind.QUEUE: {Op.QUEUE: 3},
-    # The schedule monitor's status blob, read and written at every firing.
-    TriggerKind.TIMER: {Op.BLOB_READ: 1, Op.BLOB_WRITE: 1},
+    # The schedule monitor is off (use_monitor=False): its status blob would be read and written at every firing.
+    TriggerKind.TIMER: {},
     TriggerKind.HTTP: {},
     # A control message put, taken, deleted; history read and written, instance updated.
     TriggerKind.ORCHESTRATION: {Op.QUEUE: 3, Op.TABLE: 3},
@@ -70,7 +70,7 @@ HOST_OPS: Mapping[TriggerKind, Mapping[Op, float]] = {
 
 KEPT_MONTHS = 12.0
 """How long rows and blobs have gathered when their storage is priced."""
-DELETED_AFTER_MONTHS: Mapping[str, float] = {Container.BARS: 1.0, Container.CLAIMS: 0.25}
+DELETED_AFTER_MONTHS: Mapping[str, float] = {f"{Container.BARS}/history": 1.0, Container.CLAIMS: 0.25}
 """Lifecycle rules of infra/storage.bicep."""
 
 QUEUES_LOOKED_AT = 10

@@ -1,19 +1,30 @@
-"""News: headlines into stories."""
+"""News: headlines into stories; each hour a heartbeat, and a look whether supervise lives."""
 
 from __future__ import annotations
 
 import azure.functions as func
 
-from functions.edges import STORAGE, Texts, tell
+from functions.edges import STORAGE, Texts, logger, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
+from shared.core.errors import GatehouseError
+from shared.stages.heartbeat import beat
 from shared.stages.news import news
+from shared.stages.silence import watch_supervise
 
 bp = func.Blueprint()
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_NEWS_SCHEDULE%", arg_name="timer")
+@bp.timer_trigger(schedule="%GATEHOUSE_NEWS_SCHEDULE%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def scan_news(timer: func.TimerRequest, notices: func.Out[Texts]) -> None:
-    """Run the news scan if it is due."""
-    tell(news(app()), notices)
+    """Run the news scan and the heartbeat if they are due. Headlines that cannot be had silence neither."""
+    ports = app()
+    told = [*watch_supervise(ports), *beat(ports, ports.queues)]
+    try:
+        with ports.telemetry.stage("news"):
+            told += news(ports)
+    except GatehouseError:
+        # A failed function writes no output. The slot stays `started`, so another firing or the watch finds it.
+        logger.exception("the news scan failed")
+    tell(told, notices)

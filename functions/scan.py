@@ -12,9 +12,12 @@ from shared.stages.scan import scan
 bp = func.Blueprint()
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_SCAN_SCHEDULE%", arg_name="timer")
+@bp.timer_trigger(schedule="%GATEHOUSE_SCAN_SCHEDULE%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="out", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def scan_market(timer: func.TimerRequest, out: func.Out[Texts], notices: func.Out[Texts]) -> None:
     """Run whatever scan is due."""
-    send(scan(app()), out, notices)
+    ports = app()
+    with ports.telemetry.stage("scan"):
+        sent = scan(ports)
+    send(sent, out, notices)

@@ -14,6 +14,10 @@ param codeRevision string
 param instanceMemoryMB int
 param maximumInstanceCount int
 param alwaysReady array
+@description('Subnet from which storage and vault are reached; empty: the public network.')
+param subnetId string
+@description('Connection of a Durable Task Scheduler; empty: Azure Storage keeps the orders\' history.')
+param schedulerAddress string
 
 // What the owner may change, by name; empty takes the code's default. docs/CONFIG.md says what each is for.
 var ownSettings = loadJsonContent('settings.json')
@@ -31,6 +35,13 @@ var wiring = {
   ALPACA_SECRET_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/alpaca-secret-key/)'
   GATEHOUSE_ALLOW_LIVE: allowLive
   GATEHOUSE_CODE_REVISION: codeRevision
+}
+
+// host.json says Azure Storage; these take its place where a scheduler is given.
+var scheduling = empty(schedulerAddress) ? {} : {
+  DURABLE_TASK_SCHEDULER_CONNECTION_STRING: schedulerAddress
+  AzureFunctionsJobHost__extensions__durableTask__storageProvider__type: 'azureManaged'
+  AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName: 'DURABLE_TASK_SCHEDULER_CONNECTION_STRING'
 }
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -71,6 +82,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     functionAppConfig: {
       runtime: {
         name: 'python'
@@ -103,7 +115,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: union(ownSettings, wiring)
+    properties: union(ownSettings, wiring, scheduling)
   }
 
   resource noFtp 'basicPublishingCredentialsPolicies' = {

@@ -55,6 +55,24 @@ param isTroubleAlerted bool = true
 @description('owner/name of the GitHub repository whose environment production may deploy; empty: none may.')
 param githubRepository string = ''
 
+@description('Whether storage and vault are reached from a network of their own alone. Four private endpoints cost 29 USD a month; a person then needs a way into that network too.')
+param isPrivate bool = false
+
+@description('Whether a Durable Task Scheduler keeps the history of orders, in place of Azure Storage. Paid for by action, with a dashboard of its own.')
+param hasScheduler bool = false
+
+@description('Image of the nightly training, as built by .github/workflows/image.yml; empty: train elsewhere.')
+param trainingImage string = ''
+
+@description('Image of the dashboard; empty: run it on your own machine.')
+param dashboardImage string = ''
+
+@description('App registration by which people sign in to the dashboard; empty: nobody outside Azure reaches it.')
+param dashboardClientId string = ''
+
+var publicAccess = isPrivate ? 'Disabled' : 'Enabled'
+var toStrangers = isPrivate ? 'Deny' : 'Allow'
+var taskHub = loadJsonContent('settings.json').GATEHOUSE_TASK_HUB
 var tags = { 'azd-env-name': environmentName }
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 
@@ -81,6 +99,8 @@ module storage 'storage.bicep' = {
     name: 'st${token}'
     location: location
     tags: tags
+    publicAccess: publicAccess
+    toStrangers: toStrangers
   }
 }
 
@@ -104,6 +124,8 @@ module vault 'vault.bicep' = {
     name: 'kv-${token}'
     location: location
     tags: tags
+    publicAccess: publicAccess
+    toStrangers: toStrangers
   }
 }
 
@@ -116,6 +138,47 @@ module roles 'roles.bicep' = {
     storageName: storage.outputs.name
     insightsName: monitoring.outputs.insightsName
     vaultName: vault.outputs.name
+  }
+}
+
+module network 'network.bicep' = if (isPrivate) {
+  name: 'network'
+  scope: group
+  params: {
+    token: token
+    location: location
+    tags: tags
+    storageName: storage.outputs.name
+    vaultName: vault.outputs.name
+  }
+}
+
+module scheduler 'scheduler.bicep' = if (hasScheduler) {
+  name: 'scheduler'
+  scope: group
+  params: {
+    name: 'dts-${token}'
+    location: location
+    tags: tags
+    taskHub: taskHub
+    appPrincipalId: identity.outputs.principalId
+    appClientId: identity.outputs.clientId
+  }
+}
+
+module containers 'containers.bicep' = if (!empty(trainingImage) || !empty(dashboardImage)) {
+  name: 'containers'
+  scope: group
+  params: {
+    token: token
+    location: location
+    tags: tags
+    storageName: storage.outputs.name
+    vaultName: vault.outputs.name
+    alpacaEnvironment: alpacaEnvironment
+    trainingImage: trainingImage
+    dashboardImage: dashboardImage
+    dashboardClientId: dashboardClientId
   }
 }
 
@@ -140,6 +203,8 @@ module app 'app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReady: alwaysReady
+    subnetId: isPrivate ? network.outputs.appSubnetId : ''
+    schedulerAddress: hasScheduler ? scheduler.outputs.address : ''
   }
 }
 

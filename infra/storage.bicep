@@ -3,8 +3,12 @@
 param name string
 param location string
 param tags object
+@description('Enabled, or Disabled where a private endpoint is the only way in.')
+param publicAccess string
+@description('Allow or Deny, of who comes from no known network.')
+param toStrangers string
 
-var containers = [ 'bars', 'watchlists', 'models', 'features', 'reports', 'claims', 'quarantine' ]
+var containers = [ 'bars', 'watchlists', 'models', 'features', 'reports', 'claims', 'quarantine', 'parameters', 'cases', 'exports' ]
 var queues = [ 'candidates', 'signals', 'order-intents', 'notices' ]
 var tables = [
   'runs', 'watchlist', 'signals', 'decisions', 'orders', 'journal', 'fills', 'positions', 'ledger', 'controls'
@@ -31,10 +35,10 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: publicAccess
     networkAcls: {
       bypass: 'AzureServices'
-      defaultAction: 'Allow'
+      defaultAction: toStrangers
     }
     sasPolicy: {
       sasExpirationPeriod: '00.01:00:00'
@@ -135,7 +139,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
           definition: {
             filters: {
               blobTypes: [ 'blockBlob' ]
-              prefixMatch: [ 'features/', 'watchlists/', 'quarantine/' ]
+              prefixMatch: [ 'features/', 'bars/today/', 'cases/', 'watchlists/', 'quarantine/' ]
             }
             // Not moved to a cooler tier: for thousands of small blobs the moves cost more than they save.
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 550 } } }

@@ -2,6 +2,10 @@
 param name string
 param location string
 param tags object
+@description('Enabled, or Disabled where a private endpoint is the only way in.')
+param publicAccess string
+@description('Allow or Deny, of who comes from no known network.')
+param toStrangers string
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   //checkov:skip=CKV_AZURE_109:only a token opens it; a Flex Consumption app without a virtual network has no address that a firewall could let through
@@ -22,10 +26,10 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     enabledForDeployment: false
     enabledForDiskEncryption: false
     enabledForTemplateDeployment: false
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: publicAccess
     networkAcls: {
       bypass: 'AzureServices'
-      defaultAction: 'Allow'
+      defaultAction: toStrangers
     }
   }
 }

@@ -1,8 +1,9 @@
 """`python -m sandbox.audit`: secrets in files, workflows that trust too much, known holes in what the locks name.
 
-Secrets are looked for by shape, in every file that git would take. Workflows are read by zizmor, locks by pip-audit;
-both are in the environment of `make audit`. pip-audit asks PyPI for advisories: where it cannot be asked, that is said
-and the rest still counts.
+Secrets are looked for by shape, in every file that git would take, and by gitleaks in the whole history where it is
+installed. Workflows are held against GitHub's schema (check-jsonschema carries it) and read by zizmor, locks by
+pip-audit; these are in the environment of `make audit`. pip-audit asks PyPI for advisories: where it cannot be asked,
+that is said and the rest still counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,13 @@ from pathlib import Path
 from sandbox.azurite import _ACCOUNT_KEY as PUBLISHED_KEY
 from sandbox.world import ROOT
 
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-infra.txt")
+LOCKS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-infra.txt",
+    "requirements-training.txt",
+    "requirements-dashboard.txt",
+)
 WORKFLOWS = ".github"
 
 SHAPES = {
@@ -97,8 +105,33 @@ def _audit_workflows(tools: Path) -> bool:
     return done.returncode == 0
 
 
+def _audit_schemas(tools: Path) -> bool:
+    files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / WORKFLOWS / "workflows").glob("*.yml"))]
+    held = {"vendor.github-workflows": files, "vendor.dependabot": [f"{WORKFLOWS}/dependabot.yml"]}
+    clean = True
+    for schema, names in held.items():
+        command = [str(tools / "check-jsonschema"), "--builtin-schema", schema, *names]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        clean &= done.returncode == 0
+        print(f"schema      {schema}: {'kept by' if done.returncode == 0 else 'broken in'} {len(names)} files")
+        if done.returncode:
+            print(done.stdout.strip() or done.stderr.strip())
+    return clean
+
+
+def _audit_history() -> bool:
+    tool = shutil.which("gitleaks")
+    if tool is None:
+        print("history     NOT CHECKED, gitleaks is not installed here; check.yml runs it")
+        return True
+    command = [tool, "git", "--no-banner", "--redact", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    print(f"history     {'clean' if done.returncode == 0 else done.stdout.strip() or done.stderr.strip()}")
+    return done.returncode == 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all three; the exit code is 1 where anything was found."""
+    """Run all of them; the exit code is 1 where anything was found."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.audit", description=__doc__)
     parser.add_argument(
         "--tools", type=Path, default=ROOT / ".venv-infra" / "bin", help="where zizmor and pip-audit are"
@@ -109,7 +142,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for find in finds:
         print(f"  {find.path}:{find.line}: {find.shape}")
     tools = options.tools.resolve()
-    clean = [not finds, _audit_workflows(tools), *(_audit_lock(tools, lock) for lock in LOCKS)]
+    clean = [
+        not finds,
+        _audit_history(),
+        _audit_schemas(tools),
+        _audit_workflows(tools),
+        *(_audit_lock(tools, lock) for lock in LOCKS),
+    ]
     return int(not all(clean))
 
 

@@ -35,6 +35,8 @@ BUILT_IN_ROLES = {
     "monitoringMetricsPublisher": "3913510d-42f4-4e42-8a64-420c390055eb",
     "keyVaultSecretsUser": "4633458b-17de-408a-b874-0445c86b69e6",
     "keyVaultSecretsOfficer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "storageTableDataReader": "76199698-9eea-4c19-bc75-cec21354c6b6",
+    "durableTaskDataContributor": "0ad04412-c4d5-4796-b79c-f76d14c8d402",
     "websiteContributor": "de139f84-1756-47ae-9be6-808fbbe84772",
 }
 """As Azure's list of built-in roles gives them: learn.microsoft.com/azure/role-based-access-control/built-in-roles."""
@@ -168,7 +170,7 @@ def test_nothing_that_must_stay_is_deleted_by_age() -> None:
             assert not roots & kept, name
 
 
-@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep"])
+@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep"])
 def test_role_ids_are_those_of_their_names(name: str) -> None:
     roles = variable(name, "roles")
     assert roles.items() <= BUILT_IN_ROLES.items()

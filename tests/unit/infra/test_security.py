@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from sandbox.world import ROOT
+from shared.contracts.openapi import ROUTES
 from shared.contracts.settings import parse_settings
 from shared.core.errors import SettingsError
 
@@ -43,10 +44,14 @@ print(json.dumps([t for t in triggers if t["type"] == "httpTrigger"]))
 """
 
 
-def test_no_function_answers_without_a_key() -> None:
+def test_no_function_answers_without_a_key_but_the_page_of_a_signed_link() -> None:
     # In a process of its own: the library indexes an app once.
     done = subprocess.run([sys.executable, "-c", INDEX], cwd=ROOT, capture_output=True, text=True, check=True)
     triggers = json.loads(done.stdout)
     assert len(triggers) >= 4
-    assert {binding["authLevel"].upper() for binding in triggers} == {"FUNCTION"}
+    keyless = {(route.path, route.method) for route in ROUTES.values() if route.is_keyless}
+    assert {path for path, _ in keyless} == {"answer"}
+    for binding in triggers:
+        is_keyless = (binding["route"], *binding["methods"]) in keyless
+        assert binding["authLevel"].upper() == ("ANONYMOUS" if is_keyless else "FUNCTION"), binding["route"]
     assert {method for binding in triggers for method in binding["methods"]} == {"GET", "POST"}

@@ -16,6 +16,15 @@ WORKFLOWS = tuple(sorted((ROOT / ".github" / "workflows").glob("*.yml")))
 KNOWN = {"name", "on", "permissions", "concurrency", "jobs"}
 
 
+MORE: dict[str, dict[str, str]] = {
+    "deploy": {"id-token": "write"},
+    "image": {"packages": "write"},
+    "compare": {"pull-requests": "write"},
+    "renew": {"contents": "write", "pull-requests": "write"},
+}
+"""What a job may do beyond reading the checkout."""
+
+
 def read(path: Path) -> dict[str, Any]:
     # YAML 1.1 reads the key `on` as true.
     document: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -23,7 +32,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_workflows() -> None:
-    assert {path.stem for path in WORKFLOWS} == {"check", "nightly", "deploy"}
+    assert {path.stem for path in WORKFLOWS} == {"benchmarks", "check", "deploy", "image", "locks", "nightly"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -49,8 +58,7 @@ def test_no_stored_secret_and_no_right_but_the_jobs_own(path: Path) -> None:
     assert document["permissions"] == {}
     assert "secrets." not in path.read_text(encoding="utf-8")
     for name, job in document["jobs"].items():
-        rights = {"contents": "read", "id-token": "write"} if "environment" in job else {"contents": "read"}
-        assert job["permissions"] == rights, name
+        assert job["permissions"] == {"contents": "read"} | MORE.get(name, {}), name
         assert "uses" in job or job["timeout-minutes"] <= 120, name
         assert "pull_request_target" not in document["on"]
 
@@ -62,7 +70,7 @@ def test_steps_call_make_targets_and_scripts_that_exist(path: Path) -> None:
         for step in job.get("steps", ()):
             command = step.get("run", "")
             assert set(re.findall(r"\bmake ([a-z-]+)", command)) <= targets
-            for script in re.findall(r"\binfra/\w+\.sh", command):
+            for script in re.findall(r"\b(?:infra|benchmarks)/\w+\.sh", command):
                 assert (ROOT / script).is_file()
 
 
