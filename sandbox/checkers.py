@@ -9,14 +9,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from shared.contracts.records import Table
 from shared.core.ids import canonical_json, digest
 from shared.core.order_states import Phase
-from shared.core.values import ZERO, parse_utc
+from shared.core.sessions import Hours
+from shared.core.values import ZERO, iso, parse_utc
 
 type Rows = Mapping[str, Mapping[str, Any]]
 
@@ -33,6 +35,7 @@ class Day:
     report: Mapping[str, Any]
     open_orders: Sequence[Any]
     open_positions: Sequence[Any]
+    hours: Hours | None = None
 
 
 def check_day(day: Day) -> list[str]:
@@ -42,6 +45,7 @@ def check_day(day: Day) -> list[str]:
         one_order_per_id,
         never_short,
         guarded,
+        native_in_session,
         fills_agree,
         every_order_ended,
         journal_whole,
@@ -74,10 +78,45 @@ def never_short(day: Day) -> Iterator[str]:
 
 
 def guarded(day: Day) -> Iterator[str]:
-    """Every position had an armed stop or a working exit, but for at most a minute."""
-    for symbol, worst_s, at in unguarded_stretches(day.log):
-        if worst_s > MAX_UNGUARDED_S:
-            yield f"{symbol} was held without a stop for {worst_s:.0f} s from {at}"
+    """Every position had an armed stop or a working exit, but for at most a minute.
+
+    Outside the regular session, where no stop exists, it may be watched by its lifecycle instead.
+    """
+    for symbol, bare_s, at in unwatched_stretches(day):
+        if bare_s > MAX_UNGUARDED_S:
+            yield f"{symbol} was held without a stop for {bare_s:.0f} s from {at}"
+
+
+def unwatched_stretches(day: Day) -> list[tuple[str, float, str]]:
+    """Unguarded stretches, less the time in which a lifecycle watched the quote: (symbol, seconds, from)."""
+    found = []
+    for symbol, bare_s, at in unguarded_stretches(day.log):
+        since = parse_utc(at)
+        found.append((symbol, bare_s - _watched_s(day, symbol, since, since + timedelta(seconds=bare_s)), at))
+    return found
+
+
+def native_in_session(day: Day) -> Iterator[str]:
+    """Brackets, pairs, stops and market orders were sent in the regular session alone."""
+    for entry in day.log:
+        is_native = entry["order_class"] != "simple" or entry["type"] != "limit"
+        is_sent = entry["event"] == "pending_new"
+        if day.hours is not None and is_sent and is_native and not day.hours.is_regular(parse_utc(entry["at"])):
+            yield f"{entry['client_order_id']} ({entry['order_class']} {entry['type']}) was sent at {entry['at']}"
+
+
+def _watched_s(day: Day, symbol: str, start: datetime, end: datetime) -> float:
+    """Seconds of a stretch in which, by the journal, a lifecycle watched the quote where it had to."""
+    if day.hours is None:
+        return 0.0
+    rows = sorted((r for r in day.rows[Table.JOURNAL].values() if r["symbol"] == symbol), key=lambda r: str(r["at"]))
+    watched = 0.0
+    for row, after in pairwise([*rows, {"at": iso(end)}]):
+        if row["phase"] == Phase.GUARDED:
+            since, until = max(start, parse_utc(row["at"])), min(end, parse_utc(after["at"]))
+            for first, last in ((day.hours.starts_at, day.hours.opens_at), (day.hours.closes_at, day.hours.ends_at)):
+                watched += max(0.0, (min(until, last) - max(since, first)).total_seconds())
+    return watched
 
 
 def unguarded_stretches(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:
@@ -181,18 +220,25 @@ def journal_whole(day: Day) -> Iterator[str]:
 def _hash(row: Mapping[str, Any], previous: str) -> str:
     state = json.loads(row["state"])
     state["chain"] = previous
-    return digest(canonical_json([previous, row["command"], row["at"], canonical_json(state).decode()]))
+    gates = [row["gates"]] if row.get("gates") else []
+    return digest(canonical_json([previous, row["command"], row["at"], canonical_json(state).decode(), *gates]))
 
 
 def counted(day: Day) -> Iterator[str]:
-    """The day report's figures are those of the tables."""
+    """The day report's figures are those of the tables, as they stood when it was made."""
     if not day.report:
         yield "there is no day report"
         return
     for name, found in (
-        ("scored", len(day.rows[Table.SIGNALS])),
-        ("fills", len(day.rows[Table.FILLS])),
-        ("journal_rows", len(day.rows[Table.JOURNAL])),
+        ("scored", _until(day, Table.SIGNALS, "scored_at")),
+        ("fills", _until(day, Table.FILLS, "received_at")),
+        ("journal_rows", _until(day, Table.JOURNAL, "at")),
     ):
         if day.report[name] != found:
             yield f"report says {name} {day.report[name]}, tables {found}"
+
+
+def _until(day: Day, table: Table, at: str) -> int:
+    """Rows of a table that were there when the report was made; a row without an instant counts."""
+    made_at = parse_utc(str(day.report["made_at"]))
+    return sum(not (row.get(at) and parse_utc(str(row[at])) > made_at) for row in day.rows[table].values())

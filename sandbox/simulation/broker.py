@@ -36,6 +36,10 @@ class SimBroker:
         self._seen: dict[tuple[Any, ...], BrokerOrder] = {}
         self._last: dict[str, list[BrokerOrder]] = {}
 
+    def now(self) -> datetime:
+        """Return the exchange's time."""
+        return self.exchange.now
+
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""
         return read_account(account_json(self.exchange))

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from sandbox.simulation.asked import Answers, group_exposure
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
@@ -17,8 +18,8 @@ from shared.core.errors import ContractError
 from shared.core.ledger import Ledger
 from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall
-from shared.core.orders import OrderClass, OrderRequest
-from shared.core.sessions import session_at
+from shared.core.orders import OrderClass, OrderRequest, OrderType
+from shared.core.sessions import aft_close_at, session_at
 from shared.core.values import ZERO, Side
 from shared.ports import Row
 
@@ -63,6 +64,8 @@ class Checkers:
         self._killed_at: datetime | None = None
         self._halted_at = world.now()
         self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
+        self._answers = Answers()
+        self.lost_rooms: set[str] = set()
 
     # -- what is told to the checkers --------------------------------------------------------------------------------
 
@@ -104,6 +107,16 @@ class Checkers:
     def lost_intents(self) -> set[str]:
         """Intents whose signal or intent message poisoned."""
         return {self.subjects[text][1] for text in self.poisoned_texts}
+
+    def answered(self, intent: OrderIntent, answer: str) -> None:
+        """Note a person's answer."""
+        self._answers.answered(intent, answer, self.world.now())
+
+    def ledger_lost(self) -> None:
+        """Note that the ledger's row has vanished, and with it what was halted and counted."""
+        rooms = () if self._ledger is None else self._ledger.reservations
+        self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
+        self._ledger = None
 
     def supervised(self) -> None:
         """Note that supervise has run; one that a fault has hit may have seen nothing."""
@@ -156,11 +169,13 @@ class Checkers:
         intent_id = request.client_order_id.rsplit("-", 2)[0]
         if intent_id not in self.intents:
             raise Violation("orders have intents", f"{request.client_order_id} belongs to no intent that was sent")
+        work = self.world.current
+        began = work.began_at if work is not None and work.began_at is not None else self.world.now()
+        self._native_in_session(request, began)
         if request.side is Side.SELL:
             self._sells_what_is_free(request)
             return
-        work = self.world.current
-        began = work.began_at if work is not None and work.began_at is not None else self.world.now()
+        self._answers.check(self.intents[intent_id], request)
         ledger = self._ledger
         if self._killed_at is not None and self._killed_at < began:
             raise Violation("no entry after kill", request.client_order_id)
@@ -171,10 +186,21 @@ class Checkers:
             raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
 
     def _in_session(self, request: OrderRequest, began: datetime) -> None:
-        day = self.world.day
-        late = day.close_at - timedelta(minutes=self.world.settings.policy.no_entry_before_close_min)
-        if session_at(began, day) not in self.world.settings.policy.entry_sessions or began >= late:
+        day, session = self.world.day, session_at(began, self.world.day)
+        edge = day.close_at if began < day.close_at else aft_close_at(day)
+        late = edge - timedelta(minutes=self.world.settings.policy.no_entry_before_close_min)
+        if session not in self.world.settings.policy.entry_sessions or began >= late:
             raise Violation("no entry outside its session", f"{request.client_order_id} at {began}")
+
+    def _native_in_session(self, request: OrderRequest, began: datetime) -> None:
+        """Brackets, pairs, stops and market orders are for the regular session, where they work at once."""
+        is_limit = request.order_type is OrderType.LIMIT and request.order_class is OrderClass.SIMPLE
+        day, now = self.world.day, self.world.now()
+        if is_limit and request.extended_hours:
+            return
+        if any(session_at(at, day).is_regular for at in (began, now)):
+            return
+        raise Violation("no native orders outside the regular session", f"{request.client_order_id} at {now}")
 
     def _sells_what_is_free(self, request: OrderRequest) -> None:
         exchange = self.world.exchange
@@ -210,6 +236,10 @@ class Checkers:
                 exposure[request.symbol],
                 equity * Decimal(str(risk.symbol_exposure_max_fraction)) * TOLERANCE,
             ),
+            "group": (
+                group_exposure(world, exposure, request.symbol),
+                equity * Decimal(str(risk.group_exposure_max_fraction)) * TOLERANCE,
+            ),
             "trade risk": (self._risk(request), equity * Decimal(str(risk.trade_risk_max_fraction)) * TOLERANCE),
         }
         for name, (value, limit) in found.items():
@@ -218,9 +248,12 @@ class Checkers:
                     "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
                 )
 
-    @staticmethod
-    def _risk(request: OrderRequest) -> Decimal:
+    def _risk(self, request: OrderRequest) -> Decimal:
+        """Loss at the stop: the bracket's own, or that at which the lifecycle leaves where no bracket exists."""
         assert request.limit_price is not None
+        intent = self.intents[request.client_order_id.rsplit("-", 2)[0]]
+        if request.extended_hours:
+            return (request.limit_price - intent.stop_price) * request.qty_shares
         if request.order_class is not OrderClass.BRACKET or request.stop_price is None:
             raise Violation("entries carry a stop", request.client_order_id)
         return (request.limit_price - request.stop_price) * request.qty_shares

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sandbox.simulation.endings import check_end, table_digest
 from sandbox.simulation.functions import Functions
-from sandbox.simulation.market import BEFORE_OPEN
+from sandbox.simulation.losses import plan_losses
 from sandbox.simulation.options import Run
 from sandbox.simulation.signals import GARBAGE, Planned, plan_signals
 from sandbox.simulation.violation import Violation
@@ -17,12 +18,15 @@ from shared.adapters.codec import encode_message
 from shared.contracts.records import Queue
 from shared.core.errors import GatehouseError
 from shared.core.market import TradingDay
-from shared.core.sessions import aft_close_at
+from shared.core.sessions import Session, aft_close_at
 from shared.core.values import Side
+from shared.stages.calls import Call
 from shared.stages.operate import kill, resume
 
 CALM_AFTER_CLOSE = timedelta(minutes=5)
-"""From here on faults cease, so that everything comes to its end and the books can be compared."""
+CALM_IN_THE_EVENING = timedelta(hours=3)
+"""From here on faults cease, so that everything comes to its end and the books can be compared; the later one counts
+where entries after the close are enabled."""
 MINUTE = timedelta(minutes=1)
 
 
@@ -57,10 +61,15 @@ def simulate(run: Run) -> Outcome:
         return _Days(World(run)).outcome()
 
 
+def _call(route: str, values: Mapping[str, str | bool]) -> Call:
+    return Call(route=route, by="person", reason="drill", caller="simulation", values=values)
+
+
 class _Days:
     def __init__(self, world: World) -> None:
         self.world = world
-        self.functions = Functions(world)
+        self.functions = Functions(world, self._person)
+        world.people = self._person
         self.stuck = 0
         self.done_days = 0
 
@@ -82,7 +91,7 @@ class _Days:
             rule=rule,
             text=text,
             at=world.now() if rule else None,
-            minute=int((world.now() - world.day.open_at + BEFORE_OPEN) / MINUTE),
+            minute=int((world.now() - world.day.open_at + world.before_open) / MINUTE),
             digest=f"{world.trace.digest()}{table_digest(world)}",
             days=self.done_days,
             orders=len(world.exchange.book.orders),
@@ -95,15 +104,19 @@ class _Days:
     def _day(self, day: TradingDay) -> None:
         world = self.world
         world.day, world.is_calm, world.queues.is_calm = day, False, False
-        starts_at = day.open_at - BEFORE_OPEN
+        starts_at = day.open_at - world.before_open
         if starts_at > world.now():
             world.move_to(starts_at)
-        signals = plan_signals(world.plan_rng, world.tape, day)
+        sessions = world.settings.policy.entry_sessions
+        is_first = day is world.days[0]
+        signals = plan_signals(world.plan_rng, world.tape, day, sessions, is_carried=bool(world.carried) and is_first)
         for planned in signals:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
-        world.at(day.close_at + CALM_AFTER_CLOSE, self._calm_down)
+        plan_losses(world, day, [planned.at for planned in signals])
+        calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
+        world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)
         ends_at = aft_close_at(day)
         stop_at = ends_at if world.run.minutes is None else starts_at + world.run.minutes * MINUTE
@@ -112,7 +125,7 @@ class _Days:
             if world.is_calm and self._is_quiet():
                 break
         if stop_at == ends_at:
-            self.stuck += check_end(world)
+            self.stuck += check_end(world, is_last=day is world.days[-1])
 
     # -- what comes from outside -------------------------------------------------------------------------------------
 
@@ -214,10 +227,11 @@ class _Days:
             if rng.random() < 0.7:
                 at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=30 * rng.random() ** 3)
             flatten = rng.random() < 0.5
-            self._person(at, "kill", lambda: kill(world.ports, by="person", reason="drill", flatten=flatten))
+            flags = {"flatten": flatten, "cancel_all": False}
+            self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
             if rng.random() < 0.7:
                 back = at + timedelta(seconds=rng.randrange(20, 3600))
-                self._person(back, "resume", lambda: resume(world.ports, by="person", reason="drill over"))
+                self._person(back, "resume", lambda: resume(world.ports, _call("resume", {})))
         for chance, act in ((world.faults.hand_close, self._close), (world.faults.hand_cancel, self._cancel)):
             for _ in range(3):
                 at = day.open_at + timedelta(seconds=rng.randrange(length))

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox.checkers import Day, fills_agree, journal_whole
+from sandbox.simulation.asked import check_day_trades
 from sandbox.simulation.queues import Fate
 from sandbox.simulation.violation import Violation
 from shared.contracts.messages import intent_id_of
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, Table
 from shared.core.ids import digest
 from shared.core.order_states import Phase
+from shared.core.risk import GATES
 from shared.core.values import Side
+from shared.stages.order_gates import UNRESERVED
 
 if TYPE_CHECKING:
     from sandbox.simulation.world import World
@@ -29,8 +32,14 @@ def rows_of(world: World, table: Table) -> Rows:
     return {f"{day.on}|{k}": row for day in world.days for k, row in world.tables.query(table, str(day.on))}
 
 
-def check_end(world: World) -> int:
+def check_end(world: World, *, is_last: bool = True) -> int:
     """Hold the books against each other.
+
+    Parameters
+    ----------
+    world : World
+    is_last : bool
+        Whether no day follows: what the market made impossible to sell is carried over otherwise.
 
     Returns
     -------
@@ -50,13 +59,16 @@ def check_end(world: World) -> int:
         ("every order comes to its end", _orders_end(world, rows, stuck)),
         ("every decision is recorded once", _decisions(world, rows)),
         ("reservations equal the open orders", _reservations(world, rows)),
+        ("room is lost and left by nobody", _room_kept(world, rows)),
         ("every fill is recorded once", _fills(world, rows)),
         ("the journal is whole", _journal(world, rows)),
         ("positions are recorded", _positions(world, rows, stuck)),
+        ("every gate runs again after approval", _second_gates(world, rows)),
     ):
         for text in found:
             raise Violation(rule, text)
-    return len(stuck)
+    check_day_trades(world)
+    return len(stuck) if is_last else 0
 
 
 def _stuck(world: World) -> set[str]:
@@ -139,6 +151,20 @@ def _reservations(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
             yield f"{intent_id} is reserved or running, not both"
 
 
+def _room_kept(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """An order has its room while it lives and gives it back itself: repairs are for rows that were lost."""
+    lost = world.checkers.lost_rooms
+    sent = {each.rpartition("-entry-")[0] for each in world.exchange.book.by_client_order_id}
+    for key, row in rows[Table.INCIDENTS].items():
+        intent_id = key.rpartition("|")[2]
+        is_repair = row["kind"] == "adopted" or (row["kind"] == "released" and intent_id in sent)
+        if is_repair and intent_id not in lost:
+            yield f"supervise had to repair the room of {intent_id}: {row['title']}"
+    for row in rows[Table.JOURNAL].values():
+        if row.get("note") == UNRESERVED and row["intent_id"] not in lost:
+            yield f"{row['intent_id']} found that its room was gone"
+
+
 def _ours(world: World, client_order_id: str) -> bool:
     return client_order_id.rsplit("-", 2)[0] in world.checkers.intents
 
@@ -175,6 +201,18 @@ def _positions(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> Ite
             yield f"{row['intent_id']} has bought {row['bought_shares']}, its position says {found['bought_shares']}"
         elif found is not None and found["qty_shares"] != 0:
             yield f"{row['intent_id']} is over, its position says {found['qty_shares']}"
+
+
+def _second_gates(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """The journal of an entry that a person approved shows every gate's second word."""
+    for row in rows[Table.JOURNAL].values():
+        intent = world.checkers.intents.get(str(row["intent_id"]))
+        if intent is None or intent.approve_by is None or not row.get("gates"):
+            continue
+        state = json.loads(str(row["state"]))
+        found = {verdict["gate"] for verdict in json.loads(str(row["gates"]))}
+        if state["entry_attempt"] == 0 and found != set(GATES):
+            yield f"{intent.intent_id}: {sorted(set(GATES) - found)} did not run"
 
 
 def table_digest(world: World) -> str:

@@ -237,6 +237,10 @@ class FaultyBroker:
         self._call = injector.broker
         self._hidden: dict[str, datetime] = {}
 
+    def now(self) -> datetime:
+        """Return the broker's time."""
+        return self._call("clock", self._broker.now)
+
     def account(self) -> Account:
         """Return the account."""
         return self._call("account", self._broker.account)

@@ -13,7 +13,8 @@ from shared.adapters.codec import decode_message, encode_message
 from shared.contracts.messages import Message, Notice, OrderIntent, Signal
 from shared.contracts.records import Queue
 from shared.core.errors import ConflictError, ContractError, TransientError
-from shared.core.order_steps import StepCall, report
+from shared.core.order_states import Phase
+from shared.core.order_steps import APPROVE, REFUSE, StepCall, report
 from shared.lifecycle import EVENT
 from shared.ports import Ports
 from shared.stages.execute import execute
@@ -33,8 +34,10 @@ REDELIVERY_MAX_S = 300.0
 class Functions:
     """Builds the works of a world's function app."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, person: Callable[[datetime, str, object], None]) -> None:
         self.world = world
+        self._person = person
+        self._asked: set[str] = set()
         world.deliver = self.deliver
         world.activity = self.activity
 
@@ -132,9 +135,34 @@ class Functions:
             known = world.storage_call("get_status", lambda: hub.instances.get(state.plan.intent_id))
             if known is None:
                 world.storage_call("start_new", lambda: hub.start_new(state.plan.intent_id, started, state.plan.symbol))
+            if state.phase is Phase.APPROVAL_PENDING and intent.intent_id not in self._asked:
+                self._asked.add(intent.intent_id)
+                self._answer(intent)
             return told
 
         self._send(Queue.NOTICES, self._handle(Queue.ORDER_INTENTS, OrderIntent, text, stage))
+
+    def _answer(self, intent: OrderIntent) -> None:
+        """A person says yes, says no, says nothing, or says it too late; some say both."""
+        world, rng = self.world, self.world.loop_rng
+        if intent.approve_by is None or rng.random() < 0.15:
+            return
+        wait = intent.approve_by - world.now()
+        answers = [APPROVE if rng.random() < 0.75 else REFUSE]
+        answers += [rng.choice((APPROVE, REFUSE))] if rng.random() < 0.1 else []
+        for answer in answers:
+            at = world.now() + wait * (rng.random() if rng.random() < 0.85 else 1 + rng.random())
+
+            def raised(answer: str = answer) -> None:
+                world.hub.raise_event(intent.intent_id, EVENT, answer)
+                world.checkers.answered(intent, answer)
+
+            def say(raised: Callable[[], None] = raised) -> None:
+                known = world.hub.instances.get(intent.intent_id)
+                if known is not None and known.is_running:
+                    world.storage_call("raise_event", raised)
+
+            self._person(at, f"{answer} {intent.symbol}", say)
 
     # -- durable ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -22,6 +22,10 @@ from shared.ports import Clock
 
 SYMBOLS = tuple(Symbol(f"S{chr(65 + n)}") for n in range(20))
 BEFORE_OPEN = timedelta(minutes=15)
+EARLY = timedelta(minutes=75)
+"""How long before the open a day begins, and where entries before it are enabled."""
+CARRIED_FROM, CARRIED_TO = timedelta(minutes=25), timedelta(minutes=10)
+"""A symbol that is carried over night is halted from so long before the close until so long after the next open."""
 AFTER_CLOSE = timedelta(hours=4)
 QUOTE_STANDS_S = 15
 """A quote is sent anew until the next point of its bar; without one it grows old."""
@@ -55,11 +59,25 @@ class SimTape:
         Dates that are to be traded, ascending.
     faults : Faults
         How thin, halted and jumpy the symbols are.
+    before_open : timedelta
+        How long before each open the tape begins.
+    carried : collection of str
+        Symbols halted over the first night.
     """
 
     base_s = 60
 
-    def __init__(self, seed: int, days: Sequence[TradingDay], faults: Faults) -> None:
+    def __init__(
+        self,
+        seed: int,
+        days: Sequence[TradingDay],
+        faults: Faults,
+        *,
+        before_open: timedelta = BEFORE_OPEN,
+        carried: Collection[str] = (),
+    ) -> None:
+        self._before_open = before_open
+        self._carried = carried
         self._rng = np.random.default_rng([seed, 1])
         self._faults = faults
         self.days = tuple(days)
@@ -94,11 +112,18 @@ class SimTape:
                 start = day.open_at + timedelta(minutes=int(rng.integers(5, 390)))
                 length = timedelta(minutes=int(rng.choice([5, 5, 10, 30, 120])))
                 halts.append(Halt(symbol=symbol, start_at=start, end_at=start + length, reason="LUDP"))
+        for symbol in (each for each in SYMBOLS if each in self._carried):
+            if day is self.days[0]:
+                start, end = day.close_at - CARRIED_FROM, day.close_at + AFTER_CLOSE
+                halts.append(Halt(symbol=symbol, start_at=start, end_at=end, reason="T1"))
+            elif day is self.days[1]:
+                start, end = day.open_at - self._before_open, day.open_at + CARRIED_TO
+                halts.append(Halt(symbol=symbol, start_at=start, end_at=end, reason="T1"))
         return tuple(halts)
 
     def _make_day(self, day: TradingDay, last: dict[Symbol, float]) -> None:
         rng = self._rng
-        starts_at, ends_at = day.open_at - BEFORE_OPEN, day.close_at + AFTER_CLOSE
+        starts_at, ends_at = day.open_at - self._before_open, day.close_at + AFTER_CLOSE
         n = int((ends_at - starts_at).total_seconds()) // 60
         start_s = int(starts_at.timestamp()) + 60 * np.arange(n, dtype=np.int64)
         regular = (start_s >= day.open_at.timestamp()) & (start_s < day.close_at.timestamp())
@@ -237,8 +262,11 @@ class SimMarket:
     def bars(
         self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime
     ) -> Mapping[Symbol, Bars]:
-        """Not asked for by the order path."""
-        raise TransientError("the simulation serves quotes only")
+        """Closed bars of today; the order path asks for the last ones alone, so each minute bar stands for five."""
+        now_s = int(self._clock.now().timestamp())
+        on = end.astimezone(NEW_YORK).date()
+        first, last = int(start.timestamp()), min(int(end.timestamp()), now_s - timeframe.seconds + 1)
+        return {s: self._view.tape.base(s, on).bars.between(first, max(first, last)) for s in symbols}
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Not asked for by the order path."""

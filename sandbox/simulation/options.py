@@ -57,6 +57,10 @@ class Faults:
         Per day: a person closes a position, or cancels orders, at the broker.
     garbage : float
         Per signal: something that breaks its contract comes as well.
+    row_lost : float
+        Per day, each: the row of a living order, its position's row, its reservation, or the whole ledger vanishes.
+    carry : float
+        Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     """
 
     duplicated: float = 0.0
@@ -89,6 +93,8 @@ class Faults:
     hand_close: float = 0.0
     hand_cancel: float = 0.0
     garbage: float = 0.0
+    row_lost: float = 0.0
+    carry: float = 0.0
 
 
 ALL = Faults(
@@ -122,6 +128,8 @@ ALL = Faults(
     hand_close=0.5,
     hand_cancel=0.5,
     garbage=0.1,
+    row_lost=0.15,
+    carry=0.05,
 )
 """Every fault, as likely as a very bad day makes it."""
 

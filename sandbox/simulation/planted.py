@@ -22,7 +22,7 @@ from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Gate
 from shared.ports import Cell, Ports, Row
-from shared.stages import facts, gate, order, order_records, reconcile
+from shared.stages import execute, facts, gate, order, order_gates, order_records, reconcile
 from shared.stages.supervise import Supervision, supervise
 
 type Patches = Iterator[Any]
@@ -121,9 +121,9 @@ def _fills_forgotten() -> Patches:
 
 
 def _fills_first() -> Patches:
-    def record(ports: Ports, before: OrderState, step: Step, after: OrderState, at: Any) -> bool:
-        order_records._write_rows(ports, before, after, at)
-        row = order_records.journal_row(ports, step, after, at)
+    def record(ports: Ports, before: OrderState, step: Step, after: OrderState, *rest: Any) -> bool:
+        order_records._write_rows(ports, before, after, rest[0])
+        row = order_records.journal_row(ports, step, after, *rest)
         key = order_records._journal_key(after, after.seq)
         return ports.tables.insert(Table.JOURNAL, str(after.on), key, row)
 
@@ -172,7 +172,7 @@ def _gate_passes(*gates: Gate) -> Callable[[], Patches]:
 
 
 def _no_second_gates() -> Patches:
-    yield patch.object(order, "BEFORE_SUBMIT", frozenset())
+    yield patch.object(order_gates, "BEFORE_SUBMIT", frozenset())
 
 
 def _no_wakes() -> Patches:
@@ -217,6 +217,51 @@ def _hasty() -> Patches:
     yield patch.object(lifecycle, "next_step", jittered)
 
 
+def _unasked() -> Patches:
+    yield patch.object(execute, "begin", lambda state: state)
+
+
+def _no_gates_after_approval() -> Patches:
+    looked = order_gates.look_again
+
+    def as_before(state: OrderState, ports: Ports, quote: Any) -> Any:
+        return looked(replace(state, plan=replace(state.plan, basis=None)), ports, quote)
+
+    yield patch.object(order, "look_again", as_before)
+
+
+def _blind_watch() -> Patches:
+    yield patch.object(order_steps, "reached", lambda *_: None)
+
+
+def _no_pair_at_the_open() -> Patches:
+    unguarded = order_steps._unguarded_step
+
+    def watched(state: OrderState, now: Any) -> Step:
+        step = unguarded(state, now)
+        return replace(step, command=Command.WATCH) if step.command is Command.PROTECT and state.hours else step
+
+    yield patch.object(order_steps, "_unguarded_step", watched)
+    yield patch.object(order_steps, "ARM_PATIENCE", order_steps.ARM_PATIENCE * 1000)
+
+
+def _native_always() -> Patches:
+    yield patch.object(order, "_is_regular", lambda _: True)
+
+
+def _exits_pile_up() -> Patches:
+    yield patch.object(order_steps, "without_stale", lambda orders: orders)
+    yield patch.object(order_steps, "_exit_patience", lambda state: state.plan.poll)
+
+
+def _sleeps_over_the_close() -> Patches:
+    yield patch.object(OrderState, "guards_itself", lambda *_: False)
+
+
+def _room_unneeded() -> Patches:
+    yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -245,6 +290,16 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "decided-anew": ("a repeated signal is decided anew", _decided_anew),
     "cancel-believed": ("a cancel that was asked for counts as done", _cancel_believed),
     "latest-view": ("the broker's last word is believed, also where fills shrink", _latest_view),
+    "group-passes": ("the group's exposure is not limited", _gate_passes(Gate.GROUP_EXPOSURE)),
+    "day-trades-pass": ("day trades are not counted", _gate_passes(Gate.DAY_TRADES)),
+    "unasked": ("a large order does not wait for a person", _unasked),
+    "no-gates-after-approval": ("after a person's answer only the usual gates run again", _no_gates_after_approval),
+    "blind-watch": ("outside the regular session the quote is watched and not understood", _blind_watch),
+    "no-pair-at-the-open": ("a position from before the open gets no native pair", _no_pair_at_the_open),
+    "native-always": ("brackets and market orders are sent outside the regular session too", _native_always),
+    "sleeps-over-the-close": ("what is held outside the regular session is not watched", _sleeps_over_the_close),
+    "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
+    "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
 }
 """What can be broken: what it means, and the patches that do it."""

@@ -14,10 +14,11 @@ from typing import Any
 
 from sandbox.simulation.market import SimCalendar
 from shared.adapters.codec import decode_json, encode_json
-from shared.contracts.messages import Notice
-from shared.contracts.settings import Settings, parse_settings
+from shared.contracts.messages import Notice, Severity
+from shared.contracts.settings import NoticeChannel, Settings, parse_settings
 from shared.core.errors import InvariantError
 from shared.core.values import iso
+from shared.core.wording import Words
 from shared.ports import BlobStore, Broker, Calendar, Clock, Codec, HistoryStore, MarketData, ModelState, TableStore
 
 _KEPT = 3000
@@ -128,7 +129,10 @@ class _Trusted:
 class SimNotifier:
     """A phone that nobody looks at."""
 
-    def send(self, notice: Notice) -> None:
+    def log(self, notice: Notice) -> None:
+        """Take it."""
+
+    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
         """Take it."""
 
 
@@ -161,6 +165,8 @@ _FIXED = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 
+REGULAR_HOURS = "REG-AM REG-MID REG-PM"
+
 _VARIED = {
     "GATEHOUSE_MAX_POSITIONS": ("2", "3", "5", "10"),
     "GATEHOUSE_HOLD_MAX_MIN": ("3", "10", "20", "60"),
@@ -172,6 +178,15 @@ _VARIED = {
     "GATEHOUSE_SYMBOL_EXPOSURE_MAX_FRACTION": ("0.05", "0.1"),
     "GATEHOUSE_DAY_LOSS_MAX_FRACTION": ("0.002", "0.03", "0.03"),
     "GATEHOUSE_DRAWDOWN_MAX_FRACTION": ("0.003", "0.05", "0.05"),
+    "GATEHOUSE_ENTRY_SESSIONS": (REGULAR_HOURS, REGULAR_HOURS, f"PRE {REGULAR_HOURS} AFT"),
+    "GATEHOUSE_GUARD_POLL_S": ("5", "10", "30"),
+    "GATEHOUSE_ADV_MAX_EXTENDED_FRACTION": ("0.001", "0.01"),
+    "GATEHOUSE_APPROVAL_FRACTION": ("0.5", "0.5", "0.03"),
+    "GATEHOUSE_APPROVAL_WAIT_MIN": ("1", "5"),
+    "GATEHOUSE_SYMBOL_GROUPS": ("", "ONE: SA SB SC; TWO: SD SE SF"),
+    "GATEHOUSE_GROUP_EXPOSURE_MAX_FRACTION": ("0.12", "0.3"),
+    "GATEHOUSE_DAY_TRADES_MAX": ("0", "0", "3"),
+    "GATEHOUSE_DAY_TRADES_BELOW_USD": ("200000",),
 }
 
 

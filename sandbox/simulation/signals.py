@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from shared.contracts.messages import Signal
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import TradingDay
 from shared.core.schedule import slot_of
-from shared.core.sessions import session_at
+from shared.core.sessions import Session, session_at
 from shared.core.values import Symbol
 
 TTL = timedelta(seconds=240)
@@ -28,14 +29,26 @@ class Planned:
     signal: Signal
 
 
-def plan_signals(rng: random.Random, tape: SimTape, day: TradingDay) -> list[Planned]:
-    """Three or four bursts in the session, now and then one before it or close to its end."""
+def plan_signals(
+    rng: random.Random, tape: SimTape, day: TradingDay, sessions: Collection[Session], *, is_carried: bool
+) -> list[Planned]:
+    """Three or four bursts in the session, now and then one before it or close to its end.
+
+    Where entries before the open or after the close are enabled, some come there; where symbols are carried over
+    night, some come shortly before they are halted.
+    """
     minutes = int((day.close_at - day.open_at).total_seconds()) // 60
     bursts = sorted(rng.randrange(2, minutes - 30) for _ in range(rng.choice((2, 3, 3))))
     if rng.random() < 0.3:
         bursts.append(minutes - rng.randrange(4, 25))
     if rng.random() < 0.1:
         bursts.append(rng.choice((-6, minutes + 20)))
+    if Session.PRE in sessions:
+        bursts += [rng.randrange(-70, -1) for _ in range(rng.choice((0, 1, 2)))]
+    if Session.AFT in sessions:
+        bursts += [minutes + rng.randrange(1, 170) for _ in range(rng.choice((0, 1, 2)))]
+    if is_carried:
+        bursts.append(minutes - rng.randrange(27, 45))
     planned: dict[str, Planned] = {}
     for burst in bursts:
         # One run of the scoring stage sends all its signals at once.

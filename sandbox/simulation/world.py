@@ -14,7 +14,7 @@ from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
 from sandbox.simulation.hosts import Pair
-from sandbox.simulation.market import BEFORE_OPEN, SimMarket, SimTape
+from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
 from sandbox.simulation.options import Run, faults_of
 from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
@@ -25,6 +25,7 @@ from sandbox.venue.orders import Status
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.market import TradingDay
+from shared.core.sessions import Session
 
 CASH = Decimal(100_000)
 FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025, 11, 28), date(2025, 12, 24))
@@ -69,13 +70,16 @@ class World:
         first = CALENDAR.day(seeded.choice(FIRST_ON))
         assert first is not None
         self.days: list[TradingDay] = [first]
-        while len(self.days) < run.days:
+        is_carried = seeded.random() < self.faults.carry
+        while len(self.days) < run.days + is_carried:
             self.days.append(CALENDAR.next_day(self.days[-1].on))
         self.day = first
         self.settings = settings_of(seeded)
-        self.tape = SimTape(run.seed, self.days, self.faults)
+        self.before_open = EARLY if Session.PRE in self.settings.policy.entry_sessions else BEFORE_OPEN
+        self.carried = frozenset(SYMBOLS[:6]) if is_carried else frozenset()
+        self.tape = SimTape(run.seed, self.days, self.faults, before_open=self.before_open, carried=self.carried)
         config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
-        self.clock = SimClock(first.open_at - BEFORE_OPEN)
+        self.clock = SimClock(first.open_at - self.before_open)
         self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)
         self.broker = SimBroker(self.exchange)
         self.tables, self.blobs = MemoryTables(), MemoryBlobs()
@@ -91,6 +95,7 @@ class World:
         self.hub = Hub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
         self.checkers = Checkers(self)
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
+        self.people: Callable[[datetime, str, object], None] = lambda *_: None
         self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
 
     def _make_ports(self) -> SimPorts:

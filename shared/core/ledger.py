@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from shared.core.breaker import CLOSED, Breaker
+from shared.core.sessions import NEW_YORK
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
 
 
@@ -35,6 +36,11 @@ class Reservation:
         require_positive("notional", self.notional)
         require_utc("reserved_at", self.reserved_at)
         require_utc("exit_by", self.exit_by)
+
+    @property
+    def reserved_on(self) -> date:
+        """New York date of the decision; the order's rows are under it, also when it is held over night."""
+        return self.reserved_at.astimezone(NEW_YORK).date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

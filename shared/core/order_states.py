@@ -1,7 +1,7 @@
 """What an order's life knows: its plan, its phase, and every order at the broker that belongs to it.
 
   PLANNED -> [APPROVAL_PENDING] -> SUBMITTING -> WORKING -> PARTIALLY_FILLED -> FILLED -> PROTECTED -> EXITING -> CLOSED
-     |-> EXPIRED     |-> DENIED      |-> REJECTED   |-> CANCELED (nothing filled)
+     |-> EXPIRED     |-> DENIED      |-> REJECTED   |-> CANCELED (nothing filled)  |-> GUARDED -> |
 
 The decisions over these states are in `shared.core.order_steps`.
 """
@@ -15,6 +15,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
+from shared.core.sessions import Hours
+from shared.core.sizing import Basis
 from shared.core.values import ZERO, Side, Symbol, require_at_least, require_utc
 
 
@@ -27,6 +29,7 @@ class Phase(StrEnum):
     WORKING = "WORKING"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
+    GUARDED = "GUARDED"
     PROTECTED = "PROTECTED"
     EXITING = "EXITING"
     CLOSED = "CLOSED"
@@ -66,6 +69,9 @@ class Role(StrEnum):
     EXIT = "exit"
 
 
+STALE_KEPT = 8
+"""Exits that ended unfilled and are still remembered; what became of the others is in the journal."""
+
 SELLS = (Role.TARGET, Role.STOP, Role.EXIT)
 GUARDS = (Role.TARGET, Role.STOP)
 
@@ -75,7 +81,9 @@ class EntryPlan:
     """What the lifecycle was asked to do.
 
     Prices in USD per share. `patience_s` is the time one entry price may work, `poll_s` the pause between two looks at
-    a working order. Where `approve_by` is set, a person must approve before then.
+    a working order. Where `approve_by` is set, a person must approve before then, and `basis` is what the size is
+    worked out from again after it. `guard_poll_s` is the pause between two looks at the quote of a position that the
+    lifecycle itself guards.
     """
 
     intent_id: str
@@ -93,6 +101,8 @@ class EntryPlan:
     poll_s: int
     max_reprices: int
     approve_by: datetime | None = None
+    guard_poll_s: int = 10
+    basis: Basis | None = None
 
     def __post_init__(self) -> None:
         require_at_least("qty_shares", self.qty_shares, 1)
@@ -151,6 +161,11 @@ class OrderState:
         Calls in a row that gave no answer.
     seq, chain : int, str
         Steps carried out, and the hash of the last one's journal row.
+    hours : Hours or None
+        Edges of the trading day that the order is in; None for an order of a version that knew the regular session
+        alone.
+    sized : int or None
+        Shares that the gates left after a person had approved, where they looked at the size once more.
     """
 
     plan: EntryPlan
@@ -174,10 +189,25 @@ class OrderState:
     note: str = ""
     seq: int = 0
     chain: str = ""
+    hours: Hours | None = None
+    sized: int | None = None
 
     def of(self, *roles: Role) -> tuple[OrderView, ...]:
         """Orders of some roles."""
         return tuple(order for order in self.orders.values() if order.role in roles)
+
+    @property
+    def wanted(self) -> int:
+        """Shares that an entry asks for."""
+        return self.plan.qty_shares if self.sized is None else self.sized
+
+    def guards_itself(self, at: datetime) -> bool:
+        """Whether the venues take no stops at an instant, so that only the lifecycle can guard what is held."""
+        return self.hours is not None and not self.hours.is_regular(at)
+
+    def rests(self, at: datetime) -> bool:
+        """Whether nothing trades at an instant: after the last day's after-hours trading, before the next premarket."""
+        return self.hours is not None and not self.hours.is_trading(at)
 
     @property
     def bought(self) -> int:
@@ -250,6 +280,13 @@ def merge(known: Mapping[str, OrderView], seen: Iterable[BrokerOrder]) -> dict[s
             )
         orders[view.order_id] = view
     return orders
+
+
+def without_stale(orders: Mapping[str, OrderView]) -> dict[str, OrderView]:
+    """Forget the older exits that ended unfilled: an evening of new prices must not outgrow the state's table cell."""
+    ended = [key for key, o in orders.items() if o.role is Role.EXIT and o.status.is_final and not o.filled_shares]
+    stale = frozenset(sorted(ended, key=lambda key: (orders[key].updated_at, key))[:-STALE_KEPT])
+    return {key: order for key, order in orders.items() if key not in stale}
 
 
 def _view(order: BrokerOrder) -> OrderView:

@@ -14,8 +14,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.ids import client_order_id
-from shared.core.order_states import GUARDS, ExitReason, OrderState, OrderView, Phase, Role, merge
+from shared.core.market import Quote
+from shared.core.order_absence import without_absent, written_off
+from shared.core.order_guard import is_of_another_session, must_leave, next_watch, reached, stands_since
+from shared.core.order_states import GUARDS, ExitReason, OrderState, OrderView, Phase, Role, merge, without_stale
 from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.risk import Verdict
+from shared.core.sessions import Hours
 from shared.core.values import require_utc
 
 LOOK_AGAIN = "changed"
@@ -33,17 +38,14 @@ ARM_PATIENCE = timedelta(seconds=30)
 CANCEL_PATIENCE = timedelta(seconds=30)
 """How long a cancel may hang, or stay refused, before it is asked for again."""
 
-CONFIRM_MISSING = timedelta(seconds=15)
-"""How long shares must be missing at the broker before they are believed to be gone."""
-
 CONFIRM_UNSENT = timedelta(seconds=10)
 """How long after a refusal the broker is asked once more whether it has the order."""
 
 CANCELS_TOLD = 3
 """A cancel asked for so often is told to a person, and no longer waited for where its sibling is cancelled."""
 
-ABSENCES_BELIEVED = 3
-"""An order that the broker has had and does not know at so many looks in a row is gone, if the position agrees."""
+LOOK_AT_LEAST = timedelta(seconds=60)
+"""An exit order that stands is looked at so often at least."""
 
 MAX_BACKOFF_DOUBLINGS = 4
 """A call that gives no answer is tried again after poll * 2^n, n at most this."""
@@ -55,6 +57,7 @@ class Command(StrEnum):
     SUBMIT_ENTRY = "submit_entry"
     CANCEL_ENTRY = "cancel_entry"
     PROTECT = "protect"
+    WATCH = "watch"
     CANCEL_EXITS = "cancel_exits"
     SUBMIT_EXIT = "submit_exit"
     LOOK = "look"
@@ -92,12 +95,17 @@ class Observation:
 
     `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
     cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
-    sent again.
+    sent again. `hours` are those of another trading day than the one the order knew of, `sized` what the gates left of
+    an entry's shares after a person's answer, `verdicts` what the gates said before an entry was sent.
     """
 
     at: datetime
     orders: tuple[BrokerOrder, ...] = ()
     held_at_broker: int | None = None
+    quote: Quote | None = None
+    hours: Hours | None = None
+    sized: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
     denied: str = ""
     rejected: str = ""
     failed: str = ""
@@ -117,13 +125,15 @@ def next_step(state: OrderState, now: datetime) -> Step:
             return Step(command=Command.LOOK, not_before=max(state.plan.approve_by or now, now))
         case Phase.PLANNED | Phase.SUBMITTING:
             leg = client_order_id(state.plan.intent_id, "entry", state.entry_attempt)
-            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=leg, qty_shares=state.plan.qty_shares)
+            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=leg, qty_shares=state.wanted)
         case Phase.WORKING | Phase.PARTIALLY_FILLED:
             step = _working_step(state, now)
-        case Phase.FILLED:
+        case _ if state.rests(now):
+            step = _rest(state, now)
+        case Phase.FILLED | Phase.GUARDED:
             step = _unguarded_step(state, now)
         case Phase.PROTECTED:
-            sleeps_until = now if state.absences else state.plan.exit_by
+            sleeps_until = now if state.absences else _protected_until(state)
             step = Step(command=Command.LOOK, not_before=max(sleeps_until, now + state.plan.poll))
         case _:
             step = _exit_step(state, now)
@@ -142,6 +152,18 @@ def _look(state: OrderState, now: datetime) -> Step:
     return Step(command=Command.LOOK, not_before=now + state.plan.poll)
 
 
+def _protected_until(state: OrderState) -> datetime:
+    """A native guard ends with its session, whatever the time limit is."""
+    ends_at = state.plan.exit_by
+    return ends_at if state.hours is None else min(ends_at, state.hours.closes_at)
+
+
+def _rest(state: OrderState, now: datetime) -> Step:
+    """Nothing trades: a look after the end tells the next trading day's hours, and its premarket wakes the order."""
+    starts_at = state.hours.starts_at if state.hours is not None else now
+    return Step(command=Command.LOOK, not_before=max(starts_at, now + state.plan.poll))
+
+
 def _working_step(state: OrderState, now: datetime) -> Step:
     unwanted = state.exit_reason is not None or state.is_stopped
     tired = state.attempt_at is not None and now - state.attempt_at >= timedelta(seconds=state.plan.patience_s)
@@ -155,9 +177,14 @@ def _may_cancel(state: OrderState, now: datetime) -> bool:
 
 
 def _unguarded_step(state: OrderState, now: datetime) -> Step:
-    """Bought and not known to be guarded: wait for the bracket's legs to arm, or attach a pair of our own."""
+    """Bought and not known to be guarded: wait for the bracket's legs to arm, or attach a pair of our own.
+
+    Where no pair can be had, the quote is watched.
+    """
     if state.live_sells:
         return _look(state, now)
+    if state.guards_itself(now):
+        return Step(command=Command.WATCH, not_before=next_watch(state, now))
     leg = client_order_id(state.plan.intent_id, "protect", state.protect_attempt)
     return Step(command=Command.PROTECT, client_order_id=leg, qty_shares=state.held)
 
@@ -167,16 +194,31 @@ def _exit_step(state: OrderState, now: datetime) -> Step:
     if (guards or _is_passed_over(state, now)) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_EXITS)
     if not all(_is_stuck(state, order) for order in state.live_sells):
-        return _look(state, now)
+        return _look(state, now) if guards else _look_later(state, now)
     leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
     return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held)
 
 
-def _is_passed_over(state: OrderState, now: datetime) -> bool:
-    """Whether an exit limit has stood for its patience, which doubles with each: the market has left its price."""
+def _look_later(state: OrderState, now: datetime) -> Step:
+    """An exit that has stood for long, in a halt say, is looked at ever more seldom: supervise sees it filled."""
+    stands = now - state.attempt_at if state.attempt_at is not None else timedelta(0)
+    pause = max(state.plan.poll, min(stands / 4, LOOK_AT_LEAST))
+    if state.recallable:
+        pause = max(state.plan.poll, min(pause, _exit_patience(state) - stands))
+    return Step(command=Command.LOOK, not_before=now + pause)
+
+
+def _exit_patience(state: OrderState) -> timedelta:
+    """How long an exit limit may stand; it doubles with each."""
     doublings = min(max(0, state.exit_attempt - 1), MAX_BACKOFF_DOUBLINGS)
-    patience = timedelta(seconds=state.plan.patience_s) * 2**doublings
-    return bool(state.recallable) and state.attempt_at is not None and now - state.attempt_at >= patience
+    return timedelta(seconds=state.plan.patience_s * 2**doublings)
+
+
+def _is_passed_over(state: OrderState, now: datetime) -> bool:
+    """Whether an exit limit has stood for its patience, or the regular session has begun: the market has left it."""
+    if not state.recallable or state.attempt_at is None:
+        return False
+    return is_of_another_session(state, now) or now - state.attempt_at >= _exit_patience(state)
 
 
 def _is_stuck(state: OrderState, order: OrderView) -> bool:
@@ -234,14 +276,15 @@ def report(state: OrderState, event: str) -> OrderState:
 
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
-    failures = state.failures
+    before, failures = state, state.failures
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
     if seen.failed:
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
-    state = replace(state, failures=0, orders=merge(state.orders, seen.orders))
+    state = replace(state, failures=0, orders=merge(state.orders, seen.orders), hours=seen.hours or state.hours)
     if step.command in LOOKING:
-        state = _without_absent(state, seen)
-    state = _written_off(state, seen)
+        found = frozenset(order.order_id for order in seen.orders)
+        state = without_absent(state, found, seen.held_at_broker)
+    state = written_off(state, seen.held_at_broker, seen.at)
     match step.command:
         case Command.SUBMIT_ENTRY:
             state = _entry_sent(state, seen)
@@ -251,32 +294,21 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
             # A pair that the broker refuses leaves the position bare: then it is closed.
             reason = ExitReason.UNPROTECTED if seen.rejected else state.exit_reason
             state = replace(state, protect_attempt=state.protect_attempt + _used(seen), exit_reason=reason)
+        case Command.WATCH:
+            state = replace(state, exit_reason=state.exit_reason or reached(state.plan, seen.quote))
         case Command.SUBMIT_EXIT:
             cancels = state.cancels if any(order.role in GUARDS for order in state.live_sells) else 0
             state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + _used(seen), cancels=cancels)
+            state = replace(state, orders=without_stale(state.orders))
             state = replace(state, failures=failures + 1) if seen.rejected else state
         case Command.CLOSE if seen.orders:
             # An entry stands at the broker after all: it is carried on with, as if it had been sent now.
             state = replace(state, outcome=None, attempt_at=seen.at, cancel_at=None, cancels=0)
         case Command.CLOSE:
             return replace(state, phase=state.outcome or state.phase)
-    return _settled(_timed(state, seen.at))
-
-
-def _without_absent(state: OrderState, seen: Observation) -> OrderState:
-    """Orders that several looks in a row did not bring back are gone; not while shares show that they may have bought.
-
-    Shares that a forgotten exit has sold are found missing by the next step, and written off.
-    """
-    found = {order.order_id for order in seen.orders}
-    lost = {key: order for key, order in state.orders.items() if order.is_live and key not in found}
-    if not lost:
-        return replace(state, absences=0)
-    state = replace(state, absences=state.absences + 1)
-    if state.absences < ABSENCES_BELIEVED or (seen.held_at_broker or 0) > state.held:
-        return state
-    gone = {key: replace(order, status=OrderStatus.CANCELED) for key, order in lost.items()}
-    return replace(state, orders={**state.orders, **gone})
+    state = _settled(_timed(state, seen.at), seen.at)
+    is_quiet = step.command is Command.WATCH and replace(state, seq=before.seq, note=before.note) == before
+    return before if is_quiet else state
 
 
 def _used(seen: Observation) -> int:
@@ -286,21 +318,6 @@ def _used(seen: Observation) -> int:
     same id.
     """
     return 1 if seen.orders or seen.rejected else 0
-
-
-def _written_off(state: OrderState, seen: Observation) -> OrderState:
-    """Shares that the account no longer has, with nothing of ours working that could have sold them, are gone.
-
-    A broker may show a position late, so they must be missing twice, some time apart, before that is believed.
-    """
-    if seen.held_at_broker is None:
-        return state
-    gone = state.held - max(0, seen.held_at_broker)
-    if gone <= 0 or state.live_sells or state.live_entry:
-        return replace(state, missing_at=None)
-    if state.missing_at is None or seen.at - state.missing_at < CONFIRM_MISSING:
-        return replace(state, missing_at=state.missing_at or seen.at, failures=1)
-    return replace(state, written_off=state.written_off + gone, missing_at=None, exit_reason=ExitReason.OUTSIDE)
 
 
 def _begun(phase: Phase) -> Phase:
@@ -314,7 +331,8 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
         # So does one that was called off before it is known to have been sent.
         called_off = state.entry_attempt > 0 or state.exit_reason is not None
         return replace(state, outcome=Phase.CANCELED if called_off else ended)
-    return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None, cancels=0)
+    sized = state.sized if seen.sized is None else seen.sized
+    return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None, cancels=0, sized=sized)
 
 
 def _timed(state: OrderState, at: datetime) -> OrderState:
@@ -323,16 +341,23 @@ def _timed(state: OrderState, at: datetime) -> OrderState:
         return replace(state, outcome=Phase.DENIED, note="APPROVAL deadline passed")
     if state.bought and state.filled_at is None and state.live_entry is None:
         state = replace(state, filled_at=at)
-    if state.exit_reason is None and state.held:
-        bare = state.filled_at is not None and not state.is_guarded and at - state.filled_at >= ARM_PATIENCE
-        if at >= state.plan.exit_by or bare:
-            reason = ExitReason.UNPROTECTED if bare else ExitReason.TIME_LIMIT
-            state = replace(state, exit_reason=reason, cancel_at=None, cancels=0)
+    if state.exit_reason is None and state.held and (reason := _due_exit(state, at)) is not None:
+        state = replace(state, exit_reason=reason, cancel_at=None, cancels=0)
     return state
 
 
-def _settled(state: OrderState) -> OrderState:
-    """Derive the phase from the orders."""
+def _due_exit(state: OrderState, at: datetime) -> ExitReason | None:
+    """Reason to leave that an instant brings: no native guard though there could be one, the time limit, the end."""
+    if state.guards_itself(at) and must_leave(state, at):
+        return ExitReason.FLATTEN
+    is_bare = state.filled_at is not None and not state.is_guarded and not state.guards_itself(at)
+    if is_bare and at - stands_since(state, state.filled_at or at) >= ARM_PATIENCE:
+        return ExitReason.UNPROTECTED
+    return ExitReason.TIME_LIMIT if at >= state.plan.exit_by else None
+
+
+def _settled(state: OrderState, at: datetime | None = None) -> OrderState:
+    """Derive the phase from the orders, and from the instant where what is held has no native guard."""
     if state.outcome is not None:
         return state
     entry = state.live_entry
@@ -347,7 +372,9 @@ def _settled(state: OrderState) -> OrderState:
         return replace(state, outcome=Phase.CLOSED, exit_reason=_why_closed(state))
     if state.exit_reason is not None:
         return replace(state, phase=Phase.EXITING)
-    return replace(state, phase=Phase.PROTECTED if state.is_guarded else Phase.FILLED)
+    if state.is_guarded:
+        return replace(state, phase=Phase.PROTECTED)
+    return replace(state, phase=Phase.GUARDED if at is not None and state.guards_itself(at) else Phase.FILLED)
 
 
 def _unfilled(state: OrderState) -> OrderState:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from shared.core.market import BASIS_POINTS, Quote
+from shared.core.regime import Regime
 from shared.core.sessions import Session
 from shared.core.values import (
     CENT,
@@ -58,15 +60,29 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRule:
-    """Thresholds of one parameter set."""
+    """Thresholds of one parameter set. What a factor is not given for has factor 1, as an unknown regime has."""
 
     edge_min: float
     net_move_min_bp: float
     sessions: frozenset[Session]
+    session_factors: Mapping[Session, float] = field(default_factory=dict)
+    regime_factors: Mapping[Regime, float] = field(default_factory=dict)
+
+    def edge_least(self, session: Session, regime: Regime | None) -> float:
+        """Least p_up - p_down of an entry in a session and regime."""
+        of_regime = 1.0 if regime is None else self.regime_factors.get(regime, 1.0)
+        return self.edge_min * self.session_factors.get(session, 1.0) * of_regime
 
 
 def judge(
-    score: Score, *, cost_bp: float, session: Session, is_late: bool, faults: tuple[str, ...], rule: EntryRule
+    score: Score,
+    *,
+    cost_bp: float,
+    session: Session,
+    is_late: bool,
+    faults: tuple[str, ...],
+    rule: EntryRule,
+    regime: Regime | None = None,
 ) -> PolicyCode:
     """Decide whether a score is worth a signal; the first reason against it is the answer.
 
@@ -78,6 +94,8 @@ def judge(
         Whether the regular close is too near for an entry.
     faults : tuple of str
         What is wrong with the symbol's data; any fault refuses (fail closed).
+    regime : Regime, optional
+        The market's, where it is known.
     """
     if faults:
         return PolicyCode.DATA_QUALITY
@@ -85,7 +103,7 @@ def judge(
         return PolicyCode.SESSION_NOT_ENABLED
     if is_late:
         return PolicyCode.TOO_LATE
-    if score.edge < rule.edge_min:
+    if score.edge < rule.edge_least(session, regime):
         return PolicyCode.EDGE_TOO_SMALL
     if score.expected_move * float(BASIS_POINTS) - cost_bp < rule.net_move_min_bp:
         return PolicyCode.MOVE_TOO_SMALL
@@ -116,8 +134,12 @@ def entry_prices(
     target_atr: Decimal,
     stop_min_bp: Decimal,
     slippage_max_bp: Decimal,
+    is_extended: bool = False,
 ) -> EntryPrices:
     """Marketable limit at the ask; worst price within the slippage cap of the arrival mid; exits in ATR from the ask.
+
+    Outside the regular session (`is_extended`) the stop is judged by the bid, so it lies two spreads under the ask at
+    least: under the bid that stands at the entry by as much as the spread is wide.
 
     Raises
     ------
@@ -131,6 +153,8 @@ def entry_prices(
     cap = round_to_tick(quote.mid * (1 + slippage_max_bp / BASIS_POINTS), Rounding.DOWN)
     worst = max(limit, cap)
     distance = max(atr * stop_atr, limit * stop_min_bp / BASIS_POINTS, 2 * tick_size(limit))
+    if is_extended:
+        distance = max(distance, 2 * (quote.ask - quote.bid))
     floor = tick_size(limit) if limit < 1 else CENT
     stop = round_to_tick(max(limit - distance, floor), Rounding.DOWN)
     reward = distance * target_atr / stop_atr

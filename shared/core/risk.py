@@ -15,7 +15,7 @@ from enum import StrEnum
 from shared.core.ledger import Ledger
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
 from shared.core.portfolio import Account, Position, exposure_by_symbol
-from shared.core.sessions import Session, session_at
+from shared.core.sessions import Session, entries_end_at, session_at
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
 
 
@@ -61,6 +61,7 @@ class Limits:
     group_exposure_max_fraction: Decimal
     group_of: Mapping[Symbol, str]
     adv_max_fraction: Decimal
+    adv_max_extended_fraction: Decimal
     spread_max_bp: Decimal
     spread_max_extended_bp: Decimal
     slippage_max_bp: Decimal
@@ -222,9 +223,15 @@ def buying_power(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
     return _at_most(Gate.BUYING_POWER, proposal.notional, facts.free_buying_power())
 
 
-def liquidity(proposal: Proposal, _: Facts, limits: Limits) -> Verdict:
-    """Shares within their share of average daily volume."""
-    return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * limits.adv_max_fraction)
+def adv_fraction(facts: Facts, limits: Limits) -> Decimal:
+    """Share of average daily volume that an entry may be now: outside the regular session little of it trades."""
+    regular = session_at(facts.now, facts.day).is_regular
+    return limits.adv_max_fraction if regular else limits.adv_max_extended_fraction
+
+
+def liquidity(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+    """Shares within their share of average daily volume; a smaller one outside the regular session."""
+    return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * adv_fraction(facts, limits))
 
 
 def spread(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
@@ -260,15 +267,16 @@ def day_trades(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
 
 
 def session(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
-    """Session enabled for entries, and not too close to the close."""
+    """Session enabled for entries, and not too close to the close or to the end of after-hours trading."""
     found = session_at(facts.now, facts.day)
     enabled = found in limits.entry_sessions
-    late = facts.day is not None and facts.now >= facts.day.close_at - limits.no_entry_before_close
+    edge = None if facts.day is None else entries_end_at(found, facts.day)
+    late = edge is not None and facts.now >= edge - limits.no_entry_before_close
     names = " ".join(name for name in Session if name in limits.entry_sessions)
     minutes = int(limits.no_entry_before_close.total_seconds() // 60)
     return Verdict(
         gate=Gate.SESSION,
-        passed=enabled and not (found.is_regular and late),
+        passed=enabled and not late,
         found=f"{found}{' late' if late else ''}",
         limit=f"{names}, not in the last {minutes} min",
     )
@@ -355,10 +363,10 @@ GATES: Mapping[Gate, GateRule] = {
 GIVEN_BY_THEN = frozenset(
     {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.DATA_QUALITY, Gate.MODEL_HEALTH, Gate.APPROVAL}
 )
-"""Gates that do not run again: size and score are given, cooldown and person have been asked."""
+"""Gates that do not run again by themselves: size and score are given, cooldown and person have been asked."""
 
 BEFORE_SUBMIT = frozenset(GATES) - GIVEN_BY_THEN
-"""Gates that run again just before submission, since facts age in a queue."""
+"""Gates that run again just before submission, since facts age in a queue. After a person's answer all of them do."""
 
 
 def verdicts(

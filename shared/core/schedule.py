@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from shared.core.market import TradingDay
-from shared.core.sessions import NEW_YORK, aft_close_at, new_york_instant, pre_open_at
+from shared.core.sessions import NEW_YORK, REGULAR, Session, aft_close_at, new_york_instant, pre_open_at
 from shared.core.values import require, require_utc
+
+LEAVE_BEFORE_CLOSE = timedelta(minutes=10)
+"""Positions are left so long before the regular close, and those of the evening before after-hours trading ends."""
 
 
 class Job(StrEnum):
@@ -29,6 +33,11 @@ class Job(StrEnum):
     FLATTEN = "flatten"
     AFTER_HOURS = "after-hours"
     DAY_REPORT = "day-report"
+    CASES = "cases"
+    REPLAY_CHECK = "replay-check"
+    EXPORT = "export"
+    HEARTBEAT = "heartbeat"
+    WEEKLY_REVIEW = "weekly-review"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +107,56 @@ def _candidates(day: TradingDay) -> Iterator[DueJob]:
     return _every(Job.CANDIDATES, day, day.open_at + timedelta(minutes=5), day.close_at, 5)
 
 
+def _early(day: TradingDay) -> Iterator[DueJob]:
+    """What entries before the open add: candidates of the rough watchlist, five minutes after it, and heartbeats."""
+    yield from _every(Job.CANDIDATES, day, new_york_instant(day, time(7, 5)), day.open_at, 5)
+    yield from _hourly(day, new_york_instant(day, time(8)), day.open_at)
+
+
+def _evening(day: TradingDay) -> Iterator[DueJob]:
+    """What entries after the close add: candidates of the after-hours watchlist, and a flatten of their own."""
+    ends_at = aft_close_at(day)
+    yield from _every(Job.CANDIDATES, day, day.close_at + timedelta(minutes=10), ends_at - LEAVE_BEFORE_CLOSE, 5)
+    yield _job(Job.FLATTEN, day, ends_at - LEAVE_BEFORE_CLOSE, ends_at)
+    yield from _hourly(day, day.close_at + timedelta(hours=1), ends_at)
+
+
+def _heartbeats(day: TradingDay) -> Iterator[DueJob]:
+    """Every whole hour of the regular session, its close included."""
+    return _hourly(day, new_york_instant(day, time(10)), day.close_at + timedelta(minutes=1))
+
+
+def _hourly(day: TradingDay, start: datetime, end: datetime) -> Iterator[DueJob]:
+    """Heartbeats in [start, end). One that is half an hour late would tell of the wrong hour."""
+    while start < end:
+        yield _job(Job.HEARTBEAT, day, start, start + timedelta(minutes=30))
+        start += timedelta(hours=1)
+
+
 def _supervise(day: TradingDay) -> Iterator[DueJob]:
     return _every(Job.SUPERVISE, day, pre_open_at(day), aft_close_at(day), 1)
 
 
 def _close(day: TradingDay) -> Iterator[DueJob]:
-    yield _job(Job.FLATTEN, day, day.close_at - timedelta(minutes=10), day.close_at)
+    yield _job(Job.FLATTEN, day, day.close_at - LEAVE_BEFORE_CLOSE, day.close_at)
     yield _job(Job.AFTER_HOURS, day, day.close_at + timedelta(minutes=5), day.close_at + timedelta(hours=2))
     yield _job(Job.DAY_REPORT, day, day.close_at + timedelta(minutes=30), aft_close_at(day))
+
+
+def _books(day: TradingDay) -> Iterator[DueJob]:
+    # An hour after the last decision its outcomes are known; each of the three rests on the one before.
+    yield from _night(day, day.close_at + timedelta(minutes=60), aft_close_at(day))
+
+
+def _late_books(day: TradingDay) -> Iterator[DueJob]:
+    """What entries after the close add: the same once more when after-hours trading has ended."""
+    start = aft_close_at(day) + timedelta(minutes=15)
+    yield from _night(day, start, start + timedelta(hours=3))
+
+
+def _night(day: TradingDay, start: datetime, until: datetime) -> Iterator[DueJob]:
+    for place, job in enumerate((Job.CASES, Job.REPLAY_CHECK, Job.EXPORT)):
+        yield _job(job, day, start + place * timedelta(minutes=15), until)
 
 
 _PLANS: dict[Job, Callable[[TradingDay], Iterator[DueJob]]] = {
@@ -118,14 +169,37 @@ _PLANS: dict[Job, Callable[[TradingDay], Iterator[DueJob]]] = {
     Job.FLATTEN: _close,
     Job.AFTER_HOURS: _close,
     Job.DAY_REPORT: _close,
+    Job.CASES: _books,
+    Job.REPLAY_CHECK: _books,
+    Job.EXPORT: _books,
+    Job.HEARTBEAT: _heartbeats,
 }
 
 
-def plan(day: TradingDay, jobs: frozenset[Job] = frozenset(Job)) -> tuple[DueJob, ...]:
-    """Every slot of a trading day for some jobs, by due time."""
-    plans = dict.fromkeys(_PLANS[job] for job in Job if job in jobs)
+_ADDED = ((Session.PRE, _early), (Session.AFT, _evening), (Session.AFT, _late_books))
+"""What entries outside the regular session add to a day."""
+
+
+@lru_cache(maxsize=64)
+def plan(
+    day: TradingDay, jobs: frozenset[Job] = frozenset(Job), sessions: frozenset[Session] = REGULAR
+) -> tuple[DueJob, ...]:
+    """Every slot of a trading day for some jobs, by due time; `sessions` are those in which entries are enabled."""
+    plans = dict.fromkeys(_PLANS[job] for job in Job if job in jobs and job in _PLANS)
+    plans |= {make: None for session, make in _ADDED if session in sessions}
     slots = (slot for make in plans for slot in make(day) if slot.job in jobs)
     return tuple(sorted(slots, key=lambda slot: (slot.due_at, slot.key)))
+
+
+SATURDAY = 5
+
+
+def weekend(on: date, jobs: frozenset[Job] = frozenset(Job)) -> tuple[DueJob, ...]:
+    """Slots of a date that belong to no trading day: the weekly review, Saturday 09:00 until the evening."""
+    if on.weekday() != SATURDAY or Job.WEEKLY_REVIEW not in jobs:
+        return ()
+    due_at, until = (datetime.combine(on, time(hour), NEW_YORK).astimezone(UTC) for hour in (9, 21))
+    return (DueJob(job=Job.WEEKLY_REVIEW, on=on, slot=slot_of(due_at), due_at=due_at, until=until),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,15 +210,20 @@ class Firing:
     missed: tuple[DueJob, ...]
 
 
-def fired(now: datetime, day: TradingDay | None, jobs: frozenset[Job], lookback: timedelta) -> Firing:
+def fired(
+    now: datetime,
+    day: TradingDay | None,
+    jobs: frozenset[Job],
+    lookback: timedelta,
+    sessions: frozenset[Session] = REGULAR,
+) -> Firing:
     """Slots that were due in (now - lookback, now], split into those still worth running and those that are not.
 
     Which of them ran already is for the run records to say; this is pure.
     """
     require_utc("now", now)
-    if day is None:
-        return Firing(to_run=(), missed=())
-    due = [slot for slot in plan(day, jobs) if now - lookback < slot.due_at <= now]
+    slots = weekend(now.astimezone(NEW_YORK).date(), jobs) if day is None else plan(day, jobs, sessions)
+    due = [slot for slot in slots if now - lookback < slot.due_at <= now]
     return Firing(
         to_run=tuple(slot for slot in due if now < slot.until),
         missed=tuple(slot for slot in due if now >= slot.until),

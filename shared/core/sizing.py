@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
 from enum import StrEnum
 
-from shared.core.values import ZERO, require_at_least, require_positive
+from shared.core.values import ZERO, require_at_least, require_fraction, require_positive
 
 
 class Bound(StrEnum):
@@ -18,6 +18,20 @@ class Bound(StrEnum):
     LIQUIDITY = "liquidity"
     SYMBOL_EXPOSURE = "symbol_exposure"
     BUYING_POWER = "buying_power"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a size rests on beside account and prices: the score's chance to win, daily volatility and volume."""
+
+    p_win: float
+    daily_volatility: float
+    adv_shares: int
+
+    def __post_init__(self) -> None:
+        require_fraction("p_win", self.p_win)
+        require_at_least("daily_volatility", self.daily_volatility, 0)
+        require_at_least("adv_shares", self.adv_shares, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

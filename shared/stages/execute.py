@@ -9,9 +9,12 @@ from shared.contracts.messages import Message, OrderIntent, Severity
 from shared.contracts.records import Table, symbol_key
 from shared.core.order_states import EntryPlan, OrderState, Phase
 from shared.core.order_steps import begin
+from shared.core.sessions import hours_of
 from shared.core.values import iso
+from shared.core.wording import approval
 from shared.ports import Ports
-from shared.stages.notices import notice
+from shared.stages.answers import links_of
+from shared.stages.notices import worded
 from shared.stages.order_records import order_row
 
 
@@ -38,8 +41,11 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
         poll_s=policy.entry_poll_s,
         max_reprices=policy.max_reprices,
         approve_by=intent.approve_by,
+        guard_poll_s=policy.guard_poll_s,
+        basis=intent.basis,
     )
-    state = begin(OrderState(plan=plan, on=intent.on))
+    day = ports.calendar.day(intent.on)
+    state = begin(OrderState(plan=plan, on=intent.on, hours=None if day is None else hours_of(day)))
     now = ports.clock.now()
     if now >= intent.expires_at:
         state = replace(state, outcome=Phase.EXPIRED, note=f"expired at {iso(intent.expires_at)}, seen at {iso(now)}")
@@ -51,12 +57,22 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
 
 def _question(intent: OrderIntent, ports: Ports) -> Message:
     """Ask the person: what, how much, until when."""
-    title = f"Approve? Buy {intent.qty_shares} {intent.symbol}, up to {intent.notional} USD"
-    body = f"Stop {intent.stop_price}, target {intent.target_price}. Refused without an answer by {intent.approve_by}."
-    body = f"{body}\nPOST /api/approve with intent_id {intent.intent_id}."
-    severity = Severity.CRITICAL
-    cause = intent.decision_id
-    return notice(ports.clock.now(), kind="approval", severity=severity, title=title, body=body, cause=cause)
+    until = intent.approve_by or intent.expires_at
+    links = links_of(ports, intent, until)
+    words = approval(
+        symbol=intent.symbol,
+        qty_shares=intent.qty_shares,
+        notional=intent.notional,
+        stop=intent.stop_price,
+        target=intent.target_price,
+        until=until,
+        intent_id=intent.intent_id,
+        has_links=bool(links),
+    )
+    told = worded(
+        ports.clock.now(), words, kind="approval", severity=Severity.CRITICAL, cause=intent.decision_id
+    )  # fmt: skip
+    return replace(told, links=links)
 
 
 def _expires_at(intent: OrderIntent) -> datetime:

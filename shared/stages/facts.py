@@ -9,16 +9,19 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Table
-from shared.contracts.settings import Settings
+from shared.contracts.cases import DecisionSettings
+from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, LIVE, Table
+from shared.contracts.settings import Environment, Settings
 from shared.core.breaker import failed
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ConflictError, ContractError, TransientError
+from shared.core.ids import digest
 from shared.core.ledger import Ledger, Reservation, mark, open_ledger
 from shared.core.market import Quote
 from shared.core.order_states import OrderState, Phase
 from shared.core.risk import Facts, Limits
-from shared.core.values import Side, Symbol
+from shared.core.sessions import NEW_YORK
+from shared.core.values import Side, Symbol, parse_utc
 from shared.ports import Ports, Row, Stored
 from shared.stages.panel import trading_day
 
@@ -30,7 +33,7 @@ LEDGER_TRIES = 8
 """Writers that race for the ledger's row are few; eight losses in a row mean that something else is wrong."""
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings | DecisionSettings) -> Limits:
     """Carry the settings into the gates' own units."""
     risk, policy = settings.risk, settings.policy
     return Limits(
@@ -41,6 +44,7 @@ def limits_of(settings: Settings) -> Limits:
         group_exposure_max_fraction=as_decimal(risk.group_exposure_max_fraction),
         group_of={symbol: group.name for group in risk.symbol_groups for symbol in group.symbols},
         adv_max_fraction=as_decimal(risk.adv_max_fraction),
+        adv_max_extended_fraction=as_decimal(risk.adv_max_extended_fraction),
         spread_max_bp=as_decimal(risk.spread_max_bp),
         spread_max_extended_bp=as_decimal(risk.spread_max_extended_bp),
         slippage_max_bp=as_decimal(risk.slippage_max_bp),
@@ -54,17 +58,33 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+def settings_id(ports: Ports, settings: DecisionSettings) -> str:
+    """Hash of the settings that decisions depend on: rows with the same id were decided under the same."""
+    return digest(ports.codec.encode(settings).encode())[:16]
+
+
 def as_decimal(value: float) -> Decimal:
     """Carry a setting given as decimal text through float64 back into the decimal it was."""
     return Decimal(repr(value))
 
 
 def kill_reason(ports: Ports) -> str:
-    """Why the kill switch is on; empty where it is off."""
+    """Why nothing may be entered: the kill switch, or live trading that nobody has accepted; empty where it may."""
     stored = ports.tables.get(Table.CONTROLS, CONTROLS, KILL)
     if stored is None or not stored.value.get("is_on"):
-        return ""
+        return live_bar(ports)
     return str(stored.value.get("reason") or "on")
+
+
+def live_bar(ports: Ports) -> str:
+    """Why a live account may not enter: nobody has accepted, over the API, that it does. Empty where it may."""
+    broker = ports.settings.broker
+    if broker.environment is not Environment.LIVE:
+        return ""
+    stored = ports.tables.get(Table.CONTROLS, CONTROLS, LIVE)
+    if stored is not None and stored.value.get("account_id") == broker.allow_live:
+        return ""
+    return f"nobody has accepted that account {broker.allow_live} trades live: POST /api/live/accept"
 
 
 def load_ledger(ports: Ports) -> Stored[Ledger] | None:
@@ -80,14 +100,23 @@ LEDGER_LOST = "the ledger's row was lost"
 
 
 def opened(ports: Ports, on: date, equity: Decimal) -> Ledger:
-    """Return an account's first ledger. Where its row was lost while orders live, their room is taken again."""
-    rows = (row for _, row in ports.tables.query(Table.ORDERS, str(on)))
-    live = [ports.codec.decode(OrderState, str(r["state"])) for r in rows if not Phase(str(r["phase"])).is_over]
-    rooms = tuple(_room_of(state, ports) for state in live)
+    """Return an account's first ledger. Where its row was lost while orders live, their room is taken again.
+
+    An order of the day before may live: a position that found no buyer is held over night.
+    """
+    rooms = tuple(room_of(ports, state) for state in live_orders(ports, on))
     return replace(open_ledger(on, equity), reservations=rooms, unexplained=LEDGER_LOST if rooms else "")
 
 
-def _room_of(state: OrderState, ports: Ports) -> Reservation:
+def live_orders(ports: Ports, on: date) -> list[OrderState]:
+    """Orders of a date, and of the trading day before, that are not over, as last recorded."""
+    days = [*(day.on for day in ports.calendar.previous_days(on, 1)), on]
+    rows = (row for day in days for _, row in ports.tables.query(Table.ORDERS, str(day)))
+    return [ports.codec.decode(OrderState, str(r["state"])) for r in rows if not Phase(str(r["phase"])).is_over]
+
+
+def room_of(ports: Ports, state: OrderState) -> Reservation:
+    """Room that an order takes, worked out from its plan."""
     plan = state.plan
     return Reservation(
         intent_id=plan.intent_id,
@@ -95,7 +124,7 @@ def _room_of(state: OrderState, ports: Ports) -> Reservation:
         qty_shares=plan.qty_shares,
         notional=plan.worst_price * plan.qty_shares,
         risk=(plan.worst_price - plan.stop_price) * plan.qty_shares,
-        reserved_at=ports.clock.now(),
+        reserved_at=min(ports.clock.now(), plan.expires_at),  # on the order's own date, also when that is over
         exit_by=plan.exit_by,
     )
 
@@ -177,10 +206,15 @@ def _day_trades(ports: Ports, on: date) -> int:
     """Day trades of the last five sessions, counted from our own fills."""
     days = [*(day.on for day in ports.calendar.previous_days(on, DAY_TRADE_SESSIONS - 1)), on]
     return count_day_trades(
-        DatedFill(on=day, symbol=Symbol(str(row["symbol"])), side=Side(str(row["side"])))
+        DatedFill(on=_date_of(row), symbol=Symbol(str(row["symbol"])), side=Side(str(row["side"])))
         for day in days
         for _, row in ports.tables.query(Table.FILLS, str(day))
     )
+
+
+def _date_of(fill: Row) -> date:
+    """New York date on which a fill occurred: that of an exit may be after the order's own."""
+    return parse_utc(str(fill["occurred_at"])).astimezone(NEW_YORK).date()
 
 
 @contextmanager

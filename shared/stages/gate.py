@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.contracts.cases import DecisionSettings
 from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.contracts.records import Table, symbol_key
-from shared.contracts.settings import Settings
 from shared.core.ids import hash_id
 from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
 from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
 from shared.core.risk import Facts, Proposal, Verdict, needs_approval, refusals, verdicts
-from shared.core.sizing import Size, SizingInputs, size
-from shared.core.values import ZERO, Side, iso
+from shared.core.sessions import session_at
+from shared.core.sizing import Basis, Size
+from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
-from shared.stages.facts import as_decimal, gather, limits_of, quote_of, update_ledger, watching
+from shared.stages.entry_size import entry_size
+from shared.stages.facts import as_decimal, gather, limits_of, settings_id, update_ledger, watching
+
+MAX_CELL_CHARACTERS = 32 * 1024
+"""What a text cell of Azure Tables holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +56,21 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     if known is not None:
         return known
     if now >= signal.expires_at:
-        ports.tables.insert(Table.DECISIONS, str(signal.on), key, _expired_row(signal, now))
+        ports.tables.insert(Table.DECISIONS, str(signal.on), key, _expired_row(ports, signal, now))
         return []
     with watching(ports, "market"):
-        quote = quote_of(ports, signal.symbol)
-    if not is_priceable(quote):
-        row = _base_row(signal, now) | {"verdict": "refused", "refused_by": "SPREAD", "bid_usd": str(quote.bid)}
-        ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | {"ask_usd": str(quote.ask)})
+        quote = ports.market.quotes([signal.symbol]).get(signal.symbol)
+    if quote is None or not is_priceable(quote):
+        row = _base_row(ports, signal, now) | {"verdict": "refused", "refused_by": "SPREAD"}
+        sides = {} if quote is None else {"bid_usd": str(quote.bid), "ask_usd": str(quote.ask)}
+        ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | sides)
         return []
-    decision, has_room = _decide_under_ledger(ports, signal, quote)
+    settings = DecisionSettings(policy=ports.settings.policy, risk=ports.settings.risk)
+    decision, has_room = _decide_under_ledger(ports, signal, quote, settings)
     is_late = decision.facts.now >= signal.expires_at  # it expired while it was judged
-    intent = _intent(ports, decision) if decision.is_approved and not is_late else None
+    intent = intent_of(decision, settings) if decision.is_approved and not is_late else None
     word = [] if intent is None else [intent]
-    row = _expired_row(signal, decision.facts.now) if is_late else _row(ports, decision, intent)
+    row = _expired_row(ports, signal, decision.facts.now) if is_late else _row(ports, decision, intent, settings)
     is_first = ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
     if not is_first:
         word = _decided(ports, signal, key) or []  # another delivery of the signal was faster: its word counts
@@ -81,7 +88,9 @@ def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None
     return [ports.codec.decode(OrderIntent, str(text))] if text else []
 
 
-def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> tuple[Decision, bool]:
+def _decide_under_ledger(
+    ports: Ports, signal: Signal, quote: Quote, settings: DecisionSettings
+) -> tuple[Decision, bool]:
     """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew.
 
     Returns
@@ -98,10 +107,10 @@ def _decide_under_ledger(ports: Ports, signal: Signal, quote: Quote) -> tuple[De
 
     def change(ledger: Ledger) -> Ledger:
         facts = replace(world, ledger=without(ledger, intent_id))
-        decision = decide(signal, facts, ports.settings)
+        decision = decide(signal, facts, settings)
         decided.append(decision)
         # A refusal leaves alone what an earlier delivery has reserved, until it is recorded which of the two counts.
-        return reserve(ledger, _reservation(decision, ports.settings)) if decision.is_approved else ledger
+        return reserve(ledger, _reservation(decision, settings)) if decision.is_approved else ledger
 
     after = update_ledger(ports, signal.on, world.account.equity, change)
     return decided[-1], any(r.intent_id == intent_id for r in after.reservations)
@@ -136,7 +145,7 @@ def _room(intent: OrderIntent) -> Reservation:
     )
 
 
-def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
+def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
     """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
     policy, risk = settings.policy, settings.risk
     prices = entry_prices(
@@ -146,25 +155,16 @@ def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
         target_atr=as_decimal(policy.target_atr),
         stop_min_bp=as_decimal(policy.stop_min_bp),
         slippage_max_bp=as_decimal(risk.slippage_max_bp),
+        is_extended=not session_at(facts.now, facts.day).is_regular,
     )
-    scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
-    sized = size(
-        SizingInputs(
-            equity=facts.account.equity,
-            worst_price=prices.worst,
-            stop_price=prices.stop,
-            target_price=prices.target,
-            p_win=scored.p_win,
-            daily_volatility=signal.daily_volatility,
-            adv_shares=signal.adv_shares,
-            buying_power=max(ZERO, facts.free_buying_power()),
-            held_exposure=facts.exposure().get(signal.symbol, ZERO),
-            trade_risk_fraction=as_decimal(risk.trade_risk_fraction),
-            kelly_fraction=as_decimal(risk.kelly_fraction),
-            volatility_target_fraction=as_decimal(risk.volatility_target_fraction),
-            adv_max_fraction=as_decimal(risk.adv_max_fraction),
-            symbol_exposure_max_fraction=as_decimal(risk.symbol_exposure_max_fraction),
-        )
+    sized = entry_size(
+        facts,
+        settings,
+        _basis(signal),
+        symbol=signal.symbol,
+        worst_price=prices.worst,
+        stop_price=prices.stop,
+        target_price=prices.target,
     )
     proposal = Proposal(
         intent_id=intent_id_of(signal.decision_id),
@@ -181,7 +181,12 @@ def decide(signal: Signal, facts: Facts, settings: Settings) -> Decision:
     return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
 
 
-def _reservation(decision: Decision, settings: Settings) -> Reservation:
+def _basis(signal: Signal) -> Basis:
+    scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
+    return Basis(p_win=scored.p_win, daily_volatility=signal.daily_volatility, adv_shares=signal.adv_shares)
+
+
+def _reservation(decision: Decision, settings: DecisionSettings) -> Reservation:
     proposal = decision.proposal
     return Reservation(
         intent_id=proposal.intent_id,
@@ -194,19 +199,19 @@ def _reservation(decision: Decision, settings: Settings) -> Reservation:
     )
 
 
-def _exit_by(decision: Decision, settings: Settings) -> datetime:
+def _exit_by(decision: Decision, settings: DecisionSettings) -> datetime:
     """Time limit of the position; a person's time to approve comes on top."""
     waits = settings.risk.approval_wait_min if _waits(decision, settings) else 0
     return decision.facts.now + timedelta(minutes=settings.policy.hold_max_min + waits)
 
 
-def _waits(decision: Decision, settings: Settings) -> bool:
+def _waits(decision: Decision, settings: DecisionSettings) -> bool:
     return needs_approval(decision.proposal, decision.facts, limits_of(settings))
 
 
-def _intent(ports: Ports, decision: Decision) -> OrderIntent:
+def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
+    """The intent of an approved decision."""
     signal, prices, now = decision.signal, decision.prices, decision.facts.now
-    settings = ports.settings
     approve_by = now + timedelta(minutes=settings.risk.approval_wait_min) if _waits(decision, settings) else None
     return OrderIntent(
         message_id=hash_id("intent-message", signal.decision_id),
@@ -228,15 +233,16 @@ def _intent(ports: Ports, decision: Decision) -> OrderIntent:
         target_price=prices.target,
         exit_by=_exit_by(decision, settings),
         approve_by=approve_by,
+        basis=None if approve_by is None else _basis(signal),
         parameter_set=settings.policy.parameter_set,
     )
 
 
-def _expired_row(signal: Signal, now: datetime) -> dict[str, Cell]:
-    return _base_row(signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
+def _expired_row(ports: Ports, signal: Signal, now: datetime) -> dict[str, Cell]:
+    return _base_row(ports, signal, now) | {"verdict": "expired", "refused_by": "EXPIRED"}
 
 
-def _base_row(signal: Signal, now: datetime) -> dict[str, Cell]:
+def _base_row(ports: Ports, signal: Signal, now: datetime) -> dict[str, Cell]:
     return {
         "decision_id": signal.decision_id,
         "symbol": signal.symbol,
@@ -251,13 +257,16 @@ def _base_row(signal: Signal, now: datetime) -> dict[str, Cell]:
         "models": " ".join(signal.model_versions),
         "parameter_set": signal.parameter_set,
         "signal_id": signal.message_id,
+        "signal": ports.codec.encode(signal),
     }
 
 
-def _row(ports: Ports, decision: Decision, intent: OrderIntent | None) -> dict[str, Cell]:
+def _row(
+    ports: Ports, decision: Decision, intent: OrderIntent | None, settings: DecisionSettings
+) -> dict[str, Cell]:  # fmt: skip
     facts, prices = decision.facts, decision.prices
     bounds = {bound.value: shares for bound, shares in decision.sized.bounds.items()}
-    return _base_row(decision.signal, facts.now) | {
+    return _base_row(ports, decision.signal, facts.now) | {
         "verdict": "approved" if intent else "refused",
         "refused_by": " ".join(refusals(decision.verdicts)),
         "gates": ports.codec.encode(decision.verdicts),
@@ -274,5 +283,15 @@ def _row(ports: Ports, decision: Decision, intent: OrderIntent | None) -> dict[s
         "equity_usd": str(facts.account.equity),
         "intent_id": decision.proposal.intent_id,
         "intent": ports.codec.encode(intent) if intent else None,
+        "facts": _if_it_fits(ports.codec.encode(facts)),
+        "settings": _if_it_fits(ports.codec.encode(settings)),
+        "settings_id": settings_id(ports, settings),
         "code_revision": ports.code_revision,
+        # The gate's own: a set may have been accepted since the signal was scored.
+        "parameter_set": ports.settings.policy.parameter_set,
     }
+
+
+def _if_it_fits(text: str) -> str | None:
+    """What a cell can hold: facts too large for it cost the replay of one decision, not the decision."""
+    return text if len(text) <= MAX_CELL_CHARACTERS else None

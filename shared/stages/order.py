@@ -14,17 +14,17 @@ from datetime import UTC, datetime, time, timedelta
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
-from shared.core.ledger import Ledger, release, without
-from shared.core.market import Quote
-from shared.core.order_states import GUARDS, OrderState, OrderView, Phase, Role
+from shared.core.ledger import Ledger, release
+from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
 from shared.core.order_steps import Command, Observation, Step, observe
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
-from shared.core.risk import BEFORE_SUBMIT, Proposal, refusals, verdicts
-from shared.core.sessions import session_at
+from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
 from shared.core.values import Rounding, Side, round_to_tick
+from shared.core.wording import closed, ended, opened
 from shared.ports import Ports
-from shared.stages.facts import gather, limits_of, quote_of, update_ledger, watching
-from shared.stages.notices import notice
+from shared.stages.facts import quote_of, update_ledger, watching
+from shared.stages.notices import worded
+from shared.stages.order_gates import look_again
 from shared.stages.order_records import chained, record_step, recorded_step
 from shared.stages.order_troubles import oversold, troubles
 from shared.stages.panel import trading_day
@@ -53,11 +53,14 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     done = recorded_step(ports, state)
     if done is not None:
         return done, []
-    seen = _observed(state, step, ports)
+    seen = _dated(state, _observed(state, step, ports), ports)
     after = observe(state, step, seen)
-    after = replace(after, chain=chained(state, step, after, seen.at, ports.codec))
+    if after == state:
+        return state, []  # a quote was looked at and asks for nothing: no row is worth its price
+    gates = ports.codec.encode(seen.verdicts) if seen.verdicts else ""
+    after = replace(after, chain=chained(state, step, after, seen.at, ports.codec, gates))
     told = troubles(ports, state, after, seen.at)
-    if not record_step(ports, state, step, after, seen.at):
+    if not record_step(ports, state, step, after, seen.at, gates):
         return recorded_step(ports, state) or after, told
     return after, [*told, *_notices(state, after, ports)]
 
@@ -71,8 +74,18 @@ def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
         return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
 
 
+def _dated(state: OrderState, seen: Observation, ports: Ports) -> Observation:
+    """Tell an order that its trading day is over which one comes next."""
+    if state.hours is None or seen.at < state.hours.ends_at:
+        return seen
+    day = trading_day(ports, seen.at)
+    if day is None or seen.at >= aft_close_at(day):
+        day = ports.calendar.next_day(seen.at.astimezone(NEW_YORK).date())
+    return replace(seen, hours=hours_of(day))
+
+
 def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Ask the gates once more, price at the present ask, send a bracket."""
+    """Ask the gates once more, price at the present ask, send a bracket; outside the regular session a plain limit."""
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
@@ -88,39 +101,29 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     limit = round_to_tick(quote.ask, Rounding.UP)
     if limit > plan.worst_price:
         return Observation(at=now, denied=f"SLIPPAGE ask {limit} beyond {plan.worst_price}")
-    if refused := _refused(state, step, ports, quote):
-        return Observation(at=now, denied=refused)
+    second = look_again(state, ports, quote)
+    if second.denied:
+        return Observation(at=now, denied=second.denied, verdicts=second.verdicts)
+    regular = _is_regular(ports)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=plan.symbol,
         side=Side.BUY,
-        qty_shares=step.qty_shares,
+        qty_shares=second.qty_shares,
         order_type=OrderType.LIMIT,
-        order_class=OrderClass.BRACKET,
+        order_class=OrderClass.BRACKET if regular else OrderClass.SIMPLE,
         limit_price=limit,
-        stop_price=plan.stop_price,
-        target_price=plan.target_price,
+        stop_price=plan.stop_price if regular else None,
+        target_price=plan.target_price if regular else None,
+        extended_hours=not regular,
     )
-    return _send(ports, request)
+    sized = second.qty_shares if second.qty_shares < state.wanted else None
+    return replace(_send(ports, request), verdicts=second.verdicts, sized=sized)
 
 
-def _refused(state: OrderState, step: Step, ports: Ports, quote: Quote) -> str:
-    """Codes of the gates that refuse now, as if this order had reserved nothing."""
-    plan = state.plan
-    facts = gather(ports, state.on, quote)
-    facts = replace(facts, ledger=without(facts.ledger, plan.intent_id))
-    proposal = Proposal(
-        intent_id=plan.intent_id,
-        symbol=plan.symbol,
-        qty_shares=step.qty_shares,
-        limit_price=round_to_tick(quote.ask, Rounding.UP),
-        worst_price=plan.worst_price,
-        stop_price=plan.stop_price,
-        reference_price=plan.arrival_price,
-        adv_shares=0,
-        binding="",
-    )
-    return " ".join(refusals(verdicts(proposal, facts, limits_of(ports.settings), BEFORE_SUBMIT)))
+def _is_regular(ports: Ports) -> bool:
+    now = ports.clock.now()
+    return session_at(now, trading_day(ports, now)).is_regular
 
 
 def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
@@ -145,6 +148,13 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
     return _send(ports, request)
 
 
+def _watch(state: OrderState, _: Step, ports: Ports) -> Observation:
+    """Look at the quote of what is held, and whether it is held still; a symbol without a quote tells nothing."""
+    held = _held(state, ports)
+    quote = ports.market.quotes([state.plan.symbol]).get(state.plan.symbol)
+    return Observation(at=ports.clock.now(), quote=quote, held_at_broker=held)
+
+
 def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     """Market in the regular session; outside it a marketable limit, the only kind that venues take there."""
     known = ports.broker.order(step.client_order_id)
@@ -152,8 +162,7 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
         return _seen(ports, [known])
     if missing := _missing(state, step, ports):
         return missing
-    plan, now = state.plan, ports.clock.now()
-    regular = session_at(now, trading_day(ports, now)).is_regular
+    plan, regular = state.plan, _is_regular(ports)
     limit = None
     if not regular:
         bid = quote_of(ports, plan.symbol).bid
@@ -269,6 +278,7 @@ _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
     Command.SUBMIT_ENTRY: _submit_entry,
     Command.CANCEL_ENTRY: _cancel_entry,
     Command.PROTECT: _protect,
+    Command.WATCH: _watch,
     Command.CANCEL_EXITS: _cancel_exits,
     Command.SUBMIT_EXIT: _submit_exit,
     Command.LOOK: _look,
@@ -283,22 +293,25 @@ def _seen(ports: Ports, orders: Sequence[BrokerOrder]) -> Observation:
 
 def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:
     """Tell of a position opened and of an order's end; nothing between."""
-    plan, now = after.plan, ports.clock.now()
+    now = ports.clock.now()
     if after.phase is before.phase:
         return []
-    if after.phase is Phase.PROTECTED:
-        kind, title = "position-opened", f"Bought {after.bought} {plan.symbol} at {_average(after)}"
-        body = f"Stop {plan.stop_price}, target {plan.target_price}, leaves by {plan.exit_by:%H:%M}Z."
+    if after.phase in _OPENED and not _is_told(after, now):
+        kind, words = "position-opened", opened(after)
     elif after.phase is Phase.CLOSED:
-        kind, title = "position-closed", f"Sold {after.sold} {plan.symbol}: {after.realised:+.2f} USD"
-        body = f"Reason: {after.exit_reason}."
+        kind, words = "position-closed", closed(after)
     elif after.phase.is_over:
-        kind, title, body = "order-ended", f"{plan.symbol}: {after.phase}", after.note
+        kind, words = "order-ended", ended(after)
     else:
         return []
-    body = f"{body}\nIntent {plan.intent_id}, decision {plan.decision_id}."
-    return [notice(now, kind=kind, severity=Severity.INFO, title=title, body=body, cause=plan.decision_id)]
+    return [worded(now, words, kind=kind, severity=Severity.INFO, cause=after.plan.decision_id)]
 
 
-def _average(state: OrderState) -> str:
-    return f"{state.value(Role.ENTRY) / state.bought:.4f}"
+_OPENED = frozenset({Phase.PROTECTED, Phase.GUARDED})
+
+
+def _is_told(state: OrderState, now: datetime) -> bool:
+    """Whether a position has only come over the open or the close: that it was opened has been told."""
+    if state.hours is None or state.filled_at is None:
+        return False
+    return any(state.filled_at < edge <= now for edge in (state.hours.opens_at, state.hours.closes_at))

@@ -10,7 +10,7 @@ from decimal import Decimal
 from shared.contracts.records import Table, symbol_key
 from shared.core.errors import ConflictError, TransientError
 from shared.core.ids import canonical_json, digest
-from shared.core.order_states import SELLS, OrderState, OrderView, Role
+from shared.core.order_states import SELLS, ExitReason, OrderState, OrderView, Role
 from shared.core.order_steps import Step
 from shared.core.sessions import session_at
 from shared.core.values import ZERO, iso, parse_utc
@@ -94,7 +94,9 @@ def _put_if_unchanged(ports: Ports, table: Table, keys: tuple[str, str], row: Ro
         raise ConflictError(f"{table} {keys} was written by another run")
 
 
-def record_step(ports: Ports, before: OrderState, step: Step, after: OrderState, at: datetime) -> bool:
+def record_step(  # noqa: PLR0917 - a step is what it was, with what it left
+    ports: Ports, before: OrderState, step: Step, after: OrderState, at: datetime, gates: str = ""
+) -> bool:
     """Write the journal row that makes the step count as done, then what follows from it: fills, position, order row.
 
     The journal comes first. Were fills written before it, a run that died in between would leave fills that the next
@@ -105,7 +107,7 @@ def record_step(ports: Ports, before: OrderState, step: Step, after: OrderState,
     bool
         False, nothing being written, where another run has recorded this step: its word counts.
     """
-    row = journal_row(ports, step, after, at)
+    row = journal_row(ports, step, after, at, gates)
     if not ports.tables.insert(Table.JOURNAL, str(after.on), _journal_key(after, after.seq), row):
         return False
     _write_rows(ports, before, after, at)
@@ -121,8 +123,11 @@ def _write_rows(ports: Ports, before: OrderState, after: OrderState, at: datetim
     ports.tables.put(Table.ORDERS, partition, key, order_row(after, ports.codec, at))
 
 
-def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime) -> Row:
-    """Row of table journal. `hash` covers the row and, through `previous`, every row of the order before it."""
+def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime, gates: str = "") -> Row:
+    """Row of table journal. `hash` covers the row and, through `previous`, every row of the order before it.
+
+    `gates` holds the verdicts that were passed on an entry immediately before it was sent, as JSON.
+    """
     return {
         "intent_id": after.plan.intent_id,
         "symbol": after.plan.symbol,
@@ -130,6 +135,7 @@ def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime) -> Ro
         "command": step.command.value,
         "phase": after.phase.value,
         "note": after.note or None,
+        "gates": gates or None,
         "at": iso(at),
         "code_revision": ports.code_revision,
         "state": ports.codec.encode(after),
@@ -137,9 +143,11 @@ def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime) -> Ro
     }
 
 
-def chained(before: OrderState, step: Step, after: OrderState, at: datetime, codec: Codec) -> str:
+def chained(  # noqa: PLR0917 - the row's content
+    before: OrderState, step: Step, after: OrderState, at: datetime, codec: Codec, gates: str = ""
+) -> str:
     """Hash of a step: what it was, when, what it left, and the hash of the step before."""
-    content = [before.chain, step.command.value, iso(at), codec.encode(after)]
+    content = [before.chain, step.command.value, iso(at), codec.encode(after), *([gates] if gates else [])]
     return digest(canonical_json(content))
 
 
@@ -169,7 +177,8 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
     price = (value - value_before) / grown
     arrival = state.plan.arrival_price
     is_sell = order.role in SELLS
-    reference = {Role.TARGET: state.plan.target_price, Role.STOP: state.plan.stop_price}.get(order.role, arrival)
+    role = _ROLES_OF_OWN.get(state.exit_reason, order.role) if order.role is Role.EXIT else order.role
+    reference = {Role.TARGET: state.plan.target_price, Role.STOP: state.plan.stop_price}.get(role, arrival)
     paid_beyond = (reference - price if is_sell else price - reference) / reference * 10_000
     return {
         "intent_id": state.plan.intent_id,
@@ -181,10 +190,14 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
         "qty_shares": grown,
         "price_usd": str(round(price, 6)),
         "session": session_at(order.updated_at, trading_day(ports, order.updated_at)).value,
-        "slippage_bp": None if order.role is Role.EXIT else float(round(paid_beyond, 3)),
+        "slippage_bp": None if role is Role.EXIT else float(round(paid_beyond, 3)),
         "occurred_at": iso(order.updated_at),
         "received_at": iso(at),
     }
+
+
+_ROLES_OF_OWN: Mapping[ExitReason | None, Role] = {ExitReason.STOP: Role.STOP, ExitReason.TARGET: Role.TARGET}
+"""What an exit of the lifecycle's own stands for, where it has watched the quote in a native order's place."""
 
 
 def _position(state: OrderState, at: datetime) -> Row:

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from shared.contracts.messages import Notice
 from shared.contracts.records import symbol_key
+from shared.core.order_absence import ABSENCES_BELIEVED
 from shared.core.order_states import OrderState
-from shared.core.order_steps import ABSENCES_BELIEVED, CANCELS_TOLD
+from shared.core.order_steps import CANCELS_TOLD
 from shared.ports import Ports
 from shared.stages.incidents import record_incident
 
@@ -42,6 +43,10 @@ def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, st
         gone = [key for key, order in before.orders.items() if order.is_live and not after.orders[key].is_live]
         what = f"Taken for cancelled: {', '.join(gone)}." if gone else "It may have bought what is held; looking on."
         yield "order-lost", f"{symbol}: the broker does not know an order that it had", what
+    if before.hours != after.hours and after.held > 0 and after.hours is not None:
+        at = f"{after.hours.starts_at:%Y-%m-%d %H:%M}Z"
+        body = f"Nobody has bought it before trading ended. Its room stays taken; its exit goes on at {at}."
+        yield "held-overnight", f"{symbol}: {after.held} shares are held over night", body
     if after.phase.is_over and oversold(after):
         body = "Entries are halted. Buy the short back at the broker, then resume."
         yield "oversold", f"{symbol}: {oversold(after)}", body

@@ -14,13 +14,14 @@ from datetime import date, datetime, timedelta
 from shared.contracts.messages import Message
 from shared.contracts.records import Table, symbol_key
 from shared.core.ids import hash_id
-from shared.core.ledger import Ledger, Reservation, without
+from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder, OrderClass
 from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol
 from shared.ports import Ports
+from shared.stages.facts import live_orders, room_of
 from shared.stages.incidents import record_incident
 
 LATE = timedelta(minutes=2)
@@ -56,14 +57,32 @@ class Difference:
     strangers: tuple[str, ...] = ()
 
 
-def compare(ledger: Ledger, seen: Account, ttl: timedelta) -> Difference:
-    """Compare the ledger with the account. Pure; `ttl` is how long an intent may travel before its first order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """Reservations given back, since their orders never came or are over, and taken again, since theirs live."""
+
+    lost: tuple[Reservation, ...] = ()
+    found: tuple[Reservation, ...] = ()
+
+
+def compare(ledger: Ledger, seen: Account, ttl: timedelta, hold: timedelta) -> Difference:
+    """Compare the ledger with the account. Pure.
+
+    Parameters
+    ----------
+    ttl : timedelta
+        How long an intent may travel before its first order; a person's time to approve comes on top.
+    hold : timedelta
+        Time limit of a position: what its reservation gives beyond it is the person's time.
+    """
     own = {r.intent_id: _orders_of(r, seen.orders) for r in ledger.reservations}
-    silent = [r for r in ledger.reservations if not own[r.intent_id] and seen.now - r.reserved_at > ttl + LATE]
-    asleep = [r for r in ledger.reservations if own[r.intent_id] and _is_asleep(r, own[r.intent_id], seen)]
+    silent = [r for r in ledger.reservations if _is_silent(r, own[r.intent_id], seen, ttl, hold)]
+    asleep = [
+        r for r in ledger.reservations if r not in silent and own[r.intent_id] and _is_asleep(r, own[r.intent_id], seen)
+    ]
     ours = {r.symbol for r in ledger.reservations}
     return Difference(
-        wakes=tuple(wake(reservation, seen.on, LOOK_AGAIN) for reservation in asleep),
+        wakes=tuple(wake(reservation, LOOK_AGAIN) for reservation in asleep),
         silent=tuple(silent),
         strangers=tuple(_strangers(seen, ours)),
     )
@@ -72,6 +91,18 @@ def compare(ledger: Ledger, seen: Account, ttl: timedelta) -> Difference:
 def _orders_of(reservation: Reservation, orders: Sequence[BrokerOrder]) -> list[BrokerOrder]:
     parents = {o.order_id for o in orders if o.client_order_id.startswith(reservation.intent_id)}
     return [o for o in orders if o.order_id in parents or o.parent_order_id in parents]
+
+
+def _is_silent(
+    reservation: Reservation, orders: Sequence[BrokerOrder], seen: Account, ttl: timedelta, hold: timedelta
+) -> bool:  # fmt: skip
+    """Whether nothing has been heard of it for long: no order has come, or all are final and nothing is held."""
+    if not orders:
+        waits = max(timedelta(0), reservation.exit_by - reservation.reserved_at - hold)
+        return seen.now - reservation.reserved_at > ttl + waits + LATE
+    is_held = any(p.symbol == reservation.symbol and p.qty_shares for p in seen.positions)
+    is_over = all(order.status.is_final for order in orders)
+    return is_over and not is_held and seen.now - max(order.updated_at for order in orders) > LATE
 
 
 def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: Account) -> bool:
@@ -90,9 +121,9 @@ def _guards(sell: BrokerOrder) -> bool:
     return sell.stop_price is not None or is_exit
 
 
-def wake(reservation: Reservation, on: date, event: str) -> Wake:
-    """Return the event for a reservation's lifecycle."""
-    return Wake(on=on, symbol=reservation.symbol, intent_id=reservation.intent_id, event=event)
+def wake(reservation: Reservation, event: str) -> Wake:
+    """Return the event for a reservation's lifecycle; its rows are under the date on which it was decided."""
+    return Wake(on=reservation.reserved_on, symbol=reservation.symbol, intent_id=reservation.intent_id, event=event)
 
 
 def _strangers(seen: Account, ours: set[Symbol]) -> Iterator[str]:
@@ -106,14 +137,14 @@ def _strangers(seen: Account, ours: set[Symbol]) -> Iterator[str]:
 
 
 def without_order(ports: Ports, found: Difference, seen: Account) -> tuple[list[Reservation], list[Wake]]:
-    """Tell silent reservations whose intent never became an order from those whose lifecycle may be gone."""
+    """Tell silent reservations whose order never came, or is over, from those whose lifecycle may be gone."""
     lost, asleep = [], []
     for reservation in found.silent:
-        state = recorded_order(ports, seen.on, reservation.symbol, reservation.intent_id)
+        state = recorded_order(ports, reservation.reserved_on, reservation.symbol, reservation.intent_id)
         if state is None or state.phase.is_over:
             lost.append(reservation)
         else:
-            asleep.append(wake(reservation, seen.on, LOOK_AGAIN))
+            asleep.append(wake(reservation, LOOK_AGAIN))
     return lost, asleep
 
 
@@ -123,22 +154,54 @@ def recorded_order(ports: Ports, on: date, symbol: Symbol, intent_id: str) -> Or
     return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
 
 
-def settled(ledger: Ledger, lost: Sequence[Reservation], strangers: Sequence[str]) -> Ledger:
-    """Release what never came. What is strange twice in a row is unexplained: one look may fall between two changes."""
+def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> list[Reservation]:
+    """Room of orders that live, are strange to the ledger twice in a row, and are ours by their rows.
+
+    Somebody, or a fault, took their reservation: taken again, it is told to leave as any other.
+    """
+    confirmed = [what for what in found.strangers if what in ledger.suspected and what not in ledger.unexplained]
+    if not confirmed:
+        return []
+    symbols = {symbol_of(what) for what in confirmed}
+    return [room_of(ports, state) for state in live_orders(ports, seen.on) if state.plan.symbol in symbols]
+
+
+def symbol_of(stranger: str) -> Symbol:
+    """Symbol of something that no reservation explains: the last word of its name."""
+    return Symbol(stranger.rpartition(" ")[2])
+
+
+def settled(
+    ledger: Ledger, lost: Sequence[Reservation], found: Sequence[Reservation], strangers: Sequence[str]
+) -> Ledger:
+    """Release what never came, and take again the room of what was `found` to be ours.
+
+    What is strange twice in a row is unexplained: one look may fall between two changes.
+    """
     for reservation in lost:
         ledger = without(ledger, reservation.intent_id)
-    confirmed = "; ".join(what for what in strangers if what in ledger.suspected)
+    for room in found:
+        if all(r.intent_id != room.intent_id for r in ledger.reservations):
+            ledger = reserve(ledger, room)
+    ours = {room.symbol for room in found}
+    confirmed = "; ".join(what for what in strangers if what in ledger.suspected and symbol_of(what) not in ours)
     return replace(ledger, suspected=tuple(strangers), unexplained=ledger.unexplained or confirmed)
 
 
 def incidents(
-    ports: Ports, seen: Account, lost: Sequence[Reservation], before: str, after: str
+    ports: Ports, seen: Account, changed: Repair, before: str, after: str
 ) -> list[Message]:  # fmt: skip
-    """Record what was released, and a difference that has become unexplained."""
+    """Record what was released or taken again, and a difference that has become unexplained."""
     messages: list[Message] = []
+    for r in changed.found:
+        title = f"Took the room of {r.symbol} again: its reservation was lost"
+        body = f"Intent {r.intent_id} lives by its row in orders, and nothing in the ledger named it."
+        key = symbol_key(r.symbol, "adopted", r.intent_id)
+        messages += record_incident(ports, seen.on, key, now=seen.now, kind="adopted", title=title, body=body)
+    lost = changed.lost
     for r in lost:
-        title = f"Released the room of {r.symbol}: its order never came"
-        body = f"Intent {r.intent_id} of {r.notional} USD reached neither lifecycle nor broker."
+        title = f"Released the room of {r.symbol}: no order of it lives"
+        body = f"Intent {r.intent_id} of {r.notional} USD never came to an order, or its order is over."
         key = symbol_key(r.symbol, "released", r.intent_id)
         messages += record_incident(ports, seen.on, key, now=seen.now, kind="released", title=title, body=body)
     if after and not before:

@@ -21,7 +21,7 @@ def reversals(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
 
     Only a score made after the order was reserved counts, and only one that was made on sound data by a trusted model.
     """
-    return (wake(room, on, ExitReason.REVERSAL) for room in ledger.reservations if _is_reversed(ports, on, room))
+    return (wake(room, ExitReason.REVERSAL) for room in ledger.reservations if _is_reversed(ports, on, room))
 
 
 def _is_reversed(ports: Ports, on: date, room: Reservation) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from shared.contracts.messages import Message, Severity
 from shared.contracts.records import CONTROLS, KILL, Table
 from shared.core.breaker import succeeded
 from shared.core.errors import BrokerError, ContractError, TransientError
-from shared.core.ledger import Ledger
+from shared.core.ledger import Ledger, Reservation
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import STOP_ENTERING
@@ -23,12 +23,23 @@ from shared.core.portfolio import Position
 from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import Session, pre_open_at, session_at
 from shared.core.values import iso
+from shared.core.wording import halt
 from shared.ports import Ports, Stored
 from shared.stages.facts import load_ledger, opened, update_ledger, watching
 from shared.stages.incidents import record_incident
-from shared.stages.notices import notice
+from shared.stages.notices import worded
 from shared.stages.panel import trading_day
-from shared.stages.reconcile import Account, Wake, compare, incidents, settled, wake, without_order
+from shared.stages.reconcile import (
+    Account,
+    Repair,
+    Wake,
+    adopted,
+    compare,
+    incidents,
+    settled,
+    wake,
+    without_order,
+)
 from shared.stages.reversal import reversals
 
 HEARTBEAT_MIN = 5
@@ -53,26 +64,31 @@ def supervise(ports: Ports) -> Supervision:
             account, positions = ports.broker.account(), ports.broker.positions()
             stored = load_ledger(ports)
             before = stored.value if stored else opened(ports, day.on, account.equity)
-            orders = ports.broker.orders(since=pre_open_at(day)) if before.reservations or positions else ()
+            since = min([pre_open_at(day), *(r.reserved_at for r in before.reservations)])
+            orders = ports.broker.orders(since=since) if before.reservations or positions else ()
     except (TransientError, ContractError, BrokerError) as error:
         return _broker_down(ports, day, now, error)
     seen = Account(now=now, on=day.on, positions=positions, orders=orders)
-    found = compare(before, seen, timedelta(seconds=ports.settings.policy.signal_ttl_s))
+    policy = ports.settings.policy
+    found = compare(before, seen, timedelta(seconds=policy.signal_ttl_s), timedelta(minutes=policy.hold_max_min))
     lost, asleep = without_order(ports, found, seen)
+    repair = Repair(lost=tuple(lost), found=tuple(adopted(ports, found, seen, before)))
 
     def change(ledger: Ledger) -> Ledger:
-        return replace(settled(ledger, lost, found.strangers), broker=succeeded(ledger.broker))
+        return replace(settled(ledger, repair.lost, repair.found, found.strangers), broker=succeeded(ledger.broker))
 
     after = update_ledger(ports, day.on, account.equity, change, known=stored)
     _heartbeat(ports, day, now, account, positions)
     asked = _orders_to_all(ports, day, now, after)
     # Who leaves looks by itself. Who only stops entering sleeps on: what was to be looked at is looked at besides.
-    is_leaving = any(each.event in ExitReason for each in asked)
-    turned = () if is_leaving else tuple(reversals(ports, day.on, after))
-    leaving = {each.intent_id for each in turned}
-    rest = asked if is_leaving else (*found.wakes, *asleep, *asked)
-    wakes = (*turned, *(each for each in rest if each.intent_id not in leaving))
-    told = incidents(ports, seen, lost, before.unexplained, after.unexplained)
+    leaving = [each for each in asked if each.event in ExitReason]
+    gone = {each.intent_id for each in leaving}
+    staying = replace(after, reservations=tuple(r for r in after.reservations if r.intent_id not in gone))
+    leaving += reversals(ports, day.on, staying)
+    gone |= {each.intent_id for each in leaving}
+    rest = (*found.wakes, *asleep, *asked)
+    wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
+    told = incidents(ports, seen, repair, before.unexplained, after.unexplained)
     return Supervision(wakes=wakes, messages=(*_halt_notices(stored, after, now), *told))
 
 
@@ -83,19 +99,28 @@ def _orders_to_all(ports: Ports, day: TradingDay, now: datetime, ledger: Ledger)
     stored = ports.tables.get(Table.CONTROLS, CONTROLS, KILL)
     killed = stored is not None and bool(stored.value.get("is_on"))
     if killed and stored is not None and stored.value.get("is_flattening"):
-        return _tell_all(ledger, day.on, ExitReason.KILL)
-    (flatten,) = plan(day, frozenset({Job.FLATTEN}))
-    if now >= flatten.due_at:
-        if ledger.reservations or slot_of(now) == flatten.slot:
-            _record_flatten(ports, flatten, now)
-        return _tell_all(ledger, day.on, ExitReason.FLATTEN)
+        return _tell(ledger.reservations, ExitReason.KILL)
+    leaving = _flattened(ports, day, now, ledger)
+    staying = [r for r in ledger.reservations if r not in leaving]
     if killed or ledger.is_day_halted or ledger.is_drawdown_halted:
-        return _tell_all(ledger, day.on, STOP_ENTERING)
-    return ()
+        return (*_tell(leaving, ExitReason.FLATTEN), *_tell(staying, STOP_ENTERING))
+    return _tell(leaving, ExitReason.FLATTEN)
 
 
-def _tell_all(ledger: Ledger, on: date, event: str) -> tuple[Wake, ...]:
-    return tuple(wake(reservation, on, event) for reservation in ledger.reservations)
+def _flattened(ports: Ports, day: TradingDay, now: datetime, ledger: Ledger) -> list[Reservation]:
+    """Whose positions are due to be left: before the close what was decided before it, the rest in the evening."""
+    leaving: list[Reservation] = []
+    for slot in plan(day, frozenset({Job.FLATTEN}), frozenset(ports.settings.policy.entry_sessions)):
+        if now >= slot.due_at:
+            told = [r for r in ledger.reservations if r.reserved_at < slot.until and r not in leaving]
+            if told or slot_of(now) == slot.slot:
+                _record_flatten(ports, slot, now)
+            leaving += told
+    return leaving
+
+
+def _tell(reservations: Sequence[Reservation], event: str) -> tuple[Wake, ...]:
+    return tuple(wake(reservation, event) for reservation in reservations)
 
 
 def _record_flatten(ports: Ports, slot: DueJob, now: datetime) -> None:
@@ -138,10 +163,11 @@ def _halt_notices(stored: Stored[Ledger] | None, after: Ledger, now: datetime) -
         ("drawdown", after.is_drawdown_halted, was[1], after.drawdown),
     ):
         if is_on and not was_on:
-            title = f"Entries halted: {name} {figure:.2%}"
-            body = f"Equity {after.equity} USD, opened at {after.opening_equity}, peak {after.peak_equity}."
+            words = halt(
+                name, figure, equity=after.equity, opened_at=after.opening_equity, peak=after.peak_equity
+            )  # fmt: skip
             cause = f"{after.on} {name}"
-            found.append(notice(now, kind="halt", severity=Severity.CRITICAL, title=title, body=body, cause=cause))
+            found.append(worded(now, words, kind="halt", severity=Severity.CRITICAL, cause=cause))
     return found
 
 

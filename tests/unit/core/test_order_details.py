@@ -9,13 +9,13 @@ from decimal import Decimal
 
 import pytest
 
+from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role, merge
 from shared.core.order_steps import (
     APPROVE,
     ARM_PATIENCE,
     CANCEL_PATIENCE,
     CANCELS_TOLD,
-    CONFIRM_MISSING,
     CONFIRM_UNSENT,
     MAX_BACKOFF_DOUBLINGS,
     REFUSE,

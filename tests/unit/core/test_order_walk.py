@@ -11,9 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING, report
-from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.orders import BrokerOrder, OrderClass, OrderStatus, OrderType
+from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side
-from tests.support.orders import AAA, ON, Life, new_life
+from tests.support.orders import AAA, ON, Life, extended_life, new_life
 
 REFUSED = BrokerError(403, 40310000, "refused for no reason")
 
@@ -24,10 +25,15 @@ class OrderLife(RuleBasedStateMachine):
     life: Life
 
     @initialize(
-        qty=st.sampled_from([1, 7, 100]), reprices=st.integers(0, 3), patience=st.sampled_from([5, 30]), poll=st.just(5)
+        qty=st.sampled_from([1, 7, 100]),
+        reprices=st.integers(0, 3),
+        patience=st.sampled_from([5, 30]),
+        at=st.sampled_from(["", "09:25", "15:45", "19:40"]),
     )
-    def begin(self, qty: int, reprices: int, patience: int, poll: int) -> None:
-        self.life = new_life(qty_shares=qty, max_reprices=reprices, patience_s=patience, poll_s=poll)
+    def begin(self, qty: int, reprices: int, patience: int, at: str) -> None:
+        """An order of older code in the session, or one of this version, near the open, the close or the end."""
+        plan = {"qty_shares": qty, "max_reprices": reprices, "patience_s": patience}
+        self.life = extended_life(at, **plan) if at else new_life(**plan)  # type: ignore[arg-type]
 
     def alive(self) -> bool:
         return not self.life.state.phase.is_over
@@ -109,6 +115,17 @@ class OrderLife(RuleBasedStateMachine):
         assert broker.oversells == 0
         assert broker.held(AAA) >= 0
         assert self.life.state.held >= 0
+
+    @invariant()
+    def native_orders_are_sent_in_the_regular_session_alone(self) -> None:
+        for request in self.life.ports.broker.requests:
+            sent = self.life.ports.broker.by_client_id(request.client_order_id)
+            assert sent is not None
+            session = session_at(
+                sent.submitted_at, self.life.ports.calendar.day(sent.submitted_at.astimezone(NEW_YORK).date())
+            )
+            is_plain = request.order_class is OrderClass.SIMPLE and request.order_type is OrderType.LIMIT
+            assert session.is_regular or (is_plain and request.extended_hours)
 
     @invariant()
     def one_entry_lives_at_most(self) -> None:

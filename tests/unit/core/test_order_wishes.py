@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.core.order_steps import APPROVE, CONFIRM_MISSING, REFUSE, STOP_ENTERING, begin, next_step, report
+from shared.core.order_steps import APPROVE, REFUSE, STOP_ENTERING, begin, next_step, report
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
 from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, new_life, protect_id

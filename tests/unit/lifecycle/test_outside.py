@@ -17,8 +17,9 @@ from shared.bootstrap import JsonCodec
 from shared.contracts.records import Table
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
+from shared.core.order_absence import ABSENCES_BELIEVED, CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.core.order_steps import ABSENCES_BELIEVED, CONFIRM_MISSING, LOOK_AGAIN, StepCall, next_step
+from shared.core.order_steps import LOOK_AGAIN, StepCall, next_step
 from shared.core.orders import OrderStatus
 from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol

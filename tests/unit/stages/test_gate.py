@@ -18,13 +18,17 @@ from shared.core.ledger import Ledger, open_ledger
 from shared.core.portfolio import Position
 from shared.core.risk import Gate, Verdict
 from shared.core.sessions import Session
+from shared.core.sizing import Basis
 from shared.core.values import Symbol, iso
 from shared.ports import Row
+from shared.stages.execute import execute
 from shared.stages.facts import LEDGER_TRIES, load_ledger, update_ledger
 from shared.stages.gate import gate
 from shared.stages.operate import kill, resume
 from tests.support.orders import NOW, ON
+from tests.support.people import call, kill_call
 from tests.support.ports import FakePorts, fake_ports
+from tests.support.tape import ny
 
 
 class RacedTables(MemoryTables):
@@ -125,9 +129,9 @@ def test_a_repeated_signal_gives_the_same_intent_again_and_reserves_once() -> No
 
 def test_a_repeated_refusal_stays_refused_although_the_reason_has_gone() -> None:
     ports = fake_ports(NOW)
-    kill(ports, by="me", reason="lunch", flatten=False)
+    kill(ports, kill_call(reason="lunch"))
     assert gate(signal(), ports) == []
-    resume(ports, by="me", reason="back")
+    resume(ports, call("resume", reason="back"))
     assert gate(signal(), ports) == []
     assert refused_by(ports) == ["KILL_SWITCH"]
 
@@ -172,7 +176,7 @@ def at_clock(clock: str) -> Callable[[FakePorts], None]:
 @pytest.mark.parametrize(
     ("change", "gates"),
     [
-        (lambda ports: kill(ports, by="me", reason="enough", flatten=False), ["KILL_SWITCH"]),
+        (lambda ports: kill(ports, kill_call(reason="enough")), ["KILL_SWITCH"]),
         (day_halted, ["HALTED_DAY_LOSS"]),
         (drawn_down, ["HALTED_DRAWDOWN"]),
         (lambda ports: setattr(ports.broker, "buying_power", Decimal(5)), ["SIZE"]),
@@ -291,10 +295,42 @@ def test_without_the_broker_nothing_is_decided(error: Exception) -> None:
     assert ports.rows("decisions", ON) == {}
 
 
-def test_a_symbol_without_a_quote_is_not_decided() -> None:
+def test_a_symbol_without_a_quote_is_refused_as_one_without_a_spread() -> None:
     ports = fake_ports(NOW)
-    with pytest.raises(ContractError, match="no quote of ZZZ"):
-        gate(signal("ZZZ"), ports)
+    assert gate(signal("ZZZ"), ports) == []
+    row = decision(ports)
+    assert (row["verdict"], row["refused_by"]) == ("refused", "SPREAD")
+    assert "bid_usd" not in row
+
+
+def test_outside_the_regular_session_stop_and_size_are_the_extended_ones() -> None:
+    ports = fake_ports(ny(ON, "08:00"), GATEHOUSE_ENTRY_SESSIONS="PRE REG-AM", GATEHOUSE_SPREAD_MAX_EXTENDED_BP="75")
+    ports.market.prices["AAA"] = ("9.97", "10.03")
+    early = replace(
+        signal(),
+        decided_at=ny(ON, "08:00"),
+        expires_at=ny(ON, "08:04"),
+        atr=Decimal("0.01"),
+        adv_shares=20_000,
+        reference_price=Decimal(10),
+        session=Session.PRE,
+    )
+    (intent,) = gate(early, ports)
+    assert intent.limit_price - intent.stop_price == Decimal("0.12"), "two spreads of 0.06"
+    assert intent.qty_shares == 20, "a thousandth of the volume"
+    assert intent.basis is None
+
+
+def test_an_intent_that_waits_for_a_person_carries_what_its_size_rests_on() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_APPROVAL_FRACTION="0.01")
+    (intent,) = gate(signal(), ports)
+    assert intent.basis == Basis(
+        p_win=signal().p_up / (signal().p_up + signal().p_down),
+        daily_volatility=signal().daily_volatility,
+        adv_shares=signal().adv_shares,
+    )
+    state, _ = execute(intent, ports)
+    assert state.plan.basis == intent.basis
 
 
 def test_the_size_is_what_the_smallest_bound_allows() -> None:

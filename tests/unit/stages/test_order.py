@@ -58,7 +58,8 @@ def chain_breaks(life: Life) -> list[int]:
     for number, row in enumerate(journal(life), start=1):
         after = codec.decode(OrderState, str(row["state"]))
         unhashed = codec.encode(replace(after, chain=last))
-        made = digest(canonical_json([last, row["command"], row["at"], unhashed]))
+        gates = [row["gates"]] if row.get("gates") else []
+        made = digest(canonical_json([last, row["command"], row["at"], unhashed, *gates]))
         if row["hash"] != made or after.chain != made or row["seq"] != number:
             broken.append(number)
         last = str(row["hash"])

@@ -1,0 +1,95 @@
+"""Rows that vanish: what a person deletes in Storage Explorer, or a fault of storage takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.contracts.records import ACCOUNT, CURRENT, Table
+from shared.core.ledger import Ledger
+from shared.core.market import TradingDay
+from shared.stages.calls import Call
+from shared.stages.facts import ledger_row
+from shared.stages.operate import resume
+
+if TYPE_CHECKING:
+    from sandbox.simulation.world import World
+
+LOOKS = 3
+"""Supervisions after which a lost reservation is there again."""
+RESUMED_AFTER = timedelta(minutes=20)
+
+
+def plan_losses(world: World, day: TradingDay, busy: Sequence[datetime]) -> None:
+    """Plan a day's losses: each kind now and then, at any time, and as likely while orders are on their way."""
+    rng = world.plan_rng
+    length = int((day.close_at - day.open_at).total_seconds())
+    for lose in (_order_row, _position_row, _ledger, *[_reservation] * 4):
+        at = day.open_at + timedelta(seconds=rng.randrange(length))
+        if rng.random() < 0.6:
+            at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=3 * rng.random())
+        pick = rng.randrange(1000)
+        if rng.random() < world.faults.row_lost:
+            world.at(at, lambda lose=lose, pick=pick: lose(world, pick))  # type: ignore[misc]
+
+
+def _order_row(world: World, pick: int) -> None:
+    _living_row(world, Table.ORDERS, pick)
+
+
+def _position_row(world: World, pick: int) -> None:
+    _living_row(world, Table.POSITIONS, pick)
+
+
+def _living_row(world: World, table: Table, pick: int) -> None:
+    """Lose a row of an order that lives: its next step, or its next fill, writes it again."""
+    living = {each.instance_id for each in world.hub.instances.values() if each.is_running}
+    rows = {
+        (str(day.on), key): row
+        for day in world.days
+        for key, row in world.tables.query(table, str(day.on))
+        if row["intent_id"] in living and (table is Table.ORDERS or int(str(row["qty_shares"])) > 0)
+    }
+    if rows:
+        on, key = sorted(rows)[pick % len(rows)]
+        world.trace.note(world.now(), "a row is lost:", table, key)
+        world.checkers.lost_rooms.add(key.rpartition("|")[2])
+        world.tables.remove(table, on, key)
+
+
+def _reservation(world: World, pick: int) -> None:
+    def change(ledger: Ledger) -> Ledger:
+        if not ledger.reservations:
+            return ledger
+        lost = ledger.reservations[pick % len(ledger.reservations)]
+        world.trace.note(world.now(), "a reservation is lost:", lost.symbol, lost.intent_id)
+        world.checkers.guard.by_hand(lost.symbol, LOOKS)
+        world.checkers.lost_rooms.add(lost.intent_id)
+        return replace(ledger, reservations=tuple(r for r in ledger.reservations if r != lost))
+
+    _change_ledger(world, change)
+
+
+def _change_ledger(world: World, change: Callable[[Ledger], Ledger]) -> None:
+    stored = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT)
+    if stored is None:
+        return
+    ledger = world.ports.codec.decode(Ledger, str(stored.value["ledger"]))
+    row = ledger_row(world.ports, change(ledger))
+    world.tables.put(Table.LEDGER, ACCOUNT, CURRENT, row)
+    world.saw("put ledger", dict(row))
+
+
+def _ledger(world: World, _: int) -> None:
+    """Lose the ledger: what it forgets, halts included, is a person's to judge, who resumes after a while."""
+    if world.tables.get(Table.LEDGER, ACCOUNT, CURRENT) is None:
+        return
+    world.trace.note(world.now(), "the ledger is lost")
+    world.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
+    world.checkers.ledger_lost()
+    for symbol in world.exchange.account.positions:
+        world.checkers.guard.by_hand(symbol, LOOKS)
+    call = Call(route="resume", by="person", reason="looked at", caller="simulation")
+    world.people(world.now() + RESUMED_AFTER, "resume", lambda: resume(world.ports, call))
