@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.features import SymbolDay, atr_path, day_features, prepare
+from shared.core.features import SymbolDay, atr_path, context_symbols, day_features, prepare
+from shared.core.features.breadth import MARKET_SYMBOLS
+from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW, FEATURE_NAMES, MAY_BE_NAN
 from shared.core.features.past import BAR_S, midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe, TradingDay
+from shared.core.sessions import session_at
 from shared.core.values import Symbol, from_epoch, require, require_at_least
-from training.labels import BarrierRule, Labels, triple_barrier
+from training.labels import BarrierRule, Labels, average_uniqueness, triple_barrier
 from training.source import HistorySource
 
 type Progress = Callable[[str, float], None]
@@ -25,14 +28,15 @@ type Progress = Callable[[str, float], None]
 class SamplingRule:
     """Which rows are learned from.
 
-    `max_symbols` are drawn by the seed. The first `warmup_sessions` only feed the features. Rows lie `every_min`
-    minutes apart from the open on, and at least `before_close_min` before the close.
+    `max_symbols` are drawn by the seed. The first `warmup_sessions` only feed the features (the slowest looks back 25
+    days). A row that the app would not trade on, for a feature that is missing or out of range, is left out. Rows lie
+    `every_min` minutes apart from the open on, and at least `before_close_min` before the close.
     """
 
     max_symbols: int = 160
-    warmup_sessions: int = 21
+    warmup_sessions: int = 25
     every_min: int = 15
-    before_close_min: int = 10
+    before_close_min: int = 15
 
     def __post_init__(self) -> None:
         require_at_least("max_symbols", self.max_symbols, 1)
@@ -45,7 +49,8 @@ class Dataset:
     """n rows with their outcomes, oldest session first.
 
     `features` float32 of shape (n, n_features), NaN for missing; the other arrays have shape (n,). `day` counts into
-    `dates`, `symbol` into `symbols`; `start_s` is the start of the row's bar, UTC epoch seconds.
+    `dates`, `symbol` into `symbols`; `start_s` is the start of the row's bar, `end_s` when its label was known, in UTC
+    epoch seconds. `weight` is the label's average uniqueness: rows of a symbol that share bars tell little new.
     """
 
     features: NDArray[np.float32]
@@ -55,6 +60,8 @@ class Dataset:
     day: IntArray
     symbol: IntArray
     start_s: IntArray
+    end_s: IntArray
+    weight: FloatArray
     dates: tuple[date, ...]
     symbols: tuple[Symbol, ...]
 
@@ -64,17 +71,12 @@ class Dataset:
     def on(self, dates: Sequence[date]) -> Dataset:
         """Return the rows of some session dates."""
         wanted = np.array([k for k, on in enumerate(self.dates) if on in set(dates)], np.int64)
-        keep = np.isin(self.day, wanted)
-        return replace(
-            self,
-            features=self.features[keep],
-            outcome=self.outcome[keep],
-            exit_return=self.exit_return[keep],
-            move=self.move[keep],
-            day=self.day[keep],
-            symbol=self.symbol[keep],
-            start_s=self.start_s[keep],
-        )
+        return self.only(np.isin(self.day, wanted))
+
+    def only(self, keep: NDArray[np.bool_]) -> Dataset:
+        """Return the rows of a mask of shape (n,)."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"dates", "symbols"}}
+        return replace(self, **{name: values[keep] for name, values in arrays.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class _Block:
     labels: Labels
     symbol: IntArray
     start_s: IntArray
+    weight: FloatArray
 
 
 def draw_symbols(symbols: Sequence[Symbol], count: int, seed: int) -> tuple[Symbol, ...]:
@@ -112,7 +115,7 @@ def build_dataset(
     seed : int
         Draws the symbols.
     market_symbols : sequence of Symbol
-        The market's own symbols, context of every row.
+        Context of every row: the market's own two symbols, then those of breadth (`context_symbols`).
     sampling, barrier : rules
     progress : callable
 
@@ -125,7 +128,7 @@ def build_dataset(
     least = sampling.warmup_sessions + 1
     require(len(days) >= least, f"sessions before {on}", len(days), f"at least {least}")
     symbols = draw_symbols(source.symbols, sampling.max_symbols, seed)
-    market = [symbol for symbol in market_symbols if symbol in source.symbols]
+    market = context_symbols(market_symbols[:MARKET_SYMBOLS], market_symbols[MARKET_SYMBOLS:], source.symbols)
     bars = _Store(source, sorted({*symbols, *market}), days, progress)
     blocks: list[list[_Block]] = []
     sampled = days[sampling.warmup_sessions :]
@@ -148,6 +151,8 @@ def _join(sessions: Sequence[Sequence[_Block]], dates: tuple[date, ...], symbols
         day=np.repeat(day, [len(block.start_s) for block in blocks]),
         symbol=np.concatenate([block.symbol for block in blocks]),
         start_s=np.concatenate([block.start_s for block in blocks]),
+        end_s=np.concatenate([block.labels.end_s for block in blocks]),
+        weight=np.concatenate([block.weight for block in blocks]),
         dates=dates,
         symbols=symbols,
     )
@@ -195,11 +200,39 @@ def _symbol_rows(
             & (since_open % (sampling.every_min * 60) == 0)
             & (before_close >= sampling.before_close_min * 60)
         )
-        labels = triple_barrier(item.today, atr_path(item), rows, close_s=close_s, rule=barrier)
-        rows = rows[labels.known]
+        labels = triple_barrier(
+            item.today,
+            atr_path(item),
+            rows,
+            close_s=close_s - barrier.flatten_min * 60,
+            rule=barrier,
+            horizon_s=_horizons(item.today.start_s[rows] + BAR_S, day, barrier),
+        )
+        rows, labels = rows[labels.known], labels.only_known()
+        sound = _sound(table[rows])
+        rows, labels = rows[sound], labels.only(sound)
         yield _Block(
             features=table[rows].astype(np.float32),
-            labels=labels.only_known(),
+            labels=labels,
             symbol=np.full(rows.size, k),
             start_s=item.today.start_s[rows],
+            weight=average_uniqueness(item.today.start_s[rows] + BAR_S, labels.end_s),
         )
+
+
+_NEEDED = np.array([name not in MAY_BE_NAN for name in FEATURE_NAMES])
+
+
+def _sound(features: FloatArray) -> NDArray[np.bool_]:
+    """Which rows of shape (n, n_features) the app would trade on."""
+    with np.errstate(invalid="ignore"):
+        outside = ((features < FEATURE_LOW) | (features > FEATURE_HIGH)).any(axis=1)
+    return np.asarray(~outside & ~np.isnan(features[:, _NEEDED]).any(axis=1), np.bool_)
+
+
+def _horizons(decided_s: IntArray, day: TradingDay, barrier: BarrierRule) -> IntArray:
+    """Seconds that decisions at given instants have."""
+    if not barrier.session_horizons:
+        return np.full(decided_s.size, barrier.horizon_min * 60)
+    sessions = (session_at(datetime.fromtimestamp(int(at), UTC), day) for at in decided_s)
+    return np.array([barrier.horizon_of(session) * 60 for session in sessions], np.int64)

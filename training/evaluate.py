@@ -30,10 +30,10 @@ def signal_metrics(probabilities: FloatArray, test: Dataset, train: Dataset, *, 
     dict
         `log_loss`, `brier` (sum over classes) and their `_base` of constant base rates; `auc_up`, `auc_down` of a class
         against the rest, which a forecast of volatility alone can raise, and `auc_direction` of up against down where
-        one was hit, which only a forecast of direction can; `calibration_error_up`, the mean distance of p_up from the
-        frequency in ten equal bins; of the decile with the largest p_up - p_down (`top_decile_`) and of all rows
-        (`all_`) the share that hit the upper barrier (`hit_rate`) and the mean return in bp after costs of going long
-        (`net_bp`).
+        one was hit, which takes a forecast of direction, or of where costs are large against the barriers;
+        `calibration_error_up`, the mean distance of p_up from the frequency in ten equal bins; of the decile with the
+        largest p_up - p_down (`top_decile_`) and of all rows (`all_`) the share that hit the upper barrier (`hit_rate`)
+        and the mean return in bp after costs of going long (`net_bp`).
     """
     truth = np.eye(3)[test.outcome]
     base = np.broadcast_to(np.bincount(train.outcome, minlength=3) / len(train), truth.shape)
@@ -69,7 +69,7 @@ def move_metrics(moves: FloatArray, test: Dataset, train: Dataset, *, cost_bp: f
     return {
         "mae_bp": float(1e4 * np.abs(moves - test.move).mean()),
         "mae_base_bp": float(1e4 * np.abs(train.move.mean() - test.move).mean()),
-        "rank_correlation": float(np.corrcoef(_ranks(moves), _ranks(test.move))[0, 1]),
+        "rank_correlation": rank_correlation(moves, test.move),
         "top_decile_net_bp": float(1e4 * test.move[top].mean() - cost_bp),
         "all_net_bp": float(1e4 * test.move.mean() - cost_bp),
         "cost_bp": cost_bp,
@@ -81,6 +81,13 @@ def calibration_error(p: FloatArray, happened: NDArray[np.bool_]) -> float:
     """Mean distance of probability from frequency over ten bins of equal count, in [0, 1]."""
     bins = np.array_split(np.argsort(p, kind="stable"), _BINS)
     return float(sum(abs(p[part].mean() - happened[part].mean()) * part.size for part in bins if part.size) / p.size)
+
+
+def rank_correlation(one: FloatArray, other: FloatArray) -> float:
+    """Spearman's rank correlation of two series, shape (n,) each; 0 where one of them is constant."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
 
 
 def _top_decile(score: FloatArray) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xgboost import XGBClassifier, XGBRegressor
 
 from shared.contracts.model_card import SIGNAL_CLASSES
+from shared.core.market import FloatArray
 from shared.core.values import require, require_at_least, require_fraction
 from training.dataset import Dataset
 
@@ -50,7 +51,7 @@ def fit_signal(data: Dataset, rule: FitRule, seed: int) -> XGBClassifier:
     found = np.unique(data.outcome)
     require(found.size == len(SIGNAL_CLASSES), "classes in the training window", found, "all of down, none, up")
     model = XGBClassifier(objective="multi:softprob", base_score=0.5, **_parameters(rule, seed))
-    model.fit(data.features, data.outcome)
+    model.fit(data.features, data.outcome, sample_weight=_weights(data))
     return model
 
 
@@ -59,7 +60,7 @@ def fit_move(data: Dataset, rule: FitRule, seed: int) -> XGBRegressor:
     # Hessians of the squared error are one per row, those of the softmax at most a quarter.
     parameters = _parameters(rule, seed) | {"min_child_weight": 4 * rule.leaf_weight_min}
     model = XGBRegressor(objective="reg:squarederror", base_score=0.0, **parameters)
-    model.fit(data.features, data.move)
+    model.fit(data.features, data.move, sample_weight=_weights(data))
     return model
 
 
@@ -75,6 +76,11 @@ def predict(model: XGBClassifier | XGBRegressor, features: NDArray[np.float32]) 
     if isinstance(model, XGBClassifier):
         return np.asarray(model.predict_proba(features), np.float64)
     return np.asarray(model.predict(features), np.float64)[:, None]
+
+
+def _weights(data: Dataset) -> FloatArray:
+    """Average uniqueness of each label, scaled to a mean of 1, so that the rule's leaf weights keep their meaning."""
+    return np.asarray(data.weight / data.weight.mean(), np.float64)
 
 
 def _parameters(rule: FitRule, seed: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class ParquetHistory:
 
     def __init__(self, path: Path, calendar: Calendar) -> None:
         self._content_id = _file_digest(path)
+        self._is_synthetic = _says_synthetic(path)
         self._intraday = _read(path)
         dates = sorted({on for bars in self._intraday.values() for on in _dates(bars)})
         self._days = tuple(day for on in dates if (day := calendar.day(on)) is not None)
@@ -45,6 +46,11 @@ class ParquetHistory:
     def content_id(self) -> str:
         """SHA-256 of the file, shortened."""
         return self._content_id
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the file says that its market is an invented one."""
+        return self._is_synthetic
 
     @property
     def symbols(self) -> Sequence[Symbol]:
@@ -128,6 +134,12 @@ def _read(path: Path) -> dict[Symbol, Bars]:
             raise ContractError(f"{path.name}: {name}: {error}") from error
         parts[Symbol(str(name))] = five_minute_bars(bars)
     return parts
+
+
+def _says_synthetic(path: Path) -> bool:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - only who reads a file pays
+
+    return (pq.read_schema(path).metadata or {}).get(b"market") == b"synthetic"
 
 
 def _file_digest(path: Path) -> str:

@@ -1,28 +1,34 @@
-"""From history to two models that may be published: dataset, split, fit, judge, export, check, card."""
+"""From history to models that may be published: dataset, split, tune, fit, calibrate, judge, export, check, card."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from xgboost import XGBClassifier, XGBRegressor
 
-from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
-from shared.core.features import FEATURE_NAMES
+from shared.contracts.model_card import FoldResult
+from shared.contracts.settings.watchlist import WatchlistSettings
+from shared.core.drift import FeatureReference
+from shared.core.features import FEATURE_NAMES, context_symbols
 from shared.core.ids import canonical_json, digest
-from shared.core.values import Symbol, require_at_least
-from training import evaluate, export, fit
+from shared.core.regime import REGIME_FEATURES
+from shared.core.values import Symbol, require, require_at_least
+from training import cards, evaluate, export, fit, inner, regimes
+from training.calibrate import NEUTRAL, Calibrator
+from training.cards import Origin, Told, TrainedModel
 from training.dataset import Dataset, Progress, SamplingRule, build_dataset
-from training.folds import Fold, walk_forward
+from training.fit import FitRule
+from training.folds import Fold, combinatorial, walk_forward
 from training.labels import BarrierRule
 from training.source import HistorySource
+from training.tune import Tuned, TuningRule, tune
 
-_RECIPE = 1
+_RECIPE = 2
 """Part of every version: raise it when a change of code changes the fitted model."""
-_PAIRS = 32
-_MARKET = (Symbol("SPY"), Symbol("QQQ"))
+_MARKET = context_symbols(WatchlistSettings().market_symbols, WatchlistSettings().core_symbols)
+"""Market and breadth of the default settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,36 +37,99 @@ class TrainingRule:
 
     The last `test_sessions` are kept for judgement and the published model never learns from them: its card's metrics
     are its own. `valid_days` after the last known session the app stops trusting it.
+
+    The other sessions are the training window. Of it, `inner_folds` walk-forward splits of `inner_test_sessions` serve
+    tuning and calibration (0: neither), and `combinatorial_groups` the spread of results (0: none). The default is the
+    quick rule, which does without; `thorough` gives the whole.
     """
 
     sampling: SamplingRule = field(default_factory=SamplingRule)
     barrier: BarrierRule = field(default_factory=BarrierRule)
-    fitting: fit.FitRule = field(default_factory=fit.FitRule)
+    fitting: FitRule = field(default_factory=FitRule)
     market_symbols: tuple[Symbol, ...] = _MARKET
     test_sessions: int = 8
     purge_sessions: int = 1
     embargo_sessions: int = 0
     valid_days: int = 45
+    inner_folds: int = 0
+    inner_test_sessions: int = 5
+    tuning: TuningRule | None = None
+    combinatorial_groups: int = 0
+    combinatorial_test_groups: int = 2
+    permutation_rows: int = 1_000
 
     def __post_init__(self) -> None:
-        require_at_least("test_sessions", self.test_sessions, 1)
-        require_at_least("valid_days", self.valid_days, 1)
+        for name in ("test_sessions", "valid_days", "inner_test_sessions", "permutation_rows"):
+            require_at_least(name, getattr(self, name), 1)
+        require(self.tuning is None or self.inner_folds > 0, "inner_folds", self.inner_folds, "at least 1 to tune")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedModel:
-    """A model that has passed its parity check, with its card."""
+def thorough(
+    sessions: int, *, tuning: TuningRule | None = None, market_symbols: tuple[Symbol, ...] = _MARKET
+) -> TrainingRule:
+    """The whole rule, its windows cut to the sessions that there are.
 
-    onnx: bytes
-    card: ModelCard
+    Parameters
+    ----------
+    sessions : int
+        Of the history, warm-up included.
+    tuning : TuningRule, optional
+        Other bounds than the default's.
+    """
+    sampled = sessions - SamplingRule().warmup_sessions
+    return TrainingRule(
+        market_symbols=market_symbols,
+        test_sessions=min(max(sampled // 5, 5), 25),
+        inner_folds=3,
+        inner_test_sessions=min(max(sampled // 9, 2), 15),
+        tuning=tuning or TuningRule(),
+        combinatorial_groups=4,
+        permutation_rows=4_000,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModels:
-    """Both heads, trained on the same rows."""
+    """Both heads and the regimes, trained on the same rows. `regime` is None where there are too few sessions."""
 
     signal: TrainedModel
     move: TrainedModel
+    regime: TrainedModel | None
+
+    @property
+    def all(self) -> tuple[TrainedModel, ...]:
+        """Those that there are."""
+        return tuple(model for model in (self.signal, self.move, self.regime) if model is not None)
+
+
+def dataset_of(source: HistorySource, rule: TrainingRule, *, seed: int, on: date, progress: Progress) -> Dataset:
+    """Every sampled row before a date.
+
+    Raises
+    ------
+    ValueError
+        If there is too little history.
+    """
+    return build_dataset(
+        source,
+        on=on,
+        seed=seed,
+        market_symbols=rule.market_symbols,
+        sampling=rule.sampling,
+        barrier=rule.barrier,
+        progress=progress,
+    )
+
+
+def split_of(data: Dataset, rule: TrainingRule) -> Fold:
+    """Sessions to learn from and, later ones, to be judged on."""
+    return walk_forward(
+        data.dates,
+        folds=1,
+        test_sessions=rule.test_sessions,
+        purge_sessions=rule.purge_sessions,
+        embargo_sessions=rule.embargo_sessions,
+    )[0]
 
 
 def train(
@@ -73,8 +142,9 @@ def train(
     is_synthetic: bool = False,
     rule: TrainingRule | None = None,
     progress: Progress | None = None,
+    journal: Path | None = None,
 ) -> TrainedModels:
-    """Train both models on the sessions before a date.
+    """Train the models on the sessions before a date.
 
     Parameters
     ----------
@@ -91,11 +161,13 @@ def train(
         Whether the market is an invented one; goes into the cards, and the app trades on it in the sandbox only.
     rule : TrainingRule, optional
     progress : callable, optional
+    journal : Path, optional
+        Where the tuning's trials are kept, so that a training that was killed goes on with them.
 
     Returns
     -------
     TrainedModels
-        Equal bytes and versions for equal data, seed and rule on the same machine.
+        Equal bytes and versions for equal data, seed and rule on the same machine, and equal trials where it tunes.
 
     Raises
     ------
@@ -104,80 +176,88 @@ def train(
     ModelError
         If an exported model does not answer as the original does.
     """
-    rule = rule or TrainingRule()
-    tell = progress or (lambda what, done: None)
-    data = build_dataset(
-        source,
-        on=on,
+    rule, tell = rule or TrainingRule(), progress or _silent
+    return train_on(
+        dataset_of(source, rule, seed=seed, on=on, progress=tell),
+        content_id=source.content_id,
         seed=seed,
-        market_symbols=rule.market_symbols,
-        sampling=rule.sampling,
-        barrier=rule.barrier,
+        on=on,
+        created_at=created_at,
+        rule=rule,
+        code_revision=code_revision,
+        is_synthetic=is_synthetic,
         progress=tell,
+        journal=journal,
     )
-    fold = walk_forward(
-        data.dates,
-        folds=1,
-        test_sessions=rule.test_sessions,
-        purge_sessions=rule.purge_sessions,
-        embargo_sessions=rule.embargo_sessions,
-    )[0]
-    learn, judge = data.on(fold.train), data.on(fold.test)
-    context = _Context(
-        version=_version(source.content_id, seed, on, rule, fold),
+
+
+def train_on(
+    data: Dataset,
+    *,
+    content_id: str,
+    seed: int,
+    on: date,
+    created_at: datetime,
+    rule: TrainingRule,
+    code_revision: str = "",
+    is_synthetic: bool = False,
+    progress: Progress | None = None,
+    journal: Path | None = None,
+) -> TrainedModels:
+    """`train` on a dataset that is there already, made by `dataset_of` from the history that `content_id` names."""
+    fold = split_of(data, rule)
+    job = _Job(
+        data=data,
         fold=fold,
         rule=rule,
         seed=seed,
+        study=_study(content_id, seed, on, rule),
+        tell=progress or _silent,
+    )
+    learned = _look_inside(job, data.on(fold.train), journal)
+    chosen = {"study": job.study, "fitting": asdict(learned.fitting), "calibrator": asdict(learned.calibrator)}
+    origin = Origin(
+        version=f"{fold.train[-1]:%Y%m%d}-{digest(canonical_json(chosen))[:12]}",
+        trained_from=fold.train[0],
+        trained_to=fold.train[-1],
+        judged_from=fold.test[0],
+        judged_to=fold.test[-1],
         created_at=created_at,
+        expires_on=fold.test[-1] + timedelta(days=rule.valid_days),
         code_revision=code_revision,
         is_synthetic=is_synthetic,
     )
-    cost_bp = rule.barrier.cost_bp
-    tell("fit", 0.0)
-    classifier, regressor = fit.fit_both(learn, rule.fitting, seed)
-    tell("fit", 1.0)
-    probabilities = fit.predict(classifier, judge.features)
-    moves = fit.predict(regressor, judge.features)[:, 0]
-    signal_metrics = evaluate.signal_metrics(probabilities, judge, learn, cost_bp=cost_bp)
-    move_metrics = evaluate.move_metrics(moves, judge, learn, cost_bp=cost_bp)
-    tell("export", 0.0)
-    signal = _package(
-        context,
-        _Head(name=SIGNAL_MODEL, outputs=SIGNAL_CLASSES, label=str(rule.barrier), metrics=signal_metrics),
-        classifier,
-        judge,
-    )
-    move = _package(
-        context,
-        _Head(name=MOVE_MODEL, outputs=("expected_move",), label=_move_label(rule.barrier), metrics=move_metrics),
-        regressor,
-        judge,
-    )
-    tell("export", 1.0)
-    return TrainedModels(signal=signal, move=move)
+    return _fit_and_export(job, origin, learned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Context:
-    version: str
+class _Job:
+    data: Dataset
     fold: Fold
     rule: TrainingRule
     seed: int
-    created_at: datetime
-    code_revision: str
-    is_synthetic: bool
+    study: str
+    tell: Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Head:
-    name: str
-    outputs: tuple[str, ...]
-    label: str
-    metrics: dict[str, float]
+class _Learned:
+    """What the training window says of how to fit."""
+
+    fitting: FitRule
+    trials: int
+    tuned: Tuned | None
+    calibrator: Calibrator
+    brier_by_method: dict[str, float]
+    folds: tuple[FoldResult, ...]
 
 
-def _version(content_id: str, seed: int, on: date, rule: TrainingRule, fold: Fold) -> str:
-    """`{last training session}-{hash of data, seed, rule and recipe}`."""
+def _silent(what: str, done: float) -> None:
+    """Tell nobody."""
+
+
+def _study(content_id: str, seed: int, on: date, rule: TrainingRule) -> str:
+    """Hash of data, seed, rule and recipe: what the outcome depends on, but for what tuning finds."""
     content = {
         "recipe": _RECIPE,
         "data": content_id,
@@ -187,44 +267,117 @@ def _version(content_id: str, seed: int, on: date, rule: TrainingRule, fold: Fol
         "features": FEATURE_NAMES,
         "opset": export.OPSET,
     }
-    return f"{fold.train[-1]:%Y%m%d}-{digest(canonical_json(content))[:12]}"
+    return digest(canonical_json(content))[:20]
+
+
+def _look_inside(job: _Job, learn: Dataset, journal: Path | None) -> _Learned:
+    """Tune, calibrate and measure the spread, all inside the training window."""
+    rule, cost_bp = job.rule, job.rule.barrier.cost_bp
+    gaps = {"purge_sessions": rule.purge_sessions, "embargo_sessions": rule.embargo_sessions}
+    splits: tuple[Fold, ...] = ()
+    if rule.inner_folds:
+        splits = walk_forward(job.fold.train, folds=rule.inner_folds, test_sessions=rule.inner_test_sessions, **gaps)
+    tuned = None
+    if rule.tuning:
+        rows = [inner.rows_of(learn, split) for split in splits]
+        tuned = tune(rows, rule.fitting, rule.tuning, seed=job.seed, name=job.study, journal=journal, tell=job.tell)
+    fitting = tuned.rule if tuned else rule.fitting
+    results, unseen = inner.results_of(
+        learn, splits, fitting, seed=job.seed, kind="walk-forward", cost_bp=cost_bp, tell=job.tell
+    )
+    calibrator, brier_by_method = inner.calibrator_of(unseen)
+    if rule.combinatorial_groups:
+        crossed = combinatorial(
+            job.fold.train, groups=rule.combinatorial_groups, test_groups=rule.combinatorial_test_groups, **gaps
+        )
+        spread, _ = inner.results_of(
+            learn, crossed, fitting, seed=job.seed, kind="combinatorial", cost_bp=cost_bp, tell=job.tell
+        )
+        results += spread
+    return _Learned(
+        fitting=fitting,
+        trials=tuned.trials if tuned else 0,
+        tuned=tuned,
+        calibrator=calibrator,
+        brier_by_method=brier_by_method,
+        folds=results,
+    )
+
+
+def _fit_and_export(job: _Job, origin: Origin, learned: _Learned) -> TrainedModels:
+    """Fit, judge each model on the sessions kept for it, and pack it with its card."""
+    learn, judge = job.data.on(job.fold.train), job.data.on(job.fold.test)
+    job.tell("fit", 0.0)
+    classifier, regressor = fit.fit_both(learn, learned.fitting, job.seed)
+    job.tell("fit", 1.0)
+    reference = cards.references_of(learn)
+    job.tell("export", 0.1)
+    signal = _signal(job, origin, learned, classifier, reference)
+    job.tell("export", 0.5)
+    move = _move(job, origin, learned, regressor, reference)
+    job.tell("export", 0.9)
+    regime = _regime(origin, learn, judge, job.seed)
+    job.tell("export", 1.0)
+    return TrainedModels(signal=signal, move=move, regime=regime)
+
+
+def _signal(
+    job: _Job, origin: Origin, learned: _Learned, model: XGBClassifier, reference: tuple[FeatureReference, ...]
+) -> TrainedModel:
+    rule, judge = job.rule, job.data.on(job.fold.test)
+    raw = fit.predict(model, judge.features)
+    p = learned.calibrator(raw)
+    metrics = evaluate.signal_metrics(p, judge, job.data.on(job.fold.train), cost_bp=rule.barrier.cost_bp)
+    if learned.tuned:
+        metrics |= {"tuned_log_loss": learned.tuned.log_loss, "untuned_log_loss": learned.tuned.log_loss_default}
+    told = Told(
+        label=str(rule.barrier),
+        metrics=metrics,
+        parameters=_numbers(learned.fitting),
+        trials=learned.trials,
+        calibration=cards.calibration_of(raw, p, judge, learned.calibrator.method, learned.brier_by_method),
+        folds=learned.folds,
+        reference=reference,
+        importances=cards.importances_of(model, learned.calibrator, judge, rows=rule.permutation_rows, seed=job.seed),
+    )
+    return cards.packed_trees(origin, told, model, learned.calibrator, judge=judge, seed=job.seed)
+
+
+def _move(
+    job: _Job, origin: Origin, learned: _Learned, model: XGBRegressor, reference: tuple[FeatureReference, ...]
+) -> TrainedModel:
+    rule, judge = job.rule, job.data.on(job.fold.test)
+    moves = fit.predict(model, judge.features)[:, 0]
+    told = Told(
+        label=_move_label(rule.barrier),
+        metrics=evaluate.move_metrics(moves, judge, job.data.on(job.fold.train), cost_bp=rule.barrier.cost_bp),
+        parameters=_numbers(learned.fitting),
+        trials=learned.trials,
+        reference=reference,
+        importances=cards.importances_of(model, NEUTRAL, judge, rows=rule.permutation_rows, seed=job.seed),
+    )
+    return cards.packed_trees(origin, told, model, NEUTRAL, judge=judge, seed=job.seed)
+
+
+def _numbers(rule: FitRule) -> dict[str, float]:
+    return {name: float(value) for name, value in asdict(rule).items()}
+
+
+def _regime(origin: Origin, learn: Dataset, judge: Dataset, seed: int) -> TrainedModel | None:
+    rows = regimes.session_rows(learn)
+    if len(rows) < regimes.MIN_SESSIONS:
+        return None
+    mixture = regimes.fit_regimes(rows, seed)
+    told = Told(
+        label="Gaussian mixture over the index's 20-day volatility and return, its parts named by rising volatility",
+        metrics=cards.regime_metrics(mixture, rows, regimes.session_rows(judge)),
+        reference=cards.references_of(learn, REGIME_FEATURES),
+    )
+    return cards.packed_regimes(origin, told, mixture, rows, seed)
 
 
 def _move_label(barrier: BarrierRule) -> str:
     return (
-        f"return {barrier.horizon_min} min after the next bar's open or at the session's end, "
+        f"return {barrier.horizon_min} min after the next bar's open or {barrier.flatten_min} min before the close, "
         f"clipped at {barrier.move_clip:g}"
     )
-
-
-def _package(context: _Context, head: _Head, model: XGBClassifier | XGBRegressor, judge: Dataset) -> TrainedModel:
-    """Export, check against the original, write the card."""
-    data = export.to_onnx(model, len(FEATURE_NAMES))
-    rows = export.parity_rows(judge.features, context.seed)
-    expected = fit.predict(model, rows)
-    worst = export.require_parity(data, rows, expected)
-    # Every so many rows of all kinds, and the last six: the ranges' edges, zeros, nothing at all, and absurd values.
-    chosen = np.unique(np.r_[np.linspace(0, len(rows) - 7, _PAIRS).astype(np.int64), len(rows) - 6 : len(rows)])
-    card = ModelCard(
-        name=head.name,
-        version=context.version,
-        sha256=digest(data),
-        feature_names=FEATURE_NAMES,
-        output_names=head.outputs,
-        label=head.label,
-        trained_from=context.fold.train[0],
-        trained_to=context.fold.train[-1],
-        created_at=context.created_at,
-        expires_on=context.fold.test[-1] + timedelta(days=context.rule.valid_days),
-        code_revision=context.code_revision,
-        is_synthetic=context.is_synthetic,
-        metrics=head.metrics | {"parity_max_difference": worst, "parity_rows": float(len(rows))},
-        pairs=tuple(_pair(rows[k], expected[k]) for k in chosen),
-        tolerance=export.TOLERANCE,
-    )
-    return TrainedModel(onnx=data, card=card)
-
-
-def _pair(row: NDArray[np.float32], output: NDArray[np.float64]) -> RecordedPair:
-    features = tuple(None if np.isnan(value) else float(value) for value in row)
-    return RecordedPair(features=features, output=tuple(float(value) for value in output))

@@ -1,30 +1,33 @@
-"""Put a model where the app looks for it. Versions are immutable; the champion is one small blob, switched at last."""
+"""The registry: models where the app looks for them.
+
+Versions are immutable. The champion of a model is one small blob that is switched under its ETag, so that whoever looks
+meanwhile finds a whole model, and of two who switch at once one is told that the other was faster.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from shared.adapters.codec import decode_json, encode_json
-from shared.contracts.model_card import Champion, ModelCard
+from shared.contracts.model_card import MAX_PAST, Champion, ModelCard, Reign
 from shared.core.errors import ConflictError, ModelError
 from shared.core.ids import digest
-from shared.ports import BlobStore
+from shared.ports import BlobStore, Stored
 
 CONTAINER = "models"
 
 
-def publish(blobs: BlobStore, onnx: bytes, card: ModelCard, *, promoted_at: datetime) -> None:
-    """Write `{name}/{version}/model.onnx` and `card.json`, then make the version champion.
+def store(blobs: BlobStore, onnx: bytes, card: ModelCard) -> None:
+    """Write `{name}/{version}/model.onnx` and `card.json`; the card last, so that a version with a card is whole.
 
-    Publishing the same version again is no error and leaves what stands there. The champion is switched last and under
-    its ETag, so that whoever looks in between finds a whole model.
+    Storing the same version again is no error and leaves what stands there.
 
     Raises
     ------
     ModelError
         If the bytes are not those of the card, or the version exists with other bytes.
-    ConflictError
-        If somebody else switched the champion at the same time.
     """
     if digest(onnx) != card.sha256:
         raise ModelError(f"{card.name}/{card.version}: sha256 must be {card.sha256}, got {digest(onnx)}")
@@ -34,27 +37,146 @@ def publish(blobs: BlobStore, onnx: bytes, card: ModelCard, *, promoted_at: date
         if stored is None or digest(stored.value) != card.sha256:
             raise ModelError(f"{folder} exists already with other bytes; versions are immutable")
     blobs.insert(CONTAINER, f"{folder}/card.json", encode_json(card))
-    promote(blobs, card.name, card.version, promoted_at=promoted_at)
 
 
-def promote(blobs: BlobStore, name: str, version: str, *, promoted_at: datetime) -> None:
-    """Make a published version the champion.
+def publish(blobs: BlobStore, onnx: bytes, card: ModelCard, *, promoted_at: datetime, reason: str = "") -> None:
+    """Store a version and make it champion; what `store` and `promote` raise."""
+    store(blobs, onnx, card)
+    promote(blobs, card.name, card.version, promoted_at=promoted_at, reason=reason)
+
+
+def promote(blobs: BlobStore, name: str, version: str, *, promoted_at: datetime, reason: str = "") -> None:
+    """Make a stored version the champion. Where it is champion already, only a suspension is lifted.
 
     Raises
     ------
     ModelError
-        If the version has not been published.
+        If the version has not been stored.
     ConflictError
         If somebody else switched the champion at the same time.
     """
     if blobs.get(CONTAINER, f"{name}/{version}/card.json") is None:
         raise ModelError(f"{name}/{version} has no card in container {CONTAINER}")
-    path = f"{name}/champion.json"
-    champion = Champion(name=name, version=version, promoted_at=promoted_at)
-    stored = blobs.get(CONTAINER, path)
+    new = Champion(name=name, version=version, promoted_at=promoted_at, reason=reason)
+    stored = _champion_blob(blobs, name)
     if stored is None:
-        if not blobs.insert(CONTAINER, path, encode_json(champion)):
-            raise ConflictError(f"{CONTAINER}/{path} appeared while {version} was being promoted")
+        if not blobs.insert(CONTAINER, _path(name), encode_json(new)):
+            raise ConflictError(f"{CONTAINER}/{_path(name)} appeared while {version} was being promoted")
         return
-    if decode_json(Champion, stored.value).version != version:
-        blobs.replace(CONTAINER, path, encode_json(champion), stored.etag)
+    old = stored.value
+    if old.version != version:
+        _switch(blobs, stored, replace(new, past=_past(old, promoted_at, old.suspended)))
+    elif old.suspended:
+        _switch(blobs, stored, replace(old, suspended="", reason=reason))
+
+
+def roll_back(
+    blobs: BlobStore,
+    name: str,
+    version: str,
+    *,
+    at: datetime,
+    fault: str,
+    is_stable: Callable[[ModelCard], bool] = lambda card: True,
+) -> Champion:
+    """Take a champion off for a fault: the newest earlier one without fault comes back, else the model is suspended.
+
+    Doing it twice changes nothing: where `version` is champion no longer, or suspended, all stays as it is.
+
+    Parameters
+    ----------
+    name, version : str
+        The champion that is to go.
+    at : datetime
+    fault : str
+        Why; it may not come back by itself.
+    is_stable : callable
+        Whether a card may serve again (not expired, say).
+
+    Returns
+    -------
+    Champion
+        As it stands afterwards.
+
+    Raises
+    ------
+    ModelError
+        If there is no champion.
+    ConflictError
+        If somebody else switched the champion at the same time.
+    """
+    stored = _champion_blob(blobs, name)
+    if stored is None:
+        raise ModelError(f"{CONTAINER}/{_path(name)} is missing: no champion has been published")
+    old = stored.value
+    if old.version != version or old.suspended:
+        return old
+    for sound in old.sound_past:
+        if _is_there(blobs, name, sound, is_stable):
+            back = Champion(
+                name=name,
+                version=sound,
+                promoted_at=at,
+                reason=f"rolled back from {version}: {fault}",
+                past=_past(old, at, fault),
+            )
+            return _switch(blobs, stored, back)
+    return _switch(blobs, stored, replace(old, suspended=fault))
+
+
+def champion_of(blobs: BlobStore, name: str) -> Champion | None:
+    """Return the champion as published, None where there is none."""
+    stored = _champion_blob(blobs, name)
+    return None if stored is None else stored.value
+
+
+def versions_of(blobs: BlobStore, name: str) -> Sequence[str]:
+    """Stored versions with a card, ascending."""
+    ending = "/card.json"
+    return [
+        path.removeprefix(f"{name}/").removesuffix(ending)
+        for path in blobs.names(CONTAINER, f"{name}/")
+        if path.endswith(ending)
+    ]
+
+
+def card_of(blobs: BlobStore, name: str, version: str) -> ModelCard:
+    """Return a stored version's card. Raises ModelError where there is none."""
+    stored = blobs.get(CONTAINER, f"{name}/{version}/card.json")
+    if stored is None:
+        raise ModelError(f"{name}/{version} has no card in container {CONTAINER}")
+    return decode_json(ModelCard, stored.value)
+
+
+def model_of(blobs: BlobStore, name: str, version: str) -> bytes:
+    """Return a stored version's ONNX bytes. Raises ModelError where there are none."""
+    stored = blobs.get(CONTAINER, f"{name}/{version}/model.onnx")
+    if stored is None:
+        raise ModelError(f"{name}/{version} has no model.onnx in container {CONTAINER}")
+    return stored.value
+
+
+def _path(name: str) -> str:
+    return f"{name}/champion.json"
+
+
+def _champion_blob(blobs: BlobStore, name: str) -> Stored[Champion] | None:
+    stored = blobs.get(CONTAINER, _path(name))
+    return None if stored is None else Stored(value=decode_json(Champion, stored.value), etag=stored.etag)
+
+
+def _switch(blobs: BlobStore, stored: Stored[Champion], new: Champion) -> Champion:
+    blobs.replace(CONTAINER, _path(new.name), encode_json(new), stored.etag)
+    return new
+
+
+def _past(old: Champion, ended_at: datetime, fault: str) -> tuple[Reign, ...]:
+    reign = Reign(version=old.version, promoted_at=old.promoted_at, ended_at=ended_at, fault=fault)
+    return (*old.past, reign)[-MAX_PAST:]
+
+
+def _is_there(blobs: BlobStore, name: str, version: str, is_stable: Callable[[ModelCard], bool]) -> bool:
+    try:
+        return is_stable(card_of(blobs, name, version))
+    except ModelError:
+        return False

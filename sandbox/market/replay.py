@@ -50,7 +50,7 @@ class ReplayTape:
             for symbol, bars in intraday.bars.items()
         }
         start_s = midnight_s(on)
-        self._day_usd = {symbol: _usual_dollar_volume(bars, start_s) for symbol, bars in self._daily.items()}
+        self._day_usd: dict[tuple[str, date], float] = {}
         self._assets = {
             symbol: _asset(symbol, is_tradable=bool(bars.start_s[-1] >= start_s))
             for symbol, bars in intraday.bars.items()
@@ -140,11 +140,19 @@ class ReplayTape:
         if not len(bars):
             return _EMPTY
         path = path_of(bars)
-        bid, ask = modelled(path, bars.start_s, self._day_usd[symbol], int(edges.open_s[d]), int(edges.close_s[d]))
+        day_usd = self._usual_usd(symbol, on)
+        bid, ask = modelled(path, bars.start_s, day_usd, int(edges.open_s[d]), int(edges.close_s[d]))
         if symbol in self._quotes:
             true_bid, true_ask, usable = recorded(bars, path, self._quotes[symbol])
             bid, ask = np.where(usable, true_bid, bid), np.where(usable, true_ask, ask)
         return BasePrices(bars=bars, path=path, bid=bid, ask=ask)
+
+    def _usual_usd(self, symbol: str, on: date) -> float:
+        """A symbol's usual dollar volume as it was known on a date."""
+        known = self._day_usd.get((symbol, on))
+        if known is None:
+            known = self._day_usd[symbol, on] = _usual_dollar_volume(self._daily[symbol], midnight_s(on))
+        return known
 
     def bars(self, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
         """Bars that start in [start, end); none finer than `base_s`."""
@@ -194,7 +202,7 @@ def _history(aggregated: Bars, given: Bars | None, on: date) -> Bars:
 
 
 def _usual_dollar_volume(bars: Bars, before_s: int) -> float:
-    """Median over the last 20 days before the traded one; over what there is where there are none."""
+    """Median over the last 20 days before an instant; over what there is where there are none."""
     known = bars.between(0, before_s)[-20:]
     known = known if len(known) else bars
     return float(np.median(known.close * known.volume)) if len(known) else 0.0

@@ -6,6 +6,7 @@
 True
 """
 
+from shared.core.features.breadth import context_symbols
 from shared.core.features.catalogue import FEATURE_NAMES, FEATURES, Feature
 from shared.core.features.past import DAILY_BARS, HISTORY_SESSIONS, WARMUP_BARS, Past, SymbolDay, prepare
 from shared.core.features.quality import (
@@ -30,6 +31,7 @@ __all__ = [
     "adv_shares",
     "atr_5m",
     "atr_path",
+    "context_symbols",
     "daily_volatility",
     "data_faults",
     "day_features",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from shared.core.market import Bars, FloatArray, IntArray, TradingDay
-from shared.core.sessions import NEW_YORK
+from shared.core.sessions import NEW_YORK, REGULAR_OPENS, regular_close
 from shared.core.values import Symbol, require
 
 BAR_S: Final = 300
 DAY_S: Final = 86_400
 SLOTS_PER_DAY: Final = DAY_S // BAR_S
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 DAILY_BARS: Final = 60
 HISTORY_SESSIONS: Final = 10
 MIN_PROFILE_SESSIONS: Final = 3
@@ -24,6 +26,10 @@ WARMUP_BARS: Final = 156
 Recursive indicators always start at the same bar of a symbol's day, so that the value at a bar does not depend on when
 it is computed.
 """
+HIGHER_SLOTS: Final = {"15m": 3, "1h": 12, "4h": 48}
+"""Higher timeframes of the regular session, in 5-minute slots."""
+HIGHER_BARS: Final = 60
+"""Most completed bars of past sessions that each higher timeframe starts from."""
 
 FACTS: Final = (
     "previous_close",
@@ -59,6 +65,8 @@ class Past:
         `MIN_PROFILE_SESSIONS` sessions.
     facts : float64 of shape (len(FACTS),)
         Daily figures in the order of `FACTS`, prices and ATR in USD; NaN where history is too short.
+    higher : tuple of float64 arrays
+        Closes of the completed bars of each higher timeframe of `HIGHER_SLOTS`, the last `HIGHER_BARS` at most, in USD.
     daily_count, session_count : int
         Daily bars and intraday sessions that went in.
     last_daily_on : date or None
@@ -71,6 +79,7 @@ class Past:
     tail: Bars
     volume_profile: FloatArray
     facts: FloatArray
+    higher: tuple[FloatArray, ...]
     daily_count: int
     session_count: int
     last_daily_on: date | None
@@ -114,6 +123,7 @@ def new_york_clock(start_s: IntArray) -> tuple[IntArray, IntArray]:
     return local // DAY_S, local % DAY_S
 
 
+@lru_cache(maxsize=100_000)
 def _offset_s(at_s: int) -> int:
     offset = datetime.fromtimestamp(at_s, NEW_YORK).utcoffset()
     assert offset is not None
@@ -148,15 +158,15 @@ def prepare(symbol: Symbol, *, daily: Bars, history: Bars, day: TradingDay) -> P
     last_daily_on = None
     if len(daily):
         last_daily_on = datetime.fromtimestamp(int(daily.start_s[-1]), UTC).astimezone(NEW_YORK).date()
+    session = np.searchsorted(sessions, dates)
     return Past(
         symbol=symbol,
         on=day.on,
         midnight_s=start,
         tail=history[-WARMUP_BARS:],
-        volume_profile=_volume_profile(
-            np.searchsorted(sessions, dates), seconds // BAR_S, history.volume, sessions.size
-        ),
+        volume_profile=_volume_profile(session, seconds // BAR_S, history.volume, sessions.size),
         facts=_daily_facts(daily),
+        higher=_higher_closes(session, seconds, history.close, sessions),
         daily_count=len(daily),
         session_count=int(sessions.size),
         last_daily_on=last_daily_on,
@@ -169,6 +179,24 @@ def _volume_profile(session: IntArray, slot: IntArray, volume: FloatArray, sessi
     grid = np.zeros((sessions, SLOTS_PER_DAY + 1))
     grid[session, slot + 1] = volume
     return np.asarray(np.cumsum(grid, axis=1).mean(axis=0), np.float64)
+
+
+def _higher_closes(session: IntArray, seconds: IntArray, close: FloatArray, dates: IntArray) -> tuple[FloatArray, ...]:
+    """Closes of the higher bars of past regular sessions; `dates` are the sessions' days since 1970."""
+    closes_s = np.array([_second_of(regular_close(date.fromordinal(_EPOCH + int(on)))) for on in dates], np.int64)
+    open_s = _second_of(REGULAR_OPENS)
+    regular = (seconds >= open_s) & (seconds < closes_s[session])
+    session, since_open, close = session[regular], seconds[regular] - open_s, close[regular]
+    found = []
+    for slots in HIGHER_SLOTS.values():
+        key = session * SLOTS_PER_DAY + since_open // (slots * BAR_S)
+        last = np.flatnonzero(np.diff(key, append=-1))
+        found.append(np.ascontiguousarray(close[last][-HIGHER_BARS:]))
+    return tuple(found)
+
+
+def _second_of(at: time) -> int:
+    return at.hour * 3600 + at.minute * 60
 
 
 def _daily_facts(daily: Bars) -> FloatArray:

@@ -6,32 +6,13 @@ from datetime import datetime
 
 import numpy as np
 
-from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW, FEATURE_NAMES
+from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW, FEATURE_NAMES, MAY_BE_NAN
 from shared.core.features.past import BAR_S, MIN_PROFILE_SESSIONS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay
 from shared.core.features.rows import atr_path
 from shared.core.market import Bars, FloatArray, TradingDay
 
 MIN_DAILY_BARS = 21
 GAP_WINDOW_BARS = 12
-
-MAY_BE_NAN = frozenset(
-    {
-        "premarket_volume",
-        "premarket_range",
-        "close_over_premarket_high",
-        "return_since_open",
-        "day_range_position",
-        "volatility_ratio",
-        "range_expansion",
-        "volume_z",
-        "rvol_day",
-        "rvol_15m",
-        "close_over_vwap",
-        "qqq_return_30m",
-        "qqq_return_since_close",
-    }
-)
-"""Features that healthy data can leave undefined; a NaN in any other is a fault."""
 
 
 def atr_5m(item: SymbolDay) -> float:

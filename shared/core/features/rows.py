@@ -2,7 +2,8 @@
 
 `day_features` gives the row at every bar of a day, `latest_features` the row at the last one. Both pick rows out of the
 same causal series and apply the same elementwise formulas, so their bits are equal, and bars after a row cannot
-reach it. Breadth is left out on purpose: it would depend on which symbols travel together in a message.
+reach it. Market context and breadth are those of symbols that the settings name, not of those that happen to travel
+together in a message.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared.core.features.breadth import BREADTH_MOST, MARKET_SYMBOLS, breadth_features
 from shared.core.features.catalogue import FEATURE_NAMES
+from shared.core.features.higher import higher_features
 from shared.core.features.panel import Panel, build_panel
-from shared.core.features.past import BAR_S, FACTS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay, require_day
+from shared.core.features.past import BAR_S, FACTS, HIGHER_SLOTS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay, require_day
 from shared.core.market import FloatArray, IntArray, TradingDay
 from shared.core.sessions import REG_AM_ENDS, REG_MID_ENDS, aft_close_at, new_york_instant, pre_open_at
 from shared.core.values import require
-
-MARKET_SYMBOLS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,8 @@ def day_features(days: Sequence[SymbolDay], market: Sequence[SymbolDay], day: Tr
     ----------
     days : sequence of SymbolDay
     market : sequence of SymbolDay
-        The market's own symbols (SPY, QQQ) in the order of the settings; at most two are used, a missing one gives NaN.
+        In the order of `context_symbols`: the market's own two symbols (SPY, QQQ), then those that breadth is counted
+        over; what is missing gives NaN.
     day : TradingDay
 
     Returns
@@ -113,15 +115,18 @@ def _features(
     days: Sequence[SymbolDay], market: Sequence[SymbolDay], day: TradingDay, row: IntArray, column: IntArray
 ) -> FloatArray:
     """Shape (m, n_features) for the m places (row, column) of the panel of `days`."""
+    members = market[MARKET_SYMBOLS : MARKET_SYMBOLS + BREADTH_MOST]
     market = market[:MARKET_SYMBOLS]
     items = (*days, *market)
-    require_day(items, day)
+    require_day((*items, *members), day)
     with np.errstate(all="ignore"):
         panel = build_panel(items, int(day.open_at.timestamp()))
         facts = np.stack([item.past.facts for item in items]) if items else np.empty((0, len(FACTS)))
         rows = _Rows(panel=panel, facts=facts, row=row, column=column)
         own = _trend(rows) | _momentum(rows) | _volatility(rows) | _volume(rows, days) | _premarket(rows)
-        named = own | _market_context(rows, own, len(days)) | _calendar(rows, day)
+        own |= _higher(rows, own, days, day)
+        context = _market_context(rows, own, len(days)) | breadth_features(members, rows.start_s())
+        named = own | context | _calendar(rows, day)
     require(named.keys() == set(FEATURE_NAMES), "features", sorted(named), "those of the catalogue")
     table = np.stack([named[name] for name in FEATURE_NAMES], axis=1)
     table[~np.isfinite(table)] = np.nan
@@ -211,6 +216,24 @@ def _volume(rows: _Rows, days: Sequence[SymbolDay]) -> dict[str, FloatArray]:
     }
 
 
+def _higher(
+    rows: _Rows, own: Mapping[str, FloatArray], days: Sequence[SymbolDay], day: TradingDay
+) -> dict[str, FloatArray]:
+    """Higher timeframes, and how far the trends of all five timeframes agree."""
+    close = rows.at(rows.panel.close)
+    figures = higher_features(days, day, rows.row, rows.start_s() + BAR_S)
+    found: dict[str, FloatArray] = {}
+    agreement = np.sign(own["sma_36_slope"]) + np.sign(own["sma_20d_slope"])
+    for name, (rsi, sma, slope) in zip(HIGHER_SLOTS, figures, strict=True):
+        found |= {
+            f"close_over_sma_10_{name}": np.log(close / sma),
+            f"sma_10_slope_{name}": slope,
+            f"rsi_14_{name}": rsi,
+        }
+        agreement = agreement + np.sign(slope)
+    return found | {"trend_agreement": agreement / (2 + len(figures))}
+
+
 def _relative_volume(rows: _Rows, days: Sequence[SymbolDay]) -> tuple[FloatArray, FloatArray]:
     """Volume since 04:00 and of the last three slots, over the mean of past sessions at the same time of day."""
     if not days:
@@ -277,6 +300,7 @@ def _market_context(rows: _Rows, own: Mapping[str, FloatArray], first: int) -> d
         **{f"spy_{name}": value for name, value in spy.items()},
         "qqq_return_30m": qqq["return_30m"],
         "qqq_return_since_close": qqq["return_since_close"],
+        "qqq_volatility_36": qqq["volatility_36"],
         "strength_30m": own["return_30m"] - spy["return_30m"],
         "strength_since_close": own["return_since_close"] - spy["return_since_close"],
     }

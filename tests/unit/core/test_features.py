@@ -17,6 +17,7 @@ from shared.core.features import (
     WARMUP_BARS,
     SymbolDay,
     atr_path,
+    context_symbols,
     day_features,
     feature_faults,
     latest_features,
@@ -41,8 +42,10 @@ DAY = trading_day(ON)
 
 
 @cache
-def market() -> tuple[RawDay, RawDay]:
-    return raw_day("SPY", ON, seed=1), raw_day("QQQ", ON, seed=1)
+def market() -> tuple[RawDay, ...]:
+    """The market's own symbols, and four of breadth, one of them with holes."""
+    own = (raw_day("SPY", ON, seed=1), raw_day("QQQ", ON, seed=1))
+    return own + tuple(raw_day(f"C{k}", ON, seed=1, holes=0.4 * (k == 3)) for k in range(4))
 
 
 @cache
@@ -127,6 +130,7 @@ def test_a_healthy_row_is_complete_and_within_the_catalogue_ranges() -> None:
 def test_catalogue_names_are_unique_and_every_range_is_open() -> None:
     assert len(set(FEATURE_NAMES)) == len(FEATURES) == whole_day(0.0)[0].shape[1]
     assert all(feature.low < feature.high and feature.formula and feature.group for feature in FEATURES)
+    assert all(feature.window and feature.source for feature in FEATURES)
 
 
 def test_features_are_what_their_formulas_say() -> None:
@@ -170,6 +174,82 @@ def test_features_are_what_their_formulas_say() -> None:
     }
     found = {name: table[row, column(name)] for name in expected}
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_higher_timeframes_use_completed_bars_of_the_regular_session_alone() -> None:
+    """At 11:20: fifteen-minute bars until 11:15, hours until 10:30, no four-hour bar of today."""
+    raw, table = company(0.0)[0], whole_day(0.0)[0]
+    row = (11 * 60 + 20 - 4 * 60) // 5 - 1
+    past = [raw.history[192 * k + 66 : 192 * k + 144] for k in range(10)]  # 09:30 to 16:00
+    today, c = raw.today[66:144], raw.today.close[row]
+    ends = {
+        "15m": (range(2, 78, 3), (2, 5, 8, 11, 14, 17, 20)),
+        "1h": ((11, 23, 35, 47, 59, 71, 77), (11,)),
+        "4h": ((47, 77), ()),
+    }
+    for name, (edges, done) in ends.items():
+        closes = [session.close[k] for session in past for k in edges][-60:] + [today.close[k] for k in done]
+        sma = np.convolve(closes, np.full(10, 0.1), "valid")
+        expected = {
+            f"close_over_sma_10_{name}": np.log(c / sma[-1]),
+            f"sma_10_slope_{name}": np.log(sma[-1] / sma[-6]),
+            f"rsi_14_{name}": talib.RSI(np.array(closes), 14)[-1],
+        }
+        assert {k: table[row, column(k)] for k in expected} == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    signs = [np.sign(table[row, column(name)]) for name in FEATURE_NAMES if name.startswith("sma_10_slope")]
+    signs += [np.sign(table[row, column(name)]) for name in ("sma_36_slope", "sma_20d_slope")]
+    assert table[row, column("trend_agreement")] == pytest.approx(np.mean(signs))
+
+
+def test_a_bar_after_an_early_close_belongs_to_no_higher_bar() -> None:
+    monday = trading_day(date(2025, 12, 1))  # the Friday before closed at 13:00
+    raw = raw_day("S0", monday.on, seed=8)
+    late = midnight_s(date(2025, 11, 28)) + 13 * 3600
+    after = (raw.history.start_s >= late) & (raw.history.start_s < late + 3 * 3600)
+    other = with_prices_times(raw.history, np.where(after, 1.5, 1.0))
+    past, changed = (prepare(raw.symbol, daily=raw.daily, history=bars, day=monday) for bars in (raw.history, other))
+    assert [closes.tobytes() for closes in past.higher] == [closes.tobytes() for closes in changed.higher]
+    assert past.higher[1][-4:].tolist() == [
+        raw.history.close[int(np.searchsorted(raw.history.start_s, late - s)) - 1] for s in (9000, 5400, 1800, 0)
+    ]
+
+
+def test_breadth_is_counted_over_the_core_symbols_that_have_traded() -> None:
+    """At 11:00; the member with holes counts at its last bar."""
+    table = whole_day(0.0)[0]
+    row = (11 * 60 - 4 * 60) // 5 - 1
+    end_s = midnight_s(ON) + 11 * 3600
+    returns, above = [], []
+    for raw in market()[2:]:
+        seen = until(raw.today, end_s)
+        returns.append(np.log(seen.close[-1] / raw.daily.close[-1]))
+        typical = (seen.high + seen.low + seen.close) / 3
+        above.append(seen.close[-1] > (typical * seen.volume).sum() / seen.volume.sum())
+    expected = {
+        "breadth_up": np.mean(np.array(returns) > 0),
+        "breadth_above_vwap": np.mean(above),
+        "breadth_return": np.mean(returns),
+        "breadth_dispersion": np.std(returns),
+    }
+    assert {name: table[row, column(name)] for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+def test_two_core_symbols_are_no_breadth() -> None:
+    context = [raw.symbol_day(DAY) for raw in market()[:4]]
+    row = day_features([company(0.0)[0].symbol_day(DAY)], context, DAY)[0][100]
+    assert np.isnan(row[[k for k, name in enumerate(FEATURE_NAMES) if name.startswith("breadth")]]).all()
+    assert feature_faults(row) == ()
+
+
+def test_context_keeps_places_and_ends_at_a_missing_market_symbol() -> None:
+    spy, qqq, aaa, bbb = map(Symbol, ("SPY", "QQQ", "AAA", "BBB"))
+    core = [aaa, bbb, spy, aaa]
+    assert context_symbols((spy, qqq), core) == (spy, qqq, aaa, bbb)
+    assert context_symbols((spy, qqq), core, {spy, qqq, bbb}) == (spy, qqq, bbb)
+    assert context_symbols((spy, qqq), core, {spy, aaa}) == (spy,)
+    assert context_symbols((spy, qqq), core, {qqq, aaa}) == ()
+    assert context_symbols((spy,), core) == (spy,)
+    assert len(context_symbols((spy, qqq), [Symbol(f"X{k}") for k in range(99)])) == 22
 
 
 def test_market_context_is_the_market_symbols_own_feature() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from shared.adapters.codec import decode_json
 from shared.adapters.memory import MemoryBlobs
-from shared.contracts.model_card import Champion, ModelCard
+from shared.contracts.model_card import MAX_PAST, Champion, ModelCard
 from shared.core.errors import ConflictError, ModelError
 from shared.ports import Stored
 from tests.support.models import CREATED_AT, tiny_model
-from training.publish import CONTAINER, promote, publish
+from training.publish import CONTAINER, promote, publish, roll_back, versions_of
 
 
 def champion(blobs: MemoryBlobs) -> Champion:
@@ -80,3 +80,68 @@ def test_two_promotions_at_once_do_not_both_win() -> None:
     publish(blobs, *tiny_model(), promoted_at=CREATED_AT)
     with pytest.raises(ConflictError):
         publish(blobs, *tiny_model(seed=2), promoted_at=CREATED_AT)
+
+
+def three_champions() -> MemoryBlobs:
+    """v1, then v2, then v3."""
+    blobs = MemoryBlobs()
+    for seed in (1, 2, 3):
+        publish(blobs, *tiny_model(seed=seed), promoted_at=CREATED_AT + timedelta(days=seed))
+    return blobs
+
+
+def test_a_champion_remembers_those_before_it() -> None:
+    found = champion(three_champions())
+    assert found.version == "v3"
+    assert [(reign.version, reign.fault) for reign in found.past] == [("v1", ""), ("v2", "")]
+    assert found.sound_past == ("v2", "v1")
+    assert list(versions_of(three_champions(), "signal")) == ["v1", "v2", "v3"]
+
+
+def test_a_rollback_brings_back_the_last_sound_champion_and_bars_the_faulty_one() -> None:
+    blobs = three_champions()
+    at = CREATED_AT + timedelta(days=9)
+    assert roll_back(blobs, "signal", "v3", at=at, fault="drift").version == "v2"
+    assert champion(blobs).past[-1].fault == "drift"
+    assert roll_back(blobs, "signal", "v2", at=at, fault="drift too").version == "v1"
+    last = roll_back(blobs, "signal", "v1", at=at, fault="all of them")
+    assert (last.version, last.suspended) == ("v1", "all of them")
+
+
+def test_rolling_back_twice_changes_nothing() -> None:
+    blobs = three_champions()
+    at = CREATED_AT + timedelta(days=9)
+    first = roll_back(blobs, "signal", "v3", at=at, fault="drift")
+    assert roll_back(blobs, "signal", "v3", at=at + timedelta(days=1), fault="drift") == first
+    alone = MemoryBlobs()
+    publish(alone, *tiny_model(), promoted_at=CREATED_AT)
+    suspended = roll_back(alone, "signal", "v1", at=at, fault="drift")
+    assert suspended.suspended == "drift"
+    assert roll_back(alone, "signal", "v1", at=at, fault="other words") == suspended
+
+
+def test_a_version_that_is_not_stable_is_passed_over() -> None:
+    blobs = three_champions()
+    found = roll_back(blobs, "signal", "v3", at=CREATED_AT, fault="drift", is_stable=lambda card: card.version != "v2")
+    assert found.version == "v1"
+
+
+def test_promoting_a_suspended_champion_lifts_the_suspension() -> None:
+    blobs = MemoryBlobs()
+    publish(blobs, *tiny_model(), promoted_at=CREATED_AT)
+    roll_back(blobs, "signal", "v1", at=CREATED_AT, fault="drift")
+    promote(blobs, "signal", "v1", promoted_at=CREATED_AT, reason="looked at it")
+    assert champion(blobs).suspended == ""
+    assert champion(blobs).reason == "looked at it"
+
+
+def test_what_is_not_there_cannot_be_rolled_back() -> None:
+    with pytest.raises(ModelError, match="no champion"):
+        roll_back(MemoryBlobs(), "signal", "v1", at=CREATED_AT, fault="drift")
+
+
+def test_the_past_is_bounded() -> None:
+    blobs = three_champions()
+    for k in range(2 * MAX_PAST):
+        promote(blobs, "signal", f"v{1 + k % 2}", promoted_at=CREATED_AT)
+    assert len(champion(blobs).past) == MAX_PAST

@@ -1,0 +1,21 @@
+"""The backtest against a day that host, storage, HTTP and the venue's process have run: the same decisions."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.world import Prepared, World
+from tests.e2e.conftest import DayRuns
+from training.backtest.parity import app_rows, backtest_rows, compare
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_backtest_decides_orders_and_fills_as_the_app_does(day_runs: DayRuns, world: World, prepared: Prepared) -> None:
+    day_runs.outcomes(["first"])
+    app = app_rows(day_runs.storage("first").parent, world)
+    found = compare(app, backtest_rows(world, prepared))
+    assert found.differences == ()
+    assert found.fraction == 1
+    assert found.compared["signals"] > 1000
+    assert found.compared["decisions"] > 0

@@ -1,0 +1,80 @@
+"""The registry by hand, and a training from a file of bars to its report."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.adapters.codec import decode_json
+from shared.contracts.model_card import Champion
+from tests.support.bars import random_walk
+from tests.support.models import tiny_model
+from tests.support.nights import CALENDAR, NOW, ON
+from tests.unit.training.test_parquet import minutes, write
+from training.__main__ import main
+from training.publish import publish
+from training.registry.folder import FolderBlobs
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """v1, then v2."""
+    blobs = FolderBlobs(tmp_path / "registry")
+    for seed in (1, 2):
+        for name in ("signal", "move"):
+            publish(blobs, *tiny_model(name, seed=seed), promoted_at=NOW)
+    return tmp_path / "registry"
+
+
+def champion(registry: Path, name: str = "signal") -> Champion:
+    return decode_json(Champion, (registry / "models" / name / "champion.json").read_bytes())
+
+
+def test_versions_are_listed_shown_and_compared(registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["list"], ["show", "v1"], ["compare", "v1", "v2"]):
+        assert main([*command, "--registry", str(registry)]) == 0
+    told = capsys.readouterr().err
+    assert re.search(r"signal\s*│ v2\s*│ yes", told)
+    assert "move v1" in told
+
+
+def test_a_version_is_promoted_and_rolled_back_by_hand(registry: Path) -> None:
+    assert main(["promote", "v1", "--reason", "looked at it", "--registry", str(registry)]) == 0
+    assert (champion(registry).version, champion(registry).reason) == ("v1", "looked at it")
+    assert main(["promote", "v9", "--registry", str(registry)]) == 1
+    # These models expired long ago, so that none may come back.
+    assert main(["rollback", "--reason", "a bad week", "--registry", str(registry)]) == 0
+    assert champion(registry).suspended == champion(registry, "move").suspended == "a bad week"
+
+
+def test_without_a_registry_the_command_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    monkeypatch.delenv("AzureWebJobsStorage__accountName", raising=False)
+    assert main(["list"]) == 1
+    assert "--registry a folder" in capsys.readouterr().err
+
+
+def test_noise_is_trained_on_judged_refused_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = CALENDAR.previous_days(ON, 46)
+    starts = np.concatenate([minutes(day.on)[::5] for day in days])
+    parts = {
+        symbol: random_walk(np.random.default_rng(k), starts, 30.0, 0.002)
+        for k, symbol in enumerate(("SPY", "QQQ", "AAA", "BBB", "CCC"))
+    }
+    data = write(tmp_path / "bars.parquet", parts)
+    given = ["--data", str(data), "--registry", str(tmp_path / "registry"), "--work", str(tmp_path / "work")]
+    assert main(["train", *given, "--trials", "1"]) == 0
+    (page,) = (tmp_path / "work").glob("training/*/*/report.html")
+    text = page.read_text()
+    assert "Refused" in text
+    assert "COSTS" in text
+    assert "<script" not in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+    assert not (tmp_path / "registry" / "models" / "signal" / "champion.json").exists()
+    assert len(list((tmp_path / "registry" / "models" / "signal").glob("*/card.json"))) == 1
+    assert "COSTS" in capsys.readouterr().err

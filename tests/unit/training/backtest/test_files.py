@@ -1,0 +1,121 @@
+"""What a run leaves: files that a spreadsheet, a browser and the dashboard can open without harm."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.memory import MemoryBlobs
+from shared.contracts.records import Container
+from tests.support.backtest import rsi_plan
+from training.__main__ import main
+from training.backtest.files import cell, summary, upload, write_csv, write_run
+from training.backtest.page import render
+from training.backtest.spec import Outcome
+from training.backtest.study import Study, study
+
+
+@pytest.fixture(scope="module")
+def made(outcome: Outcome) -> Study:
+    return study(outcome, rsi_plan(), trials=5)
+
+
+@pytest.fixture(scope="module")
+def page(made: Study) -> str:
+    return render(made)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_text_that_a_spreadsheet_would_compute_is_quoted(text: str) -> None:
+    assert cell(text) == f"'{text}"
+
+
+def test_numbers_stay_numbers_and_what_is_not_known_is_empty() -> None:
+    assert [cell(-1.5), cell(float("nan")), cell(float("inf")), cell("ABC")] == [-1.5, "", "", "ABC"]
+
+
+def test_a_hostile_name_cannot_leave_its_cell(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", [{"symbol": '=HYPERLINK("http://x")', "n": 1}])
+    assert list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))[1] == ['\'=HYPERLINK("http://x")', "1"]
+
+
+def test_files_hold_every_trade_and_day(made: Study, page: str, tmp_path: Path) -> None:
+    write_run(made, tmp_path / "run", page=page)
+    trades = list(csv.DictReader((tmp_path / "run" / "trades.csv").read_text().splitlines()))
+    assert len(trades) == len(made.outcome.trades)
+    assert sum(float(row["net_usd"]) for row in trades) == pytest.approx(made.trades.net_usd, abs=0.01 * len(trades))
+    assert all(row["case"] == f"cases/{row['date']}/{row['decision_id']}.json" for row in trades)
+    assert len(list(csv.DictReader((tmp_path / "run" / "days.csv").read_text().splitlines()))) == made.run.days
+
+
+def test_the_page_needs_nothing_from_outside(page: str) -> None:
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)
+    assert "<link" not in page
+    assert "@import" not in page
+    assert page.count("<svg") >= 5
+
+
+def test_the_page_shows_verdict_trades_and_chance(made: Study, page: str) -> None:
+    for text in (made.run_id, "Deflated Sharpe ratio", "Calibration of p(up)", "Where the time went"):
+        assert text in page
+    for trade in made.outcome.trades[:5]:
+        assert f"cases/{trade.on}/{trade.decision_id}.json" in page
+
+
+def test_text_from_outside_is_escaped(made: Study) -> None:
+    hostile = dataclasses.replace(made, reasons=("<script>alert(1)</script>",))
+    assert "<script>alert(1)" not in render(hostile)
+
+
+def test_a_run_without_trades_is_told_too(made: Study) -> None:
+    days = tuple(dataclasses.replace(day, trades=()) for day in made.outcome.days)
+    empty = study(dataclasses.replace(made.outcome, days=days), rsi_plan())
+    assert empty.verdict == "no evidence"
+    assert "Fewer than 100 trades" in render(empty)
+
+
+def test_a_run_on_known_days_is_no_result(made: Study) -> None:
+    days = tuple(dataclasses.replace(day, in_sample=True) for day in made.outcome.days)
+    found = study(dataclasses.replace(made.outcome, days=days), rsi_plan())
+    assert found.verdict == "in sample"
+    assert "not a result" in render(found)
+
+
+def test_summary_is_json_for_the_dashboard(made: Study) -> None:
+    blobs = MemoryBlobs()
+    stored = blobs.get(Container.REPORTS, upload(made, blobs))
+    assert stored is not None
+    found = json.loads(stored.value)
+    assert found["schema_id"] == "backtest-summary.v1"
+    assert found.keys() == summary(made).keys()
+    assert found["trades"]["trades"] == made.trades.trades
+    assert found["deflated_sharpe"]["trials"] == 5
+
+
+def test_a_model_is_not_judged_on_days_it_has_learned_from(
+    outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_models(tmp_path / "models")
+    command = ["backtest", "run", "--bars", str(outcome.spec.bars), "--model", str(tmp_path / "models")]
+    command += ["--out", str(tmp_path / "out"), "--to", "2025-10-06", "--workers", "0"]
+    assert main([*command, "--from", "2025-10-06"]) == 1
+    assert "--allow-in-sample" in capsys.readouterr().err
+    assert main([*command, "--from", "2025-10-06", "--allow-in-sample"]) == 0
+    (report,) = (tmp_path / "out").glob("*/report.html")
+    assert "In sample" in report.read_text()
+
+
+def _write_models(folder: Path) -> None:
+    from shared.adapters.codec import encode_json  # noqa: PLC0415 - one test writes models
+
+    for _, models in rsi_plan().steps:
+        for onnx, card in models.models:
+            place = folder / card.name / card.version
+            place.mkdir(parents=True)
+            (place / "model.onnx").write_bytes(onnx)
+            (place / "card.json").write_bytes(encode_json(card))

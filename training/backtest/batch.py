@@ -1,0 +1,230 @@
+"""A day's features and scores in one batch, and which candidates can come to anything.
+
+A row of the batch holds the same bits as the row that the score stage computes at that instant (tests prove it for
+features, and the run checks it for every candidate that the stage sees). So candidates that no threshold lets through
+need not go through the stage one by one: it is asked only about those that may be entered, and about held symbols that
+the models have turned against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from shared.adapters.scorer import OnnxPredictor, verified
+from shared.contracts.messages import CandidateSlice, Signal
+from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL, ModelCard
+from shared.contracts.records import Table, symbol_key
+from shared.contracts.settings import PolicySettings
+from shared.core.errors import InvariantError
+from shared.core.features import SymbolDay, atr_path, day_features, prepare
+from shared.core.features.past import BAR_S, DAY_S, midnight_s
+from shared.core.market import BASIS_POINTS, FloatArray, IntArray, Timeframe, TradingDay
+from shared.core.schedule import Job, plan
+from shared.core.sessions import Session
+from shared.core.values import Symbol, from_epoch, require
+from shared.ports import Ports
+from shared.stages.facts import load_ledger
+from shared.stages.score import COST_BESIDE_SPREAD_BP, entry_rule, score
+from training.backtest.records import Judged
+from training.backtest.tape import RollingTape
+from training.labels import DOWN, UP, BarrierRule, triple_barrier
+
+HISTORY_DAYS = 21
+DAILY_DAYS = 120
+SAMPLE_EVERY_S = 900
+SLACK = 1e-6
+"""The filter lets through what lies so little below a threshold: the stage itself decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedSet:
+    """Bytes and cards of the models that trade together: signal, move, and what else is published beside them."""
+
+    models: tuple[tuple[bytes, ModelCard], ...]
+
+    def __post_init__(self) -> None:
+        names = [card.name for _, card in self.models]
+        require({SIGNAL_MODEL, MOVE_MODEL} <= set(names), "models", names, f"{SIGNAL_MODEL} and {MOVE_MODEL} at least")
+
+    def card(self, name: str) -> ModelCard:
+        """The card of one of them."""
+        return next(card for _, card in self.models if card.name == name)
+
+    @property
+    def version(self) -> str:
+        """The signal model's."""
+        return self.card(SIGNAL_MODEL).version
+
+    def predictors(self) -> tuple[OnnxPredictor, OnnxPredictor]:
+        """Check signal and move, and open them."""
+        found = {card.name: (card, onnx) for onnx, card in self.models}
+        return verified(*found[SIGNAL_MODEL]), verified(*found[MOVE_MODEL])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayScores:
+    """Scores of every symbol at every candidates slot of a day.
+
+    `edge` and `move` of shape (n_slots, n_symbols): p_up - p_down and the expected move as a fraction, NaN without a
+    bar. `slots` names the rows, `symbols` the columns.
+    """
+
+    day: TradingDay
+    slots: tuple[str, ...]
+    symbols: tuple[Symbol, ...]
+    edge: FloatArray
+    move: FloatArray
+    judged: Judged
+    rows: int
+
+
+def symbol_days(tape: RollingTape, day: TradingDay) -> list[SymbolDay]:
+    """Every symbol of a tape on a day, whole, with its past."""
+    start = midnight_s(day.on)
+    items = []
+    for name in tape.assets:
+        symbol = Symbol(name)
+        minutes = tape.bars(
+            symbol, Timeframe.MIN_5, from_epoch(start - HISTORY_DAYS * DAY_S), from_epoch(start + DAY_S)
+        )
+        daily = tape.bars(symbol, Timeframe.DAY_1, from_epoch(start - DAILY_DAYS * DAY_S), from_epoch(start))
+        past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day)
+        items.append(SymbolDay(past=past, today=minutes.between(start, start + DAY_S)))
+    return items
+
+
+def score_day(
+    tape: RollingTape, day: TradingDay, models: tuple[OnnxPredictor, OnnxPredictor], context: Sequence[str]
+) -> DayScores:
+    """Compute features and scores of a whole day.
+
+    Parameters
+    ----------
+    tape : RollingTape
+    day : TradingDay
+    models : tuple of OnnxPredictor
+        Signal and move.
+    context : sequence of str
+        Symbols whose bars are context of every row, as `context_symbols` gives them.
+    """
+    items = symbol_days(tape, day)
+    by_symbol = {item.symbol: item for item in items}
+    market = [by_symbol[Symbol(name)] for name in context if name in by_symbol]
+    tables = day_features(items, market, day)
+    rows = np.concatenate(tables)
+    probabilities, moves = models[0].predict(rows), models[1].predict(rows)[:, 0]
+    edges = np.cumsum([0, *(len(table) for table in tables)])
+    jobs = plan(day, frozenset({Job.CANDIDATES}), frozenset(Session))
+    slots_s = np.array([int(job.due_at.timestamp()) for job in jobs])
+    edge, move = (np.full((len(jobs), len(items)), np.nan) for _ in range(2))
+    for k, item in enumerate(items):
+        last = np.searchsorted(item.today.start_s + BAR_S, slots_s, side="right") - 1
+        there = last >= 0
+        at = edges[k] + last[there]
+        edge[there, k] = probabilities[at, UP] - probabilities[at, DOWN]
+        move[there, k] = moves[at]
+    return DayScores(
+        day=day,
+        slots=tuple(job.slot for job in jobs),
+        symbols=tuple(item.symbol for item in items),
+        edge=edge,
+        move=move,
+        judged=_judged(items, probabilities, edges, day),
+        rows=len(rows),
+    )
+
+
+def _judged(items: Sequence[SymbolDay], probabilities: FloatArray, edges: IntArray, day: TradingDay) -> Judged:
+    """What came of the rows every quarter of an hour."""
+    open_s, close_s = int(day.open_at.timestamp()), int(day.close_at.timestamp())
+    places, outcomes = [], []
+    for k, item in enumerate(items):
+        since = item.today.start_s + BAR_S - open_s
+        chosen = np.flatnonzero((since > 0) & (since % SAMPLE_EVERY_S == 0) & (since + open_s <= close_s - 600))
+        labels = triple_barrier(item.today, atr_path(item), chosen, close_s=close_s, rule=BarrierRule())
+        places.append(edges[k] + chosen[labels.known])
+        outcomes.append(labels.outcome[labels.known])
+    place = np.concatenate(places) if places else np.empty(0, np.int64)
+    return Judged(
+        probabilities=probabilities[place],
+        outcome=np.concatenate(outcomes).astype(np.int8) if outcomes else np.empty(0, np.int8),
+    )
+
+
+class BatchedScore:
+    """The score stage, asked only where the batch says that its answer can matter.
+
+    Attributes
+    ----------
+    skipped : int
+        Candidates of the day that could come to nothing.
+    """
+
+    def __init__(self) -> None:
+        self.scores: DayScores | None = None
+        self.skipped = 0
+        self._column: dict[Symbol, int] = {}
+        self._turned: set[Symbol] = set()
+
+    def begin(self, scores: DayScores | None) -> None:
+        """Go over to another day; one without scores has no models, and the stage says so itself."""
+        self.scores, self.skipped = scores, 0
+        self._column = {} if scores is None else {symbol: k for k, symbol in enumerate(scores.symbols)}
+        self._turned.clear()
+
+    def __call__(self, message: CandidateSlice, ports: Ports) -> list[Signal]:
+        """As `shared.stages.score.score`; candidates that come to nothing leave no row.
+
+        Raises
+        ------
+        InvariantError
+            If the stage scores a candidate otherwise than the batch.
+        """
+        if self.scores is None:
+            return score(message, ports)
+        slot, columns = self.scores.slots.index(message.slot), [self._column[s] for s in message.symbols]
+        edge, move = self.scores.edge[slot, columns], self.scores.move[slot, columns]
+        policy = ports.settings.policy
+        with np.errstate(invalid="ignore"):
+            # The spread is still to be paid: what does not clear the threshold before it clears none after it.
+            least_bp = policy.net_move_min_bp + COST_BESIDE_SPREAD_BP - SLACK
+            enters = (edge >= _least_edge(policy) - SLACK) & (move * float(BASIS_POINTS) >= least_bp)
+            turned = edge <= -policy.edge_min + SLACK
+        stored = load_ledger(ports)
+        held = {room.symbol for room in stored.value.reservations} if stored else set()
+        wanted = tuple(
+            symbol
+            for symbol, may_enter, is_turned in zip(message.symbols, enters.tolist(), turned.tolist(), strict=True)
+            if may_enter or (symbol in held and (is_turned or symbol in self._turned))
+        )
+        self.skipped += len(message.symbols) - len(wanted)
+        if not wanted:
+            return []
+        signals = score(replace(message, symbols=wanted), ports)
+        self._check(message, wanted, ports)
+        for symbol in wanted:
+            (self._turned.add if turned[message.symbols.index(symbol)] else self._turned.discard)(symbol)
+        return signals
+
+    def _check(self, message: CandidateSlice, wanted: Sequence[Symbol], ports: Ports) -> None:
+        """Hold the batch against what the stage has written."""
+        assert self.scores is not None
+        slot = self.scores.slots.index(message.slot)
+        for symbol in wanted:
+            stored = ports.tables.get(Table.SIGNALS, str(message.on), symbol_key(symbol, message.slot))
+            if stored is None or "edge" not in stored.value or not stored.value.get("models"):
+                continue
+            found, expected = float(str(stored.value["edge"])), float(self.scores.edge[slot, self._column[symbol]])
+            if found != expected:
+                where = f"{symbol} at {message.on} {message.slot}"
+                raise InvariantError(f"edge of {where} is {expected} in the batch, {found} at the stage")
+
+
+def _least_edge(policy: PolicySettings) -> float:
+    """Edge below which no session and no regime lets an entry through."""
+    rule = entry_rule(policy)
+    of_session = min(rule.session_factors.values(), default=1.0)
+    return rule.edge_min * of_session * min(1.0, *rule.regime_factors.values())

@@ -1,0 +1,55 @@
+"""The history store of a long backtest: bars stay as they are, and a symbol's past is prepared once a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from shared.core.errors import ContractError
+from shared.core.features import Past, prepare
+from shared.core.market import Bars, Timeframe, TradingDay
+from shared.core.values import Symbol
+
+
+class MemoryHistory:
+    """`HistoryStore` without parquet. The bars of a symbol are the same in all of a day's versions."""
+
+    def __init__(self) -> None:
+        self._on: date | None = None
+        self._written: dict[str, Mapping[Timeframe, Mapping[Symbol, Bars]]] = {}
+        self._prepared: dict[Symbol, Past] = {}
+        self._pasts: dict[str, Mapping[Symbol, Past]] = {}
+
+    def write(
+        self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]], *, kind: str = "history"
+    ) -> str:
+        """Keep and return the name; the day before is forgotten. What is kept as evidence alone is not kept here."""
+        if kind != "history":
+            return f"{kind}/{on}/{slot}.parquet"
+        if on != self._on:
+            self._on = on
+            for kept in (self._written, self._prepared, self._pasts):
+                kept.clear()
+        name = f"history/{on}/{slot}.parquet"
+        self._written[name] = bars
+        self._pasts.pop(name, None)
+        return name
+
+    def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
+        """Return what was written. Raises ContractError where it is missing."""
+        found = self._written.get(blob)
+        if found is None:
+            raise ContractError(f"history {blob} does not exist")
+        return found
+
+    def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
+        """Return every symbol's prepared past. Raises ContractError where it is missing."""
+        found = self._pasts.get(blob)
+        if found is None:
+            bars = self.bars(blob)
+            daily, minutes = bars[Timeframe.DAY_1], bars[Timeframe.MIN_5]
+            for symbol in minutes:
+                if symbol not in self._prepared:
+                    self._prepared[symbol] = prepare(symbol, daily=daily[symbol], history=minutes[symbol], day=day)
+            found = self._pasts[blob] = {symbol: self._prepared[symbol] for symbol in sorted(minutes)}
+        return found

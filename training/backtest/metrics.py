@@ -1,0 +1,262 @@
+"""Figures of a backtest. Pure functions of returns, equity and trades; every ratio's definition is in its docstring.
+
+Returns are fractions of equity per day, money is USD. A figure that the data cannot give (one day, no loss) is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.core.market import FloatArray
+from training.backtest.records import DayResult, Trade
+
+DAYS_PER_YEAR = 252
+NAN = float("nan")
+
+
+def sharpe(returns: FloatArray) -> float:
+    """Sharpe ratio per period: mean over standard deviation (ddof 1), the risk-free rate taken as zero."""
+    if returns.size < 2:
+        return NAN
+    deviation = float(returns.std(ddof=1))
+    return float(returns.mean()) / deviation if deviation > 0 else NAN
+
+
+def sortino(returns: FloatArray) -> float:
+    """Sortino ratio per period: mean over the root mean square of the returns below zero, all periods counted."""
+    if returns.size < 2:
+        return NAN
+    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
+    return float(returns.mean()) / downside if downside > 0 else NAN
+
+
+def annualised(ratio: float, periods: int = DAYS_PER_YEAR) -> float:
+    """A ratio per period, for a year of `periods` independent ones."""
+    return ratio * math.sqrt(periods)
+
+
+def drawdowns(equity: FloatArray) -> FloatArray:
+    """Fraction that equity stands under its peak so far, shape of `equity`, never negative."""
+    if not equity.size:
+        return equity
+    peak = np.maximum.accumulate(equity)
+    return np.asarray((peak - equity) / peak)
+
+
+def max_drawdown(equity: FloatArray) -> float:
+    """Largest fraction lost from a peak; 0 where there is none."""
+    return float(drawdowns(equity).max(initial=0.0))
+
+
+def t_statistic(values: FloatArray) -> float:
+    """Mean over its standard error: what a mean of zero would give is within 2 nineteen times of twenty."""
+    ratio = sharpe(values)
+    return ratio * math.sqrt(values.size)
+
+
+def profit_factor(net: FloatArray) -> float:
+    """Sum of gains over sum of losses; infinite without a loss, NaN without either."""
+    gains, losses = float(net[net > 0].sum()), float(-net[net < 0].sum())
+    if losses > 0:
+        return gains / losses
+    return math.inf if gains > 0 else NAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeFigures:
+    """Figures of some trades.
+
+    Attributes
+    ----------
+    net_usd, gross_usd, fees_usd : float
+        Sums.
+    win_rate : float
+        Share of trades that gained after fees.
+    expectancy_usd, expectancy_bp : float
+        Mean gain of a trade after fees, in USD and in basis points of what its entry cost.
+    profit_factor, t : float
+        See the functions of these names; `t` is of the gains in basis points.
+    slippage_bp, spread_bp : float
+        Means at entry.
+    held_min : float
+        Mean minutes from first to last fill.
+    """
+
+    trades: int
+    net_usd: float
+    gross_usd: float
+    fees_usd: float
+    win_rate: float
+    expectancy_usd: float
+    expectancy_bp: float
+    profit_factor: float
+    t: float
+    slippage_bp: float
+    spread_bp: float
+    held_min: float
+
+
+def trade_figures(trades: Sequence[Trade]) -> TradeFigures:
+    """Compute the figures of some trades; means of none are NaN."""
+    net = np.array([trade.net_usd for trade in trades])
+    bp = np.array([1e4 * trade.net_return for trade in trades])
+
+    def mean(values: FloatArray) -> float:
+        return float(values.mean()) if values.size else NAN
+
+    return TradeFigures(
+        trades=len(trades),
+        net_usd=float(net.sum()),
+        gross_usd=float(sum(trade.gross_usd for trade in trades)),
+        fees_usd=float(sum(trade.fees_usd for trade in trades)),
+        win_rate=mean((net > 0).astype(float)),
+        expectancy_usd=mean(net),
+        expectancy_bp=mean(bp),
+        profit_factor=profit_factor(net),
+        t=t_statistic(bp),
+        slippage_bp=mean(np.array([trade.slippage_bp for trade in trades])),
+        spread_bp=mean(np.array([trade.spread_bp for trade in trades])),
+        held_min=mean(np.array([trade.held_min for trade in trades])),
+    )
+
+
+SPLITS: Mapping[str, Callable[[Trade], str]] = {
+    "session": lambda trade: trade.session,
+    "hour": lambda trade: trade.hour,
+    "regime": lambda trade: trade.regime,
+    "event": lambda trade: trade.event,
+    "exit": lambda trade: trade.exit_reason,
+    "month": lambda trade: trade.on.strftime("%Y-%m"),
+    "symbol": lambda trade: trade.symbol,
+}
+"""Name of a split, and the part of it that a trade belongs to."""
+
+
+def split(trades: Sequence[Trade], key: Callable[[Trade], str]) -> dict[str, TradeFigures]:
+    """Figures of the parts that a key cuts trades into, by name."""
+    parts: dict[str, list[Trade]] = defaultdict(list)
+    for trade in trades:
+        parts[key(trade)].append(trade)
+    return {name: trade_figures(part) for name, part in sorted(parts.items())}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFigures:
+    """Figures of a whole run. Ratios are of daily returns, annualised; returns and drawdown are fractions.
+
+    Attributes
+    ----------
+    max_drawdown : float
+        Of the equity curve within days.
+    exposure : float
+        Mean value of positions over equity, over the heartbeats of the curve.
+    time_in_market : float
+        Share of these at which anything was held.
+    turnover : float
+        Half of what was bought and sold in a day over equity, mean.
+    t : float
+        Of the mean daily return.
+    """
+
+    days: int
+    opening_usd: float
+    closing_usd: float
+    total_return: float
+    mean_day_bp: float
+    volatility: float
+    sharpe: float
+    sortino: float
+    t: float
+    max_drawdown: float
+    exposure: float
+    time_in_market: float
+    turnover: float
+    best_day: float
+    worst_day: float
+
+
+def run_figures(days: Sequence[DayResult]) -> RunFigures:
+    """Compute the figures of a run of at least one day."""
+    returns = np.array([day.day_return for day in days])
+    points = [point for day in days for point in day.points]
+    curve = np.array([days[0].opening_usd, *(point.equity_usd for point in points), days[-1].closing_usd])
+    share = np.array([point.exposure_usd / point.equity_usd for point in points])
+    turned = np.array([(day.bought_usd + day.sold_usd) / 2 / day.opening_usd for day in days])
+    spread = float(returns.std(ddof=1)) if returns.size > 1 else NAN
+    return RunFigures(
+        days=len(days),
+        opening_usd=days[0].opening_usd,
+        closing_usd=days[-1].closing_usd,
+        total_return=days[-1].closing_usd / days[0].opening_usd - 1,
+        mean_day_bp=1e4 * float(returns.mean()),
+        volatility=annualised(spread),
+        sharpe=annualised(sharpe(returns)),
+        sortino=annualised(sortino(returns)),
+        t=t_statistic(returns),
+        max_drawdown=max_drawdown(curve),
+        exposure=float(share.mean()) if share.size else NAN,
+        time_in_market=float(np.mean([point.positions > 0 for point in points])) if points else NAN,
+        turnover=float(turned.mean()),
+        best_day=float(returns.max()),
+        worst_day=float(returns.min()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkFigures:
+    """Figures of something that was only held: total return, annualised volatility and Sharpe ratio, drawdown."""
+
+    name: str
+    total_return: float
+    volatility: float
+    sharpe: float
+    max_drawdown: float
+
+
+def benchmark_figures(name: str, levels: FloatArray) -> BenchmarkFigures:
+    """Figures of daily closing levels that start at 1 before the first day."""
+    path = np.concatenate([[1.0], levels])
+    returns = path[1:] / path[:-1] - 1
+    return BenchmarkFigures(
+        name=name,
+        total_return=float(path[-1] - 1),
+        volatility=annualised(float(returns.std(ddof=1))) if returns.size > 1 else NAN,
+        sharpe=annualised(sharpe(returns)),
+        max_drawdown=max_drawdown(path),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Rows whose stated probability is alike: its mean, the frequency of the event, their number."""
+
+    stated: float
+    came: float
+    rows: int
+
+
+def calibration(stated: FloatArray, came: FloatArray, bins: int = 10) -> tuple[Bin, ...]:
+    """Reliability curve: rows by stated probability in bins of (nearly) equal size.
+
+    Parameters
+    ----------
+    stated, came : float64 of shape (n,)
+        Probability; 1 where the event came, else 0.
+    """
+    if not stated.size:
+        return ()
+    order = np.argsort(stated, kind="stable")
+    parts = np.array_split(order, min(bins, stated.size))
+    return tuple(
+        Bin(stated=float(stated[part].mean()), came=float(came[part].mean()), rows=int(part.size)) for part in parts
+    )
+
+
+def brier(stated: FloatArray, came: FloatArray) -> float:
+    """Mean squared distance of a probability from what came; NaN of nothing."""
+    return float(np.mean((stated - came) ** 2)) if stated.size else NAN

@@ -1,0 +1,226 @@
+"""The report: one HTML file with its charts inside, which needs nothing beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.backtest import svg
+from training.backtest.files import case_of
+from training.backtest.metrics import TradeFigures, drawdowns
+from training.backtest.overfit import QUANTILES
+from training.backtest.spec import totals
+from training.backtest.study import Study
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+SHOWN_TRADES = 400
+SHOWN_SYMBOLS = 12
+SHOWN_FEATURES = 18
+TITLES = {
+    "session": "By session", "hour": "By hour", "regime": "By regime", "event": "By event", "exit": "By exit",
+    "month": "By month",
+}  # fmt: skip
+MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
+VERDICTS = {
+    "evidence": "The figures are evidence of an edge after costs.",
+    "no evidence": "No edge has been shown.",
+    "in sample": "In sample: this is not a result.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One figure of the head. `hint` says what it is measured against."""
+
+    name: str
+    value: str
+    hint: str = ""
+    is_loss: bool = False
+
+
+def render(made: Study) -> str:
+    """Return the page."""
+    import jinja2  # noqa: PLC0415 - only who writes a report pays
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(usd=usd, percent=percent, bp=bp, number=number)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    trades = made.outcome.trades
+    return template.render(
+        made=made,
+        outcome=made.outcome,
+        verdict=VERDICTS[made.verdict],
+        cards=cards(made),
+        charts=_charts(made),
+        splits={title: made.splits[name] for name, title in TITLES.items()},
+        symbols=_extremes(made.splits["symbol"]),
+        trades=trades[:SHOWN_TRADES],
+        hidden=max(0, len(trades) - SHOWN_TRADES),
+        case_of=case_of,
+        policy=totals(made.outcome.days, "policy"),
+        refused=totals(made.outcome.days, "refused_by"),
+        quantiles=list(zip(QUANTILES, made.chance.drawdown, made.chance.total_usd, strict=True)),
+        colours={"accent": svg.ACCENT, "soft": svg.SOFT, "loss": svg.LOSS, "ink": svg.INK, "faint": svg.FAINT},
+    )
+
+
+def cards(made: Study) -> list[Card]:
+    """The figures of the head."""
+    run, trades = made.run, made.trades
+    return [
+        Card(
+            name="Net result", value=usd(trades.net_usd, sign=True), hint=percent(run.total_return, sign=True),
+            is_loss=trades.net_usd < 0,
+        ),
+        Card(name="Sharpe ratio", value=number(run.sharpe), hint=f"Sortino {number(run.sortino)}, t {number(run.t)}",
+             is_loss=run.sharpe < 0),
+        Card(name="Deepest drawdown", value=percent(run.max_drawdown), hint=f"worst day {percent(run.worst_day)}"),
+        Card(name="Trades", value=f"{trades.trades:,}", hint=f"{run.days} days, {number(trades.held_min, 0)} min held"),
+        Card(name="Win rate", value=percent(trades.win_rate, 0), hint=f"profit factor {number(trades.profit_factor)}"),
+        Card(
+            name="Mean trade", value=bp(trades.expectancy_bp), hint=f"{usd(trades.expectancy_usd, sign=True)}, "
+            f"t {number(trades.t)}", is_loss=trades.expectancy_bp < 0,
+        ),
+        Card(name="Exposure", value=percent(run.exposure, 0), hint=f"in the market {percent(run.time_in_market, 0)}"),
+        Card(name="Turnover a day", value=percent(run.turnover, 0), hint=f"slippage {bp(trades.slippage_bp)} at entry"),
+    ]  # fmt: skip
+
+
+def _charts(made: Study) -> Mapping[str, str]:
+    points = [point for day in made.outcome.days for point in day.points]
+    equity = np.array([point.equity_usd for point in points])
+    x = np.arange(equity.size, dtype=float)
+    labels = _month_marks(made)
+    opening = made.run.opening_usd
+    per_day = max(1.0, equity.size / max(made.run.days, 1))
+    at_close = np.arange(1, made.run.days + 1, dtype=np.float64) * per_day - 1
+    held = [
+        svg.Line(name=name, x=at_close, y=opening * np.array(levels), colour=colour, width=1.3, dash=dash)
+        for name, levels, colour, dash in (
+            ("SPY, held", [day.spy for day in made.outcome.days], svg.FAINT, ""),
+            ("universe, held", [day.benchmark for day in made.outcome.days], svg.FAINT, "5 4"),
+        )
+        if not any(math.isnan(level) for level in levels)
+    ]
+    own = svg.Line(name="equity", x=x, y=equity, width=2.2)
+    under = drawdowns(np.concatenate([[opening], equity]))[1:]
+    return {
+        "equity": svg.line_chart(
+            [*held, own], height=320, y_format=_thousands, x_labels=labels, zero=opening, label="Equity in USD"
+        ),
+        "drawdown": svg.line_chart(
+            [svg.Line(name="drawdown", x=x, y=-under, colour=svg.LOSS, is_filled=True)],
+            height=150,
+            y_format=lambda value: percent(value, 1),
+            x_labels=labels,
+            zero=0.0,
+            label="Drawdown from the peak",
+        ),
+        "days": svg.bar_chart(
+            [(f"{day.on:%d %b}", day.closing_usd - day.opening_usd) for day in made.outcome.days],
+            y_format=_thousands,
+            label="Gain by day in USD",
+            height=170,
+        ),
+        "chance": _fan(made),
+        "calibration": svg.calibration_chart(
+            [(b.stated, b.came, b.rows) for b in made.calibration_up], label="Calibration of the probability of up"
+        ),
+        "slippage": _histogram([trade.slippage_bp for trade in made.outcome.trades]),
+    }
+
+
+def _fan(made: Study) -> str:
+    """Equity of the same trades in other orders, and in their own."""
+    paths = made.chance.paths
+    if not len(paths):
+        return ""
+    x = np.arange(paths.shape[1], dtype=float)
+    own = np.concatenate([[made.run.opening_usd], [trade.net_usd for trade in made.outcome.trades]]).cumsum()
+    lines = [svg.Line(name="another order", x=x, y=path, colour=svg.SOFT, width=0.6) for path in paths]
+    return svg.line_chart(
+        [*lines, svg.Line(name="as it came", x=x, y=own, width=2.2)],
+        height=260,
+        y_format=_thousands,
+        x_labels=[(float(x[-1]), f"{len(x) - 1} trades")],
+        zero=made.run.opening_usd,
+        label="Equity by number of trades, in the order that they came and in others",
+    )
+
+
+def _histogram(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    low, high = (float(value) for value in np.quantile(values, (0.01, 0.99)))
+    counts, edges = np.histogram(values, bins=18 if high > low else 1, range=(low, high) if high > low else None)
+    middle = (edges[:-1] + edges[1:]) / 2
+    return svg.bar_chart(
+        [(f"{at:.1f}", float(count)) for at, count in zip(middle, counts, strict=True)],
+        y_format=lambda value: f"{value:.0f}",
+        label="Trades by slippage at entry in basis points",
+        height=180,
+        width=600,
+    )
+
+
+def _month_marks(made: Study) -> list[tuple[float, str]]:
+    marks: list[tuple[float, str]] = []
+    place = 0
+    last = ""
+    for day in made.outcome.days:
+        text = f"{day.on:%b %Y}" if made.run.days > 40 else f"{day.on:%d %b}"
+        if text != last and (not marks or place - marks[-1][0] > 0.06 * _length(made)):
+            marks.append((float(place), text))
+            last = text
+        place += len(day.points)
+    return marks
+
+
+def _length(made: Study) -> int:
+    return sum(len(day.points) for day in made.outcome.days)
+
+
+def _extremes(parts: Mapping[str, TradeFigures]) -> list[tuple[str, TradeFigures]]:
+    """Symbols that gained and lost most."""
+    ranked = sorted(parts.items(), key=lambda item: -item[1].net_usd)
+    if len(ranked) <= SHOWN_SYMBOLS:
+        return ranked
+    return [*ranked[: SHOWN_SYMBOLS // 2], *ranked[-SHOWN_SYMBOLS // 2 :]]
+
+
+def usd(value: float, *, sign: bool = False) -> str:
+    """Dollars; a minus before the sign of currency."""
+    if not math.isfinite(value):
+        return NOTHING
+    text = f"${abs(value):,.0f}" if abs(value) >= 100 else f"${abs(value):,.2f}"
+    lead = MINUS if value < 0 else "+" if sign and value > 0 else ""
+    return f"{lead}{text}"
+
+
+def percent(value: float, digits: int = 2, *, sign: bool = False) -> str:
+    """A fraction in percent."""
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{value:{'+' if sign else ''}.{digits}%}".replace("-", MINUS)
+
+
+def bp(value: float) -> str:
+    """Basis points."""
+    return f"{value:+.1f} bp".replace("-", MINUS) if math.isfinite(value) else NOTHING
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A plain figure."""
+    if math.isinf(value):
+        return "∞"
+    return f"{value:,.{digits}f}".replace("-", MINUS) if math.isfinite(value) else NOTHING
+
+
+def _thousands(value: float) -> str:
+    if abs(value) >= 10_000:
+        return f"{value / 1000:,.0f}k".replace("-", MINUS)
+    return f"{value:,.0f}".replace("-", MINUS)

@@ -1,0 +1,142 @@
+"""The app's ports in one process: the same composition root, with memory for storage and a tape for the market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import takewhile
+
+from sandbox.simulation.broker import SimBroker
+from sandbox.simulation.ports import MemoCodec, SimClock, SimNotifier
+from sandbox.venue.engine import Exchange
+from sandbox.venue.views import account_id, money
+from shared.adapters.memory import MemoryBlobs, MemoryTables
+from shared.bootstrap import App
+from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.portfolio import Account, Position
+from shared.core.values import Symbol
+from training.backtest.market import TapeMarket
+
+FIXED = {
+    "ALPACA_ENVIRONMENT": "sandbox",
+    "ALPACA_KEY_ID": "backtest",
+    "ALPACA_SECRET_KEY": "backtest",
+    "ALPACA_TRADING_URL": "http://backtest.invalid",
+    "ALPACA_DATA_URL": "http://backtest.invalid",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+}
+"""What the app asks of every environment, and nothing in a backtest ever uses."""
+
+
+class TapeBroker(SimBroker):
+    """The exchange as `Broker`: it is brought to the clock's now before every call.
+
+    Parameters
+    ----------
+    exchange : Exchange
+    clock : SimClock
+    """
+
+    def __init__(self, exchange: Exchange, clock: SimClock) -> None:
+        super().__init__(exchange)
+        self._clock = clock
+        self._account_id = account_id(exchange)
+
+    def sync(self) -> None:
+        """Let the market go on to the clock's now."""
+        if self.exchange.now < self._clock.at:
+            self.exchange.advance(self._clock.at)
+
+    def account(self) -> Account:
+        """Return what `read_account` reads off the venue's JSON, without the JSON."""
+        self.sync()
+        exchange, held = self.exchange, self.exchange.account
+        marks = exchange.marks()
+        return Account(
+            account_id=self._account_id,
+            equity=Decimal(money(held.equity(marks))),
+            last_equity=Decimal(money(exchange.last_equity())),
+            cash=Decimal(money(held.cash)),
+            buying_power=Decimal(money(held.buying_power(marks, exchange.book.reserved_cash()))),
+            is_blocked=False,
+        )
+
+    def positions(self) -> list[Position]:
+        """Return what `read_position` reads off the venue's JSON, by symbol."""
+        self.sync()
+        exchange = self.exchange
+        return [
+            Position(
+                symbol=Symbol(symbol),
+                qty_shares=int(held.qty),
+                average_price=Decimal(money(held.avg_entry_price)),
+                market_price=Decimal(money(exchange.mark(symbol))),
+            )
+            for symbol, held in sorted(exchange.account.positions.items())
+        ]
+
+    def orders(self, *, since: datetime) -> list[BrokerOrder]:
+        """Return orders of every status submitted after `since`, oldest first."""
+        self.sync()
+        # The book is in the order of submission: months of orders are not looked through for those of a day.
+        heads = takewhile(lambda order: order.created_at > since, reversed(self.exchange.book.orders.values()))
+        views = [self._view(order) for order in heads if order.parent is None][::-1]
+        return sorted((part for view in views for part in (view, *view.legs)), key=lambda order: order.submitted_at)
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Return one order with its legs, None where the exchange does not know it."""
+        self.sync()
+        return super().order(client_order_id)
+
+    def submit(self, request: OrderRequest) -> BrokerOrder:
+        """Send one order."""
+        self.sync()
+        return super().submit(request)
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel; what is closed already is no error."""
+        self.sync()
+        super().cancel(order_id)
+
+
+class BacktestApp(App):
+    """The app on memory, a tape and a clock that stands until it is moved.
+
+    Parameters
+    ----------
+    environment : mapping of str to str
+        Settings as text.
+    exchange : Exchange
+    clock : SimClock
+    revision : str
+        Of the code, for the rows that name it.
+    trades_on : callable, optional
+        As in `TapeMarket`.
+
+    Raises
+    ------
+    SettingsError
+        Naming every setting that cannot be used.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        exchange: Exchange,
+        clock: SimClock,
+        revision: str,
+        trades_on: Callable[[str, date], bool] | None = None,
+    ) -> None:
+        super().__init__({**environment, **FIXED})
+        self.code_revision = revision
+        self.codec = MemoCodec()
+        self.clock = clock
+        self.memory_tables = MemoryTables()
+        self.memory_blobs = MemoryBlobs()
+        self.tape_broker = TapeBroker(exchange, clock)
+        self.tables = self.memory_tables
+        self.blobs = self.memory_blobs
+        self.market = TapeMarket(exchange, clock, trades_on)
+        self.broker = self.tape_broker
+        self.notifier = SimNotifier()

@@ -1,0 +1,70 @@
+"""A file of recorded bars as one tape of many traded days: every date is quoted by what was known before it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sandbox.market.replay import ReplayTape
+from shared.core.errors import ContractError, SettingsError
+from shared.core.features.past import midnight_s
+from shared.core.market import Asset, Timeframe
+from shared.core.sessions import NEW_YORK
+
+
+class RollingTape(ReplayTape):
+    """Recorded bars whose every date may be traded. Every symbol is an asset; `trades_on` says when."""
+
+    @classmethod
+    def until(cls, path: Path, last: date | None) -> Self:
+        """Read a file up to a date, or to the last one it has.
+
+        Raises
+        ------
+        SettingsError
+            If the file is missing or has nothing on that date.
+        """
+        return cls.from_parquet(path, last or last_date(path))
+
+    @cached_property
+    def _listed(self) -> Mapping[str, Asset]:
+        return {symbol: replace(asset, is_tradable=True) for symbol, asset in super().assets.items()}
+
+    @property
+    def assets(self) -> Mapping[str, Asset]:
+        """By symbol, sorted."""
+        return self._listed
+
+    def trades_on(self, symbol: str, on: date) -> bool:
+        """Whether a symbol has a bar on a date."""
+        starts, start = self._intraday.bars[symbol].start_s, midnight_s(on)
+        place = bisect_left(starts, start)
+        return bool(place < len(starts) and int(starts[place]) < start + Timeframe.DAY_1.seconds)
+
+
+def last_date(path: Path) -> date:
+    """New York date of a file's newest bar.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file.
+    ContractError
+        If it has no rows or no column `ts`.
+    """
+    if not path.is_file():
+        raise SettingsError(f"no file of recorded bars at {path}")
+    if "ts" not in pq.read_schema(path).names:
+        raise ContractError(f"{path} lacks the column ts")
+    newest = pc.max(pq.read_table(path, columns=["ts"])["ts"]).as_py()
+    if newest is None:
+        raise ContractError(f"{path} has no rows")
+    return newest.astimezone(NEW_YORK).date()  # type: ignore[no-any-return]

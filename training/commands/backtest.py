@@ -1,0 +1,276 @@
+"""`backtest`: run, parity, leakcheck, walkforward. What the figures mean is in docs/BACKTEST.md."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from training.commands import Command
+from training.commands.options import storage_settings
+
+if TYPE_CHECKING:
+    from shared.ports import BlobStore
+    from training.backtest.spec import ModelPlan, Spec
+    from training.backtest.study import Study
+
+OUT = Path(".sandbox") / "backtest"
+CHAMPION = "champion"
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parts = parser.add_subparsers(dest="part", required=True)
+    run = parts.add_parser("run", help="trade recorded days, write figures, CSV files and a report")
+    _market_options(run)
+    run.add_argument("--trials", type=int, default=1, help="runs this one was picked from (default %(default)s)")
+    run.add_argument("--exact", action="store_true", help="every candidate and minute through the stages; slower")
+    run.add_argument("--json", type=Path, help="write the summary with the profile as JSON")
+    parity = parts.add_parser("parity", help="compare the sandbox's day with the backtest's, row by row")
+    parity.add_argument("--seed", type=int, default=7, help="of the seeded market (default %(default)s)")
+    parity.add_argument("--on", help="session date (default: the sandbox's)")
+    parity.add_argument("--folder", type=Path, default=OUT / "parity", help="of the sandbox's day")
+    parity.add_argument("--json", type=Path, help="write the comparison as JSON")
+    leaks = parts.add_parser("leakcheck", help="ask the real pipeline whether the future reaches the past")
+    _market_options(leaks)
+    leaks.add_argument("--days", type=int, default=3, help="days that are cut (default %(default)s)")
+    walk = parts.add_parser("walkforward", help="parameter sets in walk-forward; propose one with its evidence")
+    _market_options(walk)
+    walk.add_argument("--grid", action="append", required=True, metavar="NAME=V,V", help="values of one setting")
+    walk.add_argument("--window", type=int, default=10, help="days between two choices (default %(default)s)")
+    walk.add_argument("--past", type=int, default=20, help="days before the first choice (default %(default)s)")
+    walk.add_argument("--propose", metavar="NAME", help="store the chosen set under this name for a person to accept")
+
+
+def _market_options(parser: argparse.ArgumentParser) -> None:
+    day = date.fromisoformat
+    parser.add_argument("--bars", type=Path, required=True, help="parquet: symbol, ts, open, high, low, close, volume")
+    parser.add_argument("--from", dest="since", type=day, help="first traded day (default: the file's)")
+    parser.add_argument("--to", dest="until", type=day, help="last traded day (default: the file's)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting")
+    parser.add_argument("--model", help="champion, or a folder that fit has written")
+    parser.add_argument("--walk-forward", type=int, metavar="N", help="train every N sessions on what is known then")
+    parser.add_argument("--allow-in-sample", action="store_true", help="trade days that the model has learned from")
+    parser.add_argument("--core", type=int, default=0, help="core list of the N most traded; 0: the settings' own")
+    parser.add_argument("--cash", type=Decimal, default=Decimal(100_000), help="USD (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="of the training (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="joblib's processes (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder (default %(default)s)")
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    parts = {"run": _backtest, "parity": _parity, "leakcheck": _leakcheck, "walkforward": _walkforward}
+    return parts[options.part](options, console)
+
+
+@contextlib.contextmanager
+def _bars(console: Console) -> Iterator[Any]:
+    """A function that shows what is being done, and how much of it is."""
+    columns = (TextColumn("{task.description:>22}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: float) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=1.0)
+            bar.update(tasks[what], completed=done)
+
+        yield show
+
+
+def _spec(options: argparse.Namespace) -> Spec:
+    from training.backtest.spec import Spec
+
+    return Spec(
+        bars=options.bars,
+        since=options.since,
+        until=options.until,
+        changed=_pairs(options.set),
+        cash_usd=options.cash,
+        workers=options.workers,
+        core=options.core,
+        exact=getattr(options, "exact", False),
+    )
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set {text!r}: expected NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def _models(options: argparse.Namespace, spec: Spec, show: Any) -> tuple[Spec, ModelPlan]:
+    """The models, and the run cut to the days that they may judge.
+
+    Raises
+    ------
+    ValueError
+        If a model has learned from a day it would trade, and that is not allowed.
+    """
+    from dataclasses import replace
+
+    from training.backtest.engine import traded_dates
+    from training.backtest.models import read_champion, read_models, train_for
+    from training.backtest.spec import ModelPlan
+
+    if options.walk_forward:
+        plan = train_for(spec, every=options.walk_forward, seed=options.seed, progress=show)
+        first = plan.steps[0][0]
+        return replace(spec, since=max(spec.since or first, first)), plan
+    if options.model is None:
+        raise ValueError("give --model FOLDER, --model champion, or --walk-forward N")
+    found = read_champion(_storage()) if options.model == CHAMPION else read_models(Path(options.model))
+    plan = ModelPlan(steps=((date.min, found),))
+    known = [on for on in traded_dates(spec) if plan.is_in_sample(on)]
+    if known and not options.allow_in_sample:
+        raise ValueError(
+            f"the model has learned from {len(known)} of these days, {known[0]} to {known[-1]}: begin after them "
+            "(--from), train on the past alone (--walk-forward N), or say --allow-in-sample"
+        )
+    return spec, plan
+
+
+def _storage() -> BlobStore:
+    from shared.adapters.blobs import AzureBlobs
+
+    settings = storage_settings()
+    if settings is None:
+        raise ValueError("no storage account: set AzureWebJobsStorage")
+    return AzureBlobs(settings)
+
+
+def _backtest(options: argparse.Namespace, console: Console) -> int:
+    from training.backtest.engine import run
+    from training.backtest.files import summary_bytes, upload, write_run
+    from training.backtest.page import render
+    from training.backtest.study import study
+
+    with _bars(console) as show:
+        spec, plan = _models(options, _spec(options), show)
+        outcome = run(spec, plan, show)
+    made = study(outcome, plan, trials=options.trials)
+    folder = options.out / made.run_id
+    write_run(made, folder, page=render(made))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_bytes(summary_bytes(made))
+    _show(made, console)
+    console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+    if storage_settings() is not None:
+        console.print(f"Summary: reports/{upload(made, _storage())}", markup=False)
+    return 0
+
+
+def _show(made: Study, console: Console) -> None:
+    table = Table(title=f"Backtest {made.run_id}: {made.verdict}", show_header=False, title_justify="left")
+    run, trades = made.run, made.trades
+    for name, value in (
+        ("net of fees", f"{trades.net_usd:+,.2f} USD ({run.total_return:+.2%})"),
+        ("trades", f"{trades.trades:,}, {trades.win_rate:.0%} won, mean {trades.expectancy_bp:+.1f} bp"),
+        ("Sharpe, Sortino", f"{run.sharpe:.2f}, {run.sortino:.2f}"),
+        ("deepest drawdown", f"{run.max_drawdown:.2%}"),
+        ("deflated Sharpe", f"{made.deflated.probability:.1%} with {made.deflated.trials} trials"),
+        ("bars scored", f"{made.outcome.bars:,} in {made.outcome.wall_s:.1f} s"),
+    ):
+        table.add_row(name, value)
+    table.add_section()
+    for name, seconds in made.outcome.seconds.items():
+        table.add_row(name, f"{seconds:.2f} s")
+    console.print(table)
+    for reason in made.reasons:
+        console.print(f"- {reason}", markup=False)
+
+
+def _parity(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.world import DEFAULT_ON, World, parse_on
+    from training.backtest.parity import as_data, run_parity
+
+    world = World(seed=options.seed, on=parse_on(options.on) if options.on else DEFAULT_ON)
+    found = run_parity(world, console, options.folder)
+    table = Table("table", "rows", "equal", title=f"Parity of {world.on}: {found.fraction:.2%}", title_justify="left")
+    for name, count in found.compared.items():
+        table.add_row(name, str(count), str(found.equal[name]))
+    console.print(table)
+    for column, count in found.by_column.items():
+        console.print(f"{column}: {count} differ", markup=False)
+    if options.json:
+        options.json.write_text(json.dumps(as_data(found), indent=1))
+    return 0 if found.fraction == 1 else 1
+
+
+def _leakcheck(options: argparse.Namespace, console: Console) -> int:
+    from training.backtest.leakcheck import run_checks
+
+    with _bars(console) as show:
+        spec, plan = _models(options, _spec(options), show)
+        checks = run_checks(spec, plan, days=options.days, seed=options.seed, progress=show)
+    table = Table("check", "compared", "found", title="Leak checks", title_justify="left")
+    for check in checks:
+        table.add_row(check.name, f"{check.compared:,}", str(len(check.found)) if check.found else "nothing")
+    console.print(table)
+    for check in checks:
+        for line in check.found[:10]:
+            console.print(f"{check.name}: {line}", style="red", markup=False)
+    return 0 if all(check.is_clean for check in checks) else 1
+
+
+def _walkforward(options: argparse.Namespace, console: Console) -> int:
+    from shared.adapters.clock import SystemClock
+    from training.backtest.engine import traded_dates
+    from training.backtest.sweep import parse_grid, proposal, run_trials, walk, walk_as_data
+
+    grid = parse_grid(options.grid)
+    with _bars(console) as show:
+        spec, plan = _models(options, _spec(options), show)
+        if (days := len(traded_dates(spec))) <= options.past:
+            raise ValueError(f"days must be more than --past {options.past}, got {days}")
+        trials = run_trials(spec, plan, grid, options.out, show, jobs=options.workers)
+    found = walk(trials, window=options.window, least_past=options.past)
+    table = Table("set", "Sharpe", "net USD", "trades", "drawdown", title_justify="left")
+    for trial in sorted(trials, key=lambda each: each.name != found.chosen.name):
+        row = (f"{trial.sharpe:.2f}", f"{trial.net_usd:+,.0f}", str(trial.trades), f"{trial.max_drawdown:.2%}")
+        table.add_row(trial.name, *row)
+    console.print(table)
+    for name, value in found.figures().items():
+        console.print(f"{name}: {value:.6g}", markup=False)
+    name = options.propose or "unnamed"
+    data = json.dumps(walk_as_data(found), indent=1).encode()
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / f"walkforward-{name}.json").write_bytes(data)
+    if options.propose:
+        made = proposal(found, name=name, created_at=SystemClock().now(), blob=f"reports/backtests/{name}.json")
+        _store(made, data, options.out, console)
+    return 0
+
+
+def _store(made: Any, data: bytes, out: Path, console: Console) -> None:
+    """Put a proposal where a person can accept it, or into a file where there is no storage."""
+    from shared.adapters.codec import encode_json
+    from shared.bootstrap import JsonCodec
+    from shared.contracts.records import Container
+    from shared.stages.parameters import propose
+
+    if storage_settings() is None:
+        path = out / f"parameters-{made.name}.json"
+        path.write_bytes(encode_json(made))
+        console.print(f"No storage account: the proposal is in {path}", markup=False, soft_wrap=True)
+        return
+    blobs = _storage()
+    blobs.put(Container.REPORTS, f"backtests/{made.name}.json", data)
+    blob = propose(blobs, JsonCodec(), made)
+    console.print(f"Proposed: parameters/{blob}. Nothing changes before a person accepts it.", markup=False)
+
+
+COMMANDS = (Command(name="backtest", help="trade recorded days as the app would", add_options=_add_options, run=_run),)

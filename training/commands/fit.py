@@ -1,0 +1,87 @@
+"""`fit`: both models from a parquet file of bars, written to a folder with their cards."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from training.commands import Command
+
+if TYPE_CHECKING:
+    from training.cards import TrainedModel
+    from training.pipeline import TrainedModels
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="parquet: symbol, ts, open, high, low, close, volume")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder that gets {model}/{version}/model.onnx, card.json"
+    )
+    parser.add_argument("--on", type=date.fromisoformat, help="read nothing of this date or later (default: all)")
+    parser.add_argument("--seed", type=int, default=7, help="draws symbols, and rows and columns of the trees")
+    parser.add_argument("--code-revision", default="", help="goes into the cards")
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    from shared.adapters.codec import encode_json
+
+    models = _fit(options, console)
+    for model in models.all:
+        folder = options.out / model.card.name / model.card.version
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.onnx").write_bytes(model.onnx)
+        (folder / "card.json").write_bytes(encode_json(model.card))
+        console.print(_metrics(model), f"{folder}")
+    return 0
+
+
+def _fit(options: argparse.Namespace, console: Console) -> TrainedModels:
+    from shared.adapters.calendar import XnysCalendar
+    from shared.adapters.clock import SystemClock
+    from training.parquet import ParquetHistory
+    from training.pipeline import train
+
+    source = ParquetHistory(options.data, XnysCalendar())
+    if not source.days:
+        raise ValueError(f"{options.data}: no session dates found")
+    columns = (TextColumn("{task.description:>20}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: float) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=1.0)
+            bar.update(tasks[what], completed=done)
+
+        return train(
+            source,
+            seed=options.seed,
+            on=options.on or source.days[-1].on + timedelta(days=1),
+            created_at=SystemClock().now(),
+            code_revision=options.code_revision,
+            progress=show,
+        )
+
+
+def _metrics(model: TrainedModel) -> Table:
+    card = model.card
+    table = Table("metric", "value", title=f"{card.name} {card.version}: {card.label}; out of sample")
+    for name, value in card.metrics.items():
+        table.add_row(name, f"{value:.6g}")
+    return table
+
+
+COMMANDS = (
+    Command(
+        name="fit",
+        help="train the models by the quick rule on a parquet file of bars, write them to a folder",
+        add_options=_add_options,
+        run=_run,
+    ),
+)

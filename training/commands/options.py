@@ -1,0 +1,50 @@
+"""What several commands share: the storage account of the app's settings, and where it is not given, none."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.contracts.settings import StorageSettings
+    from shared.ports import BlobStore
+
+
+def storage_settings() -> StorageSettings | None:
+    """Settings of the account that AzureWebJobsStorage or AzureWebJobsStorage__accountName names; None without one."""
+    from shared.contracts.settings import StorageSettings
+
+    connection = os.environ.get("AzureWebJobsStorage", "")
+    account_name = os.environ.get("AzureWebJobsStorage__accountName", "")
+    if not (connection or account_name):
+        return None
+    return StorageSettings(connection=connection, account_name=account_name)
+
+
+def add_registry_option(parser: argparse.ArgumentParser) -> None:
+    """Declare where the registry is, for who has no storage account."""
+    parser.add_argument(
+        "--registry", type=Path, help="folder instead of the storage account that AzureWebJobsStorage names"
+    )
+
+
+def open_registry(options: argparse.Namespace) -> BlobStore:
+    """Blobs of the folder that was given, else of the storage account.
+
+    Raises
+    ------
+    ValueError
+        If there is neither.
+    """
+    if options.registry is not None:
+        from training.registry.folder import FolderBlobs
+
+        return FolderBlobs(options.registry)
+    settings = storage_settings()
+    if settings is None:
+        raise ValueError("AzureWebJobsStorage must name a storage account, or --registry a folder")
+    from shared.adapters.blobs import AzureBlobs
+
+    return AzureBlobs(settings)

@@ -1,0 +1,203 @@
+"""`list`, `show`, `promote`, `rollback`, `compare`: the registry of models, by hand."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from training.commands import Command
+from training.commands.options import add_registry_option, open_registry
+
+if TYPE_CHECKING:
+    from shared.contracts.model_card import ModelCard
+
+_PAIR = ("signal", "move")
+
+
+def _list_options(parser: argparse.ArgumentParser) -> None:
+    add_registry_option(parser)
+
+
+def _version_options(parser: argparse.ArgumentParser) -> None:
+    add_registry_option(parser)
+    parser.add_argument("version", help="as `list` shows it")
+
+
+def _promote_options(parser: argparse.ArgumentParser) -> None:
+    _version_options(parser)
+    parser.add_argument("--reason", default="by hand", help="goes into champion.json")
+
+
+def _rollback_options(parser: argparse.ArgumentParser) -> None:
+    add_registry_option(parser)
+    parser.add_argument("--reason", required=True, help="why the champion must go; it will not come back by itself")
+
+
+def _compare_options(parser: argparse.ArgumentParser) -> None:
+    add_registry_option(parser)
+    parser.add_argument("one", help="version")
+    parser.add_argument("other", help="version")
+    parser.add_argument("--data", type=Path, help="parquet of bars: judge both on the same rows of its last sessions")
+    parser.add_argument("--sessions", type=int, default=10, help="how many sessions (default %(default)s)")
+
+
+def _list(options: argparse.Namespace, console: Console) -> int:
+    from shared.contracts.model_card import MODELS
+    from training import publish
+
+    blobs = open_registry(options)
+    table = Table("model")
+    table.add_column("version", no_wrap=True)
+    for heading in ("champion", "trained", "judged", "net bp", "expires"):
+        table.add_column(heading)
+    for name in MODELS:
+        champion = publish.champion_of(blobs, name)
+        for version in publish.versions_of(blobs, name):
+            card = publish.card_of(blobs, name, version)
+            is_champion = champion is not None and champion.version == version
+            mark = ("suspended" if champion and champion.suspended else "yes") if is_champion else ""
+            net = card.metrics.get("top_decile_net_bp")
+            table.add_row(
+                name,
+                version,
+                mark,
+                f"{card.trained_from} to {card.trained_to}",
+                f"{card.judged_from} to {card.judged_to}" if card.judged_from else "",
+                "" if net is None else f"{net:+.2f}",
+                str(card.expires_on),
+            )
+    console.print(table)
+    return 0
+
+
+def _show(options: argparse.Namespace, console: Console) -> int:
+    from shared.contracts.model_card import MODELS
+    from shared.core.errors import ModelError
+    from training import publish
+
+    blobs = open_registry(options)
+    found = [name for name in MODELS if options.version in publish.versions_of(blobs, name)]
+    if not found:
+        raise ModelError(f"no model has a version {options.version}")
+    for name in found:
+        card = publish.card_of(blobs, name, options.version)
+        table = Table("", "", title=f"{name} {card.version}: {card.label}")
+        for key, value in (card.metrics | {f"parameter {k}": v for k, v in card.parameters.items()}).items():
+            table.add_row(key, f"{value:.6g}")
+        if card.calibration is not None:
+            table.add_row("calibration", card.calibration.method)
+        table.add_row("parameter sets tried", str(card.trials))
+        for importance in card.importances[:10]:
+            table.add_row(f"gain {importance.name}", f"{importance.gain:.1%}")
+        console.print(table)
+    return 0
+
+
+def _promote(options: argparse.Namespace, console: Console) -> int:
+    from shared.adapters.clock import SystemClock
+    from shared.contracts.model_card import MODELS
+    from shared.core.errors import ModelError
+    from training import publish
+
+    blobs = open_registry(options)
+    found = [name for name in MODELS if options.version in publish.versions_of(blobs, name)]
+    if not found:
+        raise ModelError(f"no model has a version {options.version}")
+    for name in found:
+        publish.promote(blobs, name, options.version, promoted_at=SystemClock().now(), reason=options.reason)
+        console.print(f"{name}/{options.version} is champion", markup=False)
+    return 0
+
+
+def _rollback(options: argparse.Namespace, console: Console) -> int:
+    from shared.adapters.clock import SystemClock
+    from shared.core.errors import ModelError
+    from shared.core.sessions import NEW_YORK
+    from training import publish
+
+    blobs, now = open_registry(options), SystemClock().now()
+    today = now.astimezone(NEW_YORK).date()
+
+    def is_stable(card: ModelCard) -> bool:
+        return card.expires_on >= today
+
+    for name in _PAIR:
+        champion = publish.champion_of(blobs, name)
+        if champion is None:
+            raise ModelError(f"{name} has no champion")
+        after = publish.roll_back(blobs, name, champion.version, at=now, fault=options.reason, is_stable=is_stable)
+        said = f"suspended: {after.suspended}" if after.suspended else "champion"
+        console.print(f"{name}/{after.version} is {said}", markup=False)
+    return 0
+
+
+def _compare(options: argparse.Namespace, console: Console) -> int:
+    from training import publish
+
+    blobs = open_registry(options)
+    for name in _PAIR:
+        one, other = (publish.card_of(blobs, name, version) for version in (options.one, options.other))
+        table = Table("", options.one, options.other, title=f"{name}: each on its own judged sessions")
+        for key in sorted(one.metrics.keys() & other.metrics.keys()):
+            table.add_row(key, f"{one.metrics[key]:.6g}", f"{other.metrics[key]:.6g}")
+        console.print(table)
+    if options.data is not None:
+        console.print(_judged_together(options))
+    return 0
+
+
+def _judged_together(options: argparse.Namespace) -> Table:
+    from dataclasses import replace
+    from datetime import timedelta
+
+    from shared.adapters.calendar import XnysCalendar
+    from shared.adapters.scorer import verified
+    from training import publish
+    from training.parquet import ParquetHistory
+    from training.pipeline import TrainingRule, dataset_of
+    from training.registry.judge import evidence_of, lead
+
+    blobs, rule = open_registry(options), TrainingRule()
+    source = ParquetHistory(options.data, XnysCalendar())
+    skipped = max(len(source.days) - options.sessions, rule.sampling.warmup_sessions)
+    rule = replace(rule, sampling=replace(rule.sampling, warmup_sessions=skipped))
+    on = source.days[-1].on + timedelta(days=1)
+    judge = dataset_of(source, rule, seed=7, on=on, progress=lambda what, done: None)
+    found = []
+    for version in (options.one, options.other):
+        heads = [
+            verified(publish.card_of(blobs, name, version), publish.model_of(blobs, name, version)) for name in _PAIR
+        ]
+        found.append(evidence_of(version, heads[0], heads[1], judge, rule.barrier.cost_bp))
+    one, other = found
+    table = Table("", one.version, other.version, title=f"both on {judge.dates[0]} to {judge.dates[-1]}")
+    table.add_row("net bp a trade", f"{one.record.mean_bp:+.3f}", f"{other.record.mean_bp:+.3f}")
+    table.add_row("Brier score", f"{one.brier:.5f}", f"{other.brier:.5f}")
+    table.add_row("p_up is off by", f"{one.calibration_error:.4f}", f"{other.calibration_error:.4f}")
+    table.add_row("rank correlation of the move", f"{one.move_correlation:.4f}", f"{other.move_correlation:.4f}")
+    mean, t = lead(one.record.net_bp, other.record.net_bp)
+    table.add_row("lead of the first, bp (t)", f"{mean:+.3f} ({t:.2f})", "")
+    table.add_row(
+        "last session learned from",
+        str(publish.card_of(blobs, "signal", one.version).trained_to),
+        str(publish.card_of(blobs, "signal", other.version).trained_to),
+    )
+    return table
+
+
+COMMANDS = (
+    Command(name="list", help="list the registry's models", add_options=_list_options, run=_list),
+    Command(name="show", help="show a version's cards", add_options=_version_options, run=_show),
+    Command(name="promote", help="make a stored version champion", add_options=_promote_options, run=_promote),
+    Command(
+        name="rollback",
+        help="take the champion off: the last sound one comes back, or entries stop",
+        add_options=_rollback_options,
+        run=_rollback,
+    ),
+    Command(name="compare", help="compare two versions", add_options=_compare_options, run=_compare),
+)

@@ -1,0 +1,231 @@
+"""`train` and `nightly`: from bars to a promoted or refused model, and a report."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from training.commands import Command
+from training.commands.options import add_registry_option, open_registry, storage_settings
+
+if TYPE_CHECKING:
+    from shared.ports import TableStore
+    from training.data.store import BarStore
+    from training.parquet import ParquetHistory
+    from training.pipeline import TrainingRule
+    from training.registry.night import NightRun
+    from training.registry.nightly import NightPorts
+    from training.registry.stored import StoreHistory
+
+
+def _common_options(parser: argparse.ArgumentParser) -> None:
+    add_registry_option(parser)
+    parser.add_argument("--data", type=Path, help="parquet: symbol, ts, open, high, low, close, volume")
+    parser.add_argument(
+        "--store", type=Path, default=Path(".data"), help="without --data: what `fetch` and `import` have filled"
+    )
+    parser.add_argument("--on", type=date.fromisoformat, help="last session to learn from (default: the data's last)")
+    parser.add_argument("--seed", type=int, default=7, help="draws symbols, and rows and columns of the trees")
+    parser.add_argument("--code-revision", default="", help="goes into the cards")
+    parser.add_argument("--work", type=Path, default=Path(".sandbox/training"), help="folder for trials and the report")
+    parser.add_argument("--trials", type=int, default=16, help="parameter sets to try at most (default %(default)s)")
+    parser.add_argument("--limit-s", type=float, default=240.0, help="seconds of tuning at most (default %(default)s)")
+
+
+def _nightly_options(parser: argparse.ArgumentParser) -> None:
+    _common_options(parser)
+    parser.add_argument("--fetch", action="store_true", help="get what the store lacks from Alpaca first")
+
+
+def _train(options: argparse.Namespace, console: Console) -> int:
+    """Train, judge, promote or refuse. Exit code 0 either way: a refusal is an answer."""
+    from shared.adapters.clock import SystemClock
+
+    label = f"training/{SystemClock().now():%Y%m%dT%H%M%S}"
+    night = _run(options, console, label=label)
+    console.print(_verdict(night))
+    return 0
+
+
+def _nightly(options: argparse.Namespace, console: Console) -> int:
+    """Do the night's work, or what is left of it."""
+    night = _run(options, console, label="nightly")
+    console.print(_steps(night))
+    return 0
+
+
+def _run(options: argparse.Namespace, console: Console, *, label: str) -> NightRun:
+    from training.registry.night import folder_of
+    from training.registry.nightly import NightRule, run_night
+    from training.registry.report import documents
+
+    began = time.perf_counter()
+    fetched = _fetched(options) if getattr(options, "fetch", False) else ""
+    source = _open(options)
+    on = options.on or source.days[-1].on
+    with _bars(console) as show:
+        rule = NightRule(
+            label=label,
+            seed=options.seed,
+            training=_rule_of(options),
+            is_synthetic=source.is_synthetic,
+            code_revision=options.code_revision,
+        )
+        ports = replace(_ports(options, source, show), fetch=(lambda: fetched) if fetched else None)
+        night = run_night(on, ports, rule)
+    folder = options.work / folder_of(on, label)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in documents(night, ()):
+        stored = ports.blobs.get("reports", f"{folder_of(on, label)}/{name}")
+        if stored is not None:
+            (folder / name).write_bytes(stored.value)
+    console.print(f"{time.perf_counter() - began:.0f} s; report: {folder / 'report.html'}", markup=False)
+    return night
+
+
+def _open(options: argparse.Namespace) -> ParquetHistory | StoreHistory:
+    from shared.adapters.calendar import XnysCalendar
+    from training.parquet import ParquetHistory
+    from training.registry.stored import StoreHistory
+
+    if options.data is not None:
+        source: ParquetHistory | StoreHistory = ParquetHistory(options.data, XnysCalendar())
+    else:
+        source = StoreHistory(_store(options), XnysCalendar())
+    if not source.days:
+        raise ValueError(f"{options.data or options.store}: no session dates found")
+    return source
+
+
+def _store(options: argparse.Namespace) -> BarStore:
+    from shared.adapters.blobs import AzureBlobs
+    from shared.adapters.calendar import XnysCalendar
+    from training.data.store import BarStore
+
+    settings = storage_settings()
+    return BarStore(options.store, XnysCalendar(), None if settings is None else AzureBlobs(settings))
+
+
+def _fetched(options: argparse.Namespace) -> str:
+    """Fetch what the store's equities lack up to the last complete day; a second time nothing is asked for."""
+    import os
+
+    from shared.adapters.calendar import XnysCalendar
+    from shared.adapters.clock import SystemClock
+    from shared.contracts.settings import parse_settings
+    from shared.core.market import Timeframe
+    from training.data.alpaca import AlpacaHistory
+    from training.data.fetch import Wanted, last_complete, plan, run
+    from training.data.manifest import Dates
+
+    store, frames = _store(options), (Timeframe.MIN_5, Timeframe.DAY_1)
+    symbols = tuple(store.symbols(Timeframe.MIN_5))
+    manifests = [found for symbol in symbols if (found := store.manifest(Timeframe.MIN_5, symbol)) is not None]
+    covered = [dates for manifest in manifests for dates in manifest.covered]
+    if not covered:
+        raise ValueError(f"{options.store}: nothing to go on from; run `python -m training fetch` once")
+    until = options.on or last_complete(SystemClock().now())
+    dates = Dates(first=min(covered).first, last=max(until, min(covered).first))
+    jobs = plan(Wanted(symbols=symbols, timeframes=frames, dates=dates, extended=True), store)
+    source = AlpacaHistory(parse_settings(os.environ).broker)
+    done = [run(job, source, store, XnysCalendar(), extended=True) for job in jobs]
+    return f"{sum(job.rows for job in done):,} new bars of {len(symbols)} symbols until {until}"
+
+
+def _rule_of(options: argparse.Namespace) -> Callable[[int], TrainingRule]:
+    from training.pipeline import thorough
+    from training.tune import TuningRule
+
+    return lambda sessions: thorough(sessions, tuning=TuningRule(trials=options.trials, limit_s=options.limit_s))
+
+
+def _ports(
+    options: argparse.Namespace, source: ParquetHistory | StoreHistory, show: Callable[[str, float], None]
+) -> NightPorts:
+    import os
+    import socket
+
+    from shared.adapters.calendar import XnysCalendar
+    from shared.adapters.clock import SystemClock
+    from training.registry.nightly import NightPorts
+    from training.registry.report import documents
+    from training.registry.tracking import track
+
+    return NightPorts(
+        blobs=open_registry(options),
+        tables=_tables(options),
+        clock=SystemClock(),
+        calendar=XnysCalendar(),
+        source=lambda: source,
+        owner=f"{socket.gethostname()}-{os.getpid()}",
+        journal=options.work / "trials.log",
+        report=documents,
+        track=track,
+        progress=show,
+    )
+
+
+def _tables(options: argparse.Namespace) -> TableStore:
+    """Tables of the storage account; where the registry is a folder there are no signals to look at."""
+    from shared.adapters.memory import MemoryTables
+    from shared.adapters.tables import AzureTables
+
+    settings = storage_settings()
+    return AzureTables(settings) if options.registry is None and settings is not None else MemoryTables()
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Callable[[str, float], None]]:
+    """One progress bar for each thing that is told of."""
+    columns = (TextColumn("{task.description:>20}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: float) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=1.0)
+            bar.update(tasks[what], completed=min(done, 1.0))
+
+        yield show
+
+
+def _verdict(night: NightRun) -> Table:
+    from training.registry.report import headline
+
+    table = Table("check", "", "found", "needs", title=headline(night))
+    for check in night.verdict.checks if night.verdict else ():
+        table.add_row(check.code, "passed" if check.passed else "failed", check.found, check.limit)
+    return table
+
+
+def _steps(night: NightRun) -> Table:
+    table = Table("step", "outcome", title=f"night of {night.on}, attempt {night.attempt}")
+    for done in night.finished:
+        table.add_row(done.step.value, done.outcome)
+    return table
+
+
+COMMANDS = (
+    Command(
+        name="train",
+        help="from bars to a promoted or refused model, and a report",
+        add_options=_common_options,
+        run=_train,
+    ),
+    Command(
+        name="nightly",
+        help="the night's work: challenger, verdict, look at the champion; goes on where it was killed",
+        add_options=_nightly_options,
+        run=_nightly,
+    ),
+)

@@ -1,0 +1,203 @@
+"""Champion and challenger: who is better out of sample after costs, and whether that is enough. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.contracts.model_card import SIGNAL_CLASSES
+from shared.core.drift import FeatureDrift, drifted_share
+from shared.core.market import FloatArray
+from shared.core.values import require_at_least, require_fraction
+from shared.ports import Predictor
+from training.baseline import Record, nothing, record_of
+from training.calibrate import brier
+from training.dataset import Dataset
+from training.evaluate import calibration_error, rank_correlation
+from training.labels import UP
+
+_DOWN_AT, _UP_AT = SIGNAL_CLASSES.index("down"), SIGNAL_CLASSES.index("up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRule:
+    """What a challenger must show on sessions that it has not learned from.
+
+    Attributes
+    ----------
+    margin_bp : float
+        Least lead over the champion, in basis points a trade after costs.
+    t_min : float
+        Least lead over doing nothing, the simple rule and the champion, in standard errors over the sessions. The
+        margin alone would promote whoever had the luckier fortnight.
+    calibration_error_max : float
+        Most mean distance of p_up from the frequency in tenths.
+    drifted_share_max : float
+        Most share of features that lie beyond their limits in the judged sessions.
+    """
+
+    margin_bp: float = 0.5
+    t_min: float = 1.0
+    calibration_error_max: float = 0.05
+    drifted_share_max: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("margin_bp", "t_min"):
+            require_at_least(name, getattr(self, name), 0)
+        for name in ("calibration_error_max", "drifted_share_max"):
+            require_fraction(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one version of the models is worth on the judged sessions.
+
+    `record` takes the tenth of each session's rows with the largest p_up - p_down. `brier` sums over classes,
+    `brier_base` is that of the judged sessions' own base rates, `move_correlation` the rank correlation of the expected
+    move with what came.
+    """
+
+    version: str
+    record: Record
+    brier: float
+    brier_base: float
+    calibration_error: float
+    move_correlation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One condition: its stable code, whether it holds, and both figures in words."""
+
+    code: str
+    passed: bool
+    found: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a challenger is promoted, with every condition."""
+
+    challenger: str
+    champion: str
+    checks: tuple[Check, ...]
+
+    @property
+    def is_promoted(self) -> bool:
+        """All conditions hold."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not, one line each; empty where it is promoted."""
+        return tuple(f"{c.code}: {c.found}, needs {c.limit}" for c in self.checks if not c.passed)
+
+
+def evidence_of(version: str, signal: Predictor, move: Predictor, judge: Dataset, cost_bp: float) -> Evidence:
+    """Let a version's models, as published, score the judged rows.
+
+    Parameters
+    ----------
+    signal, move : Predictor
+        Checked as the app checks them: what is judged is what would trade.
+    judge : Dataset
+    cost_bp : float
+        Round-trip cost taken off each return.
+    """
+    rows = judge.features.astype(np.float64)
+    p = signal.predict(rows)
+    p = p / p.sum(axis=1, keepdims=True)
+    base = np.tile(np.bincount(judge.outcome, minlength=p.shape[1]) / len(judge), (len(judge), 1))
+    moves = move.predict(rows)[:, 0]
+    return Evidence(
+        version=version,
+        record=record_of(version, p[:, _UP_AT] - p[:, _DOWN_AT], judge, cost_bp),
+        brier=brier(p, judge.outcome),
+        brier_base=brier(base, judge.outcome),
+        calibration_error=calibration_error(p[:, _UP_AT], judge.outcome == UP),
+        move_correlation=rank_correlation(moves, judge.move),
+    )
+
+
+def verdict(
+    challenger: Evidence,
+    champion: Evidence | None,
+    *,
+    simple: Record,
+    judge: Dataset,
+    drifts: Sequence[FeatureDrift],
+    rule: PromotionRule,
+) -> Verdict:
+    """Decide whether the challenger becomes champion.
+
+    Parameters
+    ----------
+    challenger, champion : Evidence
+        Of the same rows; no champion where there is none that can be trusted.
+    simple : Record
+        The simple rule that did best where the challenger learned.
+    judge : Dataset
+    drifts : sequence of FeatureDrift
+        The judged sessions' features against those the challenger learned from.
+    rule : PromotionRule
+    """
+    checks = [
+        _lead("COSTS", challenger.record, nothing(judge), least_bp=0.0, t_min=rule.t_min),
+        _lead("BASELINE", challenger.record, simple, least_bp=0.0, t_min=rule.t_min),
+    ]
+    if champion is not None:
+        checks.append(_lead("CHAMPION", challenger.record, champion.record, least_bp=rule.margin_bp, t_min=rule.t_min))
+    share = drifted_share(drifts)
+    checks += [
+        Check(
+            code="CALIBRATION",
+            passed=challenger.calibration_error <= rule.calibration_error_max,
+            found=f"p_up is off by {challenger.calibration_error:.4f}",
+            limit=f"at most {rule.calibration_error_max:g}",
+        ),
+        Check(
+            code="BRIER",
+            passed=challenger.brier <= challenger.brier_base,
+            found=f"Brier score {challenger.brier:.4f}",
+            limit=f"at most {challenger.brier_base:.4f}, that of constant base rates",
+        ),
+        Check(
+            code="MOVE",
+            passed=challenger.move_correlation > 0,
+            found=f"rank correlation {challenger.move_correlation:.4f} of the expected move",
+            limit="above 0",
+        ),
+        Check(
+            code="DRIFT",
+            passed=share <= rule.drifted_share_max,
+            found=f"{share:.0%} of features beyond their limits{_worst(drifts)}",
+            limit=f"at most {rule.drifted_share_max:.0%}",
+        ),
+    ]
+    return Verdict(challenger=challenger.version, champion=champion.version if champion else "", checks=tuple(checks))
+
+
+def lead(one: FloatArray, other: FloatArray) -> tuple[float, float]:
+    """Mean difference over sessions, and the same in standard errors (0 where it has none), shape (n,) each."""
+    difference = one - other
+    mean = float(difference.mean())
+    error = float(difference.std(ddof=1) / np.sqrt(difference.size)) if difference.size > 1 else 0.0
+    return mean, mean / error if error > 0 else 0.0
+
+
+def _lead(code: str, one: Record, other: Record, *, least_bp: float, t_min: float) -> Check:
+    mean, t = lead(one.net_bp, other.net_bp)
+    return Check(
+        code=code,
+        passed=mean > least_bp and t >= t_min,
+        found=f"{one.mean_bp:+.2f} bp a trade against {other.mean_bp:+.2f} bp of {other.name}, t = {t:.2f}",
+        limit=f"a lead of more than {least_bp:g} bp and t of at least {t_min:g}",
+    )
+
+
+def _worst(drifts: Sequence[FeatureDrift]) -> str:
+    beyond = [f"{one.name} {one.psi:.2f}" for one in drifts if one.has_drifted][:3]
+    return f" ({', '.join(beyond)})" if beyond else ""
