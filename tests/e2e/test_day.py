@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.checkers import MAX_UNGUARDED_S
-from sandbox.world import Prepared
-from tests.support.day import outcome, start_day
+from tests.e2e.conftest import SEEDS, DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -16,12 +15,9 @@ STAGES = ("watchlist", "scored", "signals", "decided", "approved", "orders", "po
 
 
 @pytest.fixture(scope="module")
-def days(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def days(day_runs: DayRuns) -> dict[str, dict[str, Any]]:
     """Three days side by side, in processes of their own: the same seed twice, and another."""
-    folder = tmp_path_factory.mktemp("days")
-    seeds = {"first": "7", "again": "7", "other": "8"}
-    started = {name: start_day(folder / name, "--seed", seed) for name, seed in seeds.items()}
-    return {name: outcome(process, folder / name) for name, process in started.items()}
+    return day_runs.outcomes(SEEDS)
 
 
 @pytest.mark.parametrize("name", ["first", "other"])

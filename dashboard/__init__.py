@@ -1,0 +1,1 @@
+"""The dashboard: reads tables and blobs, and never needs the function app up (docs/DASHBOARD_SPEC.md)."""

@@ -1,0 +1,149 @@
+"""Figures of performance, as pure functions of what came of positions and of the account's equity."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SESSIONS_A_YEAR = 252
+FEW_SESSIONS = 20
+"""Under so many, a Sharpe ratio says next to nothing, and the page says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What came of closed positions.
+
+    Money in USD before fees. None where there is nothing to reckon from: no loss for a profit factor, no risk for R.
+
+    Attributes
+    ----------
+    expectancy_usd, expectancy_r : float or None
+        Mean result of a position, in USD and in units of the risk it was planned with.
+    profit_factor : float or None
+        What winners won over what losers lost.
+    payoff : float or None
+        Mean win over mean loss.
+    """
+
+    positions: int
+    wins: int
+    losses: int
+    realised_usd: float
+    expectancy_usd: float | None
+    expectancy_r: float | None
+    win_rate: float | None
+    profit_factor: float | None
+    payoff: float | None
+    best_usd: float | None
+    worst_usd: float | None
+    held_min: float | None
+    slippage_bp: float | None
+
+
+def results_of(positions: pd.DataFrame) -> Results:
+    """Reckon closed positions: columns realised_usd, r, held_min, slippage_bp."""
+    realised = positions["realised_usd"].to_numpy(float)
+    won, lost = realised[realised > 0], realised[realised < 0]
+    count = len(realised)
+    return Results(
+        positions=count,
+        wins=len(won),
+        losses=len(lost),
+        realised_usd=float(realised.sum()),
+        expectancy_usd=float(realised.mean()) if count else None,
+        expectancy_r=_mean(positions["r"]),
+        win_rate=len(won) / count if count else None,
+        profit_factor=float(won.sum() / -lost.sum()) if len(lost) else None,
+        payoff=float(won.mean() / -lost.mean()) if len(won) and len(lost) else None,
+        best_usd=float(realised.max()) if count else None,
+        worst_usd=float(realised.min()) if count else None,
+        held_min=_mean(positions["held_min"]),
+        slippage_bp=_mean(positions["slippage_bp"]),
+    )
+
+
+def results_by(positions: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Reckon closed positions group by group; index: the groups in order, columns: those of `Results`."""
+    made = {name: results_of(part) for name, part in positions.groupby(column, sort=True)}
+    fields = list(Results.__dataclass_fields__)
+    return pd.DataFrame(
+        [[getattr(result, field) for field in fields] for result in made.values()], index=list(made), columns=fields
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Figures of an equity curve; fractions unless the name says otherwise.
+
+    Attributes
+    ----------
+    sharpe, sortino : float or None
+        Of the sessions' returns over zero, times the root of 252. None with fewer than two sessions, or no spread.
+    drawdown, drawdown_usd : float
+        Deepest fall under the highest equity before it, within the curve.
+    exposure : float or None
+        Mean of exposure over equity while the market was open in regular hours.
+    """
+
+    sessions: int
+    start_usd: float
+    end_usd: float
+    change: float
+    sharpe: float | None
+    sortino: float | None
+    volatility: float | None
+    drawdown: float
+    drawdown_usd: float
+    best_session: float | None
+    worst_session: float | None
+    exposure: float | None
+
+
+def curve_of(equity: pd.DataFrame) -> Curve | None:
+    """Reckon an account's points: columns on, equity_usd, exposure_usd, session, in order of time; None without one."""
+    if equity.empty:
+        return None
+    values = equity["equity_usd"].to_numpy(float)
+    returns = session_returns(equity)
+    fallen = drawdowns(equity)
+    regular = equity[equity["session"].str.startswith("REG")]
+    return Curve(
+        sessions=len(returns),
+        start_usd=float(values[0]),
+        end_usd=float(values[-1]),
+        change=float(values[-1] / values[0] - 1),
+        sharpe=_annual(returns, float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0),
+        sortino=_annual(returns, float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) > 1 else 0.0),
+        volatility=float(np.std(returns, ddof=1) * math.sqrt(SESSIONS_A_YEAR)) if len(returns) > 1 else None,
+        drawdown=float(fallen.max()),
+        drawdown_usd=float((np.maximum.accumulate(values) - values).max()),
+        best_session=float(returns.max()) if len(returns) else None,
+        worst_session=float(returns.min()) if len(returns) else None,
+        exposure=_mean(regular["exposure_usd"] / regular["equity_usd"]),
+    )
+
+
+def session_returns(equity: pd.DataFrame) -> pd.Series:
+    """Return each session date's change of equity from the close before (the first: from its own first point)."""
+    ends = equity.groupby("on", sort=True)["equity_usd"].agg(["first", "last"])
+    before = ends["last"].shift(1).fillna(ends["first"])
+    return ends["last"] / before - 1
+
+
+def drawdowns(equity: pd.DataFrame) -> pd.Series:
+    """Return at each point the fraction that equity stands under its highest before it."""
+    values = equity["equity_usd"]
+    return 1 - values / values.cummax()
+
+
+def _annual(returns: pd.Series, spread: float) -> float | None:
+    return float(returns.mean() / spread * math.sqrt(SESSIONS_A_YEAR)) if spread > 0 else None
+
+
+def _mean(values: pd.Series) -> float | None:
+    found = values.dropna()
+    return float(found.mean()) if len(found) else None

@@ -1,0 +1,63 @@
+"""Which settings the app trades under, as its own records tell: each slice that it scores keeps them whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from dashboard.store import Source
+from shared.contracts.records import Container
+from shared.contracts.settings import PolicySettings, RiskSettings
+
+KEPT: Mapping[str, type] = {"policy": PolicySettings, "risk": RiskSettings}
+"""Groups of settings that a decision depends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """Settings as the latest slice of a day was scored under.
+
+    Attributes
+    ----------
+    slot : str
+        Of that slice; empty where none tells, and then these are the defaults.
+    values : mapping
+        By group and attribute.
+    """
+
+    slot: str
+    settings_id: str
+    values: Mapping[str, Mapping[str, Any]]
+
+    def risk(self, name: str) -> float:
+        """Return a number of the risk settings."""
+        return float(self.values["risk"][name])
+
+
+def in_force(source: Source, on: date) -> InForce:
+    """Read the settings that the latest slice of a day was scored under; the defaults where none keeps any."""
+    for name in reversed(source.names(Container.FEATURES, f"{on}/")):
+        stored = source.blob(Container.FEATURES, name)
+        kept = json.loads(stored) if stored else {}
+        if "settings" not in kept:
+            break
+        return InForce(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=kept["settings"])
+    return InForce(slot="", settings_id="", values={name: defaults(group) for name, group in KEPT.items()})
+
+
+def defaults(group: type) -> dict[str, Any]:
+    """Return a group's defaults, structures as JSON has them."""
+    made = group()
+    return {
+        item.name: json.loads(json.dumps(getattr(made, item.name), default=_plain))
+        for item in dataclasses.fields(group)
+        if "name" in item.metadata
+    }
+
+
+def _plain(value: object) -> object:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -1,0 +1,155 @@
+"""The look that all pages share: style, cards, limits, tables, and the words for what is absent."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from dashboard.charts import ACCENT, GAIN, INK, LOSS, MUTED, RULE, WARN
+
+type Tone = Literal["plain", "good", "warn", "bad"]
+
+_TONES: Mapping[str, str] = {"plain": MUTED, "good": GAIN, "warn": WARN, "bad": LOSS}
+_STYLE = f"""
+<style>
+.block-container {{ padding-top: 2.6rem; padding-bottom: 3rem; padding-left: 2.6rem; padding-right: 2.6rem;
+  max-width: 1320px; }}
+h1 {{ font-size: 1.55rem !important; font-weight: 600 !important; padding: 0 0 .2rem 0 !important; }}
+h3 {{ font-size: 1.0rem !important; font-weight: 600 !important; padding: .6rem 0 .2rem 0 !important; }}
+.gh-cards {{ display: grid; gap: .6rem; margin: .2rem 0; }}
+@media (max-width: 1100px) {{ .gh-cards {{ grid-template-columns: repeat(3, 1fr) !important; }} }}
+.gh-card {{ border: 1px solid {RULE}; border-radius: 8px; padding: .55rem .75rem; background: #fff; min-width: 0; }}
+.gh-label {{ color: {MUTED}; font-size: .76rem; }}
+.gh-value {{ color: {INK}; font-size: 1.06rem; font-weight: 600; font-variant-numeric: tabular-nums;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
+.gh-note {{ color: {MUTED}; font-size: .76rem; }}
+.gh-limit {{ margin: .3rem 0 .55rem 0; font-size: .84rem; color: {INK}; }}
+.gh-limit div.gh-row {{ display: flex; justify-content: space-between; font-variant-numeric: tabular-nums; }}
+.gh-track {{ height: 6px; border-radius: 3px; background: {RULE}; overflow: hidden; margin-top: .15rem; }}
+.gh-track div {{ height: 6px; border-radius: 3px; }}
+.gh-chip {{ display: inline-block; border-radius: 10px; padding: .05rem .6rem; font-size: .78rem; margin-right: .35rem;
+  border: 1px solid; }}
+.gh-facts {{ width: 100%; border-collapse: collapse; font-size: .86rem; }}
+.gh-facts td, .gh-facts th {{ border: 0; border-bottom: 1px solid {RULE}; padding: .22rem .5rem .22rem 0;
+  text-align: left; vertical-align: top; font-variant-numeric: tabular-nums; }}
+.gh-facts th {{ color: {MUTED}; font-weight: 400; }}
+.gh-facts td.gh-number, .gh-facts th.gh-number {{ text-align: right; }}
+.gh-scroll {{ max-height: 26rem; overflow-y: auto; }}
+</style>
+"""
+
+
+def style() -> None:
+    """Put the style sheet into the page."""
+    st.html(_STYLE)
+
+
+def cards(figures: Sequence[tuple[str, str] | tuple[str, str, str] | tuple[str, str, str, Tone]]) -> None:
+    """Show figures as cards: label, value, and perhaps a note and a tone of the value."""
+    made = []
+    for label, value, *rest in figures:
+        note = rest[0] if rest else ""
+        tone = rest[1] if len(rest) > 1 else "plain"
+        colour = "" if tone == "plain" else f' style="color:{_TONES[tone]}"'
+        made.append(
+            f'<div class="gh-card"><div class="gh-label">{html.escape(label)}</div>'
+            f'<div class="gh-value"{colour}>{html.escape(value)}</div>'
+            f'<div class="gh-note">{html.escape(note)}</div></div>'
+        )
+    columns = f"grid-template-columns: repeat({len(made)}, 1fr)"
+    st.html(f'<div class="gh-cards" style="{columns}">{"".join(made)}</div>')
+
+
+def tone_of(value: float | None) -> Tone:
+    """Good for a gain, bad for a loss."""
+    if value is None or not value:
+        return "plain"
+    return "good" if value > 0 else "bad"
+
+
+def limit(label: str, shown: str, share: float) -> None:
+    """Show how much of a limit is used: `share` 1 is all of it."""
+    colour = LOSS if share >= 1 else WARN if share >= 0.75 else ACCENT
+    st.html(
+        f'<div class="gh-limit"><div class="gh-row"><span>{html.escape(label)}</span>'
+        f"<span>{html.escape(shown)}</span></div>"
+        f'<div class="gh-track"><div style="width:{min(max(share, 0.0), 1.0):.1%};background:{colour}"></div>'
+        "</div></div>"
+    )
+
+
+def chips(marks: Sequence[tuple[str, Tone]]) -> None:
+    """Show short marks side by side."""
+    made = (
+        f'<span class="gh-chip" style="color:{_TONES[tone]};border-color:{_TONES[tone]}">{html.escape(text)}</span>'
+        for text, tone in marks
+    )
+    st.html("".join(made))
+
+
+def facts(
+    rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), numbers: Sequence[int] = (), scrolls: bool = False
+) -> None:
+    """Show a small table of text; `numbers` are the columns that stand at the right, `scrolls` bounds its height."""
+    kind = ' class="gh-scroll"' if scrolls else ""
+    st.html(f'<div{kind}><table class="gh-facts">{_head(head, numbers)}{_body(rows, numbers)}</table></div>')
+
+
+def _head(head: Sequence[str], numbers: Sequence[int]) -> str:
+    cells = (f"<th{_class(at, numbers)}>{html.escape(text)}</th>" for at, text in enumerate(head))
+    return f"<tr>{''.join(cells)}</tr>" if head else ""
+
+
+def _body(rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
+    made = []
+    for row in rows:
+        cells = (f"<td{_class(at, numbers)}>{html.escape(text)}</td>" for at, text in enumerate(row))
+        made.append(f"<tr>{''.join(cells)}</tr>")
+    return "".join(made)
+
+
+def _class(at: int, numbers: Sequence[int]) -> str:
+    return ' class="gh-number"' if at in numbers else ""
+
+
+def table(shown: pd.DataFrame, *, key: str, height: int | None = None) -> None:
+    """Show a frame that can be sorted, searched and downloaded."""
+    st.dataframe(
+        shown, hide_index=True, width="stretch", height=height or "auto", key=key, placeholder="",
+        column_config=_formats(shown),
+    )  # fmt: skip
+
+
+def chosen(shown: pd.DataFrame, *, key: str, height: int | None = None) -> int | None:
+    """Show a frame of which a row can be chosen; return its position."""
+    event = st.dataframe(
+        shown, hide_index=True, width="stretch", height=height or "auto", key=key, on_select="rerun",
+        selection_mode="single-row", placeholder="", column_config=_formats(shown),
+    )  # fmt: skip
+    rows = event["selection"]["rows"]
+    return int(rows[0]) if rows else None
+
+
+def _formats(shown: pd.DataFrame) -> dict[str, Any]:
+    """Money with two decimals, or four where something costs less than a dollar."""
+    made: dict[str, Any] = {}
+    for name in shown.columns:
+        if str(name).endswith(", USD"):
+            is_small = bool((shown[name].abs() < 1).any()) and not str(name).startswith(("Realised", "Open"))
+            made[str(name)] = st.column_config.NumberColumn(format="%.4f" if is_small else "%.2f")
+    return made
+
+
+def chart(figure: Figure, *, key: str) -> None:
+    """Show a chart without plotly's own tool bar."""
+    st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False, "displaylogo": False})
+
+
+def absent(text: str) -> None:
+    """Say plainly that something is not there, and when it will be."""
+    st.info(text, icon=":material/hourglass_empty:")

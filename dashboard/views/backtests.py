@@ -1,0 +1,102 @@
+"""Backtests and replay: runs side by side, their curves over each other, and what the nightly replay found."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from dashboard import charts, look, units
+from dashboard.runs import Run, load_run, run_ids
+from dashboard.view import View
+from shared.contracts.records import Container
+
+_MOST = 4
+"""Runs beside each other: more cannot be read."""
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    backtests, replays = st.tabs(["Backtests", "Replay"])
+    with backtests:
+        _backtests(view)
+    with replays:
+        _replays(view)
+
+
+def _backtests(view: View) -> None:
+    there = run_ids(view.source)
+    if not there:
+        look.absent("No backtest is stored in this environment. A backtest that publishes its report shows up here.")
+        return
+    names = st.multiselect("Runs", there, default=there[:2], max_selections=_MOST, key="runs")
+    runs = [run for name in names if (run := load_run(view.source, name)) is not None]
+    if not runs:
+        st.caption("Choose up to four runs.")
+        return
+    drawn = {run.run_id: run for run in runs if len(run.curve)}
+    if drawn:
+        st.subheader("Equity, from 100 at the start")
+        curves = {
+            name: (
+                list(charts.new_york(run.curve["at"])),
+                list(100 * run.curve["equity_usd"] / run.curve["equity_usd"].iloc[0]),
+            )
+            for name, run in drawn.items()
+        }
+        look.chart(charts.lines(curves, unit="index"), key="overlay")
+    st.subheader("Side by side")
+    _side_by_side(runs)
+    _splits(runs)
+
+
+def _side_by_side(runs: list[Run]) -> None:
+    facts = list(dict.fromkeys(name for run in runs for name in run.facts))
+    metrics = list(dict.fromkeys(name for run in runs for name in run.metrics))
+    rows = [(name, *[run.facts.get(name, units.NOTHING) for run in runs]) for name in facts]
+    rows += [
+        (name, *[units.figure(run.metrics[name]) if name in run.metrics else units.NOTHING for run in runs])
+        for name in metrics
+    ]
+    look.facts(rows, head=("", *[run.run_id for run in runs]), numbers=range(1, len(runs) + 1))
+
+
+def _splits(runs: list[Run]) -> None:
+    """Figures of the parts of each run: by session, symbol, hour, regime, event."""
+    names = list(dict.fromkeys(name for run in runs for name in run.splits))
+    if not names:
+        return
+    st.subheader("Where it was made")
+    for tab, name in zip(st.tabs(names), names, strict=True):
+        parts = [(run.run_id, part, found) for run in runs for part, found in run.splits.get(name, {}).items()]
+        columns = list(dict.fromkeys(column for _, _, found in parts for column in found))
+        rows = [(run_id, part, *[_figure(found.get(column)) for column in columns]) for run_id, part, found in parts]
+        with tab:
+            look.facts(rows, head=("Run", name, *columns), numbers=range(2, 2 + len(columns)), scrolls=True)
+
+
+def _figure(value: float | None) -> str:
+    return units.NOTHING if value is None else units.figure(value)
+
+
+def _replays(view: View) -> None:
+    stored = view.source.blob(Container.REPORTS, f"{view.on}/replay.json")
+    if stored is None:
+        look.absent("The nightly check has not replayed this day's sample yet.")
+        return
+    found = json.loads(stored)
+    differs = dict(found["differs"])
+    look.cards(
+        [
+            ("Cases of the day", f"{found['cases']:,}"),
+            ("Replayed", f"{found['sampled']:,}", f"made {found['made_at']}"),
+            ("Equal", f"{found['equal']:,}", "bit for bit", "good" if not differs else "plain"),
+            ("Different", f"{len(differs):,}", f"{found['revised']} decided by another revision",
+             "bad" if len(differs) > found["revised"] else "plain"),
+        ]
+    )  # fmt: skip
+    if differs:
+        st.subheader("What differs")
+        look.facts([(name, ", ".join(parts)) for name, parts in differs.items()], head=("Decision", "Parts"))
+    else:
+        st.caption("Every replayed decision came out as it was recorded.")

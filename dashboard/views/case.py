@@ -1,0 +1,214 @@
+"""Case: one decision from its inputs to its outcome, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import streamlit as st
+
+from dashboard import look, units
+from dashboard.case_chart import case_chart, contributions_chart
+from dashboard.cases import decided_on, load_case, symbol_of
+from dashboard.view import View
+from dashboard.views.links import DECISION, asked_decision
+from shared.contracts.cases import Case, Ending
+from shared.core.errors import ContractError
+from shared.ports import Row
+
+_ENDINGS: dict[Ending, tuple[str, look.Tone]] = {
+    Ending.SCORED: ("policy did not want it", "plain"),
+    Ending.EXPIRED: ("expired", "warn"),
+    Ending.REFUSED: ("refused by the gates", "warn"),
+    Ending.RUNNING: ("under way", "good"),
+    Ending.NOT_BOUGHT: ("approved, nothing bought", "warn"),
+    Ending.CLOSED: ("closed", "good"),
+}
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    decision_id = _chosen(view)
+    if decision_id is None:
+        look.absent("No decision on this day. Cases of mere opinions open from the page Signals.")
+        return
+    symbol = symbol_of(view.source, view.on, decision_id)
+    if symbol is None:
+        st.error(f"{view.on} knows no decision {decision_id}.")
+        return
+    try:
+        case, is_stored = load_case(view.source, view.on, decision_id, symbol)
+    except ContractError as error:
+        st.error(f"The case cannot be read: {error}")
+        return
+    _head(view, case, is_stored)
+    if case.bars.start_s:
+        look.chart(case_chart(case), key="bars")
+    else:
+        look.absent("The bars of this decision are not kept: it was made by an older revision of the app.")
+    left, right = st.columns(2, gap="large")
+    with left:
+        _scores(case)
+        _size(case)
+    with right:
+        _gates(case)
+    _story(view, case)
+    _provenance(case)
+
+
+def _chosen(view: View) -> str | None:
+    asked = asked_decision()
+    rows = {str(row["decision_id"]): row for row in decided_on(view.source, view.on)}
+    choices = list(rows) if asked in rows or not asked else [asked, *rows]
+    if not choices:
+        return None
+
+    def label(decision_id: str) -> str:
+        row = rows.get(decision_id)
+        if row is None:
+            return decision_id
+        said = f"{row['verdict']} {row.get('refused_by') or ''}".strip()
+        return f"{units.slot(str(row['slot']))} ET  {row['symbol']}  {said}"
+
+    by_time = sorted(choices, key=lambda one: (str(rows[one]["slot"]) if one in rows else "", one))
+    at = by_time.index(asked) if asked in by_time else _first_approved(by_time, rows)
+    chosen = st.selectbox("Decision", by_time, index=at, format_func=label, key=f"decision-{view.on}-{asked}")
+    if chosen != asked:
+        st.query_params[DECISION] = chosen
+    return chosen
+
+
+def _first_approved(choices: list[str], rows: Mapping[str, Row]) -> int:
+    approved = (at for at, one in enumerate(choices) if one in rows and rows[one]["verdict"] == "approved")
+    return next(approved, 0)
+
+
+def _head(view: View, case: Case, is_stored: bool) -> None:
+    ending, tone = _ENDINGS[case.ending]
+    outcome = case.outcome
+    realised = float(outcome.realised_usd) if outcome.realised_usd is not None else None
+    marks: list[tuple[str, look.Tone]] = [(case.symbol, "plain"), (case.strategy, "plain"), (ending, tone)]
+    if outcome.exit_reason:
+        marks.append((f"left by {outcome.exit_reason}", "plain"))
+    if case.replay is not None:
+        marks.append(("replayed equal", "good") if case.replay.equal else ("replay differs", "bad"))
+    marks.append(("case file" if is_stored else "put together now: the file is written after the day's end", "plain"))
+    look.chips(marks)
+    at = case.decision.decided_at if case.decision else case.scores.scored_at
+    bought = f"{outcome.qty_shares:,} shares at {_price(outcome.entry_usd)}" if outcome.qty_shares else "nothing bought"
+    look.cards(
+        [
+            (
+                f"Decided {case.on}",
+                units.et(at),
+                f"{units.local(at, view.zone)} {case.session or ''}".strip(),
+            ),
+            ("Result before fees", units.usd(realised, sign=True), bought, look.tone_of(realised)),
+            ("Entry slippage", units.bp(outcome.entry_slippage_bp, sign=True), "over the price at the decision"),
+            ("Move after 15 min", units.bp(outcome.after_15m_bp, sign=True), f"60 min {_move(outcome.after_60m_bp)}"),
+            ("At the exit", units.bp(outcome.at_exit_bp, sign=True), f"held {units.minutes(outcome.held_min)}"),
+            ("Best and worst", _move(outcome.best_bp), f"worst {_move(outcome.worst_bp)}, while held"),
+        ]
+    )
+
+
+def _scores(case: Case) -> None:
+    scores = case.scores
+    st.subheader("What the models said")
+    look.facts(
+        [
+            ("Policy", scores.policy or units.NOTHING),
+            ("p up, none, down", ", ".join(units.percent(p) for p in (scores.p_up, scores.p_none, scores.p_down))),
+            ("Edge (p up less p down)", f"{scores.edge:+.3f}" if scores.edge is not None else units.NOTHING),
+            ("Expected move", units.bp(scores.expected_move_bp, sign=True)),
+            ("Cost of the round trip", units.bp(scores.cost_bp)),
+            ("Last close, ATR(5m)", f"{units.price(scores.price_usd)}, {units.price(scores.atr_usd)}"),
+            ("Quote when scored", f"{_price(scores.bid_usd)} to {_price(scores.ask_usd)}"),
+            *([("Faults of the data", scores.faults)] if scores.faults else []),
+        ]
+    )
+    if scores.contributions:
+        st.subheader("What moved the edge most")
+        look.chart(contributions_chart(case), key="contributions")
+    else:
+        st.caption("What moved the edge most is in the case file, which is written after the day's end.")
+
+
+def _size(case: Case) -> None:
+    decision = case.decision
+    if decision is None or decision.qty_shares is None:
+        return
+    st.subheader("Size")
+    rows = [
+        (("* " if bound == decision.bound else "") + bound.replace("_", " "), f"{shares:,} shares")
+        for bound, shares in (decision.bounds or {}).items()
+    ]
+    look.facts([*rows, ("Size", f"{decision.qty_shares:,} shares")], numbers=(1,))
+    st.caption("Each bound alone would allow so many; * marks the one that binds.")
+
+
+def _gates(case: Case) -> None:
+    st.subheader("Gates")
+    decision = case.decision
+    if decision is None:
+        st.caption("Never asked: policy did not want it.")
+        return
+    if not decision.gates:
+        st.caption(f"Not judged one by one: {decision.verdict}, {' '.join(decision.refused_by)}.")
+        return
+    rows = [("passed" if v.passed else "REFUSED", v.gate.value, v.found, v.limit) for v in decision.gates]
+    look.facts(sorted(rows, key=lambda row: row[0] != "REFUSED"), head=("", "Gate", "Found", "Limit"))
+
+
+def _story(view: View, case: Case) -> None:
+    if not case.journal:
+        return
+    left, right = st.columns([0.55, 0.45], gap="large")
+    with left:
+        st.subheader("Steps of the order")
+        steps = [(units.both(s.at, view.zone), s.command, s.phase, s.note) for s in case.journal]
+        look.facts(steps, head=("At", "Command", "Phase after it", "Note"), scrolls=True)
+    with right:
+        st.subheader("Fills")
+        fills = [
+            (units.et(f.occurred_at), f.role, f"{f.qty_shares:,}", _price(f.price_usd), _move(f.slippage_bp))
+            for f in case.fills
+        ]  # fmt: skip
+        look.facts(fills, head=("At", "Role", "Shares", "Price", "Slippage"), numbers=(2, 3, 4), scrolls=True)
+
+
+def _provenance(case: Case) -> None:
+    """What it rests on, and what a replay found."""
+    with st.expander("What it rests on"):
+        inputs = case.inputs
+        look.facts(
+            [
+                ("Decision", case.decision_id),
+                ("Code revision", case.code_revision or units.NOTHING),
+                (
+                    "Features",
+                    f"{inputs.features_blob or units.NOTHING} sha256 {inputs.features_sha256 or units.NOTHING}",
+                ),
+                ("Bars of the day", inputs.bars_blob or units.NOTHING),
+                ("Bars before it", inputs.history_blob or units.NOTHING),
+                *[(f"Model {m.name}", f"{m.version} sha256 {m.sha256}") for m in inputs.models],
+                ("Parameter set", inputs.parameter_set or units.NOTHING),
+                ("Settings", inputs.settings_id or units.NOTHING),
+            ]
+        )
+    if case.replay is None:
+        return
+    differences = case.replay.differences
+    st.caption(f"Replayed {case.replay.at:%Y-%m-%d %H:%M} UTC by {case.replay.code_revision}: "
+               f"{len(case.replay.checks) - len(differences)} of {len(case.replay.checks)} checks equal.")  # fmt: skip
+    if differences:
+        rows = [(check.name, check.recorded, check.replayed) for check in differences]
+        look.facts(rows, head=("Check", "Recorded", "Replayed"))
+
+
+def _price(value: Decimal | None) -> str:
+    return units.price(float(value)) if value is not None else units.NOTHING
+
+
+def _move(value: float | None) -> str:
+    return units.bp(value, sign=True)

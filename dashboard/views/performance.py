@@ -1,0 +1,150 @@
+"""Performance: equity, drawdown and what came of positions over a range of sessions."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, look, units
+from dashboard.day import closed_positions, regimes_of, tables_of
+from dashboard.figures import FEW_SESSIONS, Curve, Results, curve_of, drawdowns, results_by, results_of, session_returns
+from dashboard.frames import records
+from dashboard.view import View
+from shared.contracts.records import Table
+
+RANGES = {"this session": 1, "5 sessions": 5, "20 sessions": 20, "60 sessions": 60, "250 sessions": 250}
+_GROUPS = {"Session": "session", "Symbol": "symbol", "Hour": "hour", "Regime": "regime", "Exit": "exit_reason"}
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    days = chosen_days(view)
+    equity = tables_of(view.source, Table.LEDGER, days)
+    positions = positions_of(view, days)
+    curve, results = curve_of(equity), results_of(positions)
+    if curve is None:
+        look.absent("No point of the account in this range yet.")
+        return
+    _figures(curve, results)
+    look.chart(charts.equity_and_drawdown(equity, drawdowns(equity)), key="curve")
+    if curve.sessions > 1:
+        left, right = st.columns(2, gap="medium")
+        returns = session_returns(equity)
+        with left:
+            st.subheader("Return of each session, %")
+            look.chart(charts.signed_bars(returns * 100, unit="%"), key="returns")
+        with right:
+            st.subheader("How results are distributed, USD")
+            look.chart(charts.histogram(positions["realised_usd"], title="result of a position, USD"), key="spread")
+    if positions.empty:
+        look.absent("No position was closed in this range.")
+        return
+    _by_group(positions)
+    st.subheader("Closed positions")
+    look.table(_listed(view, positions), key="closed")
+
+
+def chosen_days(view: View) -> list[date]:
+    """Ask for the range; return its session dates, oldest first, ending with the day that is looked at."""
+    there = [on for on in view.days if on <= view.on]
+    offered = [name for name, count in RANGES.items() if count <= len(there) or count == 1]
+    if len(there) > RANGES[offered[-1]]:
+        offered.append(
+            next(name for name, count in RANGES.items() if count > len(there)) if len(there) < 250 else "all"
+        )
+    default = "20 sessions" if "20 sessions" in offered else offered[-1]
+    name = st.segmented_control("Range", offered, default=default, key="range", required=True)
+    return sorted(there[: RANGES.get(name, len(there))])
+
+
+def positions_of(view: View, days: list[date]) -> pd.DataFrame:
+    """Return the closed positions of several days."""
+    orders, fills, decisions = (
+        tables_of(view.source, table, days) for table in (Table.ORDERS, Table.FILLS, Table.DECISIONS)
+    )
+    closed = closed_positions(orders, fills, decisions)
+    return closed.assign(regime=closed["on"].map(regimes_of(view.source, days)))
+
+
+def _figures(curve: Curve, results: Results) -> None:
+    change = curve.end_usd - curve.start_usd
+    few = f"{'only ' if curve.sessions < FEW_SESSIONS else ''}{units.sessions(curve.sessions)}"
+    look.cards(
+        [
+            ("Equity", units.usd(curve.end_usd), f"from {units.usd(curve.start_usd)}"),
+            ("Change", units.usd(change, sign=True), units.percent(curve.change, sign=True, digits=2),
+             look.tone_of(change)),
+            ("Realised", units.usd(results.realised_usd, sign=True), f"{results.positions} positions, before fees",
+             look.tone_of(results.realised_usd)),
+            ("Deepest drawdown", units.percent(curve.drawdown, digits=2), units.usd(curve.drawdown_usd)),
+            ("Sharpe", units.ratio(curve.sharpe), f"a year, {few}"),
+            ("Sortino", units.ratio(curve.sortino), f"volatility {units.percent(curve.volatility)} a year"),
+        ]
+    )  # fmt: skip
+    look.cards(
+        [
+            ("Expectancy", units.usd(results.expectancy_usd, sign=True),
+             f"{units.ratio(results.expectancy_r, 'R')} of planned risk",
+             look.tone_of(results.expectancy_usd)),
+            ("Win rate", units.percent(results.win_rate), f"{results.wins} won, {results.losses} lost"),
+            ("Profit factor", units.ratio(results.profit_factor), "won over lost"),
+            ("Payoff", units.ratio(results.payoff), "mean win over mean loss"),
+            ("Entry slippage", units.bp(results.slippage_bp, sign=True), "mean over arrival price"),
+            ("Exposure", units.percent(curve.exposure), "mean in regular hours"),
+        ]
+    )  # fmt: skip
+
+
+def _by_group(positions: pd.DataFrame) -> None:
+    st.subheader("Where it was made")
+    for tab, (name, column) in zip(st.tabs(list(_GROUPS)), _GROUPS.items(), strict=True):
+        with tab:
+            groups = results_by(positions, column)
+            left, right = st.columns([0.45, 0.55], gap="medium")
+            with left:
+                look.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key=f"by-{column}")
+            with right:
+                look.facts(group_rows(groups), head=(name, *GROUP_HEAD), numbers=range(1, len(GROUP_HEAD) + 1))
+            if column == "regime" and set(groups.index) == {"unknown"}:
+                st.caption("Decisions of this range do not say which regime the market was in.")
+
+
+GROUP_HEAD = ("Positions", "Realised", "Expectancy", "Win rate", "Profit factor", "Slippage")
+
+
+def group_rows(groups: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Spell the figures of groups, as `results_by` gives them."""
+    return [
+        (
+            str(group["index"]), str(group["positions"]), units.usd(float(group["realised_usd"]), sign=True),
+            units.usd(_number(group["expectancy_usd"]), sign=True), units.percent(_number(group["win_rate"])),
+            units.ratio(_number(group["profit_factor"])), units.bp(_number(group["slippage_bp"]), sign=True),
+        )
+        for group in records(groups.reset_index())
+    ]  # fmt: skip
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _listed(view: View, positions: pd.DataFrame) -> pd.DataFrame:
+    shown = positions.sort_values("entered_at", ascending=False)
+    return pd.DataFrame(
+        {
+            "Day": shown["on"],
+            "Entered": shown["entered_at"].map(lambda at: units.both(at, view.zone)),
+            "Symbol": shown["symbol"],
+            "Session": shown["session"],
+            "Shares": shown["bought_shares"],
+            "Paid, USD": shown["entry_usd"].round(4),
+            "Got, USD": shown["exit_usd"].round(4),
+            "Realised, USD": shown["realised_usd"].round(2),
+            "R": shown["r"].round(2),
+            "Held, min": shown["held_min"].round(0),
+            "Slippage, bp": shown["slippage_bp"].round(1),
+            "Left by": shown["exit_reason"],
+        }
+    )

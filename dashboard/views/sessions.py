@@ -1,0 +1,99 @@
+"""Sessions: what each part of the trading day brought, and at what price it was traded."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, look, units
+from dashboard.day import tables_of
+from dashboard.figures import results_by
+from dashboard.view import View
+from dashboard.views.performance import chosen_days, positions_of
+from shared.contracts.records import Table
+from shared.core.sessions import Session
+
+_ORDER = [session.value for session in Session]
+_HEAD = (
+    "Session",
+    "Scored",
+    "Signals",
+    "Decisions",
+    "Approved",
+    "Positions",
+    "Realised",
+    "Win rate",
+    "Fills",
+    "Slippage",
+)
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    days = chosen_days(view)
+    scored, decisions, fills = (
+        tables_of(view.source, table, days) for table in (Table.SIGNALS, Table.DECISIONS, Table.FILLS)
+    )
+    positions = positions_of(view, days)
+    if scored.empty and decisions.empty:
+        look.absent("Nothing was scored in this range.")
+        return
+    groups = results_by(positions, "session")
+    rows = [
+        _row(name, scored, decisions, fills, groups) for name in _ORDER if _is_there(name, scored, decisions, fills)
+    ]
+    look.facts(rows, head=_HEAD, numbers=range(1, len(_HEAD)))
+    st.caption(
+        "Positions and their results count to the session of their decision, fills to the session they happened in. "
+        "Slippage is that of entries over the price at the decision; positive is worse."
+    )
+    if positions.empty:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Realised, USD")
+        look.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key="realised")
+    with right:
+        st.subheader("Entry slippage, bp")
+        look.chart(
+            charts.count_bars({str(name): float(value) for name, value in _slippage(fills).round(2).items()}),
+            key="slippage",
+        )
+    if len(days) > 1:
+        st.subheader("Realised so far, by session")
+        look.chart(charts.lines(_grown(positions), unit="USD"), key="grown")
+
+
+def _is_there(name: str, *tables: pd.DataFrame) -> bool:
+    return any((table["session"] == name).any() for table in tables)
+
+
+def _row(
+    name: str, scored: pd.DataFrame, decisions: pd.DataFrame, fills: pd.DataFrame, groups: pd.DataFrame
+) -> tuple[str, ...]:
+    opinions, decided, filled = (table[table["session"] == name] for table in (scored, decisions, fills))
+    result = groups.loc[[name]].iloc[0].to_dict() if name in groups.index else None
+    return (
+        name,
+        f"{len(opinions):,}",
+        str(int((opinions["policy"] == "ENTER").sum())),
+        str(len(decided)),
+        str(int((decided["verdict"] == "approved").sum())),
+        str(int(result["positions"])) if result is not None else "0",
+        units.usd(float(result["realised_usd"]) if result is not None else 0.0, sign=True),
+        units.percent(float(result["win_rate"])) if result is not None else units.NOTHING,
+        str(len(filled)),
+        units.bp(_slippage(filled).get(name), sign=True),
+    )
+
+
+def _slippage(fills: pd.DataFrame) -> pd.Series:
+    """Mean slippage of entries by session, weighted by shares."""
+    entries = fills[fills["role"] == "entry"]
+    weighted = (entries["slippage_bp"] * entries["qty_shares"]).groupby(entries["session"]).sum()
+    return weighted / entries.groupby("session")["qty_shares"].sum()
+
+
+def _grown(positions: pd.DataFrame) -> dict[str, tuple[list[object], list[float]]]:
+    by_day = positions.pivot_table(index="on", columns="session", values="realised_usd", aggfunc="sum").fillna(0.0)
+    return {str(name): (list(by_day.index), list(by_day[name].cumsum())) for name in by_day.columns}

@@ -1,0 +1,134 @@
+"""Signals: every opinion of the day, and what the gates made of those that policy wanted."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, look, units
+from dashboard.day import refusals_of, table_of
+from dashboard.frames import counts
+from dashboard.view import View
+from dashboard.views.links import open_case
+from shared.contracts.records import Table
+
+_SHOWN_ROWS = 2000
+"""More opinions than these are counted and drawn, but not listed."""
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    signals = table_of(view.source, Table.SIGNALS, view.on)
+    decisions = table_of(view.source, Table.DECISIONS, view.on)
+    if signals.empty:
+        look.absent("Nothing was scored on this day yet: scoring begins at 09:35 ET.")
+        return
+    wanted = int((signals["policy"] == "ENTER").sum())
+    approved = int((decisions["verdict"] == "approved").sum())
+    look.cards(
+        [
+            ("Candidates scored", f"{len(signals):,}", f"{signals['symbol'].nunique()} symbols"),
+            ("Signals", f"{wanted:,}", units.percent(wanted / len(signals), digits=2) + " of scored"),
+            ("Decisions", f"{len(decisions):,}", f"{len(decisions) - approved} refused or expired"),
+            ("Approved", f"{approved:,}", units.percent(approved / len(decisions)) if len(decisions) else ""),
+        ]
+    )
+    decided, scored = st.tabs(["Decisions", "All opinions"])
+    with decided:
+        _decisions(view, decisions)
+    with scored:
+        _opinions(view, signals)
+
+
+def _decisions(view: View, decisions: pd.DataFrame) -> None:
+    if decisions.empty:
+        look.absent("No signal came to the gates on this day.")
+        return
+    verdicts, symbols, gates = st.columns(3)
+    verdict = verdicts.multiselect("Verdict", sorted(decisions["verdict"].unique()), key="verdict")
+    symbol = symbols.multiselect("Symbol", sorted(decisions["symbol"].unique()), key="decided-symbol")
+    gate = gates.multiselect("Refused by", list(refusals_of(decisions)), key="gate")
+    found = _within(decisions, {"verdict": verdict, "symbol": symbol})
+    if gate:
+        found = found[found["refused_by"].map(lambda text: bool(set(gate) & set(text.split())))]
+    found = found.sort_values("decided_at", ascending=False)
+    at = look.chosen(
+        pd.DataFrame(
+            {
+                "Decided": found["decided_at"].map(lambda at: units.both(at, view.zone)),
+                "Symbol": found["symbol"],
+                "Session": found["session"],
+                "Verdict": found["verdict"],
+                "Refused by": found["refused_by"],
+                "Shares": found["qty_shares"],
+                "Bound": found["bound"],
+                "Edge": (found["p_up"] - found["p_down"]).round(3),
+                "Move, bp": (found["expected_move"] * 1e4).round(1),
+                "Limit, USD": found["limit_usd"],
+                "Stop, USD": found["stop_usd"],
+                "Target, USD": found["target_usd"],
+            }
+        ),
+        key="decisions",
+    )
+    st.caption("Choose a row to open its case.")
+    if at is not None:
+        open_case(view, str(found["decision_id"].iloc[at]))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Refused by")
+        refused = refusals_of(decisions)
+        if refused:
+            look.chart(charts.count_bars(refused, colour=charts.WARN), key="refusals")
+        else:
+            st.caption("None was refused by a gate.")
+    with right:
+        st.subheader("What bound the size")
+        look.chart(charts.count_bars(counts(decisions.loc[decisions["bound"] != "", "bound"])), key="bounds")
+
+
+def _opinions(view: View, signals: pd.DataFrame) -> None:
+    policies, sessions, symbols, edges = st.columns(4)
+    policy = policies.multiselect("Policy", sorted(signals["policy"].unique()), key="policy")
+    session = sessions.multiselect("Session", sorted(signals["session"].unique()), key="session")
+    symbol = symbols.multiselect("Symbol", sorted(signals["symbol"].unique()), key="symbol")
+    least = edges.number_input("Edge at least", value=None, step=0.01, format="%.2f", key="edge")
+    found = _within(signals, {"policy": policy, "session": session, "symbol": symbol})
+    if least is not None:
+        found = found[found["edge"] >= least]
+    left, right = st.columns([0.6, 0.4], gap="medium")
+    with left:
+        look.chart(charts.scores(found), key="scores")
+    with right:
+        look.chart(charts.count_bars(counts(found["policy"])), key="policies")
+    found = found.sort_values(["slot", "edge"], ascending=[False, False])
+    at = look.chosen(_listed(view, found.head(_SHOWN_ROWS)), key="opinions", height=480)
+    st.caption(f"{len(found):,} opinions; {min(len(found), _SHOWN_ROWS):,} are listed. Choose a row to open its case.")
+    if at is not None:
+        open_case(view, str(found["decision_id"].iloc[at]))
+
+
+def _listed(view: View, found: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Scored": found["scored_at"].map(lambda at: units.both(at, view.zone)),
+            "Symbol": found["symbol"],
+            "Session": found["session"],
+            "Policy": found["policy"],
+            "p up": found["p_up"].round(3),
+            "p none": found["p_none"].round(3),
+            "p down": found["p_down"].round(3),
+            "Edge": found["edge"].round(3),
+            "Move, bp": found["expected_move_bp"].round(1),
+            "Cost, bp": found["cost_bp"].round(1),
+            "Price, USD": found["price_usd"],
+            "Faults": found["faults"],
+        }
+    )
+
+
+def _within(rows: pd.DataFrame, wanted: dict[str, list[str]]) -> pd.DataFrame:
+    for column, values in wanted.items():
+        if values:
+            rows = rows[rows[column].isin(values)]
+    return rows

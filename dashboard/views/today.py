@@ -1,0 +1,161 @@
+"""Today: where the account stands against its limits, what is held, what the day's jobs and stages have done."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, look, units
+from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, table_of
+from dashboard.frames import records
+from dashboard.inforce import InForce, in_force
+from dashboard.view import View
+from shared.contracts.records import Table
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    equity = table_of(view.source, Table.LEDGER, view.on)
+    fills = table_of(view.source, Table.FILLS, view.on)
+    orders = table_of(view.source, Table.ORDERS, view.on)
+    risk = risk_of(view.source, view.on, equity)
+    limits = in_force(view.source, view.on)
+    _marks(view, risk)
+    _figures(view, risk, orders, equity)
+    left, right = st.columns([0.66, 0.34], gap="medium")
+    with left:
+        st.subheader("Equity")
+        if equity.empty:
+            look.absent("No point of the account yet: supervision records one every five minutes.")
+        else:
+            look.chart(charts.equity_day(equity, fills, risk.opening_usd), key="equity")
+    with right:
+        st.subheader("Against the limits")
+        _limits(risk, limits)
+    _held(view)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _funnel(view, orders, fills)
+    with right:
+        _jobs(view)
+
+
+def _marks(view: View, risk: Risk) -> None:
+    """Halts and the kill switch, or that there is none."""
+    marks: list[tuple[str, look.Tone]] = []
+    switch = kill_switch(view.source)
+    if switch is not None:
+        flattening = ", flattening" if switch.get("is_flattening") else ""
+        marks.append((f"Kill switch on{flattening}: {switch.get('reason', '')} ({switch.get('by', '')})", "bad"))
+    if risk.is_day_halted:
+        marks.append(("Halted for the day: loss", "bad"))
+    if risk.is_drawdown_halted:
+        marks.append(("Halted: drawdown, until a person resumes", "bad"))
+    if risk.unexplained:
+        marks.append((f"Halted: {risk.unexplained}", "bad"))
+    for name, failures in (("Broker", risk.broker_failures), ("Market data", risk.market_failures)):
+        if failures:
+            marks.append((f"{name}: {failures} failures in a row", "warn"))
+    look.chips(marks or [("No halt, kill switch off", "good")])
+
+
+def _figures(view: View, risk: Risk, orders: pd.DataFrame, equity: pd.DataFrame) -> None:
+    change = risk.day_change_usd
+    realised = float(orders["realised_usd"].sum())
+    closed = orders.loc[orders["phase"] == "CLOSED", "realised_usd"]
+    marked = units.both(equity["at"].iloc[-1], view.zone) if len(equity) else units.NOTHING
+    report = day_report(view.source, view.on)
+    made = f"before fees; report {'made' if report else 'not made yet'}"
+    share = units.percent(change / risk.opening_usd, sign=True, digits=2) if change and risk.opening_usd else ""
+    look.cards(
+        [
+            ("Equity", units.usd(risk.equity_usd), f"marked {marked}"),
+            ("Day's change", units.usd(change, sign=True), share, look.tone_of(change)),
+            ("Realised", units.usd(realised, sign=True), made, look.tone_of(realised)),
+            ("Won and lost", f"{int((closed > 0).sum())} won, {int((closed < 0).sum())} lost", "closed positions"),
+            ("Exposure", units.usd(risk.exposure_usd, digits=0), units.percent(risk.exposure) + " of equity"),
+            ("Open positions", str(risk.open_positions), f"{risk.reservations} reservations"),
+        ]
+    )
+
+
+def _limits(risk: Risk, limits: InForce) -> None:
+    day_max, drawdown_max = limits.risk("day_loss_max_fraction"), limits.risk("drawdown_max_fraction")
+    gross_max, most = limits.risk("gross_exposure_max_fraction"), limits.risk("max_positions")
+    taken = max(risk.reservations, risk.open_positions)
+    used = risk.reserved_usd / risk.equity_usd if risk.equity_usd else 0.0
+    for label, found, top in (
+        ("Day's loss", risk.day_loss, day_max),
+        ("Drawdown from the peak", risk.drawdown, drawdown_max),
+        ("Exposure and reserved", max(used, risk.exposure), gross_max),
+    ):
+        shown = f"{units.percent(found, digits=2)} of {units.percent(top)}"
+        look.limit(label, shown, found / top if top else 1.0)
+    look.limit("Positions and reserved", f"{taken} of {most:.0f}", taken / most)
+    said = f"slice of {units.slot(limits.slot)} ET" if limits.slot else "the settings' defaults: no slice tells yet"
+    st.caption(f"Limits as of the {said}." if limits.slot else f"Limits are {said}.")
+
+
+def _held(view: View) -> None:
+    held = table_of(view.source, Table.POSITIONS, view.on)
+    held = held[held["qty_shares"] > 0]
+    st.subheader("Held now" if view.is_latest else "Held at the end")
+    if held.empty:
+        st.caption("No position is open.")
+        return
+    priced = table_of(view.source, Table.SIGNALS, view.on).sort_values("slot").groupby("symbol")["price_usd"].last()
+    marked = held["symbol"].map(priced)
+    look.table(
+        pd.DataFrame(
+            {
+                "Symbol": held["symbol"],
+                "Shares": held["qty_shares"],
+                "Paid, USD": held["average_usd"],
+                "Last scored price, USD": marked,
+                "Open result, USD": (marked - held["average_usd"]) * held["qty_shares"],
+                "Stop, USD": held["stop_usd"],
+                "Target, USD": held["target_usd"],
+                "Realised, USD": held["realised_usd"],
+                "Changed": held["updated_at"].map(lambda at: units.both(at, view.zone)),
+            }
+        ).round(2),
+        key="held",
+    )
+
+
+def _funnel(view: View, orders: pd.DataFrame, fills: pd.DataFrame) -> None:
+    watched = table_of(view.source, Table.WATCHLIST, view.on)["symbol"].nunique()
+    signals = table_of(view.source, Table.SIGNALS, view.on)
+    decisions = table_of(view.source, Table.DECISIONS, view.on)
+    st.subheader("From watchlist to fill")
+    stages = {
+        "symbols watched": watched,
+        "candidates scored": len(signals),
+        "signals": int((signals["policy"] == "ENTER").sum()),
+        "decisions": len(decisions),
+        "approved": int((decisions["verdict"] == "approved").sum()),
+        "orders": len(orders),
+        "fills": len(fills),
+    }
+    look.facts([(name, f"{number:,}") for name, number in stages.items()], numbers=(1,))
+    refused = refusals_of(decisions)
+    if refused:
+        st.subheader("Refused by")
+        look.chart(charts.count_bars(refused, colour=charts.WARN), key="refused")
+        st.caption("A decision can be refused by several gates.")
+
+
+def _jobs(view: View) -> None:
+    st.subheader("Jobs of the day")
+    jobs = jobs_of(table_of(view.source, Table.RUNS, view.on))
+    if jobs.empty:
+        look.absent("No job has run on this day.")
+        return
+    rows = [
+        (
+            row["job"], str(row["done"]), str(row["missed"]), str(row["running"]), f"{units.slot(row['last_slot'])} ET",
+            units.whole(row["longest_s"], "s"),
+        )
+        for row in records(jobs)
+    ]  # fmt: skip
+    look.facts(rows, head=("Job", "Done", "Missed", "Running", "Last slot", "Longest"), numbers=(1, 2, 3, 4, 5))

@@ -1,0 +1,71 @@
+"""Watchlist: who was watched when, why, and what came of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, look, units
+from dashboard.day import table_of
+from dashboard.frames import counts, records
+from dashboard.view import View
+from shared.contracts.records import Table
+
+
+def render(view: View) -> None:
+    """Show the page."""
+    watched = table_of(view.source, Table.WATCHLIST, view.on)
+    if watched.empty:
+        look.absent("No watchlist on this day yet: the first is made at 07:00 ET.")
+        return
+    slots = sorted(watched["slot"].unique(), reverse=True)
+    look.cards(
+        [
+            ("Symbols watched", f"{watched['symbol'].nunique():,}", "over the whole day"),
+            ("Lists", str(len(slots)), "made on this day"),
+            ("Last list", f"{units.slot(slots[0])} ET", units.both(watched["made_at"].max(), view.zone)),
+            ("Symbols on it", str(int((watched["slot"] == slots[0]).sum()))),
+        ]
+    )
+    slot = st.segmented_control("List", slots, default=slots[0], format_func=units.slot, key="slot", required=True)
+    listed = watched[watched["slot"] == slot].sort_values("rank")
+    left, right = st.columns([0.7, 0.3], gap="medium")
+    with left:
+        look.table(_shown(view, listed), key="listed", height=560)
+    with right:
+        st.subheader("Why they are on it")
+        look.chart(charts.count_bars(counts(listed["why"])), key="why")
+        _stories(view, set(listed["symbol"]))
+
+
+def _shown(view: View, listed: pd.DataFrame) -> pd.DataFrame:
+    signals = table_of(view.source, Table.SIGNALS, view.on)
+    scored = signals.groupby("symbol")["slot"].count()
+    wanted = signals[signals["policy"] == "ENTER"].groupby("symbol")["slot"].count()
+    return pd.DataFrame(
+        {
+            "Rank": listed["rank"].astype(int),
+            "Symbol": listed["symbol"],
+            "Why": listed["why"],
+            "Score": listed["score"].round(3),
+            "Gap, %": (listed["gap"] * 100).round(2),
+            "RVOL": listed["rvol"].round(2),
+            "Times scored": listed["symbol"].map(scored).fillna(0).astype(int),
+            "Signals": listed["symbol"].map(wanted).fillna(0).astype(int),
+        }
+    )
+
+
+def _stories(view: View, symbols: set[str]) -> None:
+    stories = table_of(view.source, Table.STORIES, view.on)
+    mentioned = stories[stories["symbols"].map(lambda text: bool(symbols & set(text.split())))]
+    st.subheader("Stories of these symbols")
+    if mentioned.empty:
+        st.caption("None on this day.")
+        return
+    latest = mentioned.sort_values("seen_at", ascending=False).head(12)
+    rows = [
+        (units.et(row["seen_at"], seconds=False).removesuffix(" ET"), str(row["symbols"]), str(row["headline"]))
+        for row in records(latest)
+    ]
+    look.facts(rows, head=("Seen, ET", "Symbols", "Headline"), scrolls=True)

@@ -1,0 +1,73 @@
+"""What a day leaves behind: its cases, decisions that replay equal, and tables that answer questions."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.books import opened
+from sandbox.query import answer, download
+from sandbox.questions import QUESTIONS
+from sandbox.replay import ReplayOptions, last_day, replayed
+from sandbox.world import DEFAULT_ON
+from shared.adapters.codec import decode_json
+from shared.bootstrap import App
+from shared.contracts.cases import Case, Ending
+from shared.contracts.records import Container
+from shared.stages.nightly import ReplayReport
+from tests.e2e.conftest import DayRuns
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def day(day_runs: DayRuns) -> dict[str, Any]:
+    """The first day's outcome."""
+    return day_runs.outcomes(["first"])["first"]
+
+
+@pytest.fixture(scope="module")
+def books(day: dict[str, Any], day_runs: DayRuns, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """A copy of what that day has left in storage: other tests may have the original open."""
+    assert day["violations"] == []
+    folder = tmp_path_factory.mktemp("books")
+    shutil.copytree(day_runs.storage("first"), folder / "azurite")
+    with opened("", folder) as ports:
+        yield ports
+
+
+def test_every_decision_has_a_case_that_ended(books: App, day: dict[str, Any]) -> None:
+    names = books.blobs.names(Container.CASES, f"{DEFAULT_ON}/")
+    stored = [blob for name in names if (blob := books.blobs.get(Container.CASES, name))]
+    cases = [decode_json(Case, blob.value) for blob in stored]
+    assert len(cases) == day["funnel"]["decided"] > 0
+    endings = [case.ending for case in cases]
+    assert Ending.RUNNING not in endings
+    assert endings.count(Ending.CLOSED) == day["report"]["orders"].get("CLOSED", 0)
+    assert all(case.outcome.after_15m_bp is not None for case in cases)
+    assert all(case.scores.contributions for case in cases)
+    realised = sum(float(case.outcome.realised_usd or 0) for case in cases)
+    assert realised == pytest.approx(float(day["report"]["realised_usd"]), abs=0.01)
+
+
+def test_a_hundred_decisions_of_the_day_replay_equal(books: App) -> None:
+    assert last_day(books) == DEFAULT_ON
+    found = list(replayed(books, ReplayOptions(count=100)))
+    assert len(found) == 100
+    assert [(item.case.decision_id, item.replay.differences) for item in found if not item.replay.equal] == []
+
+
+def test_the_nightly_check_found_its_sample_equal(books: App) -> None:
+    stored = books.blobs.get(Container.REPORTS, f"{DEFAULT_ON}/replay.json")
+    assert stored is not None
+    report = decode_json(ReplayReport, stored.value)
+    assert report.sampled == report.equal == min(report.cases, books.settings.cases.replay_sample) > 0
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_documented_question_is_answered_by_the_days_export(name: str, books: App, tmp_path: Path) -> None:
+    assert answer(download(books.blobs, tmp_path), QUESTIONS[name].sql).rows
