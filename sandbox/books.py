@@ -1,0 +1,52 @@
+"""A storage account to look back into: the last sandbox day's, or one that is named."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox.azurite import Azurite
+from sandbox.host.settings import read_local_settings
+from sandbox.world import ROOT, STATE
+from shared.bootstrap import App
+from shared.core.errors import SettingsError
+
+DAY_FOLDER = STATE / "day"
+ACCOUNT_PREFIX = "account:"
+
+
+@contextlib.contextmanager
+def opened(storage: str, folder: Path = DAY_FOLDER) -> Iterator[App]:
+    """Open an account's tables and blobs; neither broker nor market is reached.
+
+    Parameters
+    ----------
+    storage : str
+        A connection string, `account:NAME` to enter with the identity of whoever is logged in, or empty: what a
+        sandbox day has left in `folder`, served by an Azurite of its own on free ports.
+    folder : Path
+        The state of that day.
+
+    Raises
+    ------
+    SettingsError
+        If no day has left anything.
+    """
+    if storage:
+        yield _app(storage)
+        return
+    if not (folder / "azurite").is_dir():
+        raise SettingsError(f"no day has left its storage in {folder}: run make day, or give --storage")
+    with Azurite(folder / "azurite") as azurite:
+        yield _app(azurite.connection_string)
+
+
+def _app(storage: str) -> App:
+    """The app's adapters over a storage account; its clock is the machine's."""
+    values = read_local_settings(ROOT / "local.settings.json.example")
+    if storage.startswith(ACCOUNT_PREFIX):
+        values |= {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": storage.removeprefix(ACCOUNT_PREFIX)}
+    else:
+        values |= {"AzureWebJobsStorage": storage}
+    return App(values)
