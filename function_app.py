@@ -3,9 +3,28 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions import execute, gate, news, notify, operate, poison, report, scan, score, supervise
+from functions import (
+    approvals,
+    execute,
+    gate,
+    health,
+    news,
+    nightly,
+    notify,
+    operate,
+    parameters,
+    poison,
+    replay,
+    report,
+    scan,
+    score,
+    supervise,
+)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
-for stage in (scan, news, score, gate, execute, supervise, report, operate, notify, poison):
+STAGES = (scan, news, score, gate, execute, supervise, report, nightly, notify, poison)
+API = (operate, approvals, parameters, replay, health)
+
+for stage in (*STAGES, *API):
     app.register_functions(stage.bp)

@@ -25,7 +25,7 @@ logger = logging.getLogger("gatehouse")
 
 def encode(messages: Iterable[Message]) -> list[str]:
     """Return messages as queue text."""
-    return [encode_message(message, app().blobs) for message in messages]
+    return [encode_message(message, app.own.blobs) for message in messages]
 
 
 def handle[M: Envelope](
@@ -41,7 +41,14 @@ def handle[M: Envelope](
     except ContractError as error:
         logger.warning("quarantined a message of %s: %s", source, error)
         return quarantine(ports, source, body, str(error))
-    return stage(decoded, ports)
+    ids = {name: getattr(decoded, name) for name in ("message_id", "correlation_id", "causation_id")}
+    with ports.telemetry.stage(source, **ids) as fields:
+        age_s = (ports.clock.now() - decoded.decided_at).total_seconds()
+        fields["age_s"] = round(age_s, 3)
+        ports.telemetry.measure("message_age_s", age_s, queue=source)
+        sent = stage(decoded, ports)
+        fields["sent"] = [message.message_id for message in sent]
+    return sent
 
 
 def send(messages: Iterable[Message], out: func.Out[Texts], notices: func.Out[Texts]) -> None:
@@ -51,8 +58,8 @@ def send(messages: Iterable[Message], out: func.Out[Texts], notices: func.Out[Te
     tell((m for m in everything if isinstance(m, Notice)), notices)
 
 
-def tell(messages: Iterable[Message], out: func.Out[Texts]) -> None:
-    """Send messages to one queue; an empty list sends nothing."""
-    texts = encode(messages)
+def tell(messages: Iterable[Message], out: func.Out[Texts], raw: Sequence[str] = ()) -> None:
+    """Send messages to one queue, and with them texts that are encoded already; nothing sends nothing."""
+    texts = [*encode(messages), *raw]
     if texts:
         out.set(texts)

@@ -61,6 +61,9 @@ def order_step(call: str, notices: func.Out[Texts]) -> str:
     """Carry out one step of an order at the broker."""
     codec = JsonCodec()
     asked = codec.decode(StepCall, call)
-    state, told = carry_out(asked.state, asked.step, app())
+    ports, plan = app(), asked.state.plan
+    ids = {"correlation_id": plan.decision_id, "intent_id": plan.intent_id, "command": asked.step.command.value}
+    with ports.telemetry.stage("order-step", **ids):
+        state, told = carry_out(asked.state, asked.step, ports)
     tell(told, notices)
     return codec.encode(state)

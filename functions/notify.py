@@ -8,7 +8,7 @@ from functions.edges import STORAGE, Texts, handle, tell
 from shared.bootstrap import App
 from shared.contracts.messages import Message, Notice
 from shared.contracts.records import Queue
-from shared.stages.notices import notify
+from shared.stages.notify import notify
 
 bp = func.Blueprint()
 
@@ -21,5 +21,4 @@ def send_notice(msg: func.QueueMessage, notices: func.Out[Texts]) -> None:
 
 
 def _send(message: Notice, ports: App) -> list[Message]:
-    notify(message, ports)
-    return []
+    return [*notify(message, ports)]

@@ -1,109 +1,95 @@
-"""Operate: what a person asks of the running system, over HTTP with a function key."""
+"""Operate: what a person sees and asks of the running system, over HTTP with a function key."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
-from collections.abc import Mapping
-
-import azure.durable_functions as df
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, tell
+from functions.http import act, begin, finish, guarded, show
 from shared.bootstrap import app
+from shared.contracts.openapi import routes
 from shared.contracts.records import Queue
-from shared.core.order_steps import APPROVE, REFUSE
-from shared.lifecycle import EVENT
-from shared.stages.operate import kill, record_answer, resume, status
+from shared.stages import operate
+from shared.stages.calls import Reply
+from shared.stages.jobs import run_job
+from shared.stages.models import roll_back
 
-bp = df.Blueprint()
-
-_INTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def _answer(body: Mapping[str, object], code: int = 200) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(body), status_code=code, mimetype="application/json")
+bp = func.Blueprint()
 
 
-@bp.route("status", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(routes.STATUS.path, methods=[routes.STATUS.method], auth_level=func.AuthLevel.FUNCTION)
 def show_status(req: func.HttpRequest) -> func.HttpResponse:
-    """Answer what stands now."""
-    return _answer(status(app()))
+    """What stands now."""
+    return show(routes.STATUS, req, lambda ports, _: Reply(body=_with_fault(operate.status(ports))))
 
 
-@bp.route("kill", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(routes.POSITIONS.path, methods=[routes.POSITIONS.method], auth_level=func.AuthLevel.FUNCTION)
+def show_positions(req: func.HttpRequest) -> func.HttpResponse:
+    """Positions and working orders at the broker."""
+    return show(routes.POSITIONS, req, lambda ports, _: Reply(body=operate.positions(ports)))
+
+
+@bp.route(routes.KILL.path, methods=[routes.KILL.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def turn_kill_switch_on(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
-    """Body: {"by", "reason", "flatten": bool}."""
-    asked = _Asked(req)
-    if asked.problem:
-        return _answer({"error": asked.problem}, 400)
-    tell(kill(app(), by=asked.by, reason=asked.reason, flatten=asked.flatten), notices)
-    return _answer({"kill_switch": asked.reason, "flatten": asked.flatten})
+    """Kill switch on, with cancel-all and flatten as choices."""
+    return act(routes.KILL, req, operate.kill, notices)
 
 
-@bp.route("resume", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(routes.HALT.path, methods=[routes.HALT.method], auth_level=func.AuthLevel.FUNCTION)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def halt_entries(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
+    """Entries off, positions stay."""
+    return act(routes.HALT, req, operate.halt, notices)
+
+
+@bp.route(routes.RESUME.path, methods=[routes.RESUME.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def resume_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
-    """Body: {"by", "reason"}."""
-    asked = _Asked(req)
-    if asked.problem:
-        return _answer({"error": asked.problem}, 400)
-    tell(resume(app(), by=asked.by, reason=asked.reason), notices)
-    return _answer({"kill_switch": None})
+    """Kill switch and drawdown halt off."""
+    return act(routes.RESUME, req, operate.resume, notices)
 
 
-@bp.route("approve", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(routes.ACCEPT_LIVE.path, methods=[routes.ACCEPT_LIVE.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-@bp.durable_client_input(client_name="client")
-async def answer_approval(
-    req: func.HttpRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
-) -> func.HttpResponse:  # fmt: skip
-    """Body: {"by", "reason", "intent_id", "approve": bool}. The answer goes to the lifecycle that waits for it."""
-    asked = _Asked(req)
-    intent_id, answer = asked.body.get("intent_id"), asked.body.get("approve")
-    # The id becomes part of the durable API's address, so nothing but an id may pass.
-    if not asked.problem and not (isinstance(intent_id, str) and _INTENT_ID.fullmatch(intent_id)):
-        asked.problem = f"intent_id: expected an intent's id, got {intent_id!r}"[:200]
-    if not asked.problem and not isinstance(answer, bool):
-        asked.problem = f"approve: expected true or false, got {answer!r}"[:200]
-    if asked.problem or not isinstance(intent_id, str):
-        return _answer({"error": asked.problem}, 400)
-    status = await client.get_status(intent_id)
-    if status is None or status.runtime_status is not df.OrchestrationRuntimeStatus.Running:
-        return _answer({"error": f"intent_id: no order {intent_id} waits"}, 404)
-    told = await asyncio.to_thread(
-        record_answer, app(), intent_id, by=asked.by, reason=asked.reason, is_approved=bool(answer)
-    )
-    await client.raise_event(intent_id, EVENT, APPROVE if answer else REFUSE)
-    tell(told, notices)
-    return _answer({"intent_id": intent_id, "approve": answer})
+def accept_live_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
+    """A person's acceptance that the account trades real money."""
+    return act(routes.ACCEPT_LIVE, req, operate.accept_live, notices)
 
 
-class _Asked:
-    """Who asks what and why, or what is wrong with the body."""
+@bp.route(routes.TEST_NOTICE.path, methods=[routes.TEST_NOTICE.method], auth_level=func.AuthLevel.FUNCTION)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def send_test_notice(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
+    """A notice that says nothing, to see that it arrives."""
+    return act(routes.TEST_NOTICE, req, operate.try_notices, notices)
 
-    def __init__(self, req: func.HttpRequest) -> None:
-        self.problem = self.by = self.reason = ""
-        self.flatten = False
-        self.body: Mapping[str, object] = {}
-        try:
-            body = req.get_json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            self.problem = "body: expected a JSON object with by and reason"
-            return
-        self.body = body
-        for name in ("by", "reason"):
-            value = body.get(name)
-            if not isinstance(value, str) or not 0 < len(value) <= 500:
-                self.problem = f"{name}: expected 1 to 500 characters, got {value!r}"[:200]
-                return
-            setattr(self, name, value)
-        flatten = body.get("flatten", False)
-        if not isinstance(flatten, bool):
-            self.problem = f"flatten: expected true or false, got {flatten!r}"[:200]
-            return
-        self.flatten = flatten
+
+@bp.route(routes.ROLL_BACK.path, methods=[routes.ROLL_BACK.method], auth_level=func.AuthLevel.FUNCTION)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def roll_model_back(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
+    """The champion before the present one."""
+    return act(routes.ROLL_BACK, req, roll_back, notices)
+
+
+@bp.route(routes.RUN_JOB.path, methods=[routes.RUN_JOB.method], auth_level=func.AuthLevel.FUNCTION)
+@bp.queue_output(arg_name="out", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def run_job_now(req: func.HttpRequest, out: func.Out[Texts], notices: func.Out[Texts]) -> func.HttpResponse:
+    """A job in the slot of this minute."""
+    begun = begin(routes.RUN_JOB, req)
+    if isinstance(begun, func.HttpResponse):
+        return begun
+
+    def stage() -> Reply:
+        reply, sent = run_job(begun.ports, begun.call)
+        tell(sent, out)
+        return reply
+
+    reply = guarded(stage)
+    tell(reply.messages, notices)
+    return finish(begun.call, reply, begun.ports)
+
+
+def _with_fault(found: object) -> dict[str, object]:
+    assert isinstance(found, dict)
+    return {**found, "parameter_fault": app.parameter_fault or None}

@@ -1,4 +1,4 @@
-"""Report: the day in figures."""
+"""Report: the day in figures, and on Saturdays the week."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.stages.report import report
+from shared.stages.review import review_week
 
 bp = func.Blueprint()
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_REPORT_SCHEDULE%", arg_name="timer")
+@bp.timer_trigger(schedule="%GATEHOUSE_REPORT_SCHEDULE%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def report_day(timer: func.TimerRequest, notices: func.Out[Texts]) -> None:
-    """Make the day report if it is due."""
-    tell(report(app()), notices)
+    """Make the day report or the weekly review if it is due."""
+    ports = app()
+    with ports.telemetry.stage("report"):
+        made = [*report(ports), *review_week(ports)]
+    tell(made, notices)

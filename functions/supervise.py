@@ -12,21 +12,28 @@ from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.core.order_steps import report
 from shared.lifecycle import EVENT, LIFECYCLE
+from shared.stages.parameters import fault_incident
 from shared.stages.reconcile import Wake, recorded_order
+from shared.stages.silence import watch_stages
 from shared.stages.supervise import supervise
 
 bp = df.Blueprint()
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_SUPERVISE_SCHEDULE%", arg_name="timer")
+@bp.timer_trigger(schedule="%GATEHOUSE_SUPERVISE_SCHEDULE%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 @bp.durable_client_input(client_name="client")
 async def supervise_account(
     timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> None:  # fmt: skip
     """Look at the account, then wake the lifecycles that must act."""
-    seen = await asyncio.to_thread(supervise, app())
-    tell(seen.messages, notices)
+    ports = await asyncio.to_thread(app)
+    fired_at = ports.clock.now()
+    with ports.telemetry.stage("supervise"):
+        seen = await asyncio.to_thread(supervise, ports)
+    fault = await asyncio.to_thread(fault_incident, ports, app.parameter_fault)
+    silent = await asyncio.to_thread(watch_stages, ports, ports.queues, fired_at)
+    tell([*seen.messages, *fault, *silent], notices)
     for wake in seen.wakes:
         await tell_lifecycle(client, wake)
 
@@ -39,7 +46,7 @@ async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> N
         return
     state = await asyncio.to_thread(recorded_order, app(), wake.on, wake.symbol, wake.intent_id)
     if state is not None and not state.phase.is_over:
-        await client.start_new(LIFECYCLE, wake.intent_id, app().codec.encode(report(state, wake.event)))
+        await client.start_new(LIFECYCLE, wake.intent_id, app.own.codec.encode(report(state, wake.event)))
 
 
 _ALIVE = (

@@ -12,7 +12,7 @@ var containers = [ 'bars', 'watchlists', 'models', 'features', 'reports', 'claim
 var queues = [ 'candidates', 'signals', 'order-intents', 'notices' ]
 var tables = [
   'runs', 'watchlist', 'signals', 'decisions', 'orders', 'journal', 'fills', 'positions', 'ledger', 'controls'
-  'stories', 'incidents'
+  'stories', 'incidents', 'notices'
 ]
 var packageContainerName = 'app-package'
 

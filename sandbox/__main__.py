@@ -1,4 +1,4 @@
-"""The sandbox's commands: `python -m sandbox day`, serve, standalone, venue, storage, prepare, drill, simulate."""
+"""The sandbox's commands, as `python -m sandbox --help` lists them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_on
-from shared.core.errors import GatehouseError
+from shared.core.errors import GatehouseError, SettingsError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +37,7 @@ def _world_options(command: argparse.ArgumentParser) -> None:
 def _day_options(command: argparse.ArgumentParser) -> None:
     _world_options(command)
     command.add_argument("--json", type=Path, help="write the outcome as JSON")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
 
 
@@ -45,6 +47,7 @@ def _serve_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--at", default="09:10", help="New York time to start from (default %(default)s)")
     command.add_argument("--speed", type=float, default=1.0, help="seconds a second (default %(default)s)")
     command.add_argument("--free-ports", action="store_true", help="listen on free ports, not the standard ones")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
 
 
 def _venue_options(command: argparse.ArgumentParser) -> None:
@@ -58,6 +61,37 @@ def _drill_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("measure", choices=["kill"], help="the kill switch, with flatten")
 
 
+def _storage_option(command: argparse.ArgumentParser) -> None:
+    text = "connection string, or account:NAME to enter by identity; without it, the last day's storage"
+    command.add_argument("--storage", default="", help=text)
+    command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that a day has left")
+
+
+def _replay_options(command: argparse.ArgumentParser) -> None:
+    _storage_option(command)
+    command.add_argument("case", nargs="?", default="", help="decision id, YYYY-MM-DD/ID.json or a file; none: a day")
+    command.add_argument("--on", help="session date (default: the last with case files)")
+    command.add_argument("--count", type=int, default=0, help="so many decisions, scored ones too (default: all cases)")
+    command.add_argument("--json", type=Path, help="write what was found as JSON")
+
+
+def _query_options(command: argparse.ArgumentParser) -> None:
+    _storage_option(command)
+    command.add_argument("ask", nargs="?", default="", help="SQL, or the name of a question; none: list them")
+    command.add_argument("--since", help="first session date (default: all)")
+    command.add_argument("--until", help="last session date (default: all)")
+    command.add_argument("--csv", action="store_true", help="print CSV")
+
+
+def _dashboard_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=8501, help="of the pages (default %(default)s)")
+
+
+def _market_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, required=True, help="parquet file to write")
+    command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
+
+
 def _no_options(_: argparse.ArgumentParser) -> None:
     """Take none."""
 
@@ -68,8 +102,12 @@ _DECLARED: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] =
     "standalone": ("run storage and venue for func start, on standard ports and real time", _world_options),
     "venue": ("run the Alpaca-compatible venue alone", _venue_options),
     "storage": ("open the last day's storage on Azurite's standard ports", _no_options),
+    "dashboard": ("show the pages over the last day, or over what the environment names", _dashboard_options),
     "prepare": ("train the first models for a world", _world_options),
+    "market": ("write the seeded market's past as a file of bars, to train on", _market_options),
     "drill": ("show how long a safety measure takes, in virtual time", _drill_options),
+    "replay": ("decide again from stored inputs, and compare bit for bit", _replay_options),
+    "query": ("ask the exported tables in SQL", _query_options),
 }
 
 
@@ -79,11 +117,19 @@ def _world(options: argparse.Namespace) -> World:
     )
 
 
+def _settings(given: list[str]) -> dict[str, str]:
+    """Read NAME=VALUE pairs. Raises SettingsError naming what is not one."""
+    pairs = [each.partition("=") for each in given]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise SettingsError(f"--set {wrong[0]}: expected NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
 def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    done = run_day(_world(options), console, folder=options.folder)
+    done = run_day(_world(options), console, folder=options.folder, settings=_settings(options.set))
     show(done, console)
     if options.json:
         options.json.write_text(done.evidence.as_json())
@@ -93,7 +139,13 @@ def _day(options: argparse.Namespace, console: Console) -> int:
 def _serve(options: argparse.Namespace, console: Console) -> int:
     from sandbox.serve import ServeOptions, serve
 
-    given = ServeOptions(folder=options.folder, at=options.at, speed=options.speed, free_ports=options.free_ports)
+    given = ServeOptions(
+        folder=options.folder,
+        at=options.at,
+        speed=options.speed,
+        free_ports=options.free_ports,
+        settings=_settings(options.set),
+    )
     serve(_world(options), given, console)
     return 0
 
@@ -107,6 +159,12 @@ def _storage(options: argparse.Namespace, console: Console) -> int:
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0
+
+
+def _dashboard(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.dashboard import show_dashboard
+
+    return show_dashboard(STATE / "day" / "azurite", options.port, console)
 
 
 def _standalone(options: argparse.Namespace, console: Console) -> int:
@@ -130,6 +188,13 @@ def _prepare(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _market(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.market_file import write_market
+
+    console.print(f"{write_market(options.out, seed=options.seed):,} bars written", markup=False)
+    return 0
+
+
 def _simulate(rest: list[str], console: Console) -> int:
     from sandbox.simulation.cli import add_arguments, run
 
@@ -144,14 +209,38 @@ def _drill(_: argparse.Namespace, console: Console) -> int:
     return run(console)
 
 
+def _place(options: argparse.Namespace) -> dict[str, Any]:
+    return {"storage": options.storage, "folder": options.folder}
+
+
+def _replay(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.replay import ReplayOptions, replay
+
+    on = parse_on(options.on) if options.on else None
+    given = ReplayOptions(case=options.case, on=on, count=options.count, **_place(options))
+    return replay(given, console, options.json)
+
+
+def _query(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.query import QueryOptions, query
+
+    since, until = (parse_on(text) if text else None for text in (options.since, options.until))
+    given = QueryOptions(ask=options.ask, since=since, until=until, **_place(options))
+    return query(given, console, as_csv=options.csv)
+
+
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = {
     "day": _day,
     "serve": _serve,
     "standalone": _standalone,
     "venue": _venue,
     "storage": _storage,
+    "dashboard": _dashboard,
     "prepare": _prepare,
+    "market": _market,
     "drill": _drill,
+    "replay": _replay,
+    "query": _query,
 }
 
 

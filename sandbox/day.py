@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -48,8 +49,10 @@ class DayRun:
     peak_mb: float
 
 
-def run_day(world: World, console: Console, *, folder: Path = DAY_FOLDER) -> DayRun:
-    """Run a day and leave its storage in `folder`.
+def run_day(
+    world: World, console: Console, *, folder: Path = DAY_FOLDER, settings: Mapping[str, str] = MappingProxyType({})
+) -> DayRun:
+    """Run a day and leave its storage in `folder`; `settings` replace the example's values by name.
 
     Raises
     ------
@@ -66,9 +69,9 @@ def run_day(world: World, console: Console, *, folder: Path = DAY_FOLDER) -> Day
     started = time.perf_counter()
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
         profile = Profile()
-        settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision())
+        given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))
-        host = Host(ROOT, settings, azurite.connection_string, clock, folder / "host", observer=profile)
+        host = Host(ROOT, given, azurite.connection_string, clock, folder / "host", observer=profile)
         asyncio.run(_run(host, day, console))
         wall_s = time.perf_counter() - started
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB

@@ -2,7 +2,7 @@
 
 The gates' table comes from the table of gates that the code runs: codes in their order, each rule's own words, and the
 limit that each verdict gives under the default settings, for an account of 100,000 USD at noon. The tables of settings
-come from the declarations that the code parses by.
+come from the declarations that the code parses by, those of features from the catalogue.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from sandbox.notice_examples import as_markdown as notices_text
+from sandbox.questions import questions_text
 from sandbox.world import ROOT
 from shared.adapters.calendar import XnysCalendar
+from shared.contracts.openapi import ROUTES
+from shared.contracts.openapi.routes import WHO_AND_WHY
 from shared.contracts.settings import GROUPS, Settings, parse_settings
+from shared.core.features import FEATURES
 from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
@@ -29,6 +35,10 @@ from shared.stages.facts import limits_of
 
 RISK_POLICY = ROOT / "docs" / "RISK_POLICY.md"
 CONFIG = ROOT / "docs" / "CONFIG.md"
+NOTICES = ROOT / "docs" / "NOTICES.md"
+API = ROOT / "docs" / "API.md"
+CASES = ROOT / "docs" / "CASES.md"
+FEATURES_DOC = ROOT / "docs" / "FEATURES.md"
 
 _NEEDED = {
     "ALPACA_ENVIRONMENT": "sandbox",
@@ -57,6 +67,10 @@ _HEADINGS = {
     "policy": "Policy",
     "risk": "Risk",
     "storage": "Storage",
+    "cases": "Case files",
+    "notices": "Notices",
+    "telemetry": "Telemetry",
+    "operate": "Operation",
 }
 
 
@@ -102,6 +116,38 @@ def _grouped(value: int | float) -> str:
     return f"{int(value):,}" if value == int(value) else spelled(value)
 
 
+def features_tables() -> str:
+    """The catalogue of features, group by group, as Markdown."""
+    parts = [f"{len(FEATURES)} features, in the order of the models' input."]
+    for group, features in groupby(FEATURES, key=lambda feature: feature.group):
+        lines = [
+            f"### {group.capitalize()}",
+            "",
+            "| Feature | Formula | Unit | Window | Range | Source | May be NaN |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for feature in features:
+            bounds = f"{spelled(feature.low)} to {spelled(feature.high)}"
+            nan_when = feature.nan_when or "no"
+            cells = (feature.formula, feature.unit, feature.window, bounds, feature.source, nan_when)
+            lines.append(f"| `{feature.name}` | {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def routes_table() -> str:
+    """The table of HTTP routes, as Markdown."""
+    lines = ["| Route | What | Body, beside `by` and `reason` | Answers of its own |", "| --- | --- | --- | --- |"]
+    for route in ROUTES.values():
+        fields = [f"`{f.name}`: {f.what}" for f in route.fields if f not in WHO_AND_WHY]
+        body = "; ".join(fields) or ("" if route.fields else "no body")
+        special = {status: what for status, what in sorted(route.answers.items()) if status not in {200, 503}}
+        answers = "; ".join(f"{status} {what}" for status, what in special.items())
+        key = " (no key)" if route.is_keyless else ""
+        lines.append(f"| {route.method} `/api/{route.path}`{key} | {route.summary} | {body} | {answers} |")
+    return "\n".join(lines)
+
+
 def rendered(text: str, parts: Mapping[str, str]) -> str:
     """A document with what stands between each named pair of markers made anew."""
     for name, part in parts.items():
@@ -115,7 +161,14 @@ def rendered(text: str, parts: Mapping[str, str]) -> str:
 
 def generated() -> Mapping[Path, Mapping[str, str]]:
     """Every generated part, by document and marker."""
-    return {RISK_POLICY: {"gates": gates_table()}, CONFIG: {"settings": settings_tables()}}
+    return {
+        RISK_POLICY: {"gates": gates_table()},
+        CONFIG: {"settings": settings_tables()},
+        CASES: {"questions": questions_text()},
+        FEATURES_DOC: {"features": features_tables()},
+        API: {"routes": routes_table()},
+        NOTICES: {"notices": notices_text()},
+    }
 
 
 def _default_limits() -> Limits:

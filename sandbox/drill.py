@@ -46,7 +46,7 @@ from shared.core.values import Symbol, parse_utc, to_price
 FOLDER = STATE / "drill"
 MINUTE = timedelta(minutes=1)
 NEVER = "0 0 3 1 1 *"
-ALONE = {f"GATEHOUSE_{name}_SCHEDULE": NEVER for name in ("SCAN", "NEWS", "REPORT")}
+ALONE = {f"GATEHOUSE_{name}_SCHEDULE": NEVER for name in ("SCAN", "NEWS", "REPORT")} | {"GATEHOUSE_SILENT_SLOTS": "0"}
 """Settings under which only supervision fires: what is bought is the drill's choice."""
 
 BEGIN, KILLED, RESTARTED, END, RESUMED = (

@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox.checkers import Day, check_day, unguarded_stretches
+from sandbox.checkers import Day, check_day, unwatched_stretches
 from sandbox.venue_process import KEYS
 from sandbox.world import World
 from shared.adapters.blobs import AzureBlobs
+from shared.adapters.calendar import XnysCalendar
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import ACCOUNT, Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.ids import canonical_json, digest
+from shared.core.sessions import hours_of
 
 type Rows = Mapping[str, Mapping[str, Any]]
 
@@ -56,10 +58,13 @@ def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
     content = {name: {key: _plain(row) for key, row in found.items()} for name, found in rows.items()}
     hashes = {
         f"{container}/{name}": digest(without_revision(blob.value) if name.endswith(".json") else blob.value)
-        for container in (Container.WATCHLISTS, Container.FEATURES, Container.REPORTS, Container.BARS)
+        for container in (Container.WATCHLISTS, Container.FEATURES, Container.REPORTS, Container.BARS, Container.CASES)
         for name in blobs.names(container, "")
         if (blob := blobs.get(container, name))
     }
+    session = XnysCalendar().day(world.on)
+    hours = None if session is None else hours_of(session)
+    day = Day(rows=rows, log=log, report=report, open_orders=orders, open_positions=positions, hours=hours)
     return Evidence(
         on=str(world.on),
         market=f"recorded bars {world.bars.name}" if world.bars else f"seed {world.seed}",
@@ -70,8 +75,8 @@ def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
         open_orders=len(orders),
         open_positions=len(positions),
         equity_usd=account["equity"],
-        longest_unguarded_s=max((seconds for _, seconds, _ in unguarded_stretches(log)), default=0.0),
-        violations=check_day(Day(rows=rows, log=log, report=report, open_orders=orders, open_positions=positions)),
+        longest_unguarded_s=max((seconds for _, seconds, _ in unwatched_stretches(day)), default=0.0),
+        violations=check_day(day),
     )
 
 
@@ -81,8 +86,8 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_revision(document: bytes) -> bytes:
-    """A JSON document as `_plain` leaves a row: a day is the same day whichever commit has run it."""
-    return canonical_json(_plain(json.loads(document)))
+    """A JSON document as `_plain` leaves a row, at every depth: a day is the same whichever commit has run it."""
+    return canonical_json(json.loads(document, object_hook=_plain))
 
 
 def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:

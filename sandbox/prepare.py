@@ -38,7 +38,7 @@ def prepare(world: World, console: Console) -> Path:
     teacher = tape if _teaches(tape) else SyntheticTape(DEFAULT_SEED, world.on, cache_dir=STATE / "markets")
     models = _train(teacher, world, console)
     partial = folder.with_suffix(f".{os.getpid()}.partial")  # two who prepare the same world do not meet
-    for model in (models.signal, models.move):
+    for model in models.all:
         place = partial / "models" / model.card.name
         place.mkdir(parents=True)
         (place / "model.onnx").write_bytes(model.onnx)
@@ -70,7 +70,7 @@ def _teaches(tape: Tape) -> bool:
 
 
 def _train(tape: Tape, world: World, console: Console) -> TrainedModels:
-    rule = TrainingRule(market_symbols=tuple(Symbol(s) for s in MARKET_SYMBOLS))
+    rule = TrainingRule(market_symbols=tuple(map(Symbol, core_symbols(tape))))
     created_at = datetime.combine(world.on, time(4), NEW_YORK)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:

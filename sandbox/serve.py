@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 import signal
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -33,13 +34,15 @@ class ServeOptions:
     """How to serve.
 
     `at` is the New York wall time a fresh folder's clock starts from, `speed` its seconds per second. With
-    `free_ports` nothing listens on a standard port, so that several sandboxes can run beside each other.
+    `free_ports` nothing listens on a standard port, so that several sandboxes can run beside each other. `settings` are
+    app settings in place of the sandbox's own.
     """
 
     folder: Path = SERVE_FOLDER
     at: str = "09:10"
     speed: float = 1.0
     free_ports: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def serve(world: World, options: ServeOptions, console: Console) -> None:
@@ -56,6 +59,7 @@ def serve(world: World, options: ServeOptions, console: Console) -> None:
     venue_port = free_port() if options.free_ports else VENUE_PORT
     with Azurite(folder / "azurite", ports) as azurite, venue(world, clock, venue_port, folder) as url:
         settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision())
+        settings |= options.settings
         publish_models(prepared, azurite.connection_string, at=clock.now())
         port = 0 if options.free_ports else HOST_PORT
         host = Host(ROOT, settings, azurite.connection_string, clock, folder / "host", port=port)

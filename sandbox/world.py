@@ -22,8 +22,8 @@ CORE_SIZE = 38
 MARKET_SYMBOLS = ("SPY", "QQQ")
 LIQUIDITY_DAYS = 20
 
-_MADE_BY = ("training", "shared/core/features", "sandbox/market", "sandbox/world.py")
-"""Sources whose change makes a prepared world stale."""
+_MADE_BY = ("training/*.py", "shared/core/features/**/*.py", "sandbox/market/**/*.py", "sandbox/world.py")
+"""Sources whose change makes a prepared world stale. What else stands under training fetches, judges or publishes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,7 @@ def _spelled(path: Path) -> str:
 
 
 def _code_digest() -> str:
-    paths = sorted(
-        path for name in _MADE_BY for path in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
-    )
+    paths = sorted(path for pattern in _MADE_BY for path in ROOT.glob(pattern))
     return digest(b"".join(path.read_bytes() for path in paths))
 
 
@@ -116,9 +114,12 @@ def folder_of(world: World) -> Path:
     return STATE / "worlds" / world.key
 
 
-def core_symbols(tape: Tape, size: int = CORE_SIZE) -> tuple[str, ...]:
-    """The market's own symbols, then the most traded equities by median dollar volume of 20 days before the day."""
-    end = datetime.combine(tape.on, datetime.min.time(), NEW_YORK)
+def core_symbols(tape: Tape, size: int = CORE_SIZE, *, on: date | None = None) -> tuple[str, ...]:
+    """The market's own symbols, then the most traded equities by median dollar volume of 20 days before a day.
+
+    The day is the tape's own unless given.
+    """
+    end = datetime.combine(on or tape.on, datetime.min.time(), NEW_YORK)
     start = end - timedelta(days=2 * LIQUIDITY_DAYS)
     turnover: dict[str, float] = {}
     for symbol, asset in tape.assets.items():

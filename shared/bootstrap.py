@@ -7,15 +7,20 @@ it needs. A broken setting is told, with all problems at once, by the first func
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
-from functools import cache, cached_property
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.contracts.settings import Environment, Settings, parse_settings
+from shared.adapters.redaction import redact_logs
+from shared.contracts.settings import Environment, Settings, parse_settings, secrets_of
 from shared.core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from shared.adapters.telemetry import Telemetry
     from shared.ports import (
         BlobStore,
         Broker,
@@ -24,10 +29,14 @@ if TYPE_CHECKING:
         Codec,
         HistoryStore,
         MarketData,
+        ModelArchive,
         Models,
         Notifier,
+        QueueGauge,
+        RowExporter,
         TableStore,
     )
+    from shared.stages.parameters import InForce
 
 UNKNOWN_REVISION = "unknown"
 
@@ -64,6 +73,7 @@ class App:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.settings: Settings = parse_settings(environment)
+        redact_logs(secrets_of(self.settings))
         self.code_revision: str = self.settings.code_revision or UNKNOWN_REVISION
         self.codec: Codec = JsonCodec()
 
@@ -82,11 +92,20 @@ class App:
         return XnysCalendar()
 
     @cached_property
+    def telemetry(self) -> Telemetry:
+        """Lines in the log, and OpenTelemetry where it is configured."""
+        from shared.adapters.azure_monitor import configured_meter
+        from shared.adapters.telemetry import Telemetry
+
+        return Telemetry(configured_meter(self.settings))
+
+    @cached_property
     def tables(self) -> TableStore:
         """Azure Tables."""
         from shared.adapters.tables import AzureTables
+        from shared.adapters.telemetry import ObservedTables
 
-        return AzureTables(self.settings.storage)
+        return ObservedTables(AzureTables(self.settings.storage), self.telemetry)
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -94,6 +113,13 @@ class App:
         from shared.adapters.blobs import AzureBlobs
 
         return AzureBlobs(self.settings.storage)
+
+    @cached_property
+    def queues(self) -> QueueGauge:
+        """Azure Queues, seen from outside."""
+        from shared.adapters.queues import AzureQueues
+
+        return AzureQueues(self.settings.storage)
 
     @cached_property
     def history(self) -> HistoryStore:
@@ -125,19 +151,97 @@ class App:
     def models(self) -> Models:
         """ONNX models from Blob."""
         from shared.adapters.scorer import OnnxModels
+        from shared.adapters.telemetry import ObservedModels
 
         is_sandbox = self.settings.broker.environment is Environment.SANDBOX
-        return OnnxModels(self.blobs, self.clock, accept_synthetic=is_sandbox)
+        models = OnnxModels(self.blobs, self.clock, accept_synthetic=is_sandbox)
+        return ObservedModels(models, self.telemetry, self.clock.now) if self.telemetry.is_measuring else models
+
+    @cached_property
+    def archive(self) -> ModelArchive:
+        """Every published version of a model."""
+        from shared.adapters.archive import OnnxArchive
+
+        return OnnxArchive(self.blobs)
+
+    @cached_property
+    def exporter(self) -> RowExporter:
+        """Table rows as parquet."""
+        from shared.adapters.export import ParquetRows
+
+        return ParquetRows()
 
     @cached_property
     def notifier(self) -> Notifier:
-        """Structured log."""
-        from shared.adapters.notices import LogNotifier
+        """The log, and apprise."""
+        from shared.adapters.notices import AppriseNotifier
 
-        return LogNotifier()
+        return AppriseNotifier(self.settings.notices)
 
 
-@cache
-def app() -> App:
-    """Return this process's app, built from the environment at the first call."""
-    return App(os.environ)
+class Tuned(App):
+    """The same adapters, built once, under the settings in force.
+
+    What a function works with from its first line to its last: a parameter set that is accepted meanwhile is the next
+    one's.
+    """
+
+    def __init__(self, base: App, settings: Settings) -> None:
+        self.base = base
+        self.settings = settings
+        self.code_revision = base.code_revision
+        self.codec = base.codec
+
+
+def _of_base(name: str) -> property:
+    return property(lambda self: getattr(self.base, name))
+
+
+for _name, _member in list(vars(App).items()):
+    if isinstance(_member, cached_property):
+        setattr(Tuned, _name, _of_base(_name))
+
+
+class Process:
+    """The app of this process, built from the environment at the first call, under the parameter set in force."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._own: App | None = None
+        self._in_force: InForce | None = None
+
+    def __call__(self) -> App:
+        """Return the app. Storage is asked which set is in force, every few minutes at most."""
+        from shared.stages.parameters import in_force
+
+        own = self.own
+        with self._lock:
+            self._in_force = in_force(own, own.settings, self._in_force)
+            return Tuned(own, self._in_force.settings)
+
+    @property
+    def own(self) -> App:
+        """The app under its own settings, as deployed."""
+        with self._lock:
+            if self._own is None:
+                self._own = App(os.environ)
+            return self._own
+
+    @property
+    def parameter_fault(self) -> str:
+        """Why the accepted parameter set is not the one in force; empty where it is."""
+        return self._in_force.fault if self._in_force else ""
+
+    def look_again(self) -> None:
+        """Ask storage at the next call, whatever the last look's age: a set has just been accepted here."""
+        with self._lock:
+            if self._in_force is not None:
+                self._in_force = replace(self._in_force, looked_at=datetime.min.replace(tzinfo=UTC))
+
+    def cache_clear(self) -> None:
+        """Forget everything, as a new process would."""
+        with self._lock:
+            self._own = self._in_force = None
+
+
+app = Process()

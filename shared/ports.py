@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from shared.contracts.messages import Notice
+from shared.contracts.messages import Notice, Severity
 from shared.contracts.model_card import ModelCard
-from shared.contracts.settings import Settings
+from shared.contracts.settings import NoticeChannel, Settings
 from shared.core.features import Past
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.values import Symbol
+from shared.core.wording import Words
 
 type Cell = str | int | float | bool | None
 type Row = Mapping[str, Cell]
@@ -110,8 +111,10 @@ class Codec(Protocol):
 class HistoryStore(Protocol):
     """The past bars that a day's features need: one immutable parquet blob per version of the watchlist."""
 
-    def write(self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> str:
-        """Write and return the blob's name."""
+    def write(
+        self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]], *, kind: str = "history"
+    ) -> str:
+        """Write and return the blob's name, which starts with `kind` and carries the content's hash."""
 
     def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
         """Return what was written. Raises ContractError where the blob is missing or broken."""
@@ -144,6 +147,9 @@ class MarketData(Protocol):
 class Broker(Protocol):
     """The account at Alpaca. A 4xx answer is a BrokerError, 429 a RateLimitedError."""
 
+    def now(self) -> datetime:
+        """Return the broker's own time."""
+
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""
 
@@ -164,6 +170,24 @@ class Broker(Protocol):
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel; that it is done shows in a later look. Cancelling what is closed already is no error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """A queue from outside: about how many messages lie in it, and when the one in front was put there.
+
+    `oldest_at` is None where none is visible: there is none, or all are being worked on.
+    """
+
+    count: int
+    oldest_at: datetime | None = None
+
+
+class QueueGauge(Protocol):
+    """Looks at queues without taking anything out."""
+
+    def state(self, queue: str) -> QueueState:
+        """Return a queue's state; one that does not exist yet is empty."""
 
 
 class Predictor(Protocol):
@@ -192,11 +216,28 @@ class Models(Protocol):
         """Return the newest champion that can be trusted; a newer one that fails its checks is named in `fault`."""
 
 
-class Notifier(Protocol):
-    """The person's phone."""
+class ModelArchive(Protocol):
+    """Every published version of a model, for who looks back."""
 
-    def send(self, notice: Notice) -> None:
-        """Deliver one notice to every configured channel."""
+    def version(self, name: str, version: str) -> Predictor:
+        """Return a version, checked against its card, expired or not. Raises ModelError where it cannot be had."""
+
+
+class RowExporter(Protocol):
+    """Table rows in a form for analysis outside the app."""
+
+    def parquet(self, on: date, rows: Sequence[tuple[str, Row]]) -> bytes:
+        """Spell (row key, row) pairs of a session date as one parquet file. Raises ContractError where they cannot."""
+
+
+class Notifier(Protocol):
+    """The log that every notice is in, and the person's channels."""
+
+    def log(self, notice: Notice) -> None:
+        """Write one notice to the log."""
+
+    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
+        """Send to one channel, once. Raises TransientError, which does not name the address, where it is not taken."""
 
 
 class Ports(Protocol):
@@ -248,4 +289,16 @@ class Ports(Protocol):
 
     @property
     def notifier(self) -> Notifier:
-        """The person's phone."""
+        """The log of notices and the person's channels."""
+
+
+class NightPorts(Ports, Protocol):
+    """What the jobs after the day touch beside."""
+
+    @property
+    def archive(self) -> ModelArchive:
+        """Every published version of a model."""
+
+    @property
+    def exporter(self) -> RowExporter:
+        """Table rows as parquet."""

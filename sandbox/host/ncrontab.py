@@ -133,7 +133,8 @@ class Schedule:
             elif t.minute not in self.minutes:
                 t = t.replace(second=0) + timedelta(minutes=1)
             elif t.second not in self.seconds:
-                t += timedelta(seconds=1)
+                later = min((second for second in self.seconds if second > t.second), default=60)
+                t = t.replace(second=0) + timedelta(seconds=later)
             else:
                 return t
         raise SettingsError(f"NCRONTAB expression {self.expression!r} never fires")

@@ -18,6 +18,7 @@ from shared.adapters.alpaca_parse import (
     read_account,
     read_asset,
     read_bars,
+    read_clock,
     read_each,
     read_headline,
     read_order,
@@ -118,6 +119,10 @@ class AlpacaBroker:
 
     def __init__(self, settings: BrokerSettings, *, sleep: Callable[[float], None] | None = None) -> None:
         self._api = _Connection(settings, sleep).trading()
+
+    def now(self) -> datetime:
+        """Return the broker's own time."""
+        return parsed("GET /clock", read_clock, self._api.get("/clock"))
 
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""

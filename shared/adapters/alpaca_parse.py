@@ -90,6 +90,11 @@ def read_account(raw: Any) -> Account:
     )
 
 
+def read_clock(raw: Any) -> datetime:
+    """`GET /clock`: the broker's own time, in UTC."""
+    return _instant(as_object(raw, "clock"), "timestamp")
+
+
 def read_position(raw: Any) -> Position:
     """One of `GET /positions`; before a first trade the market price is yesterday's."""
     raw = as_object(raw, "position")

@@ -1,7 +1,8 @@
 """The past that a day's features need, in one parquet blob per version of the watchlist.
 
 Container bars, `history/YYYY-MM-DD/HHMM-<hash>.parquet`: columns timeframe, symbol, start_s, open, high, low, close,
-volume, sorted. The name carries the content's hash, so a decision's inputs can be named for ever.
+volume, sorted. The name carries the content's hash, so a decision's inputs can be named for ever. Today's bars as a
+decision saw them are kept likewise under `today/`, a whole day's under `day/`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ KEPT = 2
 _PRICES = ("open", "high", "low", "close", "volume")
 
 
+def content_hash(data: bytes) -> str:
+    """The part of a blob's name that says what is in it."""
+    return digest(data)[:16]
+
+
 class BlobHistory:
     """HistoryStore on blobs; what was read or written last is kept in memory, prepared."""
 
@@ -37,10 +43,12 @@ class BlobHistory:
         self._read: OrderedDict[str, Mapping[Timeframe, Mapping[Symbol, Bars]]] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, date], Mapping[Symbol, Past]] = OrderedDict()
 
-    def write(self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> str:
+    def write(
+        self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]], *, kind: str = "history"
+    ) -> str:  # fmt: skip
         """Write and return the blob's name; the same content keeps its name."""
         data = _to_parquet(bars)
-        name = f"history/{on}/{slot}-{digest(data)[:16]}.parquet"
+        name = f"{kind}/{on}/{slot}-{content_hash(data)}.parquet"
         self._blobs.insert(Container.BARS, name, data)
         return name
 
@@ -51,6 +59,8 @@ class BlobHistory:
             stored = self._blobs.get(Container.BARS, blob)
             if stored is None:
                 raise ContractError(f"history blob {Container.BARS}/{blob} does not exist")
+            if not blob.endswith(f"-{content_hash(stored.value)}.parquet"):
+                raise ContractError(f"history blob {Container.BARS}/{blob} does not hold what its name says")
             found = _from_parquet(stored.value, blob)
             _keep(self._read, blob, found)
         return found
@@ -97,7 +107,8 @@ def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> bytes:
         values = np.concatenate([getattr(b, name) for _, _, b in parts]) if parts else np.empty(0)
         columns[name] = pa.array(values, pa.float64())
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
+    # Prices repeat too little for a dictionary: without one the file is a quarter smaller.
+    pq.write_table(pa.table(columns), sink, compression="zstd", use_dictionary=False)
     return sink.getvalue()
 
 

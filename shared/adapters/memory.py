@@ -56,57 +56,73 @@ class MemoryTables:
     """`TableStore` in memory."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, _Shelf[tuple[str, str], dict[str, PlainCell]]] = {}
+        self._tables: dict[str, dict[str, _Shelf[str, dict[str, PlainCell]]]] = {}
 
     def ensure(self, tables: Iterable[str]) -> None:
         """Create those tables that are missing."""
         for table in tables:
-            self._shelf(table)
+            self._partitions(table)
+
+    def forget(self, partition: str) -> None:
+        """Drop a partition from every table: a long backtest keeps the days that it still needs."""
+        for partitions in self._tables.values():
+            partitions.pop(partition, None)
+
+    def remove(self, table: str, partition: str, key: str) -> None:
+        """Take a row out, as a person may in Storage Explorer; nothing of ours deletes rows."""
+        self._shelf(table, partition).items.pop(_checked(key), None)
 
     def get(self, table: str, partition: str, key: str) -> Stored[Row] | None:
         """Return a row or None."""
-        stored = self._shelf(table).items.get(_checked(partition, key))
+        stored = self._shelf(table, partition).items.get(_checked(key))
         return None if stored is None else Stored(value=dict(stored.value), etag=stored.etag)
 
     def insert(self, table: str, partition: str, key: str, row: Row) -> bool:
         """Insert if absent. Return False, having changed nothing, where the row exists already."""
-        return self._shelf(table).insert(_checked(partition, key), checked_row(row))
+        return self._shelf(table, partition).insert(_checked(key), checked_row(row))
 
     def put(self, table: str, partition: str, key: str, row: Row) -> None:
         """Insert or replace whatever stands there."""
-        self._shelf(table).put(_checked(partition, key), checked_row(row))
+        self._shelf(table, partition).put(_checked(key), checked_row(row))
 
     def replace(self, table: str, partition: str, key: str, row: Row, etag: str) -> None:
         """Replace the row that still carries `etag`. Raises ConflictError where it does not."""
-        self._shelf(table).replace(_checked(partition, key), checked_row(row), etag)
+        self._shelf(table, partition).replace(_checked(key), checked_row(row), etag)
 
     def put_many(self, table: str, partition: str, rows: Mapping[str, Row]) -> None:
         """Insert or replace rows of one partition by key."""
-        checked = {_checked(partition, key): checked_row(row) for key, row in rows.items()}
+        checked = {_checked(key): checked_row(row) for key, row in rows.items()}
+        shelf = self._shelf(table, partition)
         for key, row in checked.items():
-            self._shelf(table).put(key, row)
+            shelf.put(key, row)
 
     def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
         """Return (row key, row) of a partition with key_from <= key < key_to, in key order."""
-        require_key("partition", partition)
         return sorted(
             (
                 (key, dict(stored.value))
-                for (owner, key), stored in self._shelf(table).items.items()
-                if owner == partition and key >= key_from and (not key_to or key < key_to)
+                for key, stored in self._shelf(table, partition).items.items()
+                if key >= key_from and (not key_to or key < key_to)
             ),
             key=lambda pair: pair[0],
         )
 
-    def _shelf(self, table: str) -> _Shelf[tuple[str, str], dict[str, PlainCell]]:
+    def _partitions(self, table: str) -> dict[str, _Shelf[str, dict[str, PlainCell]]]:
         require_table(table)
-        return self._tables.setdefault(table, _Shelf())
+        return self._tables.setdefault(table, {})
+
+    def _shelf(self, table: str, partition: str) -> _Shelf[str, dict[str, PlainCell]]:
+        partitions = self._partitions(table)
+        found = partitions.get(partition)
+        if found is None:
+            require_key("partition", partition)
+            found = partitions.setdefault(partition, _Shelf())
+        return found
 
 
-def _checked(partition: str, key: str) -> tuple[str, str]:
-    require_key("partition", partition)
+def _checked(key: str) -> str:
     require_key("key", key)
-    return partition, key
+    return key
 
 
 class MemoryBlobs:
@@ -143,6 +159,12 @@ class MemoryBlobs:
     def names(self, container: str, prefix: str) -> Sequence[str]:
         """Return the names that start with `prefix`, sorted."""
         return sorted(name for name in self._shelf(container).items if name.startswith(prefix))
+
+    def forget(self, container: str, prefix: str) -> None:
+        """Drop every blob whose name starts with `prefix`."""
+        items = self._shelf(container).items
+        for name in [name for name in items if name.startswith(prefix)]:
+            del items[name]
 
     def _shelf(self, container: str) -> _Shelf[str, bytes]:
         require_container(container)

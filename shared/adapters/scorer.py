@@ -18,9 +18,8 @@ import numpy as np
 from shared.adapters.codec import decode_json
 from shared.contracts.model_card import (
     MAX_MODEL_BYTES,
-    MOVE_MODEL,
-    SIGNAL_CLASSES,
-    SIGNAL_MODEL,
+    OUTPUTS,
+    PROBABILISTIC,
     Champion,
     ModelCard,
 )
@@ -39,8 +38,6 @@ DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 """Operator domains of the ONNX standard; anything else could be code of somebody's own."""
 MAX_TOLERANCE = 1e-4
 """No card may ask for less exactness than this."""
-OUTPUTS = {SIGNAL_MODEL: SIGNAL_CLASSES, MOVE_MODEL: ("expected_move",)}
-"""What each model must answer, in order; a model of another name is free."""
 
 
 class OnnxPredictor:
@@ -152,17 +149,20 @@ class OnnxModels:
     def _look(self, name: str, slot: _Slot, now: datetime) -> None:
         """Read the champion, and load it where it is another than the one in use."""
         try:
-            version = self._champion(name)
-            if version != slot.version or slot.fault:
-                slot.predictor = self._load(name, version, now)
-                slot.version = version
+            champion = self._champion(name)
+            if champion.suspended:
+                slot.predictor, slot.version = None, ""
+                raise ModelError(f"{name}/{champion.version} is suspended: {champion.suspended}")
+            if champion.version != slot.version or slot.fault:
+                slot.predictor = self._load(name, champion.version, now)
+                slot.version = champion.version
             slot.fault = ""
         except (ModelError, ContractError) as error:
             slot.fault = str(error)
         except TransientError as error:
             slot.fault = f"models cannot be read: {error}"
 
-    def _champion(self, name: str) -> str:
+    def _champion(self, name: str) -> Champion:
         stored = self._blobs.get(CONTAINER, f"{name}/champion.json")
         if stored is None:
             raise ModelError(f"{CONTAINER}/{name}/champion.json is missing: no champion has been published")
@@ -171,7 +171,7 @@ class OnnxModels:
             raise ModelError(f"{name}/champion.json names model {champion.name!r}")
         if not champion.version or "/" in champion.version:
             raise ModelError(f"{name}/champion.json: version must be one path segment, got {champion.version!r}")
-        return champion.version
+        return champion
 
     def _load(self, name: str, version: str, now: datetime) -> OnnxPredictor:
         folder = f"{name}/{version}"
@@ -341,5 +341,5 @@ def _require_recorded_answers(where: str, card: ModelCard, predictor: OnnxPredic
             f"{where}: recorded answers must be met within {tolerance:g}, differ by {worst:.3g} "
             f"on {len(card.pairs)} pairs"
         )
-    if card.name == SIGNAL_MODEL and not np.allclose(found.sum(axis=1), 1, atol=1e-3):
+    if card.name in PROBABILISTIC and not np.allclose(found.sum(axis=1), 1, atol=1e-3):
         raise ModelError(f"{where}: probabilities must add up to 1, got {found.sum(axis=1)[:3]}")

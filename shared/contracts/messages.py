@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Literal
 
 from shared.core.ids import hash_id
+from shared.core.notices import Severity as Severity  # noqa: PLC0414 - part of this module, for who makes notices
 from shared.core.sessions import Session
+from shared.core.sizing import Basis
 from shared.core.values import (
     Side,
     Symbol,
@@ -30,6 +31,8 @@ MAX_SLICE = 25
 """Symbols per candidates message: one execution is billed at least a second, so it should carry a second's work."""
 MAX_MODELS = 8
 """Models that one opinion rests on."""
+MAX_LINKS = 4
+"""Links of one notice: yes, no, and where to read more."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BLOB = re.compile(r"(?=.{1,256}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
@@ -155,7 +158,7 @@ class OrderIntent(Envelope):
     """gate -> execute: a sized, approved decision that the broker has not seen. Prices in USD per share.
 
     `worst_price` bounds every repricing of the entry. `exit_by` is the time limit of the position. Where `approve_by`
-    is set, a person must approve before then.
+    is set, a person must approve before then, and `basis` is what the size is worked out from again after it.
     """
 
     schema_id: Literal["order-intent.v1"] = "order-intent.v1"
@@ -173,6 +176,7 @@ class OrderIntent(Envelope):
     target_price: Decimal
     exit_by: datetime
     approve_by: datetime | None = None
+    basis: Basis | None = None
     parameter_set: str
 
     def __post_init__(self) -> None:
@@ -203,12 +207,17 @@ class OrderIntent(Envelope):
         return (self.worst_price - self.stop_price) * self.qty_shares
 
 
-class Severity(StrEnum):
-    """How loudly a person is told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Something that the reader of a notice may open. The address may carry a signature: it is never logged."""
 
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
+    label: str
+    url: str
+
+    def __post_init__(self) -> None:
+        _require_name("label", self.label)
+        is_web = self.url.startswith(("https://", "http://")) and self.url.isprintable() and " " not in self.url
+        require(is_web and len(self.url) <= 2048, "url", self.url[:30], "a web address of at most 2048 characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,12 +229,14 @@ class Notice(Envelope):
     severity: Severity
     title: str
     body: str
+    links: tuple[Link, ...] = ()
 
     def __post_init__(self) -> None:
         Envelope.__post_init__(self)
         _require_name("kind", self.kind)
         require(0 < len(self.title) <= 200, "title", self.title[:50], "1 to 200 characters")
         require(len(self.body) <= 8000, "body", len(self.body), "at most 8000 characters")
+        require(len(self.links) <= MAX_LINKS, "links", len(self.links), f"at most {MAX_LINKS}")
 
 
 type Message = CandidateSlice | Signal | OrderIntent | Notice

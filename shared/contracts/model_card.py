@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from shared.core.values import require, require_utc
+from shared.core.drift import FeatureReference
+from shared.core.regime import REGIME_NAMES
+from shared.core.values import require, require_at_least, require_utc
 
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 SIGNAL_MODEL = "signal"
 MOVE_MODEL = "move"
+REGIME_MODEL = "regime"
+MODELS = (SIGNAL_MODEL, MOVE_MODEL, REGIME_MODEL)
 SIGNAL_CLASSES = ("down", "none", "up")
+OUTPUTS = {SIGNAL_MODEL: SIGNAL_CLASSES, MOVE_MODEL: ("expected_move",), REGIME_MODEL: REGIME_NAMES}
+"""What each model must answer, in order; a model of another name is free."""
+PROBABILISTIC = frozenset({SIGNAL_MODEL, REGIME_MODEL})
+"""Models whose answers are probabilities that add up to 1."""
+MAX_PAST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +28,67 @@ class RecordedPair:
 
     features: tuple[float | None, ...]
     output: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importance:
+    """What one feature does for a model.
+
+    `gain` is its share of the loss that the trees' splits on it take away; `permutation` is how much worse the loss
+    gets out of sample where the feature's values are shuffled among the rows.
+    """
+
+    name: str
+    gain: float
+    permutation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin:
+    """Rows whose p_up is alike: its mean, and how often up came."""
+
+    p_mean: float
+    frequency: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How probabilities were made honest.
+
+    Attributes
+    ----------
+    method : str
+        "none", "isotonic" or "beta".
+    brier_by_method : dict of str to float
+        On inner folds, each method fitted on the other folds: the least one was chosen of those that made none worse.
+    brier_before, brier_after : float
+        Out of sample, without and with it; sums over classes.
+    reliability_before, reliability : tuple of ReliabilityBin
+        The curve of p_up out of sample, in bins of equal count by rising p_up, without and with it.
+    """
+
+    method: str
+    brier_by_method: dict[str, float]
+    brier_before: float
+    brier_after: float
+    reliability_before: tuple[ReliabilityBin, ...]
+    reliability: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldResult:
+    """One split of the training window, with the model of the same parameters judged on sessions it did not see.
+
+    `kind` is "walk-forward" (learned from what lies before) or "combinatorial" (learned from what lies on both sides).
+    """
+
+    kind: str
+    train_sessions: int
+    tested_from: date
+    tested_to: date
+    test_sessions: int
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +119,20 @@ class ModelCard:
         Largest allowed absolute difference of the re-computed outputs.
     is_synthetic : bool
         Whether it has learned from an invented market.
+    judged_from, judged_to : date or None
+        Session dates that the metrics come from; the model has not learned from them.
+    parameters : dict of str to float
+        Of the fit, as tuned.
+    trials : int
+        Parameter sets that were tried before these were chosen: with enough of them one looks good by chance.
+    calibration : Calibration or None
+        Of a classifier.
+    folds : tuple of FoldResult
+        The spread of results inside the training window.
+    reference : tuple of FeatureReference
+        How each feature was distributed in the training window.
+    importances : tuple of Importance
+        The largest gain first.
     """
 
     schema_id: str = "model-card.v1"
@@ -67,6 +151,14 @@ class ModelCard:
     pairs: tuple[RecordedPair, ...]
     tolerance: float = 1e-5
     is_synthetic: bool = False
+    judged_from: date | None = None
+    judged_to: date | None = None
+    parameters: dict[str, float] = field(default_factory=dict)
+    trials: int = 0
+    calibration: Calibration | None = None
+    folds: tuple[FoldResult, ...] = ()
+    reference: tuple[FeatureReference, ...] = ()
+    importances: tuple[Importance, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.schema_id == "model-card.v1", "schema_id", self.schema_id, "model-card.v1")
@@ -75,6 +167,7 @@ class ModelCard:
             len(set(self.feature_names)) == len(self.feature_names) > 0, "feature_names", self.feature_names, "unique"
         )
         require(len(self.pairs) >= 1, "pairs", len(self.pairs), "at least one recorded pair")
+        require_at_least("trials", self.trials, 0)
         require_utc("created_at", self.created_at)
         for pair in self.pairs:
             require(len(pair.features) == len(self.feature_names), "pairs", len(pair.features), "one value per feature")
@@ -82,12 +175,40 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reign:
+    """A champion that was. `fault` says why it may not come back; it is empty where a better one replaced it."""
+
+    version: str
+    promoted_at: datetime
+    ended_at: datetime
+    fault: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc("promoted_at", self.promoted_at)
+        require_utc("ended_at", self.ended_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
-    """`{model}/champion.json`: which version the app should use."""
+    """`{model}/champion.json`: which version the app should use, and which it used before.
+
+    `past` holds the last `MAX_PAST` reigns, the latest last. `suspended` is empty, or says why the version must not be
+    used although there is no other to go back to.
+    """
 
     name: str
     version: str
     promoted_at: datetime
+    reason: str = ""
+    suspended: str = ""
+    past: tuple[Reign, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc("promoted_at", self.promoted_at)
+        require(len(self.past) <= MAX_PAST, "past", len(self.past), f"at most {MAX_PAST} reigns")
+
+    @property
+    def sound_past(self) -> tuple[str, ...]:
+        """Earlier versions, the latest first, that were never taken off for a fault: what a rollback may go back to."""
+        barred = {self.version, *(reign.version for reign in self.past if reign.fault)}
+        return tuple(dict.fromkeys(r.version for r in reversed(self.past) if r.version not in barred))

@@ -27,6 +27,7 @@ class Table(StrEnum):
     CONTROLS = "controls"
     STORIES = "stories"
     INCIDENTS = "incidents"
+    NOTICES = "notices"
 
 
 class Container(StrEnum):
@@ -39,6 +40,9 @@ class Container(StrEnum):
     REPORTS = "reports"
     CLAIMS = "claims"
     QUARANTINE = "quarantine"
+    PARAMETERS = "parameters"
+    CASES = "cases"
+    EXPORTS = "exports"
 
 
 class Queue(StrEnum):
@@ -54,6 +58,10 @@ ACCOUNT = "account"
 CURRENT = "current"
 CONTROLS = "controls"
 KILL = "kill"
+CHANNELS = "channels"
+PARAMETERS = "parameters"
+LIVE = "live"
+LINKS = "links"
 
 
 def symbol_key(symbol: str, *parts: str) -> str:
@@ -64,6 +72,16 @@ def symbol_key(symbol: str, *parts: str) -> str:
 def time_key(at: datetime, *parts: str) -> str:
     """Row key that starts with New York time as HHMMSS."""
     return "|".join((at.astimezone(NEW_YORK).strftime("%H%M%S"), *parts))
+
+
+def notice_key(at: datetime, kind: str, message_id: str) -> tuple[str, str]:
+    """Partition and row key of a notice: the New York date, and `kind|id`."""
+    return str(at.astimezone(NEW_YORK).date()), f"{kind}|{message_id}"
+
+
+def export_blob(table: str, on: date) -> str:
+    """`{table}/YYYY-MM-DD.parquet` in container exports."""
+    return f"{table}/{on.isoformat()}.parquet"
 
 
 def watchlist_blob(on: date, slot: str) -> str:

@@ -59,11 +59,16 @@ class ScanLimits:
     range_min_atr: float
 
 
+def gap_of[Price: (float, FloatArray)](price: Price, previous_close: Price) -> Price:
+    """Price over the previous close, less one: of one symbol, or of many at once."""
+    return price / previous_close - 1
+
+
 def gap_fraction(snapshot: Snapshot) -> float:
     """Last price over the previous close, less one; NaN without a previous close."""
     if snapshot.previous_close <= 0:
         return math.nan
-    return snapshot.last_price / snapshot.previous_close - 1
+    return gap_of(snapshot.last_price, snapshot.previous_close)
 
 
 def spread_bp(snapshot: Snapshot) -> float:

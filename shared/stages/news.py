@@ -22,10 +22,11 @@ OVERNIGHT = timedelta(hours=10)
 
 def news(ports: Ports) -> list[Message]:
     """Run the news scan if one is due."""
-    return run_due(ports, frozenset({Job.NEWS_SCAN}), lambda slot: _scan(ports, slot), lookback=OVERLAP)
+    return run_due(ports, frozenset({Job.NEWS_SCAN}), lambda slot: run_slot(ports, slot), lookback=OVERLAP)
 
 
-def _scan(ports: Ports, slot: DueJob) -> Sequence[Message]:
+def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
+    """Read the headlines since the last scan."""
     start = min(slot.due_at - OVERLAP, _last_scan(ports, slot)) - OVERLAP
     headlines = ports.market.news(start, ports.clock.now())
     known = {story for _, row in ports.tables.query(Table.STORIES, str(slot.on)) if (story := row.get("story_id"))}

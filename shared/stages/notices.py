@@ -1,17 +1,19 @@
-"""Making of notices, and their last stage."""
+"""Making of notices; `shared.stages.notify` sends them."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Link, Notice, Severity
 from shared.core.ids import hash_id
-from shared.ports import Ports
+from shared.core.wording import Words
 
 TIME_TO_LIVE = timedelta(hours=12)
 
 
-def notice(at: datetime, *, kind: str, severity: Severity, title: str, body: str, cause: str) -> Notice:
+def notice(
+    at: datetime, *, kind: str, severity: Severity, title: str, body: str, cause: str, links: tuple[Link, ...] = ()
+) -> Notice:  # fmt: skip
     """Return a notice whose id is that of its content, so that a repeat is known. `cause` is the run or message id."""
     message_id = hash_id("notice", kind, title, body, cause)
     return Notice(
@@ -24,10 +26,10 @@ def notice(at: datetime, *, kind: str, severity: Severity, title: str, body: str
         severity=severity,
         title=title,
         body=body,
+        links=links,
     )
 
 
-def notify(message: Notice, ports: Ports) -> None:
-    """Send a notice on unless it is too old to matter."""
-    if ports.clock.now() < message.expires_at:
-        ports.notifier.send(message)
+def worded(at: datetime, words: Words, *, kind: str, severity: Severity, cause: str) -> Notice:
+    """Return a notice of these words."""
+    return notice(at, kind=kind, severity=severity, title=words.title, body=words.body, cause=cause)

@@ -1,19 +1,28 @@
-"""Operate: what a person may ask of the running system, each act recorded with who and why."""
+"""Operate: what a person may see and ask of the running system."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 
-from shared.contracts.messages import Message, Severity
-from shared.contracts.records import CONTROLS, KILL, Table, time_key
+from shared.contracts.messages import Severity
+from shared.contracts.model_card import MODELS
+from shared.contracts.records import CONTROLS, KILL, LIVE, Table
+from shared.contracts.settings import Environment
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import hash_id
 from shared.core.ledger import resume as lift_drawdown_halt
 from shared.core.sessions import NEW_YORK, session_at
-from shared.core.values import iso
+from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
+from shared.stages.calls import CONFLICT, DOWN, Call, Reply, refused, told
 from shared.stages.facts import kill_reason, load_ledger, update_ledger
 from shared.stages.notices import notice
 from shared.stages.panel import trading_day
+
+CANCEL_LOOK = timedelta(days=7)
+"""How far back a cancel of everything looks for open orders: ours live a day, others may stand longer."""
 
 
 def status(ports: Ports) -> Mapping[str, object]:
@@ -22,12 +31,13 @@ def status(ports: Ports) -> Mapping[str, object]:
     stored = load_ledger(ports)
     account = ports.broker.account()
     ledger = stored.value if stored else None
-    models = {name: ports.models.current(name) for name in ("signal", "move")}
+    models = {name: ports.models.current(name) for name in MODELS}
     return {
         "now": iso(now),
         "session": session_at(now, trading_day(ports, now)).value,
         "code_revision": ports.code_revision,
         "environment": ports.settings.broker.environment.value,
+        "parameter_set": ports.settings.policy.parameter_set,
         "kill_switch": kill_reason(ports) or None,
         "is_day_halted": bool(ledger and ledger.is_day_halted),
         "is_drawdown_halted": bool(ledger and ledger.is_drawdown_halted),
@@ -41,49 +51,127 @@ def status(ports: Ports) -> Mapping[str, object]:
     }
 
 
-def kill(ports: Ports, *, by: str, reason: str, flatten: bool) -> list[Message]:
-    """Turn the kill switch on: no entry passes a gate from now on; with `flatten`, what is held is sold."""
-    _control(ports, "kill", by, reason, is_on=True, is_flattening=flatten)
-    title = "Kill switch on" + (", flattening" if flatten else "")
-    return [_told(ports, title, by, reason)]
+def positions(ports: Ports) -> Mapping[str, object]:
+    """Positions and working orders as the broker has them, with the intents that explain them."""
+    now = ports.clock.now()
+    stored = load_ledger(ports)
+    intents = {r.symbol: r.intent_id for r in stored.value.reservations} if stored else {}
+    orders = [order for order in ports.broker.orders(since=now - CANCEL_LOOK) if not order.status.is_final]
+    return {
+        "now": iso(now),
+        "positions": [
+            {
+                "symbol": p.symbol,
+                "qty_shares": p.qty_shares,
+                "average_usd": str(p.average_price),
+                "market_usd": str(p.market_price),
+                "value_usd": str(p.market_value),
+                "intent_id": intents.get(p.symbol),
+            }
+            for p in ports.broker.positions()
+        ],
+        "orders": [
+            {
+                "client_order_id": o.client_order_id,
+                "symbol": o.symbol,
+                "side": o.side.value,
+                "status": o.status_text,
+                "qty_shares": o.qty_shares,
+                "filled_shares": o.filled_shares,
+            }
+            for o in orders
+        ],
+    }
 
 
-def resume(ports: Ports, *, by: str, reason: str) -> list[Message]:
+def kill(ports: Ports, call: Call) -> Reply:
+    """Turn the kill switch on: no entry passes a gate from now on. With `flatten`, what is held is sold.
+
+    `cancel_all` asks the broker at once to cancel every open buy order of the account, whoever sent it; exits stay,
+    since they guard what is held. Without it the lifecycles cancel their own entries within a minute.
+    """
+    is_flattening = call.flag("flatten")
+    _switch(ports, call, is_on=True, is_flattening=is_flattening)
+    title = "Kill switch on" + (", flattening" if is_flattening else "")
+    messages = (told(ports, title, call),)
+    body: dict[str, object] = {"kill_switch": call.reason, "flatten": is_flattening}
+    record: dict[str, Cell] = {"is_on": True, "is_flattening": is_flattening}
+    if call.flag("cancel_all"):
+        try:
+            body["canceled"] = _cancel_entries(ports)
+        except (TransientError, BrokerError, ContractError) as error:
+            failed = refused(DOWN, f"the kill switch is on, but not every buy order was cancelled: {error}")
+            return replace(failed, messages=messages, record=record)
+    return Reply(body=body, messages=messages, record=record)
+
+
+def _cancel_entries(ports: Ports) -> list[str]:
+    """Ask for the cancel of each open buy order; return their client order ids."""
+    since = ports.clock.now() - CANCEL_LOOK
+    working = [o for o in ports.broker.orders(since=since) if o.side is Side.BUY and not o.status.is_final]
+    for order in working:
+        ports.broker.cancel(order.order_id)
+    return [order.client_order_id for order in working]
+
+
+def halt(ports: Ports, call: Call) -> Reply:
+    """Entries off; positions stay, with their exits. Where the kill switch is on already, nothing changes."""
+    stored = ports.tables.get(Table.CONTROLS, CONTROLS, KILL)
+    if stored is not None and stored.value.get("is_on"):
+        return Reply(body={"kill_switch": str(stored.value.get("reason") or "on")}, record={"is_on": True})
+    _switch(ports, call, is_on=True, is_flattening=False)
+    record: dict[str, Cell] = {"is_on": True, "is_flattening": False}
+    return Reply(body={"kill_switch": call.reason}, messages=(told(ports, "Entries halted", call),), record=record)
+
+
+def resume(ports: Ports, call: Call) -> Reply:
     """Turn the kill switch off and lift a drawdown halt: a person's recorded act. A day halt ends with its day."""
     account = ports.broker.account()
     on = ports.clock.now().astimezone(NEW_YORK).date()
     update_ledger(ports, on, account.equity, lift_drawdown_halt)
-    _control(ports, "resume", by, reason, is_on=False, is_flattening=False)
-    return [_told(ports, "Trading resumed", by, reason)]
+    _switch(ports, call, is_on=False, is_flattening=False)
+    record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
+    body = {"kill_switch": kill_reason(ports) or None}
+    return Reply(body=body, messages=(told(ports, "Trading resumed", call),), record=record)
 
 
-def record_answer(ports: Ports, intent_id: str, *, by: str, reason: str, is_approved: bool) -> list[Message]:
-    """Record a person's answer to an order that waits for approval; the caller raises it to the lifecycle."""
-    act = "approve" if is_approved else "refuse"
-    now = ports.clock.now()
-    row: dict[str, Cell] = {"act": act, "intent_id": intent_id, "by": by, "reason": reason, "at": iso(now)}
-    history = time_key(now, act, hash_id("act", act, intent_id, by, reason, iso(now)))
-    ports.tables.insert(Table.CONTROLS, str(now.astimezone(NEW_YORK).date()), history, row)
-    return [_told(ports, f"Order {intent_id}: {act}", by, reason)]
-
-
-def _control(ports: Ports, act: str, by: str, reason: str, *, is_on: bool, is_flattening: bool) -> None:
-    now = ports.clock.now()
+def accept_live(ports: Ports, call: Call) -> Reply:
+    """Record a person's acceptance that an account trades real money: the third act, after two settings."""
+    broker = ports.settings.broker
+    if broker.environment is not Environment.LIVE:
+        return refused(CONFLICT, f"the environment is {broker.environment}, not live")
+    asked = call.text("account_id")
+    found = ports.broker.account().account_id
+    if asked != found or asked != broker.allow_live:
+        return refused(CONFLICT, "is not the account that the keys open and GATEHOUSE_ALLOW_LIVE names", "account_id")
     row: dict[str, Cell] = {
-        "act": act,
+        "act": call.route,
+        "account_id": asked,
+        "by": call.by,
+        "reason": call.reason,
+        "at": iso(ports.clock.now()),
+    }
+    ports.tables.put(Table.CONTROLS, CONTROLS, LIVE, row)
+    title = f"Live trading accepted for account {asked}"
+    return Reply(body={"account_id": asked}, messages=(told(ports, title, call),), record={"account_id": asked})
+
+
+def try_notices(ports: Ports, call: Call) -> Reply:
+    """Send a notice that says nothing, to see that it arrives."""
+    now = ports.clock.now()
+    cause = hash_id("test-notice", call.by, call.reason, iso(now))
+    body = f"By {call.by}: {call.reason}"
+    sent = notice(now, kind="test", severity=Severity.CRITICAL, title="Test notice", body=body, cause=cause)
+    return Reply(body={"message_id": sent.message_id}, messages=(sent,))
+
+
+def _switch(ports: Ports, call: Call, *, is_on: bool, is_flattening: bool) -> None:
+    row: dict[str, Cell] = {
+        "act": call.route,
         "is_on": is_on,
         "is_flattening": is_flattening,
-        "by": by,
-        "reason": reason,
-        "at": iso(now),
+        "by": call.by,
+        "reason": call.reason,
+        "at": iso(ports.clock.now()),
     }
-    history = time_key(now, act, hash_id("act", act, by, reason, iso(now)))
-    ports.tables.insert(Table.CONTROLS, str(now.astimezone(NEW_YORK).date()), history, row)
     ports.tables.put(Table.CONTROLS, CONTROLS, KILL, row)
-
-
-def _told(ports: Ports, title: str, by: str, reason: str) -> Message:
-    body = f"By {by}: {reason}"
-    now = ports.clock.now()
-    cause = hash_id("act", title, by, reason, iso(now))
-    return notice(now, kind="operate", severity=Severity.CRITICAL, title=title, body=body, cause=cause)

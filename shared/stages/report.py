@@ -15,9 +15,10 @@ from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import canonical_json, digest
 from shared.core.schedule import DueJob, Job
 from shared.core.values import ZERO, iso
+from shared.core.wording import DaySummary, day_summary
 from shared.ports import Ports, Row
 from shared.stages.facts import load_ledger
-from shared.stages.notices import notice
+from shared.stages.notices import worded
 from shared.stages.runs import run_due
 
 
@@ -57,18 +58,16 @@ class DayReport:
 
 def report(ports: Ports) -> list[Message]:
     """Make the day report if it is due."""
-    return run_due(ports, frozenset({Job.DAY_REPORT}), lambda slot: _make(ports, slot))
+    return run_due(ports, frozenset({Job.DAY_REPORT}), lambda slot: run_slot(ports, slot))
 
 
-def _make(ports: Ports, slot: DueJob) -> Sequence[Message]:
+def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
+    """Make the report of a slot's day."""
     made = day_report(ports, slot.on)
     text = ports.codec.encode(made)
     ports.blobs.put(Container.REPORTS, f"{slot.on}/day.json", text.encode())
-    title = f"Day {slot.on}: {Decimal(made.realised_usd):+.2f} USD realised, {made.wins} won, {made.losses} lost"
-    cause = slot.key
-    return [
-        notice(ports.clock.now(), kind="day-report", severity=Severity.INFO, title=title, body=_body(made), cause=cause)
-    ]
+    words = day_summary(_summary(made))
+    return [worded(ports.clock.now(), words, kind="day-report", severity=Severity.INFO, cause=slot.key)]
 
 
 def day_report(ports: Ports, on: date) -> DayReport:
@@ -152,13 +151,24 @@ def _seal(journal: Sequence[Row]) -> str:
     return digest(canonical_json(sorted((key, seq, text) for key, (seq, text) in last.items())))
 
 
-def _body(made: DayReport) -> str:
-    lines = [
-        f"Watched {made.watchlist}, scored {made.scored}, decided {sum(made.decisions.values())}: {made.decisions}",
-        f"Refused by {made.refused_by or 'none'}",
-        f"Orders {made.orders}, fills {made.fills}, exits {made.exits}",
-        f"Realised by session {made.realised_by_session or 'none'}",
-        f"Equity {made.equity_usd} USD, {made.day_change_usd} on the day; {made.open_positions} positions open",
-        f"Incidents {made.incidents}, quarantined {made.quarantined}",
-    ]
-    return "\n".join(lines)
+def _summary(made: DayReport) -> DaySummary:
+    return DaySummary(
+        on=str(made.on),
+        realised=Decimal(made.realised_usd),
+        realised_by_session=made.realised_by_session,
+        wins=made.wins,
+        losses=made.losses,
+        orders=made.orders,
+        exits=made.exits,
+        fills=made.fills,
+        slippage_bp=made.mean_entry_slippage_bp,
+        watchlist=made.watchlist,
+        scored=made.scored,
+        decisions=made.decisions,
+        refused_by=made.refused_by,
+        equity=None if made.equity_usd is None else Decimal(made.equity_usd),
+        day_change=None if made.day_change_usd is None else Decimal(made.day_change_usd),
+        open_positions=made.open_positions,
+        incidents=made.incidents,
+        quarantined=made.quarantined,
+    )

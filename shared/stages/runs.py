@@ -15,7 +15,7 @@ from shared.contracts.messages import Message, Severity
 from shared.contracts.records import Table
 from shared.core.errors import ConflictError
 from shared.core.market import TradingDay
-from shared.core.schedule import DueJob, Job, fired
+from shared.core.schedule import DueJob, Job, fired, slot_of
 from shared.core.sessions import NEW_YORK
 from shared.core.values import iso, parse_utc
 from shared.ports import Cell, Ports, Row
@@ -37,13 +37,14 @@ def run_due(ports: Ports, jobs: frozenset[Job], run: JobRun, *, lookback: timede
     settles what the day before has left.
     """
     now = ports.clock.now()
-    day = ports.calendar.day(now.astimezone(NEW_YORK).date())
-    firing = fired(now, day, jobs, lookback)
-    if day is None or not (firing.to_run or firing.missed):
+    on = now.astimezone(NEW_YORK).date()
+    day = ports.calendar.day(on)
+    firing = fired(now, day, jobs, lookback, frozenset(ports.settings.policy.entry_sessions))
+    if not (firing.to_run or firing.missed):
         return []
-    known = dict(ports.tables.query(Table.RUNS, str(day.on)))
+    known = dict(ports.tables.query(Table.RUNS, str(on)))
     sent: list[Message] = []
-    if not any(key.partition("|")[0] in jobs for key in known):
+    if day is not None and not any(key.partition("|")[0] in jobs for key in known):
         sent += _left_over(ports, jobs, day, now)
     for slot in firing.missed:
         sent += _missed(ports, slot, now, known.get(slot.key))
@@ -55,15 +56,36 @@ def run_due(ports: Ports, jobs: frozenset[Job], run: JobRun, *, lookback: timede
     return sent
 
 
+def run_now(ports: Ports, job: Job, run: JobRun) -> tuple[DueJob, Sequence[Message]] | None:
+    """Run a job in the slot of this minute, due or not; None where today is no trading day or the slot is taken.
+
+    A run that fails is recorded as failed, and what it raised goes on.
+    """
+    now = ports.clock.now()
+    day = ports.calendar.day(now.astimezone(NEW_YORK).date())
+    if day is None:
+        return None
+    slot = DueJob(job=job, on=day.on, slot=slot_of(now), due_at=now, until=now + LEASE)
+    if not _begin(ports, slot, now, None):
+        return None
+    row = _row(slot, "failed", now, attempt=1)
+    try:
+        sent = run(slot)
+        row["status"] = "done"
+    finally:
+        ports.tables.put(Table.RUNS, str(slot.on), slot.key, row | {"finished_at": iso(ports.clock.now())})
+    return slot, sent
+
+
 def _begin(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> int:
     """Take a slot, new or left by a runner that died. Return the attempt's number, 0 where it is not ours."""
     partition = str(slot.on)
     if known is None:
         return int(ports.tables.insert(Table.RUNS, partition, slot.key, _row(slot, "started", now, attempt=1)))
-    if not _is_abandoned(known, now):
+    if not is_abandoned(known, now):
         return 0
     stored = ports.tables.get(Table.RUNS, partition, slot.key)
-    if stored is None or not _is_abandoned(stored.value, now):
+    if stored is None or not is_abandoned(stored.value, now):
         return 0
     attempt = int(stored.value["attempt"] or 0) + 1
     try:
@@ -73,7 +95,8 @@ def _begin(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> int:
     return attempt
 
 
-def _is_abandoned(row: Row, now: datetime) -> bool:
+def is_abandoned(row: Row, now: datetime) -> bool:
+    """Whether a run began longer ago than a lease and never ended: its runner died or failed."""
     return row["status"] == "started" and now - parse_utc(str(row["started_at"])) >= LEASE
 
 
@@ -83,7 +106,8 @@ def _left_over(ports: Ports, jobs: frozenset[Job], day: TradingDay, now: datetim
     known = dict(ports.tables.query(Table.RUNS, str(before.on)))
     if not any(key.partition("|")[0] in jobs for key in known):
         return []
-    late = fired(now, before, jobs, now - before.open_at + timedelta(days=1)).missed
+    sessions = frozenset(ports.settings.policy.entry_sessions)
+    late = fired(now, before, jobs, now - before.open_at + timedelta(days=1), sessions).missed
     return [message for slot in late for message in _missed(ports, slot, now, known.get(slot.key))]
 
 
@@ -92,7 +116,7 @@ def _missed(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> lis
     if known is None:
         if not ports.tables.insert(Table.RUNS, str(slot.on), slot.key, _row(slot, "missed", now, attempt=0)):
             return []
-    elif _is_abandoned(known, now):
+    elif is_abandoned(known, now):
         row = {**known, "status": "failed", "finished_at": iso(now)}
         ports.tables.put(Table.RUNS, str(slot.on), slot.key, row)
     else:
@@ -104,7 +128,7 @@ def _missed(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> lis
     return [notice(now, kind="job-missed", severity=Severity.WARNING, title=title, body=body, cause=slot.key)]
 
 
-_QUIET = frozenset({Job.CANDIDATES, Job.NEWS_SCAN})
+_QUIET = frozenset({Job.CANDIDATES, Job.NEWS_SCAN, Job.HEARTBEAT})
 """Jobs of many slots: a missed one is recorded, and only the dull row tells."""
 
 

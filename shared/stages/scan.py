@@ -55,7 +55,12 @@ class Watchlist:
 
 def scan(ports: Ports) -> list[Message]:
     """Run the scan jobs that are due; the candidates job sends slices, the others make watchlists."""
-    return run_due(ports, JOBS, lambda slot: _RUNS[slot.job](ports, slot))
+    return run_due(ports, JOBS, lambda slot: run_slot(ports, slot))
+
+
+def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
+    """Run one of these jobs in its slot."""
+    return _RUNS[slot.job](ports, slot)
 
 
 def _universe(ports: Ports) -> tuple[Snapshot, ...]:

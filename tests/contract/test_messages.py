@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.codec import MESSAGE_CLASSES, decode_json, decode_message, encode_json, encode_message
-from shared.contracts.messages import CandidateSlice, Envelope, Notice, OrderIntent, Severity, Signal
+from shared.contracts.messages import CandidateSlice, Envelope, Link, Notice, OrderIntent, Severity, Signal
 from shared.contracts.model_card import Champion, ModelCard, RecordedPair
 from shared.core.sessions import Session
 from shared.core.values import Side, Symbol
@@ -88,6 +88,7 @@ MESSAGES: dict[str, Envelope] = {
         severity=Severity.WARNING,
         title="SOFI: 120 @ 0.98 · “late” fill, naïve café",
         body='line 1\nline 2\t"quoted" \\ ☃',
+        links=(Link(label="Approve", url="https://gatehouse.example/api/answer?token=abc.def"),),
     ),
 }
 

@@ -13,6 +13,7 @@ import pytest
 from sandbox.azurite import Azurite, connection_string
 from sandbox.market.tape import Tape
 from sandbox.world import DEFAULT_ON, Prepared
+from shared.contracts.openapi import ROUTES
 from shared.contracts.records import CONTROLS, Container, Queue, Table
 from tests.support.app import Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS
@@ -50,19 +51,22 @@ async def _morning(box: Sandbox) -> Morning:
     box.put(Queue.CANDIDATES, "not base64!")
     for queue in Queue:
         box.put(f"{queue}-poison", base64_of(f"failed five times in {queue}"))
-    await box.until("09:45:30")
+    await box.until("09:44:30")  # before the next slot, whose scores may turn against what is held
     answers["status"] = await box.http("GET", "/api/status")
     for name, method in HTTP.items():
-        answers[f"{name} without a key"] = await box.http(method, f"/api/{name}", {}, key=None)
-        answers[f"{name} with a wrong key"] = await box.http(method, f"/api/{name}", {}, key="guessed")
+        answers[f"{name} without a key"] = await box.http(method, f"/api/{path_of(name)}", {}, key=None)
+        answers[f"{name} with a wrong key"] = await box.http(method, f"/api/{path_of(name)}", {}, key="guessed")
+        answers[f"{name} with an empty body"] = await box.http(method, f"/api/{path_of(name)}", {})
     for name, body in BAD_BODIES.items():
         answers[name] = await box.http("POST", "/api/kill", body)
     for name, body in BAD_ANSWERS.items():
         answers[name] = await box.http("POST", "/api/approve", {"by": "test", "reason": "drill", **body})
+    for name in ("answer-page", "answer"):
+        answers[name] = await box.http(ROUTES[name].method, "/api/answer", "token=x", key=None, media=FORM)
     answers["after bad bodies"] = await box.http("GET", "/api/status")
     answers["kill"] = await box.http("POST", "/api/kill", {"by": "test", "reason": "drill", "flatten": True})
     answers["killed"] = await box.http("GET", "/api/status")
-    box.send("signals", box.signal("QQQ", slot="0945"))
+    box.send("signals", box.signal("QQQ", slot="0944"))
     await box.until("09:48:30")
     answers["flat"] = await box.http("GET", "/api/status")
     answers["resume"] = await box.http("POST", "/api/resume", {"by": "test", "reason": "drill over"})
@@ -79,7 +83,15 @@ async def _morning(box: Sandbox) -> Morning:
     )
 
 
-HTTP = {"status": "GET", "kill": "POST", "resume": "POST", "approve": "POST"}
+HTTP = {route.name: route.method for route in ROUTES.values() if not route.is_keyless}
+
+
+def path_of(name: str) -> str:
+    """Path of a route, its parts filled with what exists."""
+    return ROUTES[name].path.format(job="news-scan", name="signal")
+
+
+FORM = "application/x-www-form-urlencoded"
 BAD_BODIES: dict[str, Any] = {
     "no body": None,
     "not JSON": "{",
@@ -151,7 +163,7 @@ def test_kill_with_flatten_sells_what_is_held_and_lets_nothing_in(morning: Morni
     assert morning.answers["flat"][1]["positions"] == {}
     (order,) = [row for row in box.rows(Table.ORDERS).values() if row["symbol"] == "SPY"]
     assert (order["phase"], order["exit_reason"]) == ("CLOSED", "KILL")
-    (refused,) = [row for row in box.rows(Table.DECISIONS).values() if row["symbol"] == "QQQ" and row["slot"] == "0945"]
+    (refused,) = [row for row in box.rows(Table.DECISIONS).values() if row["symbol"] == "QQQ" and row["slot"] == "0944"]
     assert "KILL_SWITCH" in refused["refused_by"].split()
     assert not [e for e in morning.log if e["symbol"] == "QQQ"]
 
@@ -163,10 +175,18 @@ def test_resume_turns_the_kill_switch_off(morning: Morning) -> None:
 
 def test_each_act_of_the_operator_is_kept_with_who_and_why(morning: Morning) -> None:
     history = sorted(morning.box.rows(Table.CONTROLS).items())
-    assert [(row["act"], row["by"], row["reason"]) for _, row in history] == [
-        ("kill", "test", "drill"),
-        ("resume", "test", "drill over"),
-    ]
+    done = [(row["act"], row["by"], row["reason"]) for _, row in history if row["status"] == 200]
+    assert done == [("kill", "test", "drill"), ("resume", "test", "drill over")]
+
+
+def test_each_refused_call_is_kept_with_what_was_wrong(morning: Morning) -> None:
+    refused = [row for row in morning.box.rows(Table.CONTROLS).values() if row["status"] != 200]
+    assert {row["act"] for row in refused} == {name for name, method in HTTP.items() if method == "POST"}
+    assert all(row["problem"] and row["status"] in {400, 404} for row in refused)
+    assert any(row["problem"].startswith("flatten:") and row.get("by") == "x" for row in refused)
+
+
+def test_the_kill_switchs_row_says_how_it_stands(morning: Morning) -> None:
     assert morning.box.rows(Table.CONTROLS, CONTROLS)["kill"]["is_on"] is False
 
 
@@ -174,6 +194,8 @@ def test_each_act_of_the_operator_is_kept_with_who_and_why(morning: Morning) -> 
 def test_http_functions_answer_401_without_a_good_key(morning: Morning, name: str) -> None:
     assert morning.answers[f"{name} without a key"][0] == 401
     assert morning.answers[f"{name} with a wrong key"][0] == 401
+    expected = {200, 404, 503} if HTTP[name] == "GET" else {400}
+    assert morning.answers[f"{name} with an empty body"][0] in expected
 
 
 @pytest.mark.parametrize("name", sorted(BAD_BODIES))
@@ -219,7 +241,7 @@ def test_day_report_counts_what_the_tables_hold(morning: Morning) -> None:
     )
     assert made["open_positions"] == len(morning.positions) == 0
     assert made["quarantined"] == 1
-    assert made["incidents"] == 1 + len(Queue)
+    assert made["incidents"] == len(morning.box.incidents()) >= 1 + len(Queue)
 
 
 def test_jobs_that_were_slept_through_are_recorded_as_missed_and_told_once(morning: Morning) -> None:

@@ -87,7 +87,8 @@ def chain_breaks(rows: list[dict[str, object]]) -> list[object]:
     codec, last, broken = JsonCodec(), "", []
     for row in rows:
         after = codec.decode(OrderState, str(row["state"]))
-        made = digest(canonical_json([last, row["command"], row["at"], codec.encode(replace(after, chain=last))]))
+        unhashed, gates = codec.encode(replace(after, chain=last)), [row["gates"]] if row.get("gates") else []
+        made = digest(canonical_json([last, row["command"], row["at"], unhashed, *gates]))
         if not row["hash"] == made == after.chain:
             broken.append(row["seq"])
         last = str(row["hash"])

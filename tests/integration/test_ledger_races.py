@@ -21,6 +21,7 @@ from shared.core.errors import ConflictError
 from shared.core.ledger import Ledger, open_ledger, reserve
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import ask_exit, next_step
+from shared.core.values import iso
 from shared.stages.facts import ledger_row, load_ledger, update_ledger
 from shared.stages.gate import gate
 from shared.stages.order import carry_out
@@ -97,7 +98,8 @@ def test_exactly_one_of_two_processes_gets_the_last_room(what: str, storage: str
     ports = shared_ports(storage, equity=equity, settings=settings)
     for symbol in ("XXX", "YYY"):  # two day trades were made today
         for side in ("buy", "sell"):
-            ports.tables.put(Table.FILLS, str(ON), f"{symbol}|{side}", {"symbol": symbol, "side": side})
+            row = {"symbol": symbol, "side": side, "occurred_at": iso(NOW)}
+            ports.tables.put(Table.FILLS, str(ON), f"{symbol}|{side}", row)
     winners = []
     with rivals(decide, storage=storage, equity=equity, settings=settings) as pair:
         for number in range(ROUNDS):
@@ -148,12 +150,13 @@ def test_two_processes_that_carry_out_the_same_steps_send_one_order_and_journal_
     exchange = Exchange(HandTape(ON, {("AAA", ON): day_of({"09:30": 10.00})}), VenueConfig(requests_per_minute=100_000))
     clock = HandClock(NOW)
     ports = shared_ports(storage)
-    update_ledger(ports, ON, ports.broker.equity, lambda ledger: ledger)
     app = create_app(exchange, clock.now, keys=("the-key", "the-secret"))
     with ServerThread(app) as server, rivals(step_once, storage=storage, venue_url=server.url) as pair:
         for number in range(LIVES):
             plan = replace(PLAN, intent_id=f"intent-{number:04}", expires_at=clock.at + timedelta(minutes=4))
             plan = replace(plan, exit_by=clock.at + timedelta(hours=1))
+            taken = room(plan.intent_id, AAA, plan.worst_price * plan.qty_shares, qty_shares=plan.qty_shares)
+            update_ledger(ports, ON, ports.broker.equity, lambda ledger, taken=taken: reserve(ledger, taken))  # type: ignore[misc]
             state = life_of(pair, clock, OrderState(plan=plan, on=ON))
             assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 100)
             first, last = symbol_key(AAA, plan.intent_id), symbol_key(AAA, plan.intent_id + "~")

@@ -24,7 +24,8 @@ OURS = {"function_app.py", "functions", "host.json", "requirements.txt", "shared
 STAYS = {
     "azure.yaml", "benchmarks", "CHANGELOG.md", "CONTRIBUTING.md", "dashboard", "dist", "docs", "infra", "LICENSE",
     "local.settings.json", "local.settings.json.example", "Makefile", "mutants", "pyproject.toml", "README.md",
-    "requirements-dashboard.txt", "requirements-dev.txt", "requirements-infra.txt", "requirements-training.txt", "sandbox", "tests", "training",
+    "requirements-dashboard.txt", "requirements-dev.txt", "requirements-infra.txt", "requirements-training.txt",
+    "sandbox", "tests", "training",
 }  # fmt: skip
 
 

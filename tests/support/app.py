@@ -45,8 +45,10 @@ QUIET = {
     "GATEHOUSE_SCAN_SCHEDULE": NEVER,
     "GATEHOUSE_NEWS_SCHEDULE": NEVER,
     "GATEHOUSE_REPORT_SCHEDULE": NEVER,
+    "GATEHOUSE_SILENT_SLOTS": "0",
+    "GATEHOUSE_NIGHTLY_SCHEDULE": NEVER,
 }
-"""Settings under which only supervision fires by itself."""
+"""Settings under which only supervision fires by itself, and nobody minds that the others are silent."""
 
 type Rows = dict[str, dict[str, Any]]
 
@@ -203,9 +205,18 @@ class Sandbox:
 
     # The app's HTTP functions
 
-    async def http(self, method: str, path: str, body: Any = None, *, key: str | None = HOST_KEYS.function) -> Any:
+    async def http(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = HOST_KEYS.function,
+        media: str = "application/json",
+    ) -> Any:
         """Call an HTTP function; return status and parsed body (text where it is no JSON)."""
         headers = {} if key is None else {"x-functions-key": key}
+        headers |= {"Content-Type": media} if method == "POST" else {}
         text = body if isinstance(body, str | bytes | None) else json.dumps(body)
 
         def call() -> Any:

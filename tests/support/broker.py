@@ -68,6 +68,10 @@ class HandBroker:
 
     # -- the port ------------------------------------------------------------------------------------------------
 
+    def now(self) -> datetime:
+        self._begin("clock")
+        return self.clock.now()
+
     def account(self) -> Account:
         self._begin("account")
         return Account(

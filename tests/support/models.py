@@ -36,7 +36,9 @@ def random_dataset(seed: int, rows: int = 3000, features: int = len(FEATURE_NAME
         move=move,
         day=np.sort(rng.integers(0, days, rows)),
         symbol=np.zeros(rows, np.int64),
-        start_s=np.arange(rows),
+        start_s=np.arange(rows) * 300,
+        end_s=np.arange(rows) * 300 + 600,
+        weight=np.ones(rows),
         dates=tuple(date(2025, 10, 1) + timedelta(days=k) for k in range(days)),
         symbols=(Symbol("ABC"),),
     )

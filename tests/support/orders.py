@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from shared.core.ledger import Reservation, reserve
 from shared.core.order_states import EntryPlan, ExitReason, OrderState
 from shared.core.order_steps import Step, ask_exit, next_step
+from shared.core.sessions import hours_of
 from shared.core.values import Symbol
 from shared.ports import TableStore
 from shared.stages.facts import update_ledger
 from shared.stages.order import carry_out
 from tests.support.ports import FakePorts, fake_ports
+from tests.support.tape import ny
 
 ON = date(2025, 10, 15)
 NOW = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
@@ -77,7 +80,7 @@ class Life:
         """What supervision's wake-up does: whatever is next, now."""
         self.act(next_step(self.state, self.ports.clock.now()))
 
-    def until(self, done: Callable[[OrderState], bool], most: int = 60) -> OrderState:
+    def until(self, done: Callable[[OrderState], bool], most: int = 400) -> OrderState:
         """Step until something holds."""
         for _ in range(most):
             if done(self.state):
@@ -116,10 +119,36 @@ def room(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: in
     )
 
 
+ALL_SESSIONS = "PRE REG-AM REG-MID REG-PM AFT"
+
+
+def extended_life(at: str = "08:00", **plan: object) -> Life:
+    """An order of this version at a New York wall time, on an account that enters in every session."""
+    now = ny(ON, at)
+    times = {"expires_at": now + timedelta(seconds=240), "exit_by": now + timedelta(minutes=60)}
+    made = replace(PLAN, **{**times, **plan})  # type: ignore[arg-type]
+    life = planned_life(made, now=now, settings={"GATEHOUSE_ENTRY_SESSIONS": ALL_SESSIONS})
+    day = life.ports.calendar.day(ON)
+    assert day is not None
+    life.state = replace(life.state, hours=hours_of(day))
+    return life
+
+
 def new_life(*, tables: TableStore | None = None, **plan: object) -> Life:
     """An order that was approved: its room is reserved, nothing sent."""
-    ports = fake_ports(NOW, tables=tables)
-    made = replace(PLAN, **plan)  # type: ignore[arg-type]
+    return planned_life(replace(PLAN, **plan), tables=tables)  # type: ignore[arg-type]
+
+
+def planned_life(
+    made: EntryPlan,
+    *,
+    now: datetime = NOW,
+    tables: TableStore | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Life:
+    """An order of any plan, at any time and under any settings."""
+    ports = fake_ports(now, tables=tables, **settings)
     taken = room(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
+    taken = replace(taken, reserved_at=now, exit_by=made.exit_by)
     update_ledger(ports, ON, Decimal(100_000), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))

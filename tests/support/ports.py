@@ -13,12 +13,14 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import JsonCodec
-from shared.contracts.messages import Notice
+from shared.contracts.messages import Notice, Severity
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
-from shared.contracts.settings import Settings, parse_settings
+from shared.contracts.settings import NoticeChannel, Settings, parse_settings
+from shared.core.errors import TransientError
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe
 from shared.core.values import Symbol
+from shared.core.wording import Words
 from shared.ports import BlobStore, Calendar, Codec, HistoryStore, ModelState, TableStore
 from tests.support.broker import HandBroker
 from tests.support.clock import HandClock
@@ -145,7 +147,7 @@ class HandModels:
     states: dict[str, ModelState]
 
     def current(self, name: str) -> ModelState:
-        return self.states[name]
+        return self.states.get(name, ModelState(predictor=None, fault="no champion has been published"))
 
     def break_down(self, name: str, fault: str) -> None:
         self.states[name] = ModelState(predictor=None, fault=fault)
@@ -169,8 +171,18 @@ class HandNotifier:
 
     sent: list[Notice] = field(default_factory=list)
 
-    def send(self, notice: Notice) -> None:
+    delivered: list[tuple[str, Words]] = field(default_factory=list)
+    """Channel and words of what was taken."""
+    dead: set[str] = field(default_factory=set)
+    """Channels that take nothing."""
+
+    def log(self, notice: Notice) -> None:
         self.sent.append(notice)
+
+    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
+        if channel.name in self.dead:
+            raise TransientError(f"channel {channel.name} did not take the notice")
+        self.delivered.append((channel.name, words))
 
 
 @dataclass(slots=True, kw_only=True)

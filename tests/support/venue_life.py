@@ -44,7 +44,13 @@ def venue_life(
     day: BasePrices, *, halts: Sequence[Halt] = (), exchange_at: datetime | None = None, **plan: object
 ) -> VenueLife:  # fmt: skip
     """An approved order of 100 AAA at 10:00 New York, and the market of its day."""
-    made = new_life(**plan)  # type: ignore[arg-type]
+    return on_venue(new_life(**plan), day, halts=halts, exchange_at=exchange_at)  # type: ignore[arg-type]
+
+
+def on_venue(
+    made: Life, day: BasePrices, *, halts: Sequence[Halt] = (), exchange_at: datetime | None = None
+) -> VenueLife:  # fmt: skip
+    """An order's life at the venue instead of the broker made by hand."""
     exchange = Exchange(HandTape(ON, {("AAA", ON): day}, halts=halts), start=exchange_at)
     life = VenueLife(ports=made.ports, state=made.state, commands=[], exchange=exchange)
     life.ports.broker = cast(HandBroker, SimBroker(exchange))  # the ports of a test take any broker

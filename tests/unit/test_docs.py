@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import pytest
 
+from dashboard.profiles import VARIABLES
 from sandbox.__main__ import _parser
 from sandbox.documents import generated, rendered
 from shared.adapters.calendar import XnysCalendar
@@ -25,7 +26,7 @@ from shared.contracts.settings import GROUPS, Settings
 from shared.core.order_states import ExitReason, Phase
 from shared.core.order_steps import Command
 from shared.core.policy import PolicyCode
-from shared.core.schedule import Job, plan
+from shared.core.schedule import Job, plan, weekend
 from shared.core.sessions import Session
 from shared.core.sizing import Bound
 from shared.core.watchlist import Why
@@ -119,7 +120,7 @@ def test_example_settings_are_the_codes_or_documented_as_the_hosts() -> None:
 
 
 def test_documents_name_no_setting_that_does_not_exist() -> None:
-    known = {*settings_fields(), *example_values(), "GATEHOUSE_DATA"}
+    known = {*settings_fields(), *example_values(), *VARIABLES, "GATEHOUSE_DATA"}
     for path in DOCUMENTS:
         named = set(re.findall(r"\b(?:GATEHOUSE|ALPACA)_[A-Z_]+\b", path.read_text(encoding="utf-8")))
         assert named <= known, path.name
@@ -160,7 +161,8 @@ def test_slots_of_every_job_are_those_of_a_whole_day() -> None:
     day = XnysCalendar().day(date(2026, 10, 14))
     assert day is not None
     for job, _, first, last, count, _ in rows(section("docs/SESSION_MODEL.md", "From timer to job")):
-        slots = [slot.slot for slot in plan(day, frozenset({Job(job.strip("`"))}))]
+        jobs = frozenset({Job(job.strip("`"))})
+        slots = [slot.slot for slot in (*plan(day, jobs), *weekend(date(2026, 10, 17), jobs))]
         found = (f"{slots[0][:2]}:{slots[0][2:]}", f"{slots[-1][:2]}:{slots[-1][2:]}", str(len(slots)))
         assert (first, last, count) == found, job
 
@@ -192,16 +194,22 @@ def test_every_field_of_every_message_is_documented() -> None:
 WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.RUNS: {"runs": ("_row", "run_due"), "supervise": ("_record_flatten",)},
     Table.WATCHLIST: {"scan": ("_publish",)},
-    Table.SIGNALS: {"score": ("_row", "_base_row", "_unknown_row")},
+    Table.SIGNALS: {"score": ("_row", "_base_row", "_unknown_row", "_regime_cells")},
     Table.DECISIONS: {"gate": ("_row", "_base_row", "gate")},
     Table.ORDERS: {"order_records": ("order_row",)},
     Table.JOURNAL: {"order_records": ("journal_row",)},
     Table.FILLS: {"order_records": ("_fill",)},
     Table.POSITIONS: {"order_records": ("_position",)},
     Table.LEDGER: {"facts": ("ledger_row",), "supervise": ("_heartbeat",)},
-    Table.CONTROLS: {"operate": ("_control", "record_answer")},
-    Table.STORIES: {"news": ("_scan",)},
-    Table.INCIDENTS: {"incidents": ("record_incident",)},
+    Table.CONTROLS: {
+        "calls": ("record_call",),
+        "operate": ("_switch", "accept_live"),
+        "parameters": ("accept",),
+        "answers": ("claim",),
+    },
+    Table.STORIES: {"news": ("run_slot",)},
+    Table.INCIDENTS: {"incidents": ("record_incident",), "silence": ("_close",)},
+    Table.NOTICES: {"notify": ("_row", "_channel_row")},
 }
 """The functions that spell a table's rows, by module of shared.stages."""
 

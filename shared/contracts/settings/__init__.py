@@ -7,10 +7,14 @@ expected. docs/CONFIG.md is generated from the declarations.
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.declare import REQUIRED, Environment, Feed, SymbolGroup, setting
 from shared.contracts.settings.groups import GROUPS, Settings
-from shared.contracts.settings.parse import parse_settings
+from shared.contracts.settings.notices import NoticeChannel, NoticeSettings
+from shared.contracts.settings.operate import OperateSettings
+from shared.contracts.settings.parse import parse_settings, with_values
 from shared.contracts.settings.policy import PolicySettings
 from shared.contracts.settings.risk import RiskSettings
+from shared.contracts.settings.secrets import secrets_of
 from shared.contracts.settings.storage import StorageSettings
+from shared.contracts.settings.telemetry import TelemetrySettings
 from shared.contracts.settings.watchlist import WatchlistSettings
 
 __all__ = [
@@ -19,12 +23,18 @@ __all__ = [
     "BrokerSettings",
     "Environment",
     "Feed",
+    "NoticeChannel",
+    "NoticeSettings",
+    "OperateSettings",
     "PolicySettings",
     "RiskSettings",
     "Settings",
     "StorageSettings",
     "SymbolGroup",
+    "TelemetrySettings",
     "WatchlistSettings",
     "parse_settings",
+    "secrets_of",
     "setting",
+    "with_values",
 ]

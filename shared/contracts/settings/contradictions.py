@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from shared.contracts.settings.declare import Environment
 from shared.contracts.settings.groups import Settings
+from shared.core.sessions import Session
 
 
 def contradictions(settings: Settings) -> list[str]:
@@ -18,13 +19,34 @@ def contradictions(settings: Settings) -> list[str]:
     if policy.stop_atr > policy.target_atr:
         found = f"GATEHOUSE_STOP_ATR = {policy.stop_atr}"
         problems.append(f"{found}: expected at most GATEHOUSE_TARGET_ATR {policy.target_atr}")
-    if irregular := [session.value for session in policy.entry_sessions if not session.is_regular]:
-        problems.append(f"GATEHOUSE_ENTRY_SESSIONS holds {' '.join(irregular)}: expected regular sessions only")
+    if Session.CLOSED in policy.entry_sessions:
+        problems.append("GATEHOUSE_ENTRY_SESSIONS holds CLOSED: expected sessions in which the exchange trades")
     if risk.trade_risk_fraction > risk.trade_risk_max_fraction:
         problems.append("GATEHOUSE_TRADE_RISK_FRACTION: expected at most GATEHOUSE_TRADE_RISK_MAX_FRACTION")
+    problems += _operate_contradictions(settings)
     if not settings.storage.connection and not settings.storage.account_name:
         either = "a connection string or AzureWebJobsStorage__accountName"
         problems.append(f"AzureWebJobsStorage is missing: expected {either}")
+    return problems
+
+
+MIN_LINK_KEY_CHARACTERS = 32
+_VAULT_REFERENCE = "@Microsoft.KeyVault"
+"""What an app setting holds where Key Vault could not resolve it: a text that anybody knows is no key."""
+
+
+def _operate_contradictions(settings: Settings) -> list[str]:
+    """A link key is long and a secret; an address is https, but for the sandbox's own machine."""
+    problems: list[str] = []
+    operate, key = settings.operate, settings.operate.link_key
+    if key and (len(key) < MIN_LINK_KEY_CHARACTERS or key.startswith(_VAULT_REFERENCE) or len(set(key)) < 8):
+        expected = f"a random key of {MIN_LINK_KEY_CHARACTERS} characters or more"
+        problems.append(f"GATEHOUSE_LINK_KEY = ***: expected {expected}")
+    url, is_sandbox = operate.public_url, settings.broker.environment is Environment.SANDBOX
+    if url and not (_PLAIN_URL.fullmatch(url) and (is_sandbox or url.lower().startswith("https://"))):
+        problems.append(f"GATEHOUSE_PUBLIC_URL = {url!r}: expected https, a host and nothing else")
+    if url and not key:
+        problems.append("GATEHOUSE_LINK_KEY is missing: expected a key, since GATEHOUSE_PUBLIC_URL is set")
     return problems
 
 

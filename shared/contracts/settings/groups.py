@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.contracts.settings.broker import BrokerSettings
+from shared.contracts.settings.cases import CaseSettings
 from shared.contracts.settings.declare import setting
+from shared.contracts.settings.notices import NoticeSettings
+from shared.contracts.settings.operate import OperateSettings
 from shared.contracts.settings.policy import PolicySettings
 from shared.contracts.settings.risk import RiskSettings
 from shared.contracts.settings.storage import StorageSettings
+from shared.contracts.settings.telemetry import TelemetrySettings
 from shared.contracts.settings.watchlist import WatchlistSettings
 
 
@@ -22,6 +26,10 @@ class Settings:
     policy: PolicySettings
     risk: RiskSettings
     storage: StorageSettings
+    cases: CaseSettings
+    notices: NoticeSettings
+    telemetry: TelemetrySettings
+    operate: OperateSettings
     clock_file: str = setting(
         "GATEHOUSE_CLOCK_FILE",
         "",
@@ -43,4 +51,8 @@ GROUPS: Mapping[str, type] = {
     "policy": PolicySettings,
     "risk": RiskSettings,
     "storage": StorageSettings,
+    "cases": CaseSettings,
+    "notices": NoticeSettings,
+    "telemetry": TelemetrySettings,
+    "operate": OperateSettings,
 }

@@ -7,11 +7,14 @@ import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo
 
 from shared.contracts.settings.contradictions import contradictions
 from shared.contracts.settings.declare import Environment, Feed, SymbolGroup
 from shared.contracts.settings.groups import GROUPS, Settings
+from shared.contracts.settings.notices import NoticeChannel, parse_channels, parse_zone
 from shared.core.errors import SettingsError
+from shared.core.notices import QuietHours
 from shared.core.sessions import Session
 from shared.core.values import Symbol, require_symbol
 
@@ -51,6 +54,10 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     Feed: (Feed, f"one of {', '.join(Feed)}"),
     tuple[Symbol, ...]: (lambda text: _parse_tuple(text, _parse_symbol), "symbols, split by blanks or commas"),
     tuple[SymbolGroup, ...]: (_parse_groups, "groups as NAME: SYMBOLS, split by semicolons"),
+    tuple[str, ...]: (lambda text: _parse_tuple(text, str), "words, split by blanks or commas"),
+    tuple[NoticeChannel, ...]: (parse_channels, "NAME: URL | SEVERITY, one to a line or split by semicolons"),
+    QuietHours: (QuietHours.parse, "HH:MM-HH:MM, or none"),
+    ZoneInfo: (parse_zone, "a time zone's IANA name"),
     tuple[Session, ...]: (lambda text: _parse_tuple(text, Session), f"sessions out of {', '.join(Session)}"),
 }
 
@@ -83,6 +90,39 @@ def _parse_group(group: type, source: Mapping[str, str], problems: list[str]) ->
         for item in dataclasses.fields(group)
         if "name" in item.metadata
     }
+
+
+def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
+    """Return settings some of which are replaced, checked as if the environment had given them so.
+
+    Parameters
+    ----------
+    settings : Settings
+        Sound settings.
+    values : mapping of str to str
+        New values as text, by name in the environment. Settings of a group only; an empty text is refused.
+
+    Raises
+    ------
+    SettingsError
+        Listing every problem, as `parse_settings` does.
+    """
+    problems = [f"{name} is empty: expected a value" for name, text in values.items() if not text.strip()]
+    groups, known = {}, set()
+    for group_name, group in GROUPS.items():
+        hints = get_type_hints(group)
+        items = [item for item in dataclasses.fields(group) if item.metadata.get("name") in values]
+        known |= {item.metadata["name"] for item in items}
+        found = {item.name: _parse_one(item, hints[item.name], values, problems) for item in items}
+        groups[group_name] = (found, getattr(settings, group_name))
+    problems += [f"{name} is no setting of a group" for name in values if name not in known]
+    if not problems:
+        changed = {name: dataclasses.replace(group, **found) for name, (found, group) in groups.items()}
+        replaced = dataclasses.replace(settings, **changed)
+        problems += contradictions(replaced)
+        if not problems:
+            return replaced
+    raise SettingsError("settings cannot be used:\n" + "\n".join(f"- {problem}" for problem in problems))
 
 
 def parse_settings(source: Mapping[str, str]) -> Settings:

@@ -14,12 +14,66 @@ class PolicySettings:
 
     edge_min: float = setting(
         "GATEHOUSE_EDGE_MIN",
-        0.10,
+        0.05,
         "least p_up - p_down of an entry",
         low=0,
         high=1,
         unit="probability",
-        why="Smaller differences of p_up and p_down are calibration noise",
+        why="Costs are inside the labels, so what is above 0 should pay; below 0.05 it is calibration noise",
+    )
+    edge_factor_calm: float = setting(
+        "GATEHOUSE_EDGE_FACTOR_CALM",
+        1.0,
+        "times GATEHOUSE_EDGE_MIN in a calm market",
+        low=0.1,
+        high=10,
+        unit="times",
+        why="As in a normal one; the regime model says which it is, and without it the factor is 1",
+    )
+    edge_factor_stressed: float = setting(
+        "GATEHOUSE_EDGE_FACTOR_STRESSED",
+        1.5,
+        "times GATEHOUSE_EDGE_MIN in a stressed market",
+        low=0.1,
+        high=10,
+        unit="times",
+        why="Spreads and gaps are wider there than any model has learned from",
+    )
+    edge_factor_morning: float = setting(
+        "GATEHOUSE_EDGE_FACTOR_REG_AM",
+        1.0,
+        "times GATEHOUSE_EDGE_MIN in REG-AM",
+        low=0.1,
+        high=10,
+        unit="times",
+        why="One threshold, until walk-forward evidence says otherwise; a regime's factor comes on top",
+    )
+    edge_factor_midday: float = setting(
+        "GATEHOUSE_EDGE_FACTOR_REG_MID",
+        1.0,
+        "times GATEHOUSE_EDGE_MIN in REG-MID",
+        low=0.1,
+        high=10,
+        unit="times",
+        why="As in REG-AM",
+    )
+    edge_factor_afternoon: float = setting(
+        "GATEHOUSE_EDGE_FACTOR_REG_PM",
+        1.0,
+        "times GATEHOUSE_EDGE_MIN in REG-PM",
+        low=0.1,
+        high=10,
+        unit="times",
+        why="As in REG-AM",
+    )
+    edge_factor_extended: float = setting(
+        "GATEHOUSE_EDGE_FACTOR_EXTENDED",
+        1.5,
+        "times GATEHOUSE_EDGE_MIN in PRE and AFT",
+        low=0.1,
+        high=10,
+        unit="times",
+        why="The models have learned from the regular sessions alone",
     )
     net_move_min_bp: float = setting(
         "GATEHOUSE_NET_MOVE_MIN_BP",
@@ -35,8 +89,8 @@ class PolicySettings:
         (Session.REG_AM, Session.REG_MID, Session.REG_PM),
         "sessions in which entries are enabled",
         unit="sessions",
-        why="Entries are bracket orders, which Alpaca takes in the regular sessions only: see "
-        "[limits](ORDER_LIFECYCLE.md#limits)",
+        why="The regular sessions; PRE and AFT, where the lifecycle itself guards positions, are off until wanted: see "
+        "[extended hours](ORDER_LIFECYCLE.md#extended-hours)",
     )
     no_entry_before_close_min: int = setting(
         "GATEHOUSE_NO_ENTRY_BEFORE_CLOSE_MIN",
@@ -118,6 +172,15 @@ class PolicySettings:
         high=60,
         unit="s",
         why="Also the first pause after a call without an answer; it doubles four times at most",
+    )
+    guard_poll_s: int = setting(
+        "GATEHOUSE_GUARD_POLL_S",
+        10,
+        "pause between looks at the quote of a position in PRE or AFT",
+        low=2,
+        high=60,
+        unit="s",
+        why="No native stops exist there: so late at most is the stop seen. Two requests each, of 200 a minute",
     )
     max_reprices: int = setting(
         "GATEHOUSE_MAX_REPRICES",

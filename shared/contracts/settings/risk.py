@@ -56,6 +56,15 @@ class RiskSettings:
         unit="fraction",
         why="Sizing, and gate LIQUIDITY: 1 % of average daily volume",
     )
+    adv_max_extended_fraction: float = setting(
+        "GATEHOUSE_ADV_MAX_EXTENDED_FRACTION",
+        0.001,
+        "shares over average daily volume in PRE and AFT",
+        low=0,
+        high=0.2,
+        unit="fraction",
+        why="Sizing, and gate LIQUIDITY: a few percent of the day's volume trade outside the regular session",
+    )
     day_loss_max_fraction: float = setting(
         "GATEHOUSE_DAY_LOSS_MAX_FRACTION",
         0.03,

@@ -21,7 +21,7 @@ class WatchlistSettings:
         _CORE,
         "core liquid symbols, always candidates for the watchlist",
         unit="symbols",
-        why="They fill the watchlist after the picks. Split by blanks or commas",
+        why="They fill the watchlist after the picks, and breadth is counted over them. Split by blanks or commas",
     )
     market_symbols: tuple[Symbol, ...] = setting(
         "GATEHOUSE_MARKET_SYMBOLS",

@@ -18,6 +18,7 @@ from shared.adapters.alpaca_parse import (
     read_account,
     read_asset,
     read_bars,
+    read_clock,
     read_each,
     read_headline,
     read_order,
@@ -311,3 +312,10 @@ LEG_FIELDS = {"take_profit": {"limit_price": "102"}, "stop_loss": {"stop_price":
 )
 def test_an_order_is_spelled_as_alpaca_documents_it(order: OrderRequest, expected: dict[str, Any]) -> None:
     assert order_fields(order) == expected
+
+
+def test_the_brokers_clock_is_read_as_utc() -> None:
+    raw = {"timestamp": "2026-10-14T10:00:30.123456789-04:00", "is_open": True}
+    assert read_clock(raw) == datetime(2026, 10, 14, 14, 0, 30, 123456, tzinfo=UTC)
+    with pytest.raises(ValueError, match="timestamp"):
+        read_clock({"timestamp": "soon"})

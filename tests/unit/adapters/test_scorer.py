@@ -24,7 +24,7 @@ from shared.core.ids import digest
 from shared.ports import Stored
 from tests.support.clock import HandClock
 from tests.support.models import EXPIRES_ON, hand_made_onnx, random_dataset, tiny_model
-from training.publish import promote, publish
+from training.publish import promote, publish, roll_back
 
 MINUTE = timedelta(minutes=1)
 
@@ -314,3 +314,19 @@ def test_scores_do_not_depend_on_the_company_of_a_row() -> None:
     together = predictor.predict(rows)
     alone = np.concatenate([predictor.predict(rows[k : k + 1]) for k in range(50)])
     assert together.tobytes() == alone.tobytes()
+
+
+def test_a_suspended_champion_is_not_used_until_it_is_promoted_again() -> None:
+    blobs, clock = MemoryBlobs(), HandClock()
+    publish(blobs, *tiny_model(), promoted_at=clock.now())
+    models = OnnxModels(blobs, clock)
+    assert models.current(SIGNAL_MODEL).predictor is not None
+    roll_back(blobs, SIGNAL_MODEL, "v1", at=clock.now(), fault="its features have drifted")
+    clock.pass_by(timedelta(minutes=2))
+    state = models.current(SIGNAL_MODEL)
+    assert state.predictor is None
+    assert state.fault == "signal/v1 is suspended: its features have drifted"
+    promote(blobs, SIGNAL_MODEL, "v1", promoted_at=clock.now())
+    clock.pass_by(timedelta(minutes=2))
+    assert models.current(SIGNAL_MODEL).fault == ""
+    assert models.current(SIGNAL_MODEL).predictor is not None

@@ -47,6 +47,33 @@ def test_defaults_are_those_of_the_design() -> None:
     assert settings.policy.entry_sessions == (Session.REG_AM, Session.REG_MID, Session.REG_PM)
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["short", "x" * 40, "@Microsoft.KeyVault(SecretUri=https://kv-x.vault.azure.net/secrets/gatehouse-link-key/)"],
+)
+def test_a_link_key_that_could_be_guessed_is_refused_and_not_shown(key: str) -> None:
+    told = problems(GATEHOUSE_LINK_KEY=key)
+    assert told == ["- GATEHOUSE_LINK_KEY = ***: expected a random key of 32 characters or more"]
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "https://user@x", "https://x/path?y", "//x", "javascript:alert(1)", "https://x\\@y"]
+)
+def test_an_address_of_links_is_a_host_and_nothing_else(url: str) -> None:
+    told = problems(GATEHOUSE_PUBLIC_URL=url, GATEHOUSE_LINK_KEY="k3y-of-the-test-that-is-long-enough-0123456789")
+    assert [line.split()[1] for line in told] == ["GATEHOUSE_PUBLIC_URL"]
+
+
+def test_links_of_a_real_account_are_https() -> None:
+    key = {"GATEHOUSE_LINK_KEY": "k3y-of-the-test-that-is-long-enough-0123456789"}
+    assert problems(**PAPER, **key, GATEHOUSE_PUBLIC_URL="http://gatehouse.example") != []
+    assert parsed(**PAPER, **key, GATEHOUSE_PUBLIC_URL="https://gatehouse.example").operate.public_url
+
+
+def test_an_address_without_a_key_makes_no_links_and_says_so() -> None:
+    assert "GATEHOUSE_LINK_KEY is missing" in problems(GATEHOUSE_PUBLIC_URL="https://gatehouse.example")[0]
+
+
 def test_values_are_read_from_text() -> None:
     settings = parsed(
         ALPACA_FEED="sip",
@@ -128,7 +155,7 @@ def test_names_are_unique_and_say_their_unit() -> None:
         ({**PAPER, "GATEHOUSE_CLOCK_FILE": "clock"}, "GATEHOUSE_CLOCK_FILE = 'clock'"),
         ({"GATEHOUSE_SCAN_PRICE_MIN_USD": "11"}, "GATEHOUSE_SCAN_PRICE_MIN_USD"),
         ({"GATEHOUSE_STOP_ATR": "3.1"}, "GATEHOUSE_STOP_ATR = 3.1: expected"),
-        ({"GATEHOUSE_ENTRY_SESSIONS": "PRE REG-AM"}, "GATEHOUSE_ENTRY_SESSIONS holds PRE: expected regular"),
+        ({"GATEHOUSE_ENTRY_SESSIONS": "CLOSED REG-AM"}, "GATEHOUSE_ENTRY_SESSIONS holds CLOSED: expected"),
         (
             {"GATEHOUSE_TRADE_RISK_FRACTION": "0.009", "GATEHOUSE_TRADE_RISK_MAX_FRACTION": "0.008"},
             "GATEHOUSE_TRADE_RISK_FRACTION",

@@ -9,15 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.features import FEATURE_NAMES, SymbolDay, day_features, latest_features, prepare
+from shared.contracts.settings.watchlist import WatchlistSettings
+from shared.core.features import FEATURE_NAMES, SymbolDay, context_symbols, day_features, latest_features, prepare
 from shared.core.features.past import midnight_s
 from shared.core.market import FloatArray, Timeframe, TradingDay
 from shared.core.values import Symbol, from_epoch
 from tests.support.bars import CALENDAR, data_file, trading_day, until, with_prices_times
 from training.parquet import ParquetHistory
 
+CORE = context_symbols(WatchlistSettings().market_symbols, WatchlistSettings().core_symbols)
 CASES = {
-    "regular": ("intraday/us101_5min_2025.parquet", date(2025, 10, 15), ("AAPL", "AFRM", "NVDA"), ("SPY", "QQQ")),
+    "regular": ("intraday/us101_5min_2025.parquet", date(2025, 10, 15), ("AAPL", "AFRM", "NVDA"), CORE),
+    "half-day": ("intraday/us101_5min_2025.parquet", date(2025, 11, 28), ("AAPL", "SPY"), CORE),
+    "low-price": (
+        "intraday/us_lowprice_1min_2018.parquet",
+        date(2018, 4, 10),
+        ("AKS", "CHK", "SIRI"),
+        ("F", "GE", "AMD", "CHK", "SIRI"),
+    ),
     "extended": ("intraday/us_ext_5min_2022_2024_sampled.parquet", date(2022, 2, 3), ("AMD", "PLTR"), ("NVDA",)),
 }
 
@@ -42,7 +51,7 @@ def real_day(request: pytest.FixtureRequest) -> tuple[list[SymbolDay], list[Symb
         return SymbolDay(past=past, today=history.bars(Symbol(symbol), Timeframe.MIN_5, start, end))
 
     items, context = [symbol_day(s) for s in symbols], [symbol_day(s) for s in market]
-    assert all(len(item.today) >= 70 for item in items)
+    assert all(len(item.today) >= 40 for item in items)
     return items, context, day, day_features(items, context, day)
 
 

@@ -107,6 +107,26 @@ def test_a_tiny_atr_keeps_the_least_stop_distance() -> None:
     assert prices(quote("99.99", "100.01"), "0.001").stop == Decimal("99.70")
 
 
+def test_outside_the_regular_session_the_stop_lies_two_spreads_under_the_ask_at_least() -> None:
+    def made(atr: str, *, is_extended: bool) -> EntryPrices:
+        return entry_prices(
+            quote("9.95", "10.05"),
+            Decimal(atr),
+            stop_atr=Decimal(2),
+            target_atr=Decimal(3),
+            stop_min_bp=Decimal(1),
+            slippage_max_bp=Decimal(30),
+            is_extended=is_extended,
+        )
+
+    assert made("0.02", is_extended=False).stop == Decimal("10.01")
+    assert (made("0.02", is_extended=True).stop, made("0.02", is_extended=True).target) == (
+        Decimal("9.85"),
+        Decimal("10.35"),
+    )
+    assert made("0.2", is_extended=True).stop == Decimal("9.65"), "the wider counts"
+
+
 def test_a_spread_beyond_the_cap_leaves_the_ask_as_the_worst_price() -> None:
     made = prices(quote("9.00", "10.00"), "0.05")
     assert made.worst == made.limit == Decimal("10.00")

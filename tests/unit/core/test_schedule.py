@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.core.market import TradingDay
 from shared.core.schedule import DueJob, Firing, Job, fired, plan, slot_of
-from shared.core.sessions import NEW_YORK, aft_close_at
+from shared.core.sessions import NEW_YORK, REGULAR, Session, aft_close_at
 from tests.support.bars import CALENDAR, trading_day
 from tests.support.tape import ny
 
@@ -60,6 +60,32 @@ def test_a_whole_day_has_the_jobs_of_the_design() -> None:
     assert (supervise[0], supervise[-1], len(supervise)) == ("0400", "1959", 16 * 60)
 
 
+def named(on: date, job: Job, *sessions: Session) -> list[str]:
+    return [slot.slot for slot in plan(trading_day(on), frozenset({job}), REGULAR | frozenset(sessions))]
+
+
+def test_entries_before_the_open_add_candidates_from_the_rough_watchlist_on() -> None:
+    early = named(WHOLE_DAY, Job.CANDIDATES, Session.PRE)
+    assert (early[0], early[28], early[29], len(early)) == ("0705", "0925", "0935", 29 + 77)
+    assert named(WHOLE_DAY, Job.FLATTEN, Session.PRE) == ["1550"]
+
+
+def test_entries_after_the_close_add_candidates_and_a_flatten_of_the_evening() -> None:
+    late = named(WHOLE_DAY, Job.CANDIDATES, Session.AFT)
+    assert (late[0], late[77], late[-1]) == ("0935", "1610", "1945")
+    assert named(WHOLE_DAY, Job.FLATTEN, Session.AFT) == ["1550", "1950"]
+    assert named(HALF_DAY, Job.FLATTEN, Session.AFT) == ["1250", "1650"]
+    flatten = plan(trading_day(WHOLE_DAY), frozenset({Job.FLATTEN}), frozenset({Session.AFT}))[-1]
+    assert (flatten.due_at, flatten.until) == (ny(WHOLE_DAY, "19:50"), ny(WHOLE_DAY, "20:00"))
+
+
+def test_a_firing_knows_the_slots_of_the_sessions_that_are_enabled() -> None:
+    day, jobs = trading_day(WHOLE_DAY), frozenset({Job.CANDIDATES})
+    at = ny(WHOLE_DAY, "08:00")
+    assert fired(at, day, jobs, LOOKBACK).to_run == ()
+    assert [slot.slot for slot in fired(at, day, jobs, LOOKBACK, frozenset({Session.PRE})).to_run] == ["0800"]
+
+
 def test_a_half_day_closes_everything_early() -> None:
     assert slots(HALF_DAY, Job.FLATTEN) == ["1250"]
     assert slots(HALF_DAY, Job.AFTER_HOURS) == ["1305"]
@@ -78,8 +104,31 @@ def test_a_half_day_refresh_stays_worth_running_until_half_an_hour_before_the_cl
 
 @pytest.mark.parametrize("on", [date(2026, 11, 26), date(2026, 12, 25), date(2026, 3, 7), date(2026, 3, 8)])
 def test_nothing_is_due_on_a_holiday_or_weekend(on: date) -> None:
-    firings = [fired(ny(on, time(hour)), CALENDAR.day(on), ALL, LOOKBACK) for hour in range(24)]
+    jobs = ALL - {Job.WEEKLY_REVIEW}
+    firings = [fired(ny(on, time(hour)), CALENDAR.day(on), jobs, LOOKBACK) for hour in range(24)]
     assert firings == [Firing(to_run=(), missed=())] * 24
+
+
+@pytest.mark.parametrize("on", [date(2026, 3, 7), date(2026, 7, 4), date(2026, 11, 28)])
+def test_the_weekly_review_is_due_on_saturday_at_nine_whatever_the_season(on: date) -> None:
+    def at(wall: str) -> tuple[list[str], list[str]]:
+        firing = fired(ny(on, wall), CALENDAR.day(on), ALL, LOOKBACK)
+        return [slot.key for slot in firing.to_run], [slot.key for slot in firing.missed]
+
+    assert at("08:59") == ([], [])
+    assert at("09:00") == at("20:59") == (["weekly-review|0900"], [])
+    assert at("21:00") == ([], ["weekly-review|0900"])
+
+
+@pytest.mark.parametrize("on", [WHOLE_DAY, HALF_DAY])
+def test_a_heartbeat_is_due_at_every_whole_hour_of_the_regular_session(on: date) -> None:
+    day = trading_day(on)
+    beats = slots(on, Job.HEARTBEAT)
+    assert beats[0] == "1000"
+    assert beats[-1] == day.close_at.astimezone(NEW_YORK).strftime("%H%M")
+    assert len(beats) == (7 if on == WHOLE_DAY else 4)
+    extended = plan(day, frozenset({Job.HEARTBEAT}), frozenset({*REGULAR, Session.PRE, Session.AFT}))
+    assert len({slot.key for slot in extended}) == len(extended) > len(beats)
 
 
 def test_a_firing_before_the_first_slot_finds_nothing() -> None:

@@ -112,6 +112,7 @@ def test_deployed_settings_are_accepted_and_are_the_codes_defaults() -> None:
     resolved = settings() | {
         "AzureWebJobsStorage__accountName": "account", "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "id",
         "ALPACA_SECRET_KEY": "secret", "GATEHOUSE_ALLOW_LIVE": "", "GATEHOUSE_CODE_REVISION": "",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
     }  # fmt: skip
     found = parse_settings(resolved)
     least = {name: value for name, value in resolved.items() if value and not name.startswith("GATEHOUSE_")}

@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
-from sandbox.checkers import MAX_UNGUARDED_S, Day, check_day, unguarded_stretches
+from sandbox.checkers import (
+    MAX_UNGUARDED_S,
+    Day,
+    check_day,
+    guarded,
+    native_in_session,
+    unguarded_stretches,
+    unwatched_stretches,
+)
 from shared.contracts.records import Table
 from shared.core.ids import canonical_json, digest
+from shared.core.sessions import hours_of
+from shared.core.values import parse_utc
+from tests.support.bars import trading_day
 
 INTENT = "intent1"
 ENTRY, EXIT = f"{INTENT}-entry-0", f"{INTENT}-exit-0"
@@ -33,6 +46,7 @@ def entry(at: str, event: str, role: str, held: int, **changes: Any) -> dict[str
         "symbol": "ABC",
         "side": side,
         "order_class": kind,
+        "type": {"stop": "stop", "exit": "market"}.get(role, "limit"),
         "status": {"fill": "filled", "armed": "held"}.get(event, event),
         "is_armed": event == "armed",
         "stop_price": "9.5" if role == "stop" else None,
@@ -74,6 +88,7 @@ def journal() -> dict[str, dict[str, Any]]:
         hashed = digest(canonical_json([previous, command, at, text]))
         rows[f"ABC|{INTENT}|{seq:04d}"] = {
             "intent_id": INTENT,
+            "symbol": "ABC",
             "seq": seq,
             "command": command,
             "phase": phase,
@@ -99,8 +114,62 @@ def sound_day() -> Day:
     rows[Table.FILLS] = {"1": fill(ENTRY, 10, "10.00"), "2": fill(EXIT, 10, "10.20")}
     rows[Table.JOURNAL] = journal()
     rows["ledger-now"] = {"current": {"reservations": 0}}
-    report = {"scored": 1, "fills": 2, "journal_rows": 3}
-    return Day(rows=rows, log=log(), report=report, open_orders=[], open_positions=[])
+    report = {"scored": 1, "fills": 2, "journal_rows": 3, "made_at": "2026-10-14T20:30:00Z"}
+    return Day(rows=rows, log=log(), report=report, open_orders=[], open_positions=[], hours=HOURS)
+
+
+HOURS = hours_of(trading_day(date(2026, 10, 14)))
+
+
+def morning(*, watched_until: str = "12:30:00", exit_type: str = "limit") -> Day:
+    """Bought before the open by a plain limit, watched, sold by a plain limit an hour later."""
+    plain = {"order_class": "simple"}
+    lines = [
+        entry("12:00:00", "pending_new", "entry", 0, **plain),
+        entry("12:00:00", "new", "entry", 0, **plain),
+        entry("12:00:01", "fill", "entry", 10, fill_qty="10", fill_price="10.00", **plain),
+        entry("12:30:01", "pending_new", "exit", 10, type=exit_type),
+        entry("12:30:01", "new", "exit", 10, type=exit_type),
+        entry("12:30:01", "fill", "exit", 0, fill_qty="10", fill_price="10.20", type=exit_type),
+    ]
+    rows = {
+        str(seq): {"symbol": "ABC", "at": f"2026-10-14T{at}Z", "phase": phase}
+        for seq, (at, phase) in enumerate([("12:00:02", "GUARDED"), (watched_until, "EXITING")])
+    }
+    return replace(sound_day(), log=lines, rows={**sound_day().rows, Table.JOURNAL: rows})
+
+
+def test_what_is_watched_before_the_open_is_guarded() -> None:
+    assert list(guarded(morning())) == []
+    assert list(native_in_session(morning())) == []
+    ((symbol, seconds, _),) = unwatched_stretches(morning())
+    assert (symbol, seconds) == ("ABC", 2.0), "until the look that began to watch, and while the exit was on its way"
+
+
+def test_who_stops_watching_before_the_exit_leaves_it_bare() -> None:
+    (problem,) = guarded(morning(watched_until="12:28:00"))
+    assert problem.startswith("ABC was held without a stop for 122 s")
+
+
+def test_watching_guards_nothing_in_the_regular_session() -> None:
+    day = morning()
+    later = replace(day, hours=replace(HOURS, opens_at=parse_utc("2026-10-14T12:10:00Z")))
+    (problem,) = guarded(later)
+    assert problem.startswith("ABC was held without a stop for 1202 s")
+    assert list(guarded(replace(day, hours=None))) != []
+
+
+def test_a_market_order_before_the_open_is_found() -> None:
+    (problem,) = native_in_session(morning(exit_type="market"))
+    assert problem == f"{EXIT} (simple market) was sent at 2026-10-14T12:30:01Z"
+
+
+def test_a_row_after_the_report_is_not_missed_in_it() -> None:
+    day = sound_day()
+    rows = {**day.rows, Table.SIGNALS: {"1": {}, "2": {"scored_at": "2026-10-14T20:30:00.000001Z"}}}
+    assert check_day(replace(day, rows=rows)) == []
+    rows[Table.SIGNALS] = {"1": {}, "2": {"scored_at": "2026-10-14T20:30:00Z"}}
+    assert check_day(replace(day, rows=rows)) == ["counted: report says scored 1, tables 2"]
 
 
 def test_nothing_is_found_in_a_sound_day() -> None:

@@ -39,7 +39,7 @@ class Left:
             self.tables.put(Table.WATCHLIST, ON, f"SPY|{slot}", {"symbol": "SPY", "slot": slot})
         self.tables.put(Table.SIGNALS, "2026-10-13", "SPY|1000", {"policy": "ENTER"})
         self.tables.put(Table.LEDGER, ACCOUNT, CURRENT, {"reservations": 0})
-        report = json.dumps({"scored": 2, "fills": 0, "journal_rows": 0})
+        report = json.dumps({"scored": 2, "fills": 0, "journal_rows": 0, "made_at": "2026-10-14T20:30:00Z"})
         self.blobs.put(Container.REPORTS, f"{ON}/day.json", report.encode())
         self.blobs.put(Container.FEATURES, f"{ON}/1000/x.json", b"{}")
 

@@ -67,7 +67,7 @@ def test_prepared_world_names_its_symbols_and_holds_models_with_true_cards(prepa
     assert prepared.market_symbols == MARKET_SYMBOLS
     assert prepared.content_id == prepared.trained_on == market.content_id
     folders = sorted((prepared.folder / "models").iterdir())
-    assert [folder.name for folder in folders] == ["move", "signal"]
+    assert [folder.name for folder in folders] == ["move", "regime", "signal"]
     for folder in folders:
         card = decode_json(ModelCard, (folder / "card.json").read_bytes())
         assert digest((folder / "model.onnx").read_bytes()) == card.sha256

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.contracts.messages import Notice
+from shared.core.links import read_token
 from shared.core.order_states import OrderState, Phase
+from shared.core.sessions import hours_of
 from shared.stages.execute import execute
 from shared.stages.gate import gate
+from tests.support.bars import trading_day
 from tests.support.orders import NOW, ON, Life
 from tests.support.ports import fake_ports
 from tests.unit.stages.test_gate import signal
@@ -53,6 +56,14 @@ def test_an_intent_that_expired_in_the_queue_only_gives_its_room_back() -> None:
     assert stored.value["reservations"] == 0
 
 
+def test_an_order_knows_the_edges_of_its_day_and_how_often_to_watch() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_GUARD_POLL_S="17")
+    (intent,) = gate(signal(), ports)
+    state, _ = execute(intent, ports)
+    assert state.hours == hours_of(trading_day(ON))
+    assert state.plan.guard_poll_s == 17
+
+
 def test_an_intent_a_moment_before_its_end_is_still_good() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)
@@ -72,3 +83,32 @@ def test_an_order_for_half_the_account_asks_its_owner_once_and_waits() -> None:
     assert intent.intent_id in question.body
     assert state.plan.expires_at - intent.approve_by == intent.expires_at - intent.decided_at
     assert execute(intent, ports) == (state, [])
+
+
+def test_the_question_carries_signed_links_where_a_key_and_an_address_are_set() -> None:
+    key = "k3y-of-the-test-that-is-long-enough-0123456789"
+    ports = fake_ports(
+        NOW,
+        GATEHOUSE_APPROVAL_FRACTION="0.01",
+        GATEHOUSE_LINK_KEY=key,
+        GATEHOUSE_PUBLIC_URL="https://gatehouse.example",
+    )
+    (intent,) = gate(signal(), ports)
+    (question,) = execute(intent, ports)[1]
+    assert isinstance(question, Notice)
+    assert [link.label for link in question.links] == ["Approve", "Refuse"]
+    for link, answer in zip(question.links, ("approve", "refuse"), strict=True):
+        head, token = link.url.split("?token=")
+        assert head == "https://gatehouse.example/api/answer"
+        claims = read_token(token, key)
+        assert claims is not None
+        assert (claims.answer, claims.intent_id, claims.expires_at) == (answer, intent.intent_id, intent.approve_by)
+        assert token not in question.body
+
+
+def test_without_a_key_or_an_address_the_question_has_no_links() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_APPROVAL_FRACTION="0.01")
+    (intent,) = gate(signal(), ports)
+    (question,) = execute(intent, ports)[1]
+    assert isinstance(question, Notice)
+    assert question.links == ()

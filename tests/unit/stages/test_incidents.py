@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shared.contracts.messages import Notice, Severity
 from shared.core.ids import digest
 from shared.stages.incidents import poisoned, quarantine, record_incident
-from shared.stages.notices import TIME_TO_LIVE, notice, notify
+from shared.stages.notices import TIME_TO_LIVE, notice
+from shared.stages.notify import notify
 from tests.support.orders import NOW, ON
 from tests.support.ports import FakePorts, fake_ports
 

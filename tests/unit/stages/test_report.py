@@ -88,7 +88,7 @@ def test_the_report_is_made_once_when_due_and_told() -> None:
     (told,) = report(ports)
     assert isinstance(told, Notice)
     assert told.title.startswith(f"Day {ON}: +")
-    assert "Refused by {'COOLDOWN': 1}" in told.body
+    assert "Refused by: 1 COOLDOWN" in told.body
     assert report(ports) == []
     stored = ports.blobs.get("reports", f"{ON}/day.json")
     assert stored is not None

@@ -15,14 +15,15 @@ from shared.stages.facts import update_ledger
 from shared.stages.order_records import order_row
 from shared.stages.supervise import supervise
 from tests.support.orders import NOW, ON, PLAN, room
-from tests.support.ports import FakePorts, fake_ports
+from tests.support.ports import FakePorts, fake_ports, settings_with
 
 LATER = NOW + timedelta(minutes=10)
 
 
-def held(*symbols: str) -> FakePorts:
+def held(*symbols: str, **settings: str) -> FakePorts:
     """Rooms reserved at 10:00, seen ten minutes later; the threshold of an entry is an edge of 0.10."""
     ports = fake_ports(NOW)
+    ports.settings = settings_with(**settings)
 
     def change(ledger: Ledger) -> Ledger:
         for symbol in symbols:
@@ -47,7 +48,7 @@ def told(ports: FakePorts) -> dict[str, str]:
     ("edge", "leaves"), [(-0.10, True), (-0.5, True), (-0.0999, False), (0.0, False), (0.3, False)]
 )
 def test_a_score_that_points_down_as_far_as_an_entrys_points_up_is_a_reason_to_leave(edge: float, leaves: bool) -> None:
-    ports = held("AAA")
+    ports = held("AAA", GATEHOUSE_EDGE_MIN="0.10")
     score(ports, "AAA|1001", edge)
     assert told(ports) == ({"intent-AAA": "REVERSAL"} if leaves else {})
 

@@ -192,7 +192,7 @@ def test_a_run_that_finished_between_two_looks_is_left_alone() -> None:
 
 @pytest.mark.parametrize("on", [date(2026, 11, 26), date(2026, 3, 7), date(2026, 12, 25)])
 def test_nothing_runs_on_a_holiday_or_weekend(on: date) -> None:
-    timer = Fired(ny(on, "04:00"), frozenset(Job) - {Job.SUPERVISE})
+    timer = Fired(ny(on, "04:00"), frozenset(Job) - {Job.SUPERVISE, Job.WEEKLY_REVIEW})
     for hour in range(4, 20):
         assert timer.at(ny(on, f"{hour:02}:00")) == []
     assert timer.rows(on) == {}
@@ -220,6 +220,7 @@ SCHEDULES = {
     "GATEHOUSE_NEWS_SCHEDULE": frozenset({Job.NEWS_SCAN}),
     "GATEHOUSE_SUPERVISE_SCHEDULE": frozenset({Job.SUPERVISE, Job.FLATTEN}),
     "GATEHOUSE_REPORT_SCHEDULE": REPORT,
+    "GATEHOUSE_NIGHTLY_SCHEDULE": frozenset({Job.CASES, Job.REPLAY_CHECK, Job.EXPORT}),
 }
 TELLING_DAYS = [
     date(2026, 1, 2), date(2026, 3, 6), date(2026, 3, 9), date(2026, 7, 6), date(2026, 10, 30), date(2026, 11, 2),

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 
 from shared.contracts.messages import CandidateSlice, Signal
-from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL
+from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_MODEL
 from shared.core.errors import ContractError
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import Timeframe
+from shared.core.regime import REGIME_NAMES
 from shared.core.values import Symbol
+from shared.ports import ModelState
 from shared.stages.panel import write_history
 from shared.stages.score import score
 from tests.support.bars import trading_day
-from tests.support.ports import FakePorts, sure_models
+from tests.support.ports import FakePorts, always, sure_models
 from tests.support.tape import ny
 from tests.unit.stages.market_day import ON, OTHERS, market_ports
 
@@ -224,3 +226,39 @@ def test_signals_are_messages_that_can_travel() -> None:
     ports = market_ports(NOON)
     (signal,) = score(ask(ports, "AAA"), ports)
     assert ports.codec.decode(Signal, ports.codec.encode(signal)) == signal
+
+
+def in_regime(*chances: float, edge_of: float = 0.4) -> FakePorts:
+    """Ports whose regime model says always the same, and whose signal model sees an edge."""
+    ports = market_ports(NOON)
+    none = 0.2
+    up = (1 - none + edge_of) / 2
+    ports.models = sure_models(down=1 - none - up, none=none, up=up)
+    ports.models.states[REGIME_MODEL] = ModelState(predictor=always(REGIME_MODEL, REGIME_NAMES, chances))
+    return ports
+
+
+def test_the_regime_is_stamped_on_every_row() -> None:
+    ports = in_regime(0.1, 0.2, 0.7)
+    (signal,) = score(ask(ports, "AAA"), ports)
+    (row,) = ports.rows("signals", ON).values()
+    assert row["regime"] == "stressed"
+    assert (row["p_calm"], row["p_normal"], row["p_stressed"]) == (0.1, 0.2, 0.7)
+    assert "regime_fault" not in row
+    assert signal.model_versions == ("signal/v1", "move/v1", "regime/v1")
+
+
+def test_a_stressed_market_asks_for_a_larger_edge() -> None:
+    """0.06 is enough at 0.05, and not at 0.05 times 1.5."""
+    for chances, expected in (((0.1, 0.8, 0.1), "ENTER"), ((0.0, 0.1, 0.9), "EDGE_TOO_SMALL")):
+        ports = in_regime(*chances, edge_of=0.06)
+        score(ask(ports, "AAA"), ports)
+        assert policies(ports) == {"AAA": expected}
+
+
+def test_without_a_regime_model_thresholds_are_neutral_and_the_row_says_so() -> None:
+    ports = market_ports(NOON)
+    score(ask(ports, "AAA"), ports)
+    (row,) = ports.rows("signals", ON).values()
+    assert (row["regime"], row["regime_fault"]) == ("unknown", "no champion has been published")
+    assert policies(ports) == {"AAA": "ENTER"}

@@ -17,6 +17,7 @@ from shared.stages.operate import kill, resume
 from shared.stages.reconcile import Wake
 from shared.stages.supervise import Supervision, supervise
 from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, new_life
+from tests.support.people import call, kill_call
 from tests.support.ports import fake_ports
 from tests.support.tape import ny
 from tests.unit.stages.test_gate import refused_by, signal
@@ -95,7 +96,7 @@ def test_a_day_halt_survives_a_resume_and_ends_with_its_day() -> None:
     supervise(ports)
     ports.broker.equity = Decimal(96_900)
     supervise(ports)
-    resume(ports, by="me", reason="I know better")
+    resume(ports, call("resume", reason="I know better"))
     assert titles(supervise(ports)) == []
     assert gate(signal(), ports) == []
     ports.clock.at = NOW + timedelta(days=1)
@@ -118,7 +119,7 @@ def test_a_drawdown_over_days_halts_until_a_person_resumes() -> None:
     stored = load_ledger(ports)
     assert stored is not None
     assert stored.value.is_drawdown_halted
-    resume(ports, by="me", reason="reviewed")
+    resume(ports, call("resume", reason="reviewed"))
     assert titles(supervise(ports)) == []
     assert len(gate(signal(at=ports.clock.now()), ports)) == 1
 
@@ -160,12 +161,12 @@ def test_a_flatten_with_nothing_open_is_recorded_at_its_minute_only() -> None:
 
 def test_the_kill_switch_sells_only_when_asked_to_flatten() -> None:
     life = filled()
-    kill(life.ports, by="me", reason="enough", flatten=False)
+    kill(life.ports, kill_call(reason="enough"))
     life.look()
     assert supervise(life.ports).wakes == (told("stop-entering"),)
-    kill(life.ports, by="me", reason="out", flatten=True)
+    kill(life.ports, kill_call(reason="out", flatten=True))
     assert supervise(life.ports).wakes == (told("KILL"),)
-    resume(life.ports, by="me", reason="again")
+    resume(life.ports, call("resume", reason="again"))
     assert supervise(life.ports).wakes == ()
 
 
@@ -221,7 +222,7 @@ def test_entries_stay_halted_after_a_stranger_left_until_a_person_resumes() -> N
     ports.broker.strangers.clear()
     supervise(ports)
     assert gate(signal(), ports) == []
-    resume(ports, by="me", reason="it was mine")
+    resume(ports, call("resume", reason="it was mine"))
     assert len(gate(signal(slot="1005"), ports)) == 1
 
 
@@ -237,7 +238,7 @@ def test_room_whose_order_never_came_is_given_back() -> None:
     ports = new_life().ports
     supervise(ports)
     ports.clock.pass_by(timedelta(minutes=30))
-    assert titles(supervise(ports)) == ["Released the room of AAA: its order never came"]
+    assert titles(supervise(ports)) == ["Released the room of AAA: no order of it lives"]
     stored = load_ledger(ports)
     assert stored is not None
     assert stored.value.reservations == ()

@@ -1,0 +1,87 @@
+"""What a route takes and answers, as values: parsing, checking and describing all read these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """JSON type of a field."""
+
+    TEXT = "string"
+    FLAG = "boolean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a body, or one part of a path.
+
+    Attributes
+    ----------
+    pattern : str
+        Regular expression that the whole text must match; empty: any text.
+    choices : tuple of str
+        The only texts allowed; empty: any.
+    default : bool or None
+        What an absent flag means; None: the field must be given.
+    example : str
+        For the description.
+    """
+
+    name: str
+    what: str
+    kind: Kind = Kind.TEXT
+    max_characters: int = 500
+    pattern: str = ""
+    choices: tuple[str, ...] = ()
+    default: bool | None = None
+    example: str = ""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a body without it is refused."""
+        return self.default is None
+
+    @property
+    def expected(self) -> str:
+        """What an error says was expected."""
+        if self.kind is Kind.FLAG:
+            return "true or false"
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        return f"1 to {self.max_characters} characters" + (f" like {self.example}" if self.pattern else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation.
+
+    Attributes
+    ----------
+    name : str
+        Operation id, and what the act is called in table controls.
+    path : str
+        Below the host's prefix, with `{parts}`.
+    fields : tuple of Field
+        Of the JSON body; a route without is a GET.
+    parts : tuple of Field
+        Of the path.
+    answers : mapping of int to str
+        Every status that the route's own code gives, beside what the checks before it do.
+    is_keyless : bool
+        Whether it is answered without a function key.
+    media : str
+        Media type of its 200.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    fields: tuple[Field, ...] = ()
+    parts: tuple[Field, ...] = ()
+    answers: Mapping[int, str]
+    is_keyless: bool = False
+    media: str = "application/json"

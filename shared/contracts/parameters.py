@@ -1,0 +1,143 @@
+"""Named parameter sets: values that evidence proposes and a person accepts, laid over the app's own settings.
+
+A set is immutable: `{name}.json` in container parameters. What it may change is said here, and it can only tighten what
+guards the account: a limit in `CAPPED` is never above the app's own setting, nor above the setting's own ceiling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.contracts.settings import PolicySettings, RiskSettings, Settings, with_values
+from shared.core.errors import SettingsError
+from shared.core.values import require, require_utc
+
+OWN_SETTINGS = "default"
+"""Name under which no set is stored: the app's settings as they are deployed."""
+
+MAX_VALUES = 100
+MAX_FIGURES = 200
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
+_FIXED = {"GATEHOUSE_PARAMETER_SET", "GATEHOUSE_SIGNAL_TTL_S", "GATEHOUSE_ENTRY_POLL_S", "GATEHOUSE_GUARD_POLL_S"}
+"""Policy settings that are about the machinery, not about trading."""
+
+SIZING = frozenset(
+    {"GATEHOUSE_TRADE_RISK_FRACTION", "GATEHOUSE_KELLY_FRACTION", "GATEHOUSE_VOLATILITY_TARGET_FRACTION"}
+)
+"""Risk settings that a set may change within their bounds: gates cap what they lead to."""
+
+CAPPED = frozenset(
+    {
+        "GATEHOUSE_TRADE_RISK_MAX_FRACTION",
+        "GATEHOUSE_ADV_MAX_FRACTION",
+        "GATEHOUSE_ADV_MAX_EXTENDED_FRACTION",
+        "GATEHOUSE_DAY_LOSS_MAX_FRACTION",
+        "GATEHOUSE_DRAWDOWN_MAX_FRACTION",
+        "GATEHOUSE_MAX_POSITIONS",
+        "GATEHOUSE_GROSS_EXPOSURE_MAX_FRACTION",
+        "GATEHOUSE_SYMBOL_EXPOSURE_MAX_FRACTION",
+        "GATEHOUSE_GROUP_EXPOSURE_MAX_FRACTION",
+        "GATEHOUSE_SPREAD_MAX_BP",
+        "GATEHOUSE_SPREAD_MAX_EXTENDED_BP",
+        "GATEHOUSE_SLIPPAGE_MAX_BP",
+        "GATEHOUSE_QUOTE_AGE_MAX_S",
+        "GATEHOUSE_REFERENCE_GAP_MAX_BP",
+        "GATEHOUSE_BAR_AGE_MAX_S",
+        "GATEHOUSE_APPROVAL_FRACTION",
+    }
+)
+"""Risk settings that a set may lower and never raise: each is the stricter the smaller it is."""
+
+UNTOUCHED = frozenset(
+    {
+        "GATEHOUSE_SYMBOL_GROUPS",
+        "GATEHOUSE_APPROVAL_WAIT_MIN",
+        "GATEHOUSE_DAY_TRADES_MAX",
+        "GATEHOUSE_DAY_TRADES_BELOW_USD",
+    }
+)
+"""Risk settings that no set may hold: which way is stricter cannot be said of them."""
+
+
+def names_of(group: type) -> Mapping[str, str]:
+    """Environment names of a group's settings, each with the attribute that holds it."""
+    return {item.metadata["name"]: item.name for item in dataclasses.fields(group) if "name" in item.metadata}
+
+
+TUNABLE = frozenset(names_of(PolicySettings)) - _FIXED | SIZING | CAPPED
+"""Everything that a set may hold."""
+
+
+def require_set_name(name: str) -> None:
+    """1 to 63 of a-z, 0-9, dots and dashes, no dot or dash at either end, never `default`: a blob is named by it."""
+    ok = _NAME.fullmatch(name) is not None and ".." not in name and name != OWN_SETTINGS
+    require(ok, "name", name[:80], "1 to 63 of a-z 0-9 . -, other than default")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What speaks for a set: the blob that tells it all (`container/name`), and the figures to judge it by."""
+
+    blob: str
+    figures: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        require(0 < len(self.blob) <= 1024, "blob", self.blob[:80], "1 to 1024 characters")
+        require(len(self.figures) <= MAX_FIGURES, "figures", len(self.figures), f"at most {MAX_FIGURES}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterSet:
+    """A named set. `values` are texts by environment name, as app settings would give them."""
+
+    schema_id: Literal["parameter-set.v1"] = "parameter-set.v1"
+    name: str
+    created_at: datetime
+    proposed_by: str
+    values: Mapping[str, str]
+    evidence: Evidence
+
+    def __post_init__(self) -> None:
+        require_set_name(self.name)
+        require_utc("created_at", self.created_at)
+        require(0 < len(self.proposed_by) <= 200, "proposed_by", self.proposed_by[:80], "1 to 200 characters")
+        require(0 < len(self.values) <= MAX_VALUES, "values", len(self.values), f"1 to {MAX_VALUES} settings")
+        for name, text in self.values.items():
+            require(name in TUNABLE, "values", name[:80], "a setting that a parameter set may hold")
+            require(0 < len(text) <= 500, name, text[:80], "1 to 500 characters")
+
+
+def parameter_blob(name: str) -> str:
+    """`{name}.json` in container parameters."""
+    require_set_name(name)
+    return f"{name}.json"
+
+
+def overlaid(own: Settings, given: ParameterSet) -> Settings:
+    """Lay a set over the app's own settings.
+
+    Raises
+    ------
+    SettingsError
+        If a value is out of bounds, contradicts another, or would lift a limit above the app's own.
+    """
+    changed = with_values(own, given.values)
+    lifted = [
+        f"{name} = {given.values[name]!r}: expected at most the app's own {getattr(own.risk, attribute)}"
+        for name, attribute in names_of(RiskSettings).items()
+        if name in CAPPED and name in given.values and getattr(changed.risk, attribute) > getattr(own.risk, attribute)
+    ]
+    if opened := [
+        session.value for session in changed.policy.entry_sessions if session not in own.policy.entry_sessions
+    ]:
+        found = " ".join(opened)
+        lifted.append(f"GATEHOUSE_ENTRY_SESSIONS: expected sessions that the app's own settings enable, got {found}")
+    if lifted:
+        raise SettingsError("limits cannot be lifted:\n" + "\n".join(f"- {problem}" for problem in lifted))
+    return dataclasses.replace(changed, policy=dataclasses.replace(changed.policy, parameter_set=given.name))

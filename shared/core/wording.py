@@ -1,0 +1,383 @@
+"""What a person reads: the words of every kind of notice.
+
+Plain text, since each channel shows it differently: a title that says it all, then short lines. Times are New York
+time. Everything here is pure; docs/NOTICES.md shows each kind, held by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shared.core.notices import Severity
+from shared.core.order_states import OrderState, Phase, Role
+from shared.core.review import Review
+from shared.core.sessions import NEW_YORK
+from shared.core.values import ZERO
+
+TITLE_MAX = 200
+BODY_MAX = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A notice's title and body."""
+
+    title: str
+    body: str
+
+    @classmethod
+    def of(cls, title: str, lines: Iterable[str | None]) -> Words:
+        """Join lines, leaving out those that have nothing to say, within what a notice holds."""
+        return cls(title=title[:TITLE_MAX], body="\n".join(line for line in lines if line)[:BODY_MAX])
+
+
+def clock(at: datetime) -> str:
+    """New York wall time, HH:MM."""
+    return at.astimezone(NEW_YORK).strftime("%H:%M")
+
+
+def usd(value: Decimal) -> str:
+    """Money with thousands and cents: 12,345.60 USD."""
+    return f"{value:,.2f} USD"
+
+
+def signed_usd(value: Decimal) -> str:
+    """The same with its sign."""
+    return f"{value:+,.2f} USD"
+
+
+def counts(found: Mapping[str, int]) -> str:
+    """`3 SPREAD, 2 COOLDOWN`, most first."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def sent_form(
+    words: Words, *, severity: Severity, environment: str, links: Sequence[tuple[str, str]] = (), footer: str = ""
+) -> Words:
+    """A notice as a channel gets it: severity and environment before the title, links and what was withheld below."""
+    mark = {Severity.INFO: "", Severity.WARNING: "WARNING: ", Severity.CRITICAL: "CRITICAL: "}[severity]
+    shown = [f"{label}: {url}" for label, url in links]
+    parts = (words.body, "\n".join(shown), footer)
+    return Words(title=f"[{environment}] {mark}{words.title}", body="\n\n".join(part for part in parts if part))
+
+
+# Decisions and orders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tape:
+    """Narrative against tape, each a score in [-1, 1] or in standard deviations; see section 9 of the design."""
+
+    narrative: float
+    price: float
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionStory:
+    """An approved decision and what a person wants to know of it. Prices in USD, fractions of price and equity."""
+
+    symbol: str
+    qty_shares: int
+    limit_price: Decimal
+    stop_price: Decimal
+    target_price: Decimal
+    risk: Decimal
+    exit_by: datetime
+    session: str
+    strategy: str
+    p_up: float
+    p_down: float
+    expected_move: float
+    bound: str = ""
+    gates_passed: int = 0
+    indicators: Mapping[str, float] = ()  # type: ignore[assignment]
+    headlines: Sequence[str] = ()
+    tape: Tape | None = None
+    decision_id: str
+    intent_id: str
+    models: str
+    parameter_set: str
+
+
+def decision(story: DecisionStory) -> Words:
+    """A decision that became an order: story, narrative against tape, indicators, decision, reasons, trace ids."""
+    cost = story.limit_price * story.qty_shares
+    tape = story.tape
+    return Words.of(
+        f"Buying {story.qty_shares} {story.symbol} at {story.limit_price}, {usd(cost)}",
+        [
+            *(f"Story: {headline}" for headline in story.headlines),
+            f"Narrative {tape.narrative:+.2f} against tape {tape.price:+.2f}, divergence {tape.divergence:+.2f}"
+            if tape
+            else None,
+            f"Indicators: {_indicators(story.indicators)}" if story.indicators else None,
+            f"Opinion: up {story.p_up:.0%}, down {story.p_down:.0%}, expected {story.expected_move * 10_000:+.0f} bp",
+            f"Plan: stop {story.stop_price}, target {story.target_price}, leaves by {clock(story.exit_by)}",
+            f"Risk: {usd(story.risk)} at the stop",
+            f"Reasons: {story.strategy} in {story.session}"
+            + (f", {story.gates_passed} gates passed" if story.gates_passed else "")
+            + (f", size bound by {story.bound}" if story.bound else ""),
+            f"Trace: decision {story.decision_id}, intent {story.intent_id}",
+            f"Rests on: {story.models or 'no models'}, parameters {story.parameter_set}",
+        ],
+    )
+
+
+def _indicators(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+
+
+def approval(
+    *,
+    symbol: str,
+    qty_shares: int,
+    notional: Decimal,
+    stop: Decimal,
+    target: Decimal,
+    until: datetime,
+    intent_id: str,
+    has_links: bool,
+) -> Words:
+    """An order that waits for a person."""
+    return Words.of(
+        f"Approve? Buy {qty_shares} {symbol}, up to {notional} USD",
+        [
+            f"Stop {stop}, target {target}.",
+            f"Refused without an answer by {clock(until)}.",
+            f"Intent {intent_id}." if has_links else f"POST /api/approve with intent_id {intent_id}.",
+        ],
+    )
+
+
+def opened(state: OrderState) -> Words:
+    """A position that has been bought and is watched over."""
+    plan, average = state.plan, state.value(Role.ENTRY) / state.bought
+    paid_beyond = (average - plan.arrival_price) / plan.arrival_price * 10_000
+    return Words.of(
+        f"Bought {state.bought} {plan.symbol} at {average:.4f}",
+        [
+            f"Cost {usd(average * state.bought)}, {paid_beyond:+.1f} bp against the mid at the decision.",
+            f"Stop {plan.stop_price}, target {plan.target_price}, leaves by {clock(plan.exit_by)}.",
+            f"No native stop stands: the quote is watched every {plan.guard_poll_s} s."
+            if state.phase is Phase.GUARDED
+            else None,
+            _trace(state),
+        ],
+    )
+
+
+def closed(state: OrderState) -> Words:
+    """A position that has been left, and what it brought."""
+    plan, cost = state.plan, state.value(Role.ENTRY)
+    share = state.realised / cost if cost > ZERO else ZERO
+    return Words.of(
+        f"Sold {state.sold} {plan.symbol}: {state.realised:+.2f} USD",
+        [
+            f"Reason: {state.exit_reason}. {share:+.2%} of what was paid, before fees.",
+            f"{state.written_off} shares were gone at the broker." if state.written_off else None,
+            _trace(state),
+        ],
+    )
+
+
+def ended(state: OrderState) -> Words:
+    """An order that came to nothing."""
+    return Words.of(f"{state.plan.symbol}: {state.phase}", [state.note, _trace(state)])
+
+
+def _trace(state: OrderState) -> str:
+    return f"Intent {state.plan.intent_id}, decision {state.plan.decision_id}."
+
+
+# The account and the app
+
+
+def halt(name: str, figure: Decimal, *, equity: Decimal, opened_at: Decimal, peak: Decimal) -> Words:
+    """Entries are halted by a loss."""
+    lifted = "Lifted by itself at the next session." if name == "day loss" else "Until a person resumes."
+    return Words.of(
+        f"Entries halted: {name} {figure:.2%}",
+        [
+            f"Equity {usd(equity)}, opened at {usd(opened_at)}, peak {usd(peak)}.",
+            "What is held keeps its exits.",
+            lifted,
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What a heartbeat tells. Money in USD; queues by name, messages and seconds of the oldest."""
+
+    at: datetime
+    session: str
+    equity: Decimal | None
+    day_change: Decimal | None
+    exposure: Decimal | None
+    positions: int | None
+    open_orders: int | None
+    halts: Sequence[str]
+    jobs_done: int
+    jobs_odd: Sequence[str]
+    queues: Mapping[str, tuple[int, float]]
+
+
+def heartbeat(pulse: Pulse) -> Words:
+    """Proof of life, each hour in session."""
+    equity = "equity unknown" if pulse.equity is None else usd(pulse.equity)
+    change = "" if pulse.day_change is None else f", {signed_usd(pulse.day_change)} on the day"
+    waiting = [f"{name} {count} (oldest {age:.0f} s)" for name, (count, age) in pulse.queues.items() if count]
+    held = "no figures of the account" if pulse.positions is None else f"{pulse.positions} positions"
+    return Words.of(
+        f"{clock(pulse.at)} {pulse.session}: {equity}{change}",
+        [
+            f"{held[0].upper()}{held[1:]}"
+            + (f", {usd(pulse.exposure)} invested" if pulse.exposure is not None else "")
+            + (f", {pulse.open_orders} orders open" if pulse.open_orders is not None else ""),
+            f"Halted: {', '.join(pulse.halts)}" if pulse.halts else None,
+            f"Jobs: {pulse.jobs_done} done" + (f"; odd: {', '.join(pulse.jobs_odd)}" if pulse.jobs_odd else ""),
+            f"Queues: {', '.join(waiting)}" if waiting else "Queues: empty",
+        ],
+    )
+
+
+def silent(what: str, since: datetime, watcher: str) -> Words:
+    """Something that should be heard of is not."""
+    return Words.of(
+        f"Silent: {what} since {clock(since)}",
+        [f"Noticed by {watcher}. See RUNBOOK, Silence."],
+    )
+
+
+def back(what: str, since: datetime, now: datetime) -> Words:
+    """What was silent is heard again."""
+    minutes = int((now - since).total_seconds() // 60)
+    return Words.of(f"Back: {what}", [f"Silent from {clock(since)} to {clock(now)}, {minutes} min."])
+
+
+def poison(source: str, blob: str) -> Words:
+    """A message that failed too often."""
+    return Words.of(f"Poison message of {source}", [f"Delivery failed too often. Its text is in quarantine/{blob}."])
+
+
+def quarantined(source: str, reason: str) -> Words:
+    """A message that could not be read."""
+    return Words.of(f"Quarantined a message of {source}", [reason])
+
+
+def channel_down(name: str, failures: int, until: datetime, others: Sequence[str]) -> Words:
+    """A channel of notices that does not answer."""
+    rest = f"Others go on: {', '.join(others)}." if others else "There is no other channel."
+    return Words.of(
+        f"Channel {name} takes no notices",
+        [f"{failures} failures in a row. Tried again from {clock(until)}.", rest, "What it missed is counted."],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaySummary:
+    """Figures of a day for a reader. Money in USD."""
+
+    on: str
+    realised: Decimal
+    realised_by_session: Mapping[str, str]
+    wins: int
+    losses: int
+    orders: Mapping[str, int]
+    exits: Mapping[str, int]
+    fills: int
+    slippage_bp: float | None
+    watchlist: int
+    scored: int
+    decisions: Mapping[str, int]
+    refused_by: Mapping[str, int]
+    equity: Decimal | None
+    day_change: Decimal | None
+    open_positions: int | None
+    incidents: int
+    quarantined: int
+
+
+def day_summary(day: DaySummary) -> Words:
+    """The day's last notice."""
+    played = day.wins + day.losses
+    by_session = ", ".join(f"{name} {Decimal(value):+,.2f}" for name, value in day.realised_by_session.items())
+    return Words.of(
+        f"Day {day.on}: {day.realised:+.2f} USD realised, {day.wins} won, {day.losses} lost",
+        [
+            None
+            if day.equity is None
+            else f"Equity {usd(day.equity)}, {signed_usd(day.day_change or ZERO)} on the day",
+            f"Hit rate {day.wins / played:.0%} of {played}" if played else "No position was closed",
+            f"By session: {by_session}" if by_session else None,
+            f"Entry slippage {day.slippage_bp:+.1f} bp on average" if day.slippage_bp is not None else None,
+            f"Orders: {counts(day.orders)}; {day.fills} fills" if day.orders else "No orders",
+            f"Left by: {counts(day.exits)}" if day.exits else None,
+            f"Watched {day.watchlist}, scored {day.scored}, decided {counts(day.decisions) or 'nothing'}",
+            f"Refused by: {counts(day.refused_by)}" if day.refused_by else None,
+            f"{day.open_positions} positions are still open" if day.open_positions else None,
+            f"Incidents {day.incidents}, of them {day.quarantined} in quarantine" if day.incidents else "No incidents",
+        ],
+    )
+
+
+def weekly_summary(made: Review, proposed: str) -> Words:
+    """The week's notice; `proposed` names the parameter set, empty where nothing is proposed."""
+    total = made.total
+    realised = Decimal(total.realised_usd) if total else ZERO
+    return Words.of(
+        f"Week to {made.last}: {signed_usd(realised)} realised in {total.trips if total else 0} orders",
+        [
+            f"Hit rate {total.hit_rate:.0%}, expectancy {total.expectancy_usd:+.2f} USD an order" if total else None,
+            *(
+                f"{name}: {Decimal(each.realised_usd):+,.2f} USD, {each.hit_rate:.0%} of {each.trips}"
+                for name, each in made.by_session.items()
+            ),
+            f"Equity {_money_text(made.equity_first_usd)} to {_money_text(made.equity_last_usd)}, "
+            f"drawdown {made.drawdown_fraction:.2%}"
+            if made.equity_last_usd
+            else None,
+            f"Slippage: {', '.join(f'{role} {bp:+.1f} bp' for role, bp in made.slippage_bp.items())}"
+            if made.slippage_bp
+            else None,
+            f"Refused by: {counts(made.refused_by)}" if made.refused_by else None,
+            f"Incidents: {counts(made.incidents)}" if made.incidents else "No incidents",
+            f"{made.missed_jobs} job slots missed" if made.missed_jobs else None,
+            *(f"Proposed: {each.setting} = {each.value}. {each.why}" for each in made.proposals),
+            f"To accept: parameter set {proposed}" if proposed else None,
+        ],
+    )
+
+
+def weekly_text(made: Review, proposed: str) -> str:
+    """The week's report as Markdown: what the notice says, and the calibration."""
+    words = weekly_summary(made, proposed)
+    bins = [
+        f"| {each.low:.2f} to {each.high:.2f} | {each.trips} | {each.predicted:.1%} | {each.observed:.1%} |"
+        for each in made.calibration
+    ]
+    lines = [
+        f"# Week {made.first} to {made.last}",
+        "",
+        words.title + ".",
+        "",
+        *(f"- {line}" for line in words.body.splitlines()),
+        "",
+        "## Calibration",
+        "",
+        *(
+            ["| Predicted | Orders | Mean prediction | Won |", "| --- | --- | --- | --- |", *bins]
+            if bins
+            else ["No orders."]
+        ),
+        *(["", f"Brier score {made.brier}."] if made.brier is not None else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _money_text(text: str | None) -> str:
+    return "unknown" if text is None else usd(Decimal(text))

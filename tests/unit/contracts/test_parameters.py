@@ -1,0 +1,107 @@
+"""Parameter sets: what they may hold, and that they only tighten what guards the account."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.parameters import CAPPED, SIZING, TUNABLE, UNTOUCHED, Evidence, ParameterSet, names_of, overlaid
+from shared.contracts.settings import PolicySettings, RiskSettings
+from shared.core.errors import SettingsError
+from tests.support.ports import settings_with
+
+NOW = datetime(2026, 10, 14, 21, 0, tzinfo=UTC)
+
+
+def made(values: Mapping[str, str], name: str = "walk-7") -> ParameterSet:
+    evidence = Evidence(blob="reports/backtests/7/summary.json", figures={"sharpe": 1.1})
+    return ParameterSet(name=name, created_at=NOW, proposed_by="walkforward", values=values, evidence=evidence)
+
+
+def test_a_set_is_laid_over_the_apps_own_settings_and_named_in_them() -> None:
+    own = settings_with(GATEHOUSE_STOP_ATR="1.5")
+    found = overlaid(own, made({"GATEHOUSE_EDGE_MIN": "0.2", "GATEHOUSE_MAX_POSITIONS": "4"}))
+    assert (found.policy.edge_min, found.risk.max_positions, found.policy.stop_atr) == (0.2, 4, 1.5)
+    assert found.policy.parameter_set == "walk-7"
+    assert own.policy.parameter_set == "default"
+    assert dataclasses.replace(found, policy=own.policy, risk=own.risk) == own
+
+
+def test_every_name_that_a_set_may_hold_is_a_setting_of_policy_or_risk() -> None:
+    assert names_of(RiskSettings).keys() >= CAPPED | SIZING
+    assert names_of(RiskSettings).keys() | names_of(PolicySettings).keys() >= TUNABLE
+    assert "GATEHOUSE_PARAMETER_SET" not in TUNABLE
+
+
+def test_of_every_risk_setting_it_is_said_what_a_set_may_do_with_it() -> None:
+    assert names_of(RiskSettings).keys() == CAPPED | SIZING | UNTOUCHED
+    assert not TUNABLE & UNTOUCHED
+
+
+def test_a_set_may_close_sessions_and_open_none() -> None:
+    own = settings_with(GATEHOUSE_ENTRY_SESSIONS="REG-AM REG-MID")
+    closed = overlaid(own, made({"GATEHOUSE_ENTRY_SESSIONS": "REG-AM"}))
+    assert [session.value for session in closed.policy.entry_sessions] == ["REG-AM"]
+    with pytest.raises(SettingsError, match="REG-PM"):
+        overlaid(own, made({"GATEHOUSE_ENTRY_SESSIONS": "REG-AM REG-PM"}))
+
+
+@pytest.mark.parametrize("name", sorted(CAPPED))
+def test_no_set_lifts_a_limit_above_the_apps_own(name: str) -> None:
+    own = settings_with()
+    limit = getattr(own.risk, names_of(RiskSettings)[name])
+    with pytest.raises(SettingsError, match=name):
+        overlaid(own, made({name: str(limit + 1 if isinstance(limit, int) else limit * 1.01)}))
+    with pytest.raises(SettingsError, match=name):
+        overlaid(own, made({name: "1000000"}))
+
+
+@given(st.sampled_from(sorted(CAPPED)), st.floats(0, 1))
+def test_whatever_a_set_says_no_limit_is_looser_than_before(name: str, share: float) -> None:
+    own = settings_with()
+    attribute = names_of(RiskSettings)[name]
+    limit = getattr(own.risk, attribute)
+    value = int(limit * share) if isinstance(limit, int) else limit * share
+    try:
+        found = overlaid(own, made({name: str(value)}))
+    except SettingsError:
+        return
+    assert getattr(found.risk, attribute) <= limit
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"GATEHOUSE_EDGE_MIN": "2"}, "GATEHOUSE_EDGE_MIN = '2'"),
+        ({"GATEHOUSE_EDGE_MIN": "nan"}, "GATEHOUSE_EDGE_MIN"),
+        ({"GATEHOUSE_EDGE_MIN": " "}, "GATEHOUSE_EDGE_MIN is empty"),
+        ({"GATEHOUSE_STOP_ATR": "5"}, "GATEHOUSE_TARGET_ATR"),
+        ({"GATEHOUSE_TRADE_RISK_FRACTION": "0.009", "GATEHOUSE_TRADE_RISK_MAX_FRACTION": "0.006"}, "TRADE_RISK"),
+    ],
+)
+def test_values_out_of_bounds_or_at_odds_are_refused(values: Mapping[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        overlaid(settings_with(), made(values))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ALPACA_KEY_ID", "ALPACA_TRADING_URL", "GATEHOUSE_ALLOW_LIVE", "GATEHOUSE_PARAMETER_SET", "GATEHOUSE_CLOCK_FILE"],
+)
+def test_a_set_cannot_hold_keys_addresses_or_the_machinery(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        made({name: "x"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "default", "..", "a..b", "../models/signal/champion", "a/b", "a\\b", "A", ".a", "a.", "x" * 64, "a\x00", "ä"],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        made({"GATEHOUSE_EDGE_MIN": "0.2"}, name)
