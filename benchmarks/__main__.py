@@ -1,4 +1,4 @@
-"""`python -m benchmarks [day|features|imports|backtest|cost|dashboard] [--json FILE]`: without a name the first three."""
+"""`python -m benchmarks [day|features|imports|backtest|cost|dashboard] [--json FILE]`; none: the first three."""
 
 from __future__ import annotations
 

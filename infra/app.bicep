@@ -33,6 +33,10 @@ var wiring = {
   ALPACA_ENVIRONMENT: alpacaEnvironment
   ALPACA_KEY_ID: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/alpaca-key-id/)'
   ALPACA_SECRET_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/alpaca-secret-key/)'
+  GATEHOUSE_NOTICE_CHANNELS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/gatehouse-notice-channels/)'
+  GATEHOUSE_LINK_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/gatehouse-link-key/)'
+  // Known only once the app stands: Azure puts a hash into the name.
+  GATEHOUSE_PUBLIC_URL: 'https://${app.properties.defaultHostName}'
   GATEHOUSE_ALLOW_LIVE: allowLive
   GATEHOUSE_CODE_REVISION: codeRevision
 }

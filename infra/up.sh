@@ -4,7 +4,8 @@
 set -eu
 : "${AZURE_KEY_VAULT_NAME:?}"
 cd "$(dirname "$0")/.."
-if ! az keyvault secret show --vault-name "$AZURE_KEY_VAULT_NAME" --name alpaca-key-id --output none 2> /dev/null; then
+# The last one that set_keys.sh writes: where it is, all are.
+if ! az keyvault secret show --vault-name "$AZURE_KEY_VAULT_NAME" --name gatehouse-link-key --output none 2> /dev/null; then
   infra/set_keys.sh
 fi
 make package

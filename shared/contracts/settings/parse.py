@@ -62,6 +62,10 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
 }
 
 
+_VAULT_REFERENCE = "@Microsoft.KeyVault("
+"""What an app setting holds where Azure found no such secret, or could not read it: never a key, for anybody knows it."""
+
+
 def _parse_one(item: dataclasses.Field[Any], hint: Any, source: Mapping[str, str], problems: list[str]) -> Any:
     meta = item.metadata
     text = source.get(meta["name"], "").strip()
@@ -70,6 +74,9 @@ def _parse_one(item: dataclasses.Field[Any], hint: Any, source: Mapping[str, str
             problems.append(f"{meta['name']} is missing: expected {meta['what']}")
             return None
         return item.default
+    if text.startswith(_VAULT_REFERENCE):
+        problems.append(f"{meta['name']} is a Key Vault reference that was not resolved: expected {meta['what']}")
+        return None
     parse, expected = _PARSERS[hint]
     shown = "***" if meta["secret"] else repr(text)
     try:

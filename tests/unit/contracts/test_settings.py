@@ -47,13 +47,18 @@ def test_defaults_are_those_of_the_design() -> None:
     assert settings.policy.entry_sessions == (Session.REG_AM, Session.REG_MID, Session.REG_PM)
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["short", "x" * 40, "@Microsoft.KeyVault(SecretUri=https://kv-x.vault.azure.net/secrets/gatehouse-link-key/)"],
-)
+@pytest.mark.parametrize("key", ["short", "x" * 40])
 def test_a_link_key_that_could_be_guessed_is_refused_and_not_shown(key: str) -> None:
     told = problems(GATEHOUSE_LINK_KEY=key)
     assert told == ["- GATEHOUSE_LINK_KEY = ***: expected a random key of 32 characters or more"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ALPACA_KEY_ID", "ALPACA_SECRET_KEY", "GATEHOUSE_LINK_KEY", "GATEHOUSE_NOTICE_CHANNELS"]
+)
+def test_a_reference_that_the_vault_did_not_resolve_is_no_secret(name: str) -> None:
+    told = problems(**{name: f"@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/{name}/)"})
+    assert told[0].startswith(f"- {name} is a Key Vault reference that was not resolved: expected ")
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 OF_THE_PLATFORM = {
     "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }  # fmt: skip
 """Read by the host, the storage SDK's identity and telemetry, never by our code."""
 NOT_IN_AZURE = {
@@ -112,7 +112,8 @@ def test_deployed_settings_are_accepted_and_are_the_codes_defaults() -> None:
     resolved = settings() | {
         "AzureWebJobsStorage__accountName": "account", "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "id",
         "ALPACA_SECRET_KEY": "secret", "GATEHOUSE_ALLOW_LIVE": "", "GATEHOUSE_CODE_REVISION": "",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "", "GATEHOUSE_PUBLIC_URL": "", "GATEHOUSE_LINK_KEY": "",
+        "GATEHOUSE_NOTICE_CHANNELS": "none",
     }  # fmt: skip
     found = parse_settings(resolved)
     least = {name: value for name, value in resolved.items() if value and not name.startswith("GATEHOUSE_")}
@@ -128,11 +129,14 @@ def test_keys_come_from_the_vault_by_reference_alone() -> None:
         for item in dataclasses.fields(group)
         if item.metadata.get("secret")
     } - NOT_IN_AZURE
-    assert secret == {"ALPACA_KEY_ID", "ALPACA_SECRET_KEY"}
+    assert secret == {"ALPACA_KEY_ID", "ALPACA_SECRET_KEY", "GATEHOUSE_LINK_KEY", "GATEHOUSE_NOTICE_CHANNELS"}
     for name in secret:
         reference = f"@Microsoft.KeyVault(SecretUri=${{vaultUri}}secrets/{name.lower().replace('_', '-')}/)"
         assert settings()[name] == reference
-        assert name.lower().replace("_", "-") in text_of("set_keys.sh")
+    held = " ".join(sorted(name.lower().replace("_", "-") for name in secret))
+    asked = re.search(r"^all='(.+)'$", text_of("set_keys.sh"), re.MULTILINE)
+    assert asked
+    assert " ".join(sorted(asked[1].split())) == held
 
 
 def test_runtime_is_the_checkouts_python() -> None:
