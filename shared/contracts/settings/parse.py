@@ -63,7 +63,7 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
 
 
 _VAULT_REFERENCE = "@Microsoft.KeyVault("
-"""What an app setting holds where Azure found no such secret, or could not read it: never a key, for anybody knows it."""
+"""What an app setting holds where Azure found no such secret, or could not read it: no key, for anybody knows it."""
 
 
 def _parse_one(item: dataclasses.Field[Any], hint: Any, source: Mapping[str, str], problems: list[str]) -> Any:
