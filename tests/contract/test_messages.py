@@ -145,3 +145,8 @@ def test_what_the_trainer_publishes_is_spelled_exactly_as_its_golden_file(
 ) -> None:
     assert encode_json(value) == golden(name)
     assert decode_json(type(value), golden(name)) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [("model-card.v1.first", CARD), ("champion.v1.first", CHAMPION)])
+def test_what_an_older_trainer_published_is_still_read(name: str, value: ModelCard | Champion) -> None:
+    assert decode_json(type(value), golden(name)) == value

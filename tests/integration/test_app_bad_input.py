@@ -239,16 +239,15 @@ def test_quarantined_bytes_can_be_read_back_as_they_came(sandbox: MakeSandbox) -
     sandbox(settings=QUIET, with_models=False).run(scenario)
 
 
-def test_good_messages_about_what_is_not_there_end_as_poison_and_trade_nothing(sandbox: MakeSandbox) -> None:
+def test_good_messages_about_what_is_not_there_end_on_record_and_trade_nothing(sandbox: MakeSandbox) -> None:
     async def scenario(box: Sandbox) -> None:
         box.send(Queue.CANDIDATES, candidates(box))  # its history blob does not exist
         unknown = replace(box.signal("SPY"), symbol=Symbol("NOSUCH"))
         box.send(Queue.SIGNALS, unknown)
         await box.for_s(120)
-        assert {row["title"] for row in box.incidents()} == {
-            "Poison message of candidates",
-            "Poison message of signals",
-        }
+        assert {row["title"] for row in box.incidents()} == {"Poison message of candidates"}
+        [judged] = box.rows(Table.DECISIONS).values()
+        assert (judged["symbol"], judged["verdict"], judged["refused_by"]) == ("NOSUCH", "refused", "SPREAD")
         assert box.venue_log() == []
         box.send(Queue.SIGNALS, box.signal("SPY"))
         await box.for_s(30)
