@@ -277,6 +277,7 @@ def test_mlflow_gets_a_run_once_where_it_is_configured(tmp_path: Path, monkeypat
     models = train(history(), seed=7, on=ON + timedelta(days=1), created_at=NOW, rule=RULE)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert track(models, None) == ""
+    monkeypatch.chdir(tmp_path)  # a database keeps its files under the folder that it is used from
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run_id = track(models, None)
