@@ -40,8 +40,10 @@ class SizingInputs:
 
     Attributes
     ----------
-    worst_price, stop_price, target_price : Decimal
-        Most that a share may cost, and where it is left.
+    limit_price, worst_price : Decimal
+        What a share costs at first asking, and the most that it may cost.
+    stop_price, target_price : Decimal
+        Where it is left.
     p_win : float
         Calibrated probability that the target is reached before the stop, given that one is.
     daily_volatility : float
@@ -56,6 +58,7 @@ class SizingInputs:
     """
 
     equity: Decimal
+    limit_price: Decimal
     worst_price: Decimal
     stop_price: Decimal
     target_price: Decimal
@@ -74,9 +77,9 @@ class SizingInputs:
         require_positive("worst_price", self.worst_price)
         require_positive("stop_price", self.stop_price)
         require_at_least("adv_shares", self.adv_shares, 0)
-        if not self.stop_price < self.worst_price < self.target_price:
-            found = (self.stop_price, self.worst_price, self.target_price)
-            raise ValueError(f"prices must be stop < worst < target, got {found}")
+        if not self.stop_price < self.limit_price <= self.worst_price < self.target_price:
+            found = (self.stop_price, self.limit_price, self.worst_price, self.target_price)
+            raise ValueError(f"prices must be stop < limit <= worst < target, got {found}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +109,15 @@ _FLOOR = Context(rounding=ROUND_FLOOR)
 
 
 def size(inputs: SizingInputs) -> Size:
-    """Smallest of the six bounds; the first in `Bound`'s order wins a tie."""
+    """Smallest of the six bounds; the first in `Bound`'s order wins a tie.
+
+    What is risked is counted from the worst price. Kelly's odds are those of the limit: the chance to win was learned
+    on entries that pay slippage already, and the worst price would charge it twice.
+    """
     i = inputs
     loss = i.worst_price - i.stop_price
-    win = i.target_price - i.worst_price
-    kelly = i.equity * i.kelly_fraction * kelly_stake(i.p_win, win, loss)
+    stake = kelly_stake(i.p_win, i.target_price - i.limit_price, i.limit_price - i.stop_price)
+    kelly = i.equity * i.kelly_fraction * stake
     volatility = Decimal(repr(i.daily_volatility)) if i.daily_volatility > 0 else None
     bounds = {
         Bound.TRADE_RISK: _shares(i.equity * i.trade_risk_fraction, loss),

@@ -18,15 +18,17 @@ def entry_size(
     basis: Basis,
     *,
     symbol: Symbol,
+    limit_price: Decimal,
     worst_price: Decimal,
     stop_price: Decimal,
     target_price: Decimal,
 ) -> Size:
-    """Size an entry whose prices are known. Pure; prices in USD per share, stop < worst < target."""
+    """Size an entry whose prices are known. Pure; prices in USD per share, stop < limit <= worst < target."""
     risk = settings.risk
     return size(
         SizingInputs(
             equity=facts.account.equity,
+            limit_price=limit_price,
             worst_price=worst_price,
             stop_price=stop_price,
             target_price=target_price,

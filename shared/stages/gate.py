@@ -162,6 +162,7 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
         settings,
         _basis(signal),
         symbol=signal.symbol,
+        limit_price=prices.limit,
         worst_price=prices.worst,
         stop_price=prices.stop,
         target_price=prices.target,

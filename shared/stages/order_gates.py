@@ -68,6 +68,7 @@ def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote)
         ports.settings,
         basis,
         symbol=plan.symbol,
+        limit_price=max(plan.limit_price, min(quote.ask, plan.worst_price)),
         worst_price=plan.worst_price,
         stop_price=plan.stop_price,
         target_price=plan.target_price,

@@ -16,6 +16,7 @@ from shared.core.sizing import Bound, SizingInputs, kelly_stake, size
 
 ROOMY = SizingInputs(
     equity=Decimal(100_000),
+    limit_price=Decimal("10.00"),
     worst_price=Decimal("10.00"),
     stop_price=Decimal("9.00"),
     target_price=Decimal("12.00"),
@@ -77,20 +78,30 @@ def test_a_bound_without_room_gives_no_shares(bound: Bound, changes: dict[str, o
     assert (sized.qty_shares, sized.binding) == (0, bound)
 
 
+def test_slippage_counts_as_risk_and_not_against_the_odds() -> None:
+    """f* = 0.4 - 0.6 / 2 = 0.1 at the limit of 10; the risk of a share is 1.25 at the worst price."""
+    sized = size(replace(ROOMY, worst_price=Decimal("10.25"), kelly_fraction=Decimal("0.25"), p_win=0.4))
+    assert (sized.binding, sized.qty_shares) == (Bound.KELLY, 2000)
+
+
 def test_exactly_one_share_of_room_gives_one_share() -> None:
     assert size(replace(ROOMY, buying_power=Decimal("10.00"))).qty_shares == 1
 
 
 def test_sums_are_exact_decimals() -> None:
     """In binary floats 0.07 / 0.01 is 7.000000000000001 and 0.29 / 0.01 is 28.999999999999996."""
-    cheap = replace(ROOMY, worst_price=Decimal("0.0100"), stop_price=Decimal("0.0050"), target_price=Decimal("0.0200"))
+    cent = Decimal("0.0100")
+    prices = {"limit_price": cent, "worst_price": cent, "stop_price": cent / 2, "target_price": 2 * cent}
+    cheap = replace(ROOMY, **prices)  # type: ignore[arg-type]
     assert size(replace(cheap, buying_power=Decimal("0.29"))).qty_shares == 29
     assert size(replace(cheap, buying_power=Decimal("0.07"))).qty_shares == 7
 
 
 def test_a_quotient_just_under_a_whole_number_rounds_down() -> None:
     """Twenty-eight digits of quotient would round this up to 3 shares for a cent too little."""
-    tight = replace(ROOMY, worst_price=Decimal(3), stop_price=Decimal(1), target_price=Decimal(9))
+    tight = replace(
+        ROOMY, limit_price=Decimal(3), worst_price=Decimal(3), stop_price=Decimal(1), target_price=Decimal(9)
+    )
     assert size(replace(tight, buying_power=Decimal("8.999999999999999999999999999"))).qty_shares == 2
 
 
@@ -109,6 +120,8 @@ def test_kelly_stakes_edge_over_odds(p_win: float, win: str, loss: str, stake: s
         {"target_price": Decimal("10.00")},
         {"stop_price": Decimal(0)},
         {"worst_price": Decimal("-1")},
+        {"limit_price": Decimal("10.01")},
+        {"limit_price": Decimal("9.00")},
         {"adv_shares": -1},
     ],
 )
@@ -124,10 +137,12 @@ def cents(low: int, high: int) -> st.SearchStrategy[Decimal]:
 @st.composite
 def inputs(draw: st.DrawFn) -> SizingInputs:
     stop = draw(cents(1, 50_000))
-    worst = stop + draw(cents(1, 5_000))
+    limit = stop + draw(cents(1, 5_000))
+    worst = limit + draw(cents(0, 500))
     fractions = st.integers(0, 10_000).map(lambda n: Decimal(n) / 10_000)
     return SizingInputs(
         equity=draw(cents(0, 10**8)),
+        limit_price=limit,
         worst_price=worst,
         stop_price=stop,
         target_price=worst + draw(cents(1, 10_000)),
@@ -147,11 +162,12 @@ def inputs(draw: st.DrawFn) -> SizingInputs:
 def room(i: SizingInputs) -> dict[Bound, tuple[Fraction, Fraction]]:
     """What each bound allows and what one share takes of it, in exact fractions."""
     f = Fraction
-    loss, win = f(i.worst_price - i.stop_price), f(i.target_price - i.worst_price)
+    loss = f(i.worst_price - i.stop_price)
+    odds = f(i.target_price - i.limit_price) / f(i.limit_price - i.stop_price)
     p = f(Decimal(repr(i.p_win)))
     found = {
         Bound.TRADE_RISK: (f(i.equity) * f(i.trade_risk_fraction), loss),
-        Bound.KELLY: (f(i.equity) * f(i.kelly_fraction) * max(f(0), p - (1 - p) * loss / win), loss),
+        Bound.KELLY: (f(i.equity) * f(i.kelly_fraction) * max(f(0), p - (1 - p) / odds), loss),
         Bound.LIQUIDITY: (i.adv_shares * f(i.adv_max_fraction), f(1)),
         Bound.SYMBOL_EXPOSURE: (
             max(f(0), f(i.equity) * f(i.symbol_exposure_max_fraction) - f(i.held_exposure)),
@@ -198,7 +214,8 @@ def test_a_better_chance_never_gives_fewer_shares(i: SizingInputs, higher: float
         ({"adv_shares": -1}, "adv_shares must be finite and >= 0, got -1"),
         (
             {"stop_price": Decimal(10)},
-            "prices must be stop < worst < target, got (Decimal('10'), Decimal('10.00'), Decimal('12.00'))",
+            "prices must be stop < limit <= worst < target, "
+            "got (Decimal('10'), Decimal('10.00'), Decimal('10.00'), Decimal('12.00'))",
         ),
     ],
 )
