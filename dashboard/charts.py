@@ -80,7 +80,7 @@ def equity_and_drawdown(equity: pd.DataFrame, fallen: pd.Series) -> go.Figure:
         fillcolor="rgba(181,86,75,0.18)", hovertemplate="%{y:.2%}<extra>drawdown</extra>", row=2, col=1,
     )  # fmt: skip
     figure.update_yaxes(tickformat=",.0f", title="USD", row=1, col=1)
-    figure.update_yaxes(tickformat=".1%", title="drawdown", row=2, col=1)
+    figure.update_yaxes(tickformat=".2%", title="drawdown", row=2, col=1)
     if equity["on"].nunique() > 1:
         figure.update_xaxes(rangebreaks=[{"bounds": ["sat", "mon"]}, {"bounds": [20, 4], "pattern": "hour"}])
     return styled(figure, height=400)
@@ -92,6 +92,7 @@ def signed_bars(values: pd.Series, *, unit: str, height: int = 240) -> go.Figure
     figure = go.Figure(
         go.Bar(
             x=names, y=heights, marker_color=[GAIN if value >= 0 else LOSS for value in heights],
+            width=min(0.7, 0.15 * len(names)),  # one group alone is no wall
             hovertemplate="%{y:,.2f} " + unit + "<extra>%{x}</extra>",
         )
     )  # fmt: skip
