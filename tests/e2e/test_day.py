@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.checkers import MAX_UNGUARDED_S
-from tests.e2e.conftest import SEEDS, DayRuns
+from tests.e2e.conftest import SEEDED, DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -16,8 +16,8 @@ STAGES = ("watchlist", "scored", "signals", "decided", "approved", "orders", "po
 
 @pytest.fixture(scope="module")
 def days(day_runs: DayRuns) -> dict[str, dict[str, Any]]:
-    """Three days side by side, in processes of their own: the same seed twice, and another."""
-    return day_runs.outcomes(SEEDS)
+    """Three days: the same seed twice, and another."""
+    return day_runs.outcomes(SEEDED)
 
 
 @pytest.mark.parametrize("name", ["first", "other"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,18 +11,13 @@ from typing import Any
 import pytest
 
 from sandbox.azurite import Azurite
-from sandbox.world import ROOT
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
-from tests.support.day import outcome, start_day
+from tests.e2e.conftest import DATA, HAS_RECORDINGS, RECORDED, DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-DATA = Path(os.environ.get("GATEHOUSE_DATA", ROOT / ".." / "shared" / "data")).resolve()
-INTRADAY = DATA / "intraday" / "us101_5min_2025.parquet"
-LEAN = DATA / "lean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +32,19 @@ class Replayed:
 
 
 REASON = f"recorded bars are not there: {DATA} (GATEHOUSE_DATA)"
-WORLDS = {
-    date(2025, 10, 15): ("--bars", INTRADAY),
-    date(2013, 10, 10): (
-        *("--bars", LEAN / "equity_minute_trades.parquet"),
-        *("--daily", LEAN / "equity_daily.parquet"),
-        *("--quotes", LEAN / "equity_minute_quotes.parquet"),
-    ),
-}
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> dict[date, Replayed]:
-    """Both days side by side, in processes of their own."""
-    folder = tmp_path_factory.mktemp("replay")
-    started = {
-        on: start_day(folder / str(on), "--on", str(on), *map(str, arguments)) for on, arguments in WORLDS.items()
+def replayed(day_runs: DayRuns) -> dict[date, Replayed]:
+    """Both recorded days."""
+    days = day_runs.outcomes(RECORDED)
+    return {
+        date.fromisoformat(on): _read(date.fromisoformat(on), day_runs.storage(on), day) for on, day in days.items()
     }
-    return {on: _read(on, folder / str(on), outcome(process, folder / str(on))) for on, process in started.items()}
 
 
-def _read(on: date, folder: Path, day: dict[str, Any]) -> Replayed:
-    with Azurite(folder / "state" / "azurite") as azurite:
+def _read(on: date, storage: Path, day: dict[str, Any]) -> Replayed:
+    with Azurite(storage) as azurite:
         account = StorageSettings(connection=azurite.connection_string)
         tables, blobs = AzureTables(account), AzureBlobs(account)
         rows = {table: [dict(row) for _, row in tables.query(table, str(on))] for table in Table}
@@ -77,7 +62,7 @@ def check(replayed: Replayed) -> None:
     assert replayed.histories
 
 
-@pytest.mark.skipif(not (INTRADAY.is_file() and LEAN.is_dir()), reason=REASON)
+@pytest.mark.skipif(not HAS_RECORDINGS, reason=REASON)
 def test_a_recorded_day_of_a_hundred_symbols_runs_through_the_system(replayed: dict[date, Replayed]) -> None:
     found = replayed[date(2025, 10, 15)]
     check(found)
@@ -87,7 +72,7 @@ def test_a_recorded_day_of_a_hundred_symbols_runs_through_the_system(replayed: d
     assert sessions == {"REG-AM", "REG-MID", "REG-PM"}
 
 
-@pytest.mark.skipif(not (INTRADAY.is_file() and LEAN.is_dir()), reason=REASON)
+@pytest.mark.skipif(not HAS_RECORDINGS, reason=REASON)
 def test_a_recorded_day_with_premarket_bars_runs_through_the_system(replayed: dict[date, Replayed]) -> None:
     found = replayed[date(2013, 10, 10)]
     check(found)
