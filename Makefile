@@ -90,7 +90,7 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade pyproject.toml -o requirements.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --all-extras -c requirements.txt \
 	  --upgrade pyproject.toml -o requirements-dev.txt
-	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra training \
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra training --extra sandbox \
 	  -c requirements-dev.txt pyproject.toml -o requirements-training.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra dashboard \
 	  -c requirements-dev.txt pyproject.toml -o requirements-dashboard.txt

@@ -1,4 +1,4 @@
-"""`python -m dashboard`: serve the pages on this machine only."""
+"""`python -m dashboard`: serve the pages, to this machine only unless told otherwise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.core.errors import SettingsError
 
 ROOT = Path(__file__).parents[1]
 PORT = 8501
+ADDRESS = "127.0.0.1"
 
 OPTIONS: dict[str, str] = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "type",
-    "server.address": "127.0.0.1",
     "server.headless": "true",
     "server.fileWatcherType": "none",
     "runner.magicEnabled": "false",
@@ -30,29 +30,34 @@ OPTIONS: dict[str, str] = {
     "theme.baseRadius": "8px",
     "theme.showWidgetBorder": "true",
 }
-"""Of Streamlit: no usage statistics, no access from other machines, no watching of files, a calm look."""
+"""Of Streamlit: no usage statistics, no watching of files, a calm look."""
 
 
-def command(port: int) -> list[str]:
+def command(port: int, address: str = ADDRESS) -> list[str]:
     """Return the command that serves the pages."""
-    options = [f"--{name}={value}" for name, value in {**OPTIONS, "server.port": str(port)}.items()]
+    place = {"server.port": str(port), "server.address": address}
+    options = [f"--{name}={value}" for name, value in {**OPTIONS, **place}.items()]
     return [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py"), *options]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the profiles, then become the server."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__, epilog=f"Reads {VARIABLES}")
-    parser.add_argument("--port", type=int, default=PORT, help="port on this machine (default %(default)s)")
+    parser.add_argument("--port", type=int, default=PORT, help="port (default %(default)s)")
+    parser.add_argument(
+        "--address", default=ADDRESS, help="from where it may be reached (default %(default)s); anything wider needs a "
+        "sign-in in front of it"
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
         names = ", ".join(profile.name for profile in profiles_from(os.environ))
     except SettingsError as error:
         sys.stderr.write(f"SettingsError: {error}\n")
         return 2
-    sys.stdout.write(f"The dashboard of {names} is on http://127.0.0.1:{options.port}\n")
+    sys.stdout.write(f"The dashboard of {names} is on http://{options.address}:{options.port}\n")
     sys.stdout.flush()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    made = command(options.port)
+    made = command(options.port, options.address)
     return os.execv(made[0], made)  # noqa: S606 - this interpreter, our own arguments
 
 
