@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -19,6 +19,7 @@ from sandbox.questions import QUESTIONS
 from shared.contracts.records import Container, Table
 from shared.core.errors import SettingsError
 from shared.ports import BlobStore
+from training.spreadsheet import cell
 
 ROWS_SHOWN = 200
 
@@ -42,6 +43,11 @@ class QueryOptions:
     folder: Path = DAY_FOLDER
 
 
+def write_csv(found: Answer, sink: TextIO) -> None:
+    """Write an answer as CSV that a spreadsheet does not compute."""
+    csv.writer(sink).writerows([found.columns, *(map(cell, row) for row in found.rows)])
+
+
 def query(options: QueryOptions, console: Console, *, as_csv: bool = False) -> int:
     """Answer a question and print the result.
 
@@ -58,7 +64,7 @@ def query(options: QueryOptions, console: Console, *, as_csv: bool = False) -> i
         files = download(ports.blobs, Path(folder), options.since, options.until)
         found = answer(files, sql)
     if as_csv:
-        csv.writer(sys.stdout).writerows([found.columns, *found.rows])
+        write_csv(found, sys.stdout)
     else:
         _show(found, console)
     return 0

@@ -11,16 +11,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from shared.contracts.cases import case_blob
 from shared.contracts.records import Container
 from shared.core.values import iso
 from shared.ports import BlobStore
 from training.backtest.metrics import TradeFigures
 from training.backtest.spec import totals
 from training.backtest.study import Study
+from training.spreadsheet import cell
 
 SUMMARY_SCHEMA = "backtest-summary.v1"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes text that starts so for a formula: such cells get an apostrophe in front."""
 CURVE_POINTS = 500
 """Most points of the equity curve in the summary."""
 
@@ -40,6 +40,10 @@ def write_run(made: Study, folder: Path, *, page: str) -> None:
     write_csv(folder / "splits.csv", split_rows(made))
     (folder / "summary.json").write_bytes(summary_bytes(made))
     (folder / "report.html").write_text(page, encoding="utf-8")
+    for name, data in made.outcome.cases.items():
+        path = folder / Container.CASES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def upload(made: Study, blobs: BlobStore) -> str:
@@ -47,17 +51,6 @@ def upload(made: Study, blobs: BlobStore) -> str:
     name = f"backtests/{made.run_id}/summary.json"
     blobs.put(Container.REPORTS, name, summary_bytes(made))
     return name
-
-
-def cell(value: object) -> object:
-    """A value as a CSV cell: text that a spreadsheet would compute is quoted, a figure that is not known is empty."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return ""
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -105,7 +98,7 @@ def trade_rows(made: Study) -> list[dict[str, object]]:
 
 def case_of(on: date, decision_id: str) -> str:
     """Name of a decision's case file, in container cases."""
-    return f"cases/{on}/{decision_id}.json"
+    return f"{Container.CASES}/{case_blob(on, decision_id)}"
 
 
 def day_rows(made: Study) -> list[dict[str, object]]:

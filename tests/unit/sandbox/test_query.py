@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sandbox.query import QueryOptions, answer, download, query
+from sandbox.query import QueryOptions, answer, download, query, write_csv
 from sandbox.questions import QUESTIONS
 from shared.contracts.records import Container, export_blob
 from shared.core.errors import SettingsError
@@ -108,3 +108,9 @@ def test_without_a_question_they_are_listed() -> None:
     sink = io.StringIO()
     assert query(QueryOptions(ask=""), Console(file=sink, width=120)) == 0
     assert all(name in sink.getvalue() for name in QUESTIONS)
+
+
+def test_a_headline_in_csv_is_no_formula(files: Mapping[str, Sequence[Path]]) -> None:
+    sink = io.StringIO()
+    write_csv(answer(files, "SELECT '=HYPERLINK(1)' AS headline, -2 AS n, DATE '2026-10-14' AS day"), sink)
+    assert sink.getvalue().splitlines() == ["headline,n,day", "'=HYPERLINK(1),-2,2026-10-14"]

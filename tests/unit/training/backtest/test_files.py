@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from shared.adapters.codec import decode_json
 from shared.adapters.memory import MemoryBlobs
+from shared.contracts.cases import Case
 from shared.contracts.records import Container
+from shared.core.order_states import Phase
+from shared.core.values import Side
 from tests.support.backtest import rsi_plan
 from training.__main__ import main
-from training.backtest.files import cell, summary, upload, write_csv, write_run
+from training.backtest.files import summary, upload, write_csv, write_run
 from training.backtest.page import render
 from training.backtest.spec import Outcome
 from training.backtest.study import Study, study
+from training.spreadsheet import cell
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +56,24 @@ def test_files_hold_every_trade_and_day(made: Study, page: str, tmp_path: Path) 
     assert sum(float(row["net_usd"]) for row in trades) == pytest.approx(made.trades.net_usd, abs=0.01 * len(trades))
     assert all(row["case"] == f"cases/{row['date']}/{row['decision_id']}.json" for row in trades)
     assert len(list(csv.DictReader((tmp_path / "run" / "days.csv").read_text().splitlines()))) == made.run.days
+
+
+def test_every_trade_links_to_its_case_beside_the_page(made: Study, page: str, tmp_path: Path) -> None:
+    write_run(made, tmp_path, page=page)
+    links = re.findall(r'href="(cases/[^"]+)"', page)
+    assert len(links) == len(made.outcome.trades) > 0
+    for link, trade in zip(links, made.outcome.trades, strict=True):
+        case = decode_json(Case, (tmp_path / link).read_bytes())
+        assert (case.decision_id, case.symbol, case.on) == (trade.decision_id, trade.symbol, trade.on)
+        bought = sum(fill.qty_shares for fill in case.fills if fill.side == Side.BUY)
+        assert (bought, case.phase) == (trade.qty, Phase.CLOSED)
+        assert case.scores.contributions
+        assert len(case.bars.start_s) == 78
+
+
+def test_a_run_without_cases_has_no_dead_links(made: Study) -> None:
+    bare = dataclasses.replace(made, outcome=dataclasses.replace(made.outcome, cases={}))
+    assert 'href="cases/' not in render(bare)
 
 
 def test_the_page_needs_nothing_from_outside(page: str) -> None:
