@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from dashboard.store import Storage
 from sandbox.world import DEFAULT_ON
 from shared.adapters.codec import encode_json
 from shared.contracts.records import Queue, Table
+from shared.contracts.settings import StorageSettings
 from tests.integration.test_app_api import champion, publish_copy
 from tests.integration.test_app_links import ASKS, pressed
 from tests.support.app import Sandbox, base64_of
+from tests.support.views import shown, words
 
 type MakeSandbox = Callable[..., Sandbox]
 
+ACTS = ("approve", "refuse", "poison-replay", "roll-back", "kill", "resume")
 WHO = {"by": "owner", "reason": "as I see fit"}
 
 
@@ -40,7 +44,9 @@ class Steering:
         return str(order["intent_id"])
 
 
-def test_a_day_steered_over_http_is_all_in_the_record(sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_day_steered_over_http_is_all_in_the_record_and_on_the_pages(
+    sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario(box: Sandbox) -> None:
         owner = Steering(box=box)
         first, second = await owner.waiting("SPY", "1000"), await owner.waiting("QQQ", "1001")
@@ -48,7 +54,7 @@ def test_a_day_steered_over_http_is_all_in_the_record(sandbox: MakeSandbox, capl
         await owner.post("approve", intent_id=second, approve=False)
         await box.for_s(60)
         box.put(f"{Queue.SIGNALS}-poison", base64_of(encode_json(box.signal("SELX", slot="1002"))))
-        await box.for_s(5)
+        await box.until("10:06:05")
         (key,) = (key for key, row in box.rows(Table.INCIDENTS).items() if row["kind"] == "poison")
         await owner.post("poison/replay", on=str(DEFAULT_ON), incident=key)
         await box.for_s(20)
@@ -68,10 +74,29 @@ def test_a_day_steered_over_http_is_all_in_the_record(sandbox: MakeSandbox, capl
         assert any(row["symbol"] == "SELX" for row in box.rows(Table.DECISIONS).values())
         assert champion(box).version == before
         kept = [(row["act"], row["by"], row["status"]) for _, row in sorted(box.rows(Table.CONTROLS).items())]
-        acts = ("approve", "refuse", "poison-replay", "roll-back", "kill", "resume")
-        assert sorted(kept) == sorted((act, "owner", 200) for act in acts)
+        assert sorted(kept) == sorted((act, "owner", 200) for act in ACTS)
         told = [record for record in caplog.records if getattr(record, "notice_kind", "") == "operate"]
-        assert len(told) == len(acts)
+        assert len(told) == len(ACTS)
         assert box.trace.errors == []
 
-    sandbox(settings=ASKS).run(scenario)
+    box = sandbox(settings=ASKS)
+    box.run(scenario)
+    seen = pages(box.storage)
+    for act in ACTS:
+        assert act in seen["journal"]
+    assert "DENIED" in seen["orders"]
+    assert "CLOSED" in seen["orders"]
+    assert "Poison message of signals" in seen["incidents"]
+    assert champion(box).version in seen["models"]
+    assert "No halt, kill switch off" in seen["today"]
+
+
+def pages(connection: str) -> dict[str, str]:
+    """What pages of the dashboard say of what is in storage."""
+    source = Storage(StorageSettings(connection=connection))
+    said = {}
+    for page in ("journal", "orders", "incidents", "models", "today"):
+        with shown(page, source) as view:
+            assert not view.exception
+            said[page] = words(view)
+    return said

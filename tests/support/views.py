@@ -13,7 +13,7 @@ from unittest.mock import patch
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard.store import EVERYTHING, KEY, Query
+from dashboard.store import EVERYTHING, KEY, Query, Source
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.contracts.records import ACCOUNT, CURRENT, Container, Table
 from shared.ports import Row
@@ -116,7 +116,7 @@ def current_ledger(source: MemorySource, on: date = ON, **changes: object) -> No
 
 
 @contextmanager
-def shown(page: str, source: MemorySource) -> Iterator[AppTest]:
+def shown(page: str, source: Source) -> Iterator[AppTest]:
     """Run one page over a source."""
     st.cache_resource.clear()
     with patch("dashboard.shell.Storage", lambda _: source):
