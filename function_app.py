@@ -13,7 +13,6 @@ from functions import (
     notify,
     operate,
     parameters,
-    poison,
     replay,
     report,
     scan,
@@ -23,7 +22,7 @@ from functions import (
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
-STAGES = (scan, news, score, gate, execute, supervise, report, nightly, notify, poison)
+STAGES = (scan, news, score, gate, execute, supervise, report, nightly, notify)
 API = (operate, approvals, parameters, replay, health)
 
 for stage in (*STAGES, *API):

@@ -8,46 +8,41 @@ upper bound: on a real instance, executions at the same time share what is bille
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import math
 import re
 import sys
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from unittest import mock
-from urllib.parse import unquote
 
-import requests.adapters
 from rich.console import Console
 from rich.table import Column
 from rich.table import Table as Sheet
 
+from benchmarks.meter import TABLES, Usage, alive_minutes, metered
 from benchmarks.prices import (
     AS_OF,
-    BILLED_STEP_S,
-    BROKER_WAIT_S,
     DELETED_AFTER_MONTHS,
+    DURABLE_LOOKS_PER_HOUR,
     HOST_OPS,
-    HOUR_OF_THE_HOST,
     KEPT_MONTHS,
-    MIN_BILLED_S,
-    STORAGE_WAIT_S,
+    LEASES_PER_HOUR,
+    LISTENS_PER_HOUR,
+    LOOKS_PER_HOUR,
+    PARTITION_OPS_PER_HOUR,
+    TRIGGERS,
+    WORK_ITEM_QUEUES,
     Op,
     Prices,
 )
 from sandbox.day import run_day
 from sandbox.host.ncrontab import Schedule
-from sandbox.host.observer import Invocation, Outcome, TriggerKind
+from sandbox.host.observer import TriggerKind
 from sandbox.host.settings import read_local_settings
-from sandbox.profile import Profile
 from sandbox.world import DEFAULT_SEED, ROOT, World
-from shared.contracts.records import Container
 
 GOAL_USD = 1.0
 GOAL_WITHOUT_GRANT_USD = 5.0
@@ -55,54 +50,19 @@ TRADING_DAYS = 21
 DAYS = 30
 ORDERS_AT_MOST = 1.5
 """Orders of a day grow with the watchlist no further than from 10 positions to their ceiling of 15."""
-TABLES = "tables"
-SCHEDULES = {
-    "scan_market": "GATEHOUSE_SCAN_SCHEDULE",
-    "scan_news": "GATEHOUSE_NEWS_SCHEDULE",
-    "supervise_account": "GATEHOUSE_SUPERVISE_SCHEDULE",
-    "report_day": "GATEHOUSE_REPORT_SCHEDULE",
-    "keep_books": "GATEHOUSE_NIGHTLY_SCHEDULE",
+SCHEDULES: Mapping[str, tuple[str, ...]] = {
+    "scan_market": ("GATEHOUSE_SCAN_SCHEDULE",),
+    "scan_news": ("GATEHOUSE_NEWS_SCHEDULE",),
+    "supervise_account": ("GATEHOUSE_SUPERVISE_SCHEDULE", "GATEHOUSE_EVENING_SCHEDULE"),
+    "report_day": ("GATEHOUSE_REPORT_SCHEDULE",),
+    "keep_books": ("GATEHOUSE_NIGHTLY_SCHEDULE",),
 }
+ALIKE = {"supervise_evening": "supervise_account"}
+"""A timer's function that does what another does at other hours."""
+DURABLE = frozenset({TriggerKind.ORCHESTRATION, TriggerKind.ACTIVITY})
+_ALWAYS = re.compile(r"^0 (\S+) \S+ \S+ \S+ \S+$")
 BY_SYMBOL = frozenset({"score_candidates", "gate_signal"})
 _MONTH_FROM = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-@dataclass(slots=True, kw_only=True)
-class Usage:
-    """What one function used in the day."""
-
-    kind: TriggerKind
-    executions: int = 0
-    wall_s: float = 0.0
-    billed_s: float = 0.0
-    broker_requests: int = 0
-    written_bytes: Counter[str] = field(default_factory=Counter)
-    ops: Counter[Op] = field(default_factory=Counter)
-
-
-def billed_s(wall_s: float) -> float:
-    """Seconds that an execution is billed for.
-
-    Examples
-    --------
-    >>> billed_s(0.2), round(billed_s(1.23), 1)
-    (1.0, 1.3)
-    """
-    return max(MIN_BILLED_S, math.ceil(round(wall_s / BILLED_STEP_S, 6)) * BILLED_STEP_S)
-
-
-def billed_as(method: str, url: str) -> tuple[Op, str] | None:
-    """Say what a request is billed as, and where it goes: container with folder, or `tables`. None: the venue's.
-
-    The emulator's addresses name the account first.
-    """
-    path, _, query = url.split("/", 3)[-1].partition("?")
-    if path.startswith(("v1beta", "v2")):
-        return None
-    parts = unquote(path).split("/")[1:]
-    if not parts or parts[0] not in set(Container):
-        return Op.TABLE, TABLES
-    return _blob_op(method, query), "/".join(parts[:2])
 
 
 def months_kept(where: str) -> float:
@@ -111,74 +71,11 @@ def months_kept(where: str) -> float:
     return min([*found, KEPT_MONTHS])
 
 
-def _blob_op(method: str, query: str) -> Op:
-    if method == "GET" and "comp=list" in query:
-        return Op.BLOB_WRITE
-    return Op.BLOB_READ if method in {"GET", "HEAD"} else Op.BLOB_WRITE
-
-
-class Meter:
-    """Counts by function. The virtual host runs one function at a time, so a request belongs to the one that runs."""
-
-    def __init__(self) -> None:
-        self.usage: dict[str, Usage] = {}
-        self._now: Usage | None = None
-        self._waits_s = 0.0
-
-    def before(self, invocation: Invocation) -> None:
-        """A function begins."""
-        self._now = self.usage.setdefault(invocation.function, Usage(kind=invocation.kind))
-        self._waits_s = 0.0
-
-    def after(self, _invocation: Invocation, outcome: Outcome) -> None:
-        """It has ended: bill it."""
-        if self._now is None:
-            return
-        self._now.executions += 1
-        self._now.wall_s += outcome.wall_s
-        self._now.billed_s += billed_s(outcome.wall_s + self._waits_s)
-        self._now = None
-
-    def sent(self, request: requests.PreparedRequest) -> None:
-        """A request leaves the app, or the sandbox's host, which is not counted."""
-        if self._now is None:
-            return
-        found = billed_as(request.method or "", request.url or "")
-        if found is None:
-            self._now.broker_requests += 1
-            self._waits_s += BROKER_WAIT_S
-            return
-        op, where = found
-        self._now.ops[op] += 1
-        self._waits_s += STORAGE_WAIT_S
-        if request.method in {"PUT", "POST"} and isinstance(request.body, bytes | str):
-            self._now.written_bytes[where] += len(request.body)
-
-
-@contextlib.contextmanager
-def metered() -> Iterator[Meter]:
-    """Count what runs inside."""
-    meter = Meter()
-    send = requests.adapters.HTTPAdapter.send
-
-    def counted(self: Any, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        meter.sent(request)
-        return send(self, request, *args, **kwargs)
-
-    with (
-        mock.patch.object(requests.adapters.HTTPAdapter, "send", counted),
-        mock.patch.object(Profile, "before", meter.before),
-        mock.patch.object(Profile, "after", meter.after),
-    ):
-        yield meter
-
-
-def firings(expression: str) -> tuple[int, int]:
-    """Firings of a schedule in a month of 30 days, and the hours that have at least one."""
+def fired_at(expression: str) -> list[datetime]:
+    """Firings of a schedule in a month of 30 days."""
     schedule = Schedule.parse(expression)
     minutes = (_MONTH_FROM + timedelta(minutes=minute) for minute in range(DAYS * 24 * 60))
-    fired = [at for at in minutes if schedule.matches(at)]
-    return len(fired), len({at.replace(minute=0) for at in fired})
+    return [at for at in minutes if schedule.matches(at)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,8 +104,12 @@ class Month:
     ops: Mapping[Op, float]
     host_ops: Mapping[Op, float]
     written_bytes: Mapping[str, float]
+    actions: float
+    """What a Durable Task Scheduler in place of the durable queues would bill."""
 
-    def items(self, prices: Prices, memory_gb: float, *, is_granted: bool) -> dict[str, float]:
+    def items(
+        self, prices: Prices, memory_gb: float, *, is_granted: bool, is_alerted: bool = False
+    ) -> dict[str, float]:
         """USD by what they are paid for."""
         grant = (prices.granted_gb_seconds, prices.granted_executions) if is_granted else (0.0, 0.0)
         each = {op: usd / 10_000 for op, usd in prices.ten_thousand}
@@ -220,28 +121,40 @@ class Month:
             "execution time": max(0.0, self.billed_s * memory_gb - grant[0]) * prices.gb_second,
             "executions": max(0.0, self.executions - grant[1]) * prices.million_executions / 1e6,
             "storage, executions": sum(count * each[op] for op, count in self.ops.items()),
-            "storage, host looking": sum(count * each[op] for op, count in self.host_ops.items()),
+            "storage, host and platform looking": sum(count * each[op] for op, count in self.host_ops.items()),
             "stored, after a year": stored,
-            "alert rule": prices.alert_rule,
+            "alert rule": prices.alert_rule if is_alerted else 0.0,
         }
 
 
-def month(usage: Mapping[str, Usage], scenario: Scenario, schedules: Mapping[str, str], open_hours: float) -> Month:
-    """Carry a day over to a month. `open_hours` is how long the measured day had candidates."""
-    always = re.compile(r"^0 (\S+) \S+ \S+ \S+ \S+$")
+def month(
+    usage: Mapping[str, Usage],
+    scenario: Scenario,
+    schedules: Mapping[str, str],
+    open_hours: float,
+    *,
+    has_scheduler: bool = False,
+    awake_hours: float = DAYS * 24,
+) -> Month:
+    """Carry a day over to a month.
+
+    Parameters
+    ----------
+    open_hours : float
+        How long the measured day had candidates.
+    has_scheduler : bool
+        Whether a Durable Task Scheduler stands in for the durable queues and tables.
+    awake_hours : float
+        Hours of the month in which the app is not stopped; where the market never closes it never is.
+    """
     days = DAYS * 24 / open_hours if scenario.is_always_open else float(TRADING_DAYS)
-    executions = billed = 0.0
+    timers = {name: _firings(settings, schedules, scenario) for name, settings in SCHEDULES.items()}
+    executions = billed = actions = 0.0
     ops: defaultdict[Op, float] = defaultdict(float)
     written: defaultdict[str, float] = defaultdict(float)
-    hours = 0
     for name, used in usage.items():
         if used.kind is TriggerKind.TIMER:
-            expression = schedules[SCHEDULES[name]]
-            fired, in_hours = firings(
-                always.sub(r"0 \1 * * * *", expression) if scenario.is_always_open else expression
-            )
-            hours = max(hours, in_hours)
-            times = fired / used.executions
+            times = len(timers[name]) / used.executions
         elif name in BY_SYMBOL:
             times = days * scenario.symbols
         else:
@@ -252,26 +165,116 @@ def month(usage: Mapping[str, Usage], scenario: Scenario, schedules: Mapping[str
             written[where] += size * times
         for op, count in used.ops.items():
             ops[op] += count * times
+        is_durable = used.kind in DURABLE
+        actions += used.executions * times if is_durable else 0.0
         for op, each in HOST_OPS[used.kind].items():
-            ops[op] += used.executions * each * times
-    looking = {op: count * hours for op, count in HOUR_OF_THE_HOST.items()}
+            ops[op] += 0.0 if is_durable and has_scheduler else used.executions * each * times
     return Month(
         scenario=scenario,
         executions=executions,
         billed_s=billed,
         ops=ops,
-        host_ops=looking,
+        host_ops=_looking(
+            usage,
+            timers,
+            days,
+            has_scheduler=has_scheduler,
+            awake_hours=DAYS * 24 if scenario.is_always_open else awake_hours,
+        ),
         written_bytes=written,
+        actions=actions,
     )
 
 
-def deployed_memory_gb() -> float:
-    """Instance memory that infra/ deploys."""
+def _firings(settings: Sequence[str], schedules: Mapping[str, str], scenario: Scenario) -> list[datetime]:
+    """When the timers of one function fire. Where the market never closes, its first goes on at all hours."""
+    if scenario.is_always_open:
+        return fired_at(_ALWAYS.sub(r"0 \1 * * * *", schedules[settings[0]]))
+    return sorted(at for setting in settings for at in fired_at(schedules[setting]))
+
+
+def _looking(
+    usage: Mapping[str, Usage],
+    timers: Mapping[str, list[datetime]],
+    days: float,
+    *,
+    has_scheduler: bool,
+    awake_hours: float,
+) -> Mapping[Op, float]:
+    """What platform and host ask of storage for themselves: while the app is not stopped, and while instances live."""
+    alive_hours = min(awake_hours, alive_minutes([at for fired in timers.values() for at in fired]) / 60)
+    queues, tables = TRIGGERS * LOOKS_PER_HOUR * awake_hours, 0.0
+    listening = {TriggerKind.QUEUE} if has_scheduler else {TriggerKind.QUEUE, *DURABLE}
+    for used in usage.values():
+        if used.kind in listening:
+            hours = min(awake_hours, alive_minutes(used.began_at) / 60 * days)
+            queues += LISTENS_PER_HOUR[used.kind] * hours
+    if not has_scheduler:
+        queues += (partitions() + WORK_ITEM_QUEUES) * DURABLE_LOOKS_PER_HOUR * awake_hours
+        tables += PARTITION_OPS_PER_HOUR * alive_hours
+    leases = (sum(map(len, SCHEDULES.values())) + 1) * LEASES_PER_HOUR * alive_hours
+    return {Op.QUEUE: queues, Op.TABLE: tables, Op.BLOB_OTHER: leases}
+
+
+def same_function(usage: Mapping[str, Usage]) -> dict[str, Usage]:
+    """Usage with what several timers do alike under one name."""
+    found = dict(usage)
+    for name, other in ALIKE.items():
+        if (more := found.pop(name, None)) is None:
+            continue
+        used = found.setdefault(other, Usage(kind=more.kind))
+        used.executions += more.executions
+        used.wall_s += more.wall_s
+        used.billed_s += more.billed_s
+        used.broker_requests += more.broker_requests
+        used.written_bytes += more.written_bytes
+        used.ops += more.ops
+        used.began_at += more.began_at
+    return found
+
+
+def partitions() -> int:
+    """Control queues of the deployed task hub."""
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    return int(host["extensions"]["durableTask"]["storageProvider"]["partitionCount"])
+
+
+def awake_hours() -> float:
+    """Hours of a month in which infra/rest.json lets the app run."""
+    if deployed("isResting") == "false":
+        return DAYS * 24
+    acts = json.loads((ROOT / "infra" / "rest.json").read_text(encoding="utf-8"))["acts"]
+    at: dict[tuple[str, str], float] = {
+        (act["act"], day): act["hour"] + act["minute"] / 60 for act in acts for day in act["days"]
+    }
+    month = (_MONTH_FROM + timedelta(days=day) for day in range(DAYS))
+    return sum(at["stop", name] - at["start", name] for day in month if ("start", name := f"{day:%A}") in at)
+
+
+def deployed(parameter: str) -> str:
+    """Default of a parameter of infra/main.bicep: what is deployed where nobody says otherwise."""
     text = (ROOT / "infra" / "main.bicep").read_text(encoding="utf-8")
-    found = re.search(r"^param instanceMemoryMB int = (\d+)$", text, re.MULTILINE)
+    found = re.search(rf"^param {parameter} \w+ = (\S+)$", text, re.MULTILINE)
     if found is None:
-        raise ValueError("infra/main.bicep: expected a default of instanceMemoryMB")
-    return int(found[1]) / 1024
+        raise ValueError(f"infra/main.bicep: expected a default of {parameter}")
+    return found[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What is deployed, priced."""
+
+    prices: Prices = field(default_factory=Prices)
+    memory_gb: float = field(default_factory=lambda: int(deployed("instanceMemoryMB")) / 1024)
+    is_alerted: bool = field(default_factory=lambda: deployed("isTroubleAlerted") == "true")
+
+    def usd(self, month: Month, *, is_granted: bool) -> dict[str, float]:
+        """USD of a month by what they are paid for."""
+        return month.items(self.prices, self.memory_gb, is_granted=is_granted, is_alerted=self.is_alerted)
+
+    def total(self, month: Month, *, is_granted: bool) -> float:
+        """USD of a month."""
+        return sum(self.usd(month, is_granted=is_granted).values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -284,17 +287,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder, metered() as meter:
         run_day(World(seed=options.seed), console, folder=options.folder or Path(folder) / "day")
+    usage = same_function(meter.usage)
     schedules = read_local_settings(ROOT / "local.settings.json.example")
-    open_hours = meter.usage["score_candidates"].executions / 2 / 12
-    months = [month(meter.usage, scenario, schedules, open_hours) for scenario in SCENARIOS]
-    prices, memory_gb = Prices(), deployed_memory_gb()
-    _show_day(meter.usage, console)
-    _show_months(months, prices, memory_gb, console)
-    first = months[0]
-    granted, full = (
-        sum(first.items(prices, memory_gb, is_granted=is_granted).values()) for is_granted in (True, False)
+    open_hours = usage["score_candidates"].executions / 2 / 12
+    awake = awake_hours()
+    months = [month(usage, scenario, schedules, open_hours, awake_hours=awake) for scenario in SCENARIOS]
+    others = Others(
+        scheduled=month(usage, SCENARIOS[0], schedules, open_hours, has_scheduler=True, awake_hours=awake),
+        sleepless=month(usage, SCENARIOS[0], schedules, open_hours),
+        awake_hours=awake,
     )
-    _show_goals(first, prices, memory_gb, print)
+    deployment = Deployment()
+    _show_day(usage, console)
+    _show_months(months, deployment, console)
+    _show_goals(months[0], others, deployment, print)
+    granted, full = (deployment.total(months[0], is_granted=is_granted) for is_granted in (True, False))
     if options.json:
         options.json.write_text(json.dumps({"granted_usd": granted, "full_usd": full}, indent=1))
     return int(granted > GOAL_USD or full > GOAL_WITHOUT_GRANT_USD)
@@ -316,7 +323,8 @@ def _show_day(usage: Mapping[str, Usage], console: Console) -> None:
     console.print(sheet)
 
 
-def _show_months(months: Sequence[Month], prices: Prices, memory_gb: float, console: Console) -> None:
+def _show_months(months: Sequence[Month], deployment: Deployment, console: Console) -> None:
+    memory_gb = deployment.memory_gb
     sheet = Sheet(
         Column(f"USD a month, {memory_gb * 1024:.0f} MB", no_wrap=True), *(each.scenario.name for each in months)
     )
@@ -326,27 +334,43 @@ def _show_months(months: Sequence[Month], prices: Prices, memory_gb: float, cons
         "storage transactions", *(f"{sum(each.ops.values()) + sum(each.host_ops.values()):,.0f}" for each in months)
     )
     sheet.add_section()
-    granted = [each.items(prices, memory_gb, is_granted=True) for each in months]
+    granted = [deployment.usd(each, is_granted=True) for each in months]
     for name in granted[0]:
         sheet.add_row(name, *(f"{items[name]:.2f}" for items in granted))
     sheet.add_row("total", *(f"{sum(items.values()):.2f}" for items in granted))
-    full = [sum(each.items(prices, memory_gb, is_granted=False).values()) for each in months]
+    full = [deployment.total(each, is_granted=False) for each in months]
     sheet.add_row("total without the free grant", *(f"{usd:.2f}" for usd in full))
     console.print(sheet)
-    print(f"Prices: {AS_OF}. Host looking, network waits and the growth of orders are assumed.")
+    print(f"Prices: {AS_OF}. What host and platform do, network waits and the growth of orders are assumed.")
 
 
-def _show_goals(first: Month, prices: Prices, memory_gb: float, say: Callable[[str], None]) -> None:
-    granted = first.items(prices, memory_gb, is_granted=True)
-    full = sum(first.items(prices, memory_gb, is_granted=False).values())
-    say(f"goal {GOAL_USD:.2f} USD with the grant:    {sum(granted.values()):.2f}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The first month under other parameters of infra/main.bicep."""
+
+    scheduled: Month
+    sleepless: Month
+    awake_hours: float
+
+
+def _show_goals(first: Month, others: Others, deployment: Deployment, say: Callable[[str], None]) -> None:
+    granted = deployment.usd(first, is_granted=True)
+    total, full = sum(granted.values()), deployment.total(first, is_granted=False)
+    say(f"goal {GOAL_USD:.2f} USD with the grant:    {total:.2f}")
     say(f"goal {GOAL_WITHOUT_GRANT_USD:.2f} USD without the grant: {full:.2f}")
     heaviest = sorted(granted.items(), key=lambda item: -item[1])[:3]
     say("heaviest: " + ", ".join(f"{name} {usd:.2f}" for name, usd in heaviest))
-    small = sum(first.items(prices, 0.5, is_granted=False).values())
+    a_queue = LOOKS_PER_HOUR * others.awake_hours * dict(deployment.prices.ten_thousand)[Op.QUEUE] / 10_000
+    scheduled = total - deployment.total(others.scheduled, is_granted=True)
+    sleepless = deployment.total(others.sleepless, is_granted=True) - total
+    smaller = full - replace(deployment, memory_gb=0.5).total(first, is_granted=False)
     say("what would move it, USD a month:")
-    say(f"  {prices.alert_rule:.2f}  isTroubleAlerted false: then only the app itself tells of trouble, if it lives")
-    say(f"  {full - small:.2f}  instanceMemoryMB 512, where there is no free grant left")
+    sign, value = ("-", "false") if deployment.is_alerted else ("+", "true")
+    say(f"  {sign}{deployment.prices.alert_rule:.2f}  isTroubleAlerted {value}: the log searched for trouble")
+    say(f"  +{sleepless:.2f}  isResting false: the queues are looked at day and night")
+    say(f"  -{a_queue:.2f}  for each queue less that has a trigger")
+    say(f"  -{scheduled:.2f}  hasScheduler true, before its own price for {others.scheduled.actions:,.0f} actions")
+    say(f"  -{smaller:.2f}  instanceMemoryMB 512, where there is no free grant left")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from sandbox.host.observer import TriggerKind
-from shared.contracts.records import Container
+from shared.contracts.records import Container, Queue
 
 AS_OF = "2026-11, from pages of 2023 to 2026, East US"
 
@@ -44,7 +45,7 @@ class Prices:
     table_gb_month: float = 0.045
     blob_gb_month: float = 0.018
     alert_rule: float = 0.50
-    """One log alert rule that looks every 15 minutes. Metric alerts: the first ten are free."""
+    """One log alert rule that looks every 15 minutes, where one is deployed. Metric alerts: the first ten are free."""
 
 
 MIN_BILLED_S = 1.0
@@ -73,13 +74,32 @@ KEPT_MONTHS = 12.0
 DELETED_AFTER_MONTHS: Mapping[str, float] = {f"{Container.BARS}/history": 1.0, Container.CLAIMS: 0.25}
 """Lifecycle rules of infra/storage.bicep."""
 
-QUEUES_LOOKED_AT = 10
-"""Four queues, their poison queues, the durable control and work item queues."""
-LOOKS_PER_HOUR = 360
-"""How often the platform looks at each queue to decide on scaling: every 10 s, assumed; Azure does not say."""
-HOUR_OF_THE_HOST: Mapping[Op, float] = {
-    Op.QUEUE: QUEUES_LOOKED_AT * LOOKS_PER_HOUR,
-    Op.BLOB_OTHER: 5 * 120,  # leases of four timers and of the host, renewed every half minute
-    Op.TABLE: 2 * 360,  # the durable partition: read and renewed every ten seconds
+TRIGGERS = len(Queue)
+"""Queues with a trigger: one function listens to each of the app's queues, and none to a poison queue."""
+LOOKS_PER_HOUR = 360.0
+"""Requests with which the platform looks at a queue that has a trigger, to decide on instances: one every ten seconds,
+day and night while the app is not stopped. Assumed: Azure does not publish it. That it leaves a stopped app alone is
+seen in issue 2981 of the durable extension, whose charts of transactions fall where the app was stopped.
+"""
+DURABLE_LOOKS_PER_HOUR = 2 * 360.0
+"""The same for each control and work item queue: PeekMessage and GetQueueMetadata every ten seconds, day and night, as
+Azure/azure-functions-durable-extension issue 391 found in the log of an idle app (2018, Consumption). That the plan of
+today still looks as often is assumed.
+"""
+WORK_ITEM_QUEUES = 1
+"""Beside one control queue for each of host.json's `partitionCount`."""
+
+LIVES_AFTER = timedelta(minutes=10)
+"""How long an instance lives after its last execution: assumed. Only in these minutes does the host do anything."""
+LEASES_PER_HOUR = 120.0
+"""Each timer's lease and the host's own, renewed every half minute while an instance lives: assumed."""
+PARTITION_OPS_PER_HOUR = 720.0
+"""Table requests for the durable partition, read and renewed every ten seconds while an instance lives: assumed."""
+LISTENS_PER_HOUR: Mapping[TriggerKind, float] = {
+    TriggerKind.QUEUE: 60.0,  # host.json, maxPollingInterval
+    TriggerKind.ORCHESTRATION: 120.0,  # host.json, maxQueuePollingInterval: the control queue
+    TriggerKind.ACTIVITY: 120.0,  # the work item queue
 }
-"""Storage transactions of an hour in which the app has an instance: assumed."""
+"""Requests with which an instance itself asks an empty queue for messages, once it has slowed down. In these plans each
+queue's function has instances of its own, and those of durable functions are shared.
+"""

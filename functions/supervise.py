@@ -1,4 +1,4 @@
-"""Supervise: the account every minute, and the events that wake lifecycles."""
+"""Supervise: the account every minute, the events that wake lifecycles, and every five minutes the poison queues."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shared.stages.parameters import fault_incident
 from shared.stages.reconcile import Wake, recorded_order
 from shared.stages.silence import watch_stages
 from shared.stages.supervise import supervise
+from shared.stages.sweep import clear, sweep
 
 bp = df.Blueprint()
 
@@ -26,16 +27,33 @@ bp = df.Blueprint()
 async def supervise_account(
     timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> None:  # fmt: skip
-    """Look at the account, then wake the lifecycles that must act."""
+    """Look at the account, wake the lifecycles that must act, and sweep up poison."""
+    await _supervise(client, notices)
+
+
+@bp.timer_trigger(schedule="%GATEHOUSE_EVENING_SCHEDULE%", arg_name="timer", use_monitor=False)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+@bp.durable_client_input(client_name="client")
+async def supervise_evening(
+    timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
+) -> None:  # fmt: skip
+    """The same in winter's last hour, which in UTC is of the next day: one schedule cannot name both."""
+    await _supervise(client, notices)
+
+
+async def _supervise(client: df.DurableOrchestrationClient, notices: func.Out[Texts]) -> None:
     ports = await asyncio.to_thread(app)
     fired_at = ports.clock.now()
     with ports.telemetry.stage("supervise"):
         seen = await asyncio.to_thread(supervise, ports)
     fault = await asyncio.to_thread(fault_incident, ports, app.parameter_fault)
     silent = await asyncio.to_thread(watch_stages, ports, ports.queues, fired_at)
-    tell([*seen.messages, *fault, *silent], notices)
     for wake in seen.wakes:
         await tell_lifecycle(client, wake)
+    # Last, since a function that fails sends nothing: what was swept up must be told, and only then may it go.
+    swept = await asyncio.to_thread(sweep, ports, ports.queues, fired_at)
+    tell([*seen.messages, *fault, *silent, *swept.notices], notices)
+    await asyncio.to_thread(clear, ports.queues, swept)
 
 
 async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> None:

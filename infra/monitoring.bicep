@@ -1,4 +1,4 @@
-// Application Insights, and the alerts that do not need the app to be alive.
+// Application Insights, and the alerts that do not need the app to be alive. The one that is paid for is off by default.
 param token string
 param location string
 param tags object
@@ -49,7 +49,7 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
 }
 
 // One rule for all that the log tells: a rule is paid for by how often it looks, not by how much it looks at.
-// Poison is seen by the poison functions' runs; a halt, a missed job and the other incidents by their notices.
+// Poison is seen by the line that the sweep leaves of each message; a halt, a missed job and the other incidents by their notices.
 resource trouble 'Microsoft.Insights/scheduledQueryRules@2023-03-15-preview' = if (isTroubleAlerted) {
   name: 'alert-trouble'
   location: location

@@ -30,6 +30,7 @@ from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
 from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Limits, Proposal, verdicts
+from shared.core.unpriced import NEED_A_PRICE
 from shared.core.values import Symbol
 from shared.stages.facts import limits_of
 
@@ -56,8 +57,8 @@ def gates_table() -> str:
     limits = {verdict.gate: verdict.limit for verdict in verdicts(_proposal(), _facts(), _default_limits())}
     for gate, rule in GATES.items():
         words = (inspect.getdoc(rule) or "").splitlines()[0].rstrip(".")
-        again = "*again*" if gate in BEFORE_SUBMIT else ""
-        lines.append(f"| `{gate}` | {words} | {limits[gate]} | {again} |")
+        marks = ["*again*"] * (gate in BEFORE_SUBMIT) + ["*price*"] * (gate in NEED_A_PRICE)
+        lines.append(f"| `{gate}` | {words} | {limits[gate]} | {' '.join(marks)} |")
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ModelArchive,
         Models,
         Notifier,
-        QueueGauge,
+        QueueSweeper,
         RowExporter,
         TableStore,
     )
@@ -115,7 +115,7 @@ class App:
         return AzureBlobs(self.settings.storage)
 
     @cached_property
-    def queues(self) -> QueueGauge:
+    def queues(self) -> QueueSweeper:
         """Azure Queues, seen from outside."""
         from shared.adapters.queues import AzureQueues
 

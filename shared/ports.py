@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from shared.contracts.messages import Notice, Severity
@@ -188,6 +188,27 @@ class QueueGauge(Protocol):
 
     def state(self, queue: str) -> QueueState:
         """Return a queue's state; one that does not exist yet is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueText:
+    """A message's text as its bytes, taken out of a queue for a while; `receipt` is what deletes it."""
+
+    data: bytes
+    receipt: tuple[str, str]
+
+
+class QueueSweeper(QueueGauge, Protocol):
+    """Empties queues that nothing listens to."""
+
+    def take(self, queue: str, *, hidden: timedelta) -> Sequence[QueueText]:
+        """Return up to 32 messages; they come back after `hidden` unless they are deleted.
+
+        A queue that does not exist yet is empty.
+        """
+
+    def delete(self, queue: str, taken: QueueText) -> None:
+        """Delete what was taken; what has come back or is gone meanwhile stays as it is."""
 
 
 class Predictor(Protocol):

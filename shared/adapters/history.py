@@ -29,6 +29,16 @@ KEPT = 2
 
 _PRICES = ("open", "high", "low", "close", "volume")
 
+_ENCODING: Mapping[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 3,
+    # Prices repeat too little for a dictionary: without one the file is a quarter smaller.
+    "use_dictionary": ["timeframe", "symbol"],
+    "column_encoding": {"start_s": "DELTA_BINARY_PACKED", "volume": "BYTE_STREAM_SPLIT"},
+    "write_statistics": False,
+}
+"""A fifth smaller than zstd's defaults in the same time, which a slice's score waits for."""
+
 
 def content_hash(data: bytes) -> str:
     """The part of a blob's name that says what is in it."""
@@ -107,8 +117,7 @@ def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> bytes:
         values = np.concatenate([getattr(b, name) for _, _, b in parts]) if parts else np.empty(0)
         columns[name] = pa.array(values, pa.float64())
     sink = io.BytesIO()
-    # Prices repeat too little for a dictionary: without one the file is a quarter smaller.
-    pq.write_table(pa.table(columns), sink, compression="zstd", use_dictionary=False)
+    pq.write_table(pa.table(columns), sink, **_ENCODING)
     return sink.getvalue()
 
 

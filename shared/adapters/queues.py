@@ -1,20 +1,30 @@
-"""Azure Queues seen from outside (Azurite locally). Messages come and go through the host's bindings, never here."""
+"""Azure Queues seen from outside (Azurite locally). Messages come and go through the host's bindings.
+
+Those of the poison queues alone are taken here: a queue with a trigger is looked at by the platform day and night, and
+each look is paid for.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.adapters.azure_errors import RETRIES, client_options, translated
 from shared.contracts.settings import StorageSettings
-from shared.ports import QueueState
+from shared.ports import QueueState, QueueText
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient
 
 
+AT_ONCE = 32
+"""Messages that one request takes at most."""
+
+
 class AzureQueues:
-    """`QueueGauge` on azure-storage-queue.
+    """`QueueSweeper` on azure-storage-queue.
 
     Parameters
     ----------
@@ -39,6 +49,29 @@ class AzureQueues:
             except ResourceNotFoundError:
                 return QueueState(count=0)
         return QueueState(count=count, oldest_at=oldest_at)
+
+    def take(self, queue: str, *, hidden: timedelta) -> Sequence[QueueText]:
+        """Take up to 32 messages out of sight, in one request."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
+
+        pages = (
+            self._service.get_queue_client(queue)
+            .receive_messages(messages_per_page=AT_ONCE, visibility_timeout=int(hidden.total_seconds()))
+            .by_page()
+        )
+        with translated(f"take from queue {queue}"):
+            try:
+                found = list(next(pages, ()))
+            except ResourceNotFoundError:
+                return ()
+        return [QueueText(data=each.content.encode(), receipt=(each.id, str(each.pop_receipt))) for each in found]
+
+    def delete(self, queue: str, taken: QueueText) -> None:
+        """Delete a message that was taken."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
+
+        with translated(f"clear queue {queue}"), contextlib.suppress(ResourceNotFoundError):
+            self._service.get_queue_client(queue).delete_message(*taken.receipt)
 
 
 def _service(settings: StorageSettings) -> QueueServiceClient:

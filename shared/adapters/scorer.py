@@ -36,6 +36,8 @@ LOOK_EVERY = timedelta(minutes=1)
 INPUT, OUTPUT = "features", "scores"
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 """Operator domains of the ONNX standard; anything else could be code of somebody's own."""
+_VECTOR_ROWS = 16
+"""As many float32 values as the widest vector of a CPU holds."""
 MAX_TOLERANCE = 1e-4
 """No card may ask for less exactness than this."""
 
@@ -91,8 +93,15 @@ class OnnxPredictor:
         return self.score(chosen.astype(np.float32))
 
     def score(self, rows: np.ndarray[Any, np.dtype[np.float32]]) -> FloatArray:
-        """Score rows in the model's own columns."""
-        return np.asarray(self._session.run([OUTPUT], {INPUT: rows})[0], np.float64)
+        """Score rows in the model's own columns.
+
+        A calibrator's logarithm and sigmoid are computed in vectors of rows, and one by one for what is left over, with
+        another last bit. Rows are filled up to whole vectors, so that a row has the same bits alone and among others.
+        """
+        count = rows.shape[0]
+        if missing := -count % _VECTOR_ROWS:
+            rows = np.concatenate([rows, np.zeros((missing, rows.shape[1]), np.float32)])
+        return np.asarray(self._session.run([OUTPUT], {INPUT: rows})[0][:count], np.float64)
 
 
 @dataclass(slots=True)

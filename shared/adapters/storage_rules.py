@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from shared.core.values import require
 from shared.ports import Row
@@ -74,8 +75,14 @@ def checked_row(row: Row) -> dict[str, PlainCell]:
     return plain
 
 
-def _checked_cell(name: str, cell: object) -> PlainCell:
+@lru_cache(maxsize=1024)
+def _require_column(name: str) -> None:
+    """A cell's name; those that passed are remembered, since a row's columns are always the same few."""
     require(_COLUMN.fullmatch(name) is not None and name not in _RESERVED, "cell name", name, "an identifier of ours")
+
+
+def _checked_cell(name: str, cell: object) -> PlainCell:
+    _require_column(name)
     if isinstance(cell, bool):
         return cell
     if isinstance(cell, str):

@@ -17,6 +17,11 @@ from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, REGULAR, Session, aft_close_at, new_york_instant, pre_open_at
 from shared.core.values import require, require_utc
 
+NEWS_ENDS = time(19)
+"""New York time from which no news is looked for: in winter it is midnight in UTC, and a timer that fires then needs an
+hour of the day after. Nothing is entered on news so late.
+"""
+
 LEAVE_BEFORE_CLOSE = timedelta(minutes=10)
 """Positions are left so long before the regular close, and those of the evening before after-hours trading ends."""
 
@@ -85,7 +90,12 @@ def _at(job: Job, day: TradingDay, at: time, until: datetime) -> Iterator[DueJob
 
 
 def _news(day: TradingDay) -> Iterator[DueJob]:
-    return _every(Job.NEWS_SCAN, day, pre_open_at(day), aft_close_at(day), 15)
+    return _every(Job.NEWS_SCAN, day, pre_open_at(day), _news_end(day), 15)
+
+
+def _news_end(day: TradingDay) -> datetime:
+    """When the news scan's timer has stopped for the day; heartbeats are its too."""
+    return min(aft_close_at(day), new_york_instant(day, NEWS_ENDS))
 
 
 def _premarket(day: TradingDay) -> Iterator[DueJob]:
@@ -118,7 +128,7 @@ def _evening(day: TradingDay) -> Iterator[DueJob]:
     ends_at = aft_close_at(day)
     yield from _every(Job.CANDIDATES, day, day.close_at + timedelta(minutes=10), ends_at - LEAVE_BEFORE_CLOSE, 5)
     yield _job(Job.FLATTEN, day, ends_at - LEAVE_BEFORE_CLOSE, ends_at)
-    yield from _hourly(day, day.close_at + timedelta(hours=1), ends_at)
+    yield from _hourly(day, day.close_at + timedelta(hours=1), _news_end(day))
 
 
 def _heartbeats(day: TradingDay) -> Iterator[DueJob]:

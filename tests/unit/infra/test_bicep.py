@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
 from sandbox.world import ROOT
+from shared.adapters.calendar import XnysCalendar
 from shared.contracts.records import Container, Queue, Table
 from shared.contracts.settings import GROUPS, Environment, Settings, parse_settings
+from shared.core.schedule import plan, weekend
+from shared.core.sessions import NEW_YORK, Session
 from tests.unit.infra.bicep import (
     FILES,
     INFRA,
@@ -175,7 +179,7 @@ def test_nothing_that_must_stay_is_deleted_by_age() -> None:
             assert not roots & kept, name
 
 
-@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep"])
+@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep", "rest.bicep"])
 def test_role_ids_are_those_of_their_names(name: str) -> None:
     roles = variable(name, "roles")
     assert roles.items() <= BUILT_IN_ROLES.items()
@@ -228,15 +232,54 @@ def test_alert_knows_only_notices_that_the_code_sends() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "stages").glob("*.py"))
     assert kinds <= set(re.findall(r'kind="([a-z-]+)"', source))
     assert {"poison", "job-missed", "halt"} <= kinds
+    swept = re.search(r'message startswith "([^"]+)"', text_of("trouble.kql"))[1]  # type: ignore[index]
+    assert f'logger.warning("{swept} ' in source
 
 
 def test_heartbeat_is_missed_only_while_supervise_is_due() -> None:
-    minute, hours, days = re.fullmatch(r"0 (\*) (\S+) \* \* (\S+)", example()["GATEHOUSE_SUPERVISE_SCHEDULE"]).groups()  # type: ignore[union-attr]
-    assert (minute, hours, days) == ("*", "0,8-23", "1-6")
+    assert example()["GATEHOUSE_SUPERVISE_SCHEDULE"] == "0 * 8-23 * * 1-5"
+    assert example()["GATEHOUSE_EVENING_SCHEDULE"] == "0 * 0 * * 2-6"
     query = text_of("trouble.kql")
-    assert "hourofday(now(-15m)) == 0 or hourofday(now(-15m)) >= 8" in query
-    assert "dayofweek(now(-15m)) between (1d .. 6d)" in query
+    assert "(hourofday(now(-15m)) >= 8 and dayofweek(now(-15m)) between (1d .. 5d))" in query
+    assert "(hourofday(now(-15m)) == 0 and dayofweek(now(-15m)) between (2d .. 6d))" in query
+    timers = re.findall(
+        r"async def (supervise_\w+)\(", (ROOT / "functions" / "supervise.py").read_text(encoding="utf-8")
+    )
+    assert timers
+    assert "name in ({})".format(", ".join(f'"{name}"' for name in timers)) in query
     assert resource("monitoring.bicep", "trouble")["properties"]["windowSize"] == "PT15M"
+
+
+def awake(at: datetime) -> bool:
+    """Whether infra/rest.json has the app run at an instant."""
+    local = at.astimezone(NEW_YORK)
+    acts = [act for act in json.loads(text_of("rest.json"))["acts"] if f"{local:%A}" in act["days"]]
+    times = {act["act"]: time(act["hour"], act["minute"]) for act in acts}
+    return bool(times) and times["start"] <= local.time() < times["stop"]
+
+
+@pytest.mark.parametrize("on", [date(2026, 1, 2), date(2026, 3, 9), date(2026, 7, 6), date(2026, 11, 27)], ids=str)
+def test_the_app_rests_only_when_no_job_is_due_in_any_session(on: date) -> None:
+    day = XnysCalendar().day(on)
+    assert day is not None
+    slots = plan(day, sessions=frozenset(Session))
+    assert slots
+    margin = timedelta(minutes=10)
+    assert [slot.key for slot in slots if not (awake(slot.due_at - margin) and awake(slot.due_at + margin))] == []
+
+
+def test_the_app_is_awake_for_the_weekly_review() -> None:
+    (review,) = weekend(date(2026, 11, 21))
+    assert awake(review.due_at - timedelta(minutes=10))
+    assert awake(review.due_at + timedelta(minutes=40))
+    assert not awake(review.due_at + timedelta(days=1))
+
+
+def test_resting_starts_and_stops_this_app_and_knows_new_yorks_summer_time() -> None:
+    acts = json.loads(text_of("rest.json"))
+    assert acts["timeZone"] == "Eastern Standard Time"  # Windows' name for New York's time, summer time included
+    assert {act["act"] for act in acts["acts"]} == {"start", "stop"}
+    assert "${substring(app.id, 1)}/${each.act}?api-version=" in text_of("rest.bicep")
 
 
 def test_every_check_that_is_suppressed_says_why() -> None:

@@ -74,6 +74,12 @@ def test_package_that_answers_stays(folder: Path) -> None:
     assert any("--settings GATEHOUSE_CODE_REVISION=new-revision" in line for line in ran.asked)
 
 
+def test_an_app_that_rests_is_started_before_it_is_asked(folder: Path) -> None:
+    asked = deploy(folder, good="new").asked
+    (started,) = [at for at, line in enumerate(asked) if line.startswith("az functionapp start ")]
+    assert started < next(at for at, line in enumerate(asked) if line.startswith("curl "))
+
+
 def test_package_that_does_not_answer_gives_way_to_the_one_before_it(folder: Path) -> None:
     ran = deploy(folder, good="previous")
     assert (ran.code, ran.live) == (1, "previous")

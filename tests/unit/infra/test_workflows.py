@@ -19,6 +19,7 @@ KNOWN = {"name", "on", "permissions", "concurrency", "jobs"}
 MORE: dict[str, dict[str, str]] = {
     "deploy": {"id-token": "write"},
     "image": {"packages": "write"},
+    "watch": {"id-token": "write"},
     "compare": {"pull-requests": "write"},
     "renew": {"contents": "write", "pull-requests": "write"},
 }
@@ -32,7 +33,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_workflows() -> None:
-    assert {path.stem for path in WORKFLOWS} == {"benchmarks", "check", "deploy", "image", "locks", "nightly"}
+    assert {path.stem for path in WORKFLOWS} == {"benchmarks", "check", "deploy", "image", "locks", "nightly", "watch"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -80,6 +81,17 @@ def test_deployment_waits_for_the_checks_and_for_its_environment() -> None:
     assert deploy["on"] == {"push": {"branches": ["main"]}}
     assert job["needs"] == "check"
     assert f"environment:{job['environment']}" in text_of("deployer.bicep")
+
+
+def test_the_watch_asks_while_the_market_is_open_and_has_what_its_script_asks_for() -> None:
+    watch = read(ROOT / ".github" / "workflows" / "watch.yml")
+    (schedule,) = watch["on"]["schedule"]
+    assert schedule["cron"] == "7,37 14-20 * * 1-5"
+    job = watch["jobs"]["watch"]
+    deploy = read(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]["deploy"]
+    assert (job["environment"], job["permissions"]) == (deploy["environment"], deploy["permissions"])
+    (given,) = [step["env"] for step in job["steps"] if "watch.sh" in step.get("run", "")]
+    assert set(given) == {"AZURE_RESOURCE_GROUP", "AZURE_FUNCTION_NAME"}
 
 
 def test_deployment_hands_the_script_all_that_it_asks_for() -> None:
