@@ -71,10 +71,13 @@ def locked(lock: str) -> set[str]:
     return {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)}
 
 
+HOLDERS = packages_distributions()
+
+
 def distributions(name: str) -> set[str]:
     """Libraries that may hold a module, by their names in a lock."""
     top = name.split(".", maxsplit=1)[0]
-    found = {re.sub(r"[-_.]+", "-", each).lower() for each in packages_distributions().get(top, ())}
+    found = {re.sub(r"[-_.]+", "-", each).lower() for each in HOLDERS.get(top, ())}
     if top in SEEN_BY_NAME_ONLY:
         parts = name.split(".")
         found = {each for each in found if each.startswith("-".join(parts[:2]))}
