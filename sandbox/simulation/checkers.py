@@ -66,6 +66,7 @@ class Checkers:
         self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
         self._answers = Answers()
         self.lost_rooms: set[str] = set()
+        self.split: set[str] = set()
 
     # -- what is told to the checkers --------------------------------------------------------------------------------
 
@@ -117,6 +118,13 @@ class Checkers:
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
         self._ledger = None
+
+    def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
+        """Note what a split has made of a position; a share's rest was paid out."""
+        self.split.add(symbol)
+        self.positions[symbol] = qty
+        self.cash += in_cash
+        self.guard.was_split(symbol, qty)
 
     def supervised(self) -> None:
         """Note that supervise has run; one that a fault has hit may have seen nothing."""

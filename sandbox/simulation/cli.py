@@ -130,7 +130,9 @@ def _sum_up(summary: Summary, console: Console) -> None:
     verdict = f"{len(summary.violations)} violations" if summary.violations else "no violation"
     console.print(
         f"{summary.days} days of {summary.seeds} seeds, {summary.orders} orders at the venue, {summary.fills} fills: "
-        f"{verdict}; {summary.rate:.1f} days/s in {summary.wall_s:.0f} s"
+        f"{verdict}; {summary.rate:.1f} days/s in {summary.wall_s:.0f} s, "
+        f"{summary.rate_of_core:.1f} a second of one core's time",
+        soft_wrap=True,
     )
     console.print(
         f"{summary.twice} seeds were run twice for their digest; {summary.stuck} positions found no buyer by the end "

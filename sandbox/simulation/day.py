@@ -12,6 +12,7 @@ from sandbox.simulation.functions import Functions
 from sandbox.simulation.losses import plan_losses
 from sandbox.simulation.options import Run
 from sandbox.simulation.signals import GARBAGE, Planned, plan_signals
+from sandbox.simulation.splits import split_what_is_held
 from sandbox.simulation.violation import Violation
 from sandbox.simulation.world import Work, World
 from shared.adapters.codec import encode_message
@@ -32,7 +33,10 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run came to. `rule` and `text` say which rule was broken, and how; both are empty for none."""
+    """What a run came to. `rule` and `text` say which rule was broken, and how; both are empty for none.
+
+    `cpu_s` is the time that it took of one core.
+    """
 
     run: Run
     rule: str = ""
@@ -45,6 +49,7 @@ class Outcome:
     fills: int = 0
     stuck: int = 0
     steps: int = 0
+    cpu_s: float = 0.0
     trace: tuple[str, ...] = ()
 
     @property
@@ -107,6 +112,8 @@ class _Days:
         starts_at = day.open_at - world.before_open
         if starts_at > world.now():
             world.move_to(starts_at)
+        if len(world.days) > 1 and day is world.days[1]:
+            split_what_is_held(world)
         sessions = world.settings.policy.entry_sessions
         is_first = day is world.days[0]
         signals = plan_signals(world.plan_rng, world.tape, day, sessions, is_carried=bool(world.carried) and is_first)

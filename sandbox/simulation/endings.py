@@ -116,14 +116,17 @@ def _orders_end(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> It
     for instance in world.hub.instances.values():
         if instance.is_running and instance.symbol not in stuck:
             yield f"{instance.instance_id} of {instance.symbol} is running, inbox {len(instance.inbox)}"
+    checkers = world.checkers
     for row in rows[Table.ORDERS].values():
         intent_id = str(row["intent_id"])
         if row["symbol"] in stuck or intent_id in world.checkers.lost_intents():
             continue
         if not Phase(row["phase"]).is_over:
             yield f"{intent_id} of {row['symbol']} stands as {row['phase']}"
-        if row["bought_shares"] != row["sold_shares"] and row["symbol"] not in world.checkers.hand_closed:
-            yield f"{intent_id} bought {row['bought_shares']} and sold {row['sold_shares']}"
+        is_split = row["symbol"] in world.checkers.split
+        gone = int(str(row["written_off_shares"])) if is_split else 0  # those that a reverse split took
+        if row["bought_shares"] != int(str(row["sold_shares"])) + gone and row["symbol"] not in checkers.hand_closed:
+            yield f"{intent_id} bought {row['bought_shares']} and sold {row['sold_shares']}, {gone} are gone"
 
 
 def _decisions(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:

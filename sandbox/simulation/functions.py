@@ -89,7 +89,7 @@ class Functions:
         return self.world.checkers.subject_of(message.text)
 
     def _poison(self, message: Queued) -> None:
-        """The poison function, which fails and comes again until it is through."""
+        """The sweep of one message, which fails and comes again until it is through."""
 
         def run() -> None:
             poisoned(self.world.ports, message.queue, message.text.encode())

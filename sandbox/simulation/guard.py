@@ -12,6 +12,7 @@ Time that something known stands in the way does not count, by these rules and n
 - its reservation, or the whole ledger, vanished: until supervise, which takes room again that it misses twice, has;
 - a person cancelled orders by hand, or the broker dropped a stop: until supervise, which alone looks for that, has
   seen the account;
+- a split has added shares over night: once the order that was split with them has ended, they are a person's;
 - the simulated host waits for a time-out of something else: a real one runs other work meanwhile.
 """
 
@@ -56,13 +57,15 @@ class Guard:
         self._until_supervised: dict[str, int] = {}
         self._misled_at: dict[str, datetime] = {}
         self._hurt_in_a_row: defaultdict[str, int] = defaultdict(int)
+        self._split: set[str] = set()
         self._outages = 0
         self._outage_over_at = world.now()
         self._at = world.now()
         self.longest = timedelta(0)
 
     def entry(self, entry: LogEntry) -> None:
-        """Take in a line of the venue's log."""
+        """Take in a line of the venue's log; time before it counts as it stood before it."""
+        self._count_to(entry.at)
         symbol, exits = entry.symbol, self._exits[entry.symbol]
         if entry.side == Side.SELL:
             if entry.event in _ENDS:
@@ -73,6 +76,8 @@ class Guard:
             self._stops[symbol] = self._world.checkers.intents[entry.client_order_id.rsplit("-", 2)[0]].stop_price
         held = entry.position_after > 0
         self._held[symbol] = held
+        if not held:
+            self._split.discard(symbol)
         if not held or exits:
             self._bare.pop(symbol, None)
         elif symbol not in self._bare:
@@ -80,9 +85,14 @@ class Guard:
 
     def accrue(self) -> None:
         """Count the time since the last call."""
-        now, last = self._world.now(), self._at
+        self._count_to(self._world.now())
+
+    def _count_to(self, now: datetime) -> None:
+        last = self._at
+        if now <= last:
+            return
         self._at = now
-        if now <= last or not self._bare:
+        if not self._bare:
             return
         if session_at(now, self._world.day) is Session.CLOSED or self._outages:
             return
@@ -92,7 +102,7 @@ class Guard:
         is_extended = not session_at(now, self._world.day).is_regular
         crossed_max = min(MAX_BARE, MAX_CROSSED + timedelta(seconds=self._world.settings.policy.guard_poll_s))
         for symbol in self._bare:
-            if symbol in self._until_supervised or self._is_halted(symbol, now):
+            if symbol in self._until_supervised or self._is_halted(symbol, now) or self._is_nobodys(symbol):
                 continue
             if is_extended and not self._is_crossed(symbol, now):
                 self._bare[symbol] = timedelta(0)
@@ -154,6 +164,22 @@ class Guard:
 
     def _unseen(self, symbol: str, looks: int = 1) -> None:
         self._until_supervised[symbol] = max(looks, self._until_supervised.get(symbol, 0))
+
+    def was_split(self, symbol: str, qty: Decimal) -> None:
+        """A split has changed what is held of a symbol, whose orders are gone."""
+        self.accrue()
+        self._exits[symbol].clear()
+        if qty > 0:
+            self._split.add(symbol)
+            self._bare.setdefault(symbol, timedelta(0))
+        else:
+            self._bare.pop(symbol, None)
+
+    def _is_nobodys(self, symbol: str) -> bool:
+        """Whether what is held of a symbol was added by a split and is no living order's."""
+        if symbol not in self._split:
+            return False
+        return not any(each.is_running and each.symbol == symbol for each in self._world.hub.instances.values())
 
     def supervised(self) -> None:
         """Supervise has looked at everything."""

@@ -10,6 +10,13 @@ SWITCH = 0.3
 """Chance that the other host runs on at a call."""
 
 
+def _closed() -> threading.Lock:
+    """A gate for one thread, opened by another's release. A plain lock switches threads with the least ado."""
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
+
+
 class Pair:
     """Runs two works to their ends, interleaved as the generator decides, never both at one instant.
 
@@ -29,21 +36,20 @@ class Pair:
         self._rng = rng
         self._works = works
         self._switched = switched
-        self._turns = (threading.Semaphore(0), threading.Semaphore(0))
+        self._turns = (_closed(), _closed())
         self._alive = [True, True]
-        self._over = threading.Semaphore(0)
+        self._over = _closed()
         self._runs = 0
         self._raised: BaseException | None = None
 
     def run(self) -> None:
-        """Run both; returns when both have ended."""
-        threads = [threading.Thread(target=self._live, args=(n,), daemon=True) for n in (0, 1)]
-        for thread in threads:
-            thread.start()
+        """Run both, the first in the caller's own thread; returns when both have ended."""
+        thread = threading.Thread(target=self._live, args=(1,), daemon=True)
+        thread.start()
         self._hand_to(0)
+        self._live(0)
         self._over.acquire()
-        for thread in threads:
-            thread.join()
+        thread.join()
         if self._raised is not None:
             raise self._raised
 

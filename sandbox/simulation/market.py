@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 
@@ -63,6 +65,8 @@ class SimTape:
         How long before each open the tape begins.
     carried : collection of str
         Symbols halted over the first night.
+    splits : mapping of Symbol to Fraction
+        New shares for each old one, of those that are split in the first night: the price changes by the inverse.
     """
 
     base_s = 60
@@ -75,6 +79,7 @@ class SimTape:
         *,
         before_open: timedelta = BEFORE_OPEN,
         carried: Collection[str] = (),
+        splits: Mapping[Symbol, Fraction] = MappingProxyType({}),
     ) -> None:
         self._before_open = before_open
         self._carried = carried
@@ -89,8 +94,12 @@ class SimTape:
         self._halts = {day.on: self._make_halts(day) for day in days}
         self._bases: dict[tuple[str, date], BasePrices] = {}
         last = {symbol: traits.price for symbol, traits in self.traits.items()}
+        self._closes: dict[date, dict[Symbol, float]] = {}
         for day in days:
             self._make_day(day, last)
+            for symbol, ratio in splits.items() if day is days[0] else ():
+                last[symbol] = round(last[symbol] / float(ratio), 2)
+            self._closes[day.on] = dict(last)
 
     def _traits(self) -> Traits:
         rng = self._rng
@@ -155,13 +164,19 @@ class SimTape:
         return self._bases[symbol, on]
 
     def bars(self, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
-        """One daily bar before the first date; nothing else is asked of this tape."""
+        """Daily bars of the covered dates, and one before them; nothing else is asked of this tape.
+
+        As a data vendor adjusts them: a close before a split is that of the shares after it.
+        """
         if timeframe is not Timeframe.DAY_1:
             return Bars.empty()
-        price = np.array([self.traits[Symbol(symbol)].price])
-        starts = int(midnight(self.session_dates[0] - timedelta(days=1)).timestamp())
-        one = Bars(start_s=np.array([starts]), open=price, high=price, low=price, close=price, volume=np.array([1e6]))
-        return one.between(int(start.timestamp()), int(end.timestamp()))
+        dates = (self.session_dates[0] - timedelta(days=1), *self.session_dates)
+        starts = np.array([int(midnight(on).timestamp()) for on in dates])
+        name = Symbol(symbol)
+        price = np.array([self.traits[name].price, *(closes[name] for closes in self._closes.values())])
+        volume = np.full(price.size, 1e6)
+        bars = Bars(start_s=starts, open=price, high=price, low=price, close=price, volume=volume)
+        return bars.between(int(start.timestamp()), int(end.timestamp()))
 
     def halts(self, on: date) -> Sequence[Halt]:
         """Trading halts of a date."""

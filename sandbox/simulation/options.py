@@ -61,6 +61,8 @@ class Faults:
         Per day, each: the row of a living order, its position's row, its reservation, or the whole ledger vanishes.
     carry : float
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
+    split : float
+        Per symbol that is so carried over the night: it is split before the next open.
     """
 
     duplicated: float = 0.0
@@ -95,6 +97,7 @@ class Faults:
     garbage: float = 0.0
     row_lost: float = 0.0
     carry: float = 0.0
+    split: float = 0.0
 
 
 ALL = Faults(
@@ -130,6 +133,7 @@ ALL = Faults(
     garbage=0.1,
     row_lost=0.15,
     carry=0.05,
+    split=0.5,
 )
 """Every fault, as likely as a very bad day makes it."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
 from json.encoder import encode_basestring
+from types import NoneType
 from typing import Any
 
 from sandbox.simulation.market import SimCalendar
@@ -36,9 +36,17 @@ class SimClock:
         return self.at
 
 
-@cache
-def _names(cls: type) -> tuple[str, ...]:
-    return tuple(sorted(field.name for field in dataclasses.fields(cls)))
+_PLAIN: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (str, encode_basestring),
+    (NoneType, lambda _: "null"),
+    (bool, lambda value: "true" if value else "false"),
+    (int, repr),
+    (float, repr),
+    (Decimal, lambda value: f'"{value:f}"'),
+    (datetime, lambda value: f'"{iso(value)}"'),
+    (date, lambda value: f'"{value.isoformat()}"'),
+)
+"""How plain values are spelled, by the first type that fits."""
 
 
 class MemoCodec:
@@ -49,6 +57,7 @@ class MemoCodec:
     """
 
     def __init__(self) -> None:
+        self._spellers: dict[type, Callable[[Any], str]] = {}
         self._texts: dict[int, tuple[object, str]] = {}
         self._values: dict[tuple[type, str], Any] = {}
         self._calls = 0
@@ -80,38 +89,44 @@ class MemoCodec:
             self._values.clear()
         self._values[cls, text] = value
 
-    def _spell(self, value: Any) -> str:  # noqa: PLR0911 - one line for each kind of value
-        if isinstance(value, str):
-            return encode_basestring(value)
-        if value is None:
-            return "null"
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, int | float):
-            return repr(value)
-        if isinstance(value, Decimal):
-            return f'"{value:f}"'
-        if isinstance(value, datetime):
-            return f'"{iso(value)}"'
-        if isinstance(value, date):
-            return f'"{value.isoformat()}"'
-        if isinstance(value, Mapping):
-            return "{" + ",".join(f"{encode_basestring(k)}:{self._spell(value[k])}" for k in sorted(value)) + "}"
-        if isinstance(value, Sequence):
-            return "[" + ",".join(map(self._spell, value)) + "]"
-        return self._spell_dataclass(value)
+    def _spell(self, value: Any) -> str:
+        speller = self._spellers.get(type(value))
+        if speller is None:
+            speller = self._spellers[type(value)] = self._speller_of(type(value))
+        return speller(value)
 
-    def _spell_dataclass(self, value: Any) -> str:
-        known = self._texts.get(id(value))
-        if known is not None and known[0] is value:
-            return known[1]
-        cls: Any = type(value)
-        names = _names(cls)
-        text = "{" + ",".join(f'"{name}":{self._spell(getattr(value, name))}' for name in names) + "}"
-        if len(self._texts) > _KEPT:
-            self._texts.clear()
-        self._texts[id(value)] = (value, text)
-        return text
+    def _speller_of(self, cls: type) -> Callable[[Any], str]:
+        """How values of a type are spelled: looked up once for each type, not once for each value."""
+        plain = next((spell for kind, spell in _PLAIN if issubclass(cls, kind)), None)
+        if plain is not None:
+            return plain
+        if issubclass(cls, Mapping):
+            return self._spell_mapping
+        if issubclass(cls, Sequence):
+            return self._spell_sequence
+        return self._dataclass_speller(cls)
+
+    def _spell_mapping(self, value: Mapping[str, Any]) -> str:
+        return "{" + ",".join([f"{encode_basestring(k)}:{self._spell(value[k])}" for k in sorted(value)]) + "}"
+
+    def _spell_sequence(self, value: Sequence[Any]) -> str:
+        return "[" + ",".join([self._spell(each) for each in value]) + "]"
+
+    def _dataclass_speller(self, cls: Any) -> Callable[[Any], str]:
+        names = tuple((name, f'"{name}":') for name in sorted(field.name for field in dataclasses.fields(cls)))
+        texts, spell = self._texts, self._spell
+
+        def spell_dataclass(value: Any) -> str:
+            known = texts.get(id(value))
+            if known is not None and known[0] is value:
+                return known[1]
+            text = "{" + ",".join([f"{label}{spell(getattr(value, name))}" for name, label in names]) + "}"
+            if len(texts) > _KEPT:
+                texts.clear()
+            texts[id(value)] = (value, text)
+            return text
+
+        return spell_dataclass
 
 
 class SimModels:

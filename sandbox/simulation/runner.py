@@ -30,6 +30,7 @@ class Summary:
     stuck: int = 0
     twice: int = 0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
     violations: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
@@ -40,6 +41,7 @@ class Summary:
         self.fills += outcome.fills
         self.stuck += outcome.stuck
         self.twice += outcome.run.seed % TWICE_EVERY == 0
+        self.cpu_s += outcome.cpu_s
         if outcome.is_violation:
             self.violations.append(outcome)
 
@@ -48,9 +50,20 @@ class Summary:
         """Simulated days per second of wall time."""
         return self.days / self.wall_s if self.wall_s else 0.0
 
+    @property
+    def rate_of_core(self) -> float:
+        """Simulated days per second of one core: what other programs take of the machine does not count."""
+        return self.days / self.cpu_s if self.cpu_s else 0.0
+
 
 def run_seed(run: Run) -> Outcome:
     """Run a seed, some of them twice."""
+    began = time.process_time()
+    outcome = _run_seed(run)
+    return replace(outcome, cpu_s=time.process_time() - began)
+
+
+def _run_seed(run: Run) -> Outcome:
     outcome = simulate(run)
     if run.seed % TWICE_EVERY == 0 and not outcome.is_violation:
         again = simulate(run)

@@ -18,6 +18,7 @@ from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, Si
 from sandbox.simulation.options import Run, faults_of
 from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
+from sandbox.simulation.splits import plan_splits
 from sandbox.simulation.trace import Trace
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
@@ -77,7 +78,15 @@ class World:
         self.settings = settings_of(seeded)
         self.before_open = EARLY if Session.PRE in self.settings.policy.entry_sessions else BEFORE_OPEN
         self.carried = frozenset(SYMBOLS[:6]) if is_carried else frozenset()
-        self.tape = SimTape(run.seed, self.days, self.faults, before_open=self.before_open, carried=self.carried)
+        self.splits = plan_splits(run.seed, self.faults.split, self.carried)
+        self.tape = SimTape(
+            run.seed,
+            self.days,
+            self.faults,
+            before_open=self.before_open,
+            carried=self.carried,
+            splits=self.splits,
+        )
         config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
         self.clock = SimClock(first.open_at - self.before_open)
         self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)

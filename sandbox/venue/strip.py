@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class Strip:
 
     def index_at(self, at_s: float) -> int:
         """Last point at or before an instant; -1 where there is none."""
-        return int(np.searchsorted(self.at_s, at_s, side="right")) - 1
+        # A whole second, since searching integers for a float would turn all of them into floats first.
+        return int(self.at_s.searchsorted(math.floor(at_s), side="right")) - 1
 
     def is_halted(self, at_s: float) -> bool:
         """Whether trading stands still at an instant."""

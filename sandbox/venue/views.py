@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Any
 
 from sandbox.venue.account import Fill, Position
@@ -24,6 +25,7 @@ SIX_PLACES = Decimal("0.000001")
 MAINTENANCE = Decimal("0.3")
 
 
+@cache
 def asset_id(symbol: str) -> str:
     """Id of an asset, the same on every tape."""
     return str(uuid.uuid5(VENUE_IDS, f"asset:{symbol}"))
@@ -31,7 +33,12 @@ def asset_id(symbol: str) -> str:
 
 def account_id(exchange: Exchange) -> str:
     """Id of the one account of a tape's venue."""
-    return str(uuid.uuid5(VENUE_IDS, f"{exchange.tape.content_id}:account"))
+    return _account_id(exchange.tape.content_id)
+
+
+@lru_cache(maxsize=8)
+def _account_id(content_id: str) -> str:
+    return str(uuid.uuid5(VENUE_IDS, f"{content_id}:account"))
 
 
 def money(value: Decimal) -> str:

@@ -141,6 +141,10 @@ class Facts:
         return self.account.buying_power - unseen
 
 
+NOT_JUDGED = "not judged: no price"
+"""What a gate found that needs a price where there is none. It has not passed, and refuses for want of one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What one gate said: passed or not, what it found, and the limit it held that against."""
@@ -149,6 +153,11 @@ class Verdict:
     passed: bool
     found: str
     limit: str
+
+    @property
+    def is_refusal(self) -> bool:
+        """Judged, and not passed."""
+        return not self.passed and self.found != NOT_JUDGED
 
 
 def _at_most(gate: Gate, found: Decimal | int | float, limit: Decimal | int | float) -> Verdict:
@@ -377,5 +386,5 @@ def verdicts(
 
 
 def refusals(found: tuple[Verdict, ...]) -> tuple[Gate, ...]:
-    """Codes of the gates that did not pass, in their order."""
-    return tuple(verdict.gate for verdict in found if not verdict.passed)
+    """Codes of the gates that judged and did not pass, in their order."""
+    return tuple(verdict.gate for verdict in found if verdict.is_refusal)

@@ -76,6 +76,8 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
 
 def require_utc(name: str, value: datetime) -> None:
     """An aware datetime whose offset is zero."""
+    if value.tzinfo is UTC:
+        return
     require(
         value.tzinfo is not None and value.utcoffset() == timedelta(0),
         name,

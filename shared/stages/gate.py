@@ -16,6 +16,7 @@ from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
 from shared.core.risk import Facts, Proposal, Verdict, needs_approval, refusals, verdicts
 from shared.core.sessions import session_at
 from shared.core.sizing import Basis, Size
+from shared.core.unpriced import no_quote, verdicts_without_price
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
 from shared.stages.entry_size import entry_size
@@ -27,19 +28,22 @@ MAX_CELL_CHARACTERS = 32 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the gates made of a signal. `verdicts` holds every gate, in the one order."""
+    """What the gates made of a signal. `verdicts` holds every gate, in the one order.
+
+    `prices` and `sized` are None where the quote gives no price; the proposal is then of size zero, and refused.
+    """
 
     signal: Signal
     facts: Facts
-    prices: EntryPrices
-    sized: Size
+    prices: EntryPrices | None
+    sized: Size | None
     proposal: Proposal
     verdicts: tuple[Verdict, ...]
 
     @property
     def is_approved(self) -> bool:
-        """Every gate passed."""
-        return not refusals(self.verdicts)
+        """Every gate passed; one that could not judge has not."""
+        return all(verdict.passed for verdict in self.verdicts)
 
 
 def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
@@ -59,12 +63,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, _expired_row(ports, signal, now))
         return []
     with watching(ports, "market"):
-        quote = ports.market.quotes([signal.symbol]).get(signal.symbol)
-    if quote is None or not is_priceable(quote):
-        row = _base_row(ports, signal, now) | {"verdict": "refused", "refused_by": "SPREAD"}
-        sides = {} if quote is None else {"bid_usd": str(quote.bid), "ask_usd": str(quote.ask)}
-        ports.tables.insert(Table.DECISIONS, str(signal.on), key, row | sides)
-        return []
+        quote = ports.market.quotes([signal.symbol]).get(signal.symbol) or no_quote(signal.symbol)
     settings = DecisionSettings(policy=ports.settings.policy, risk=ports.settings.risk)
     decision, has_room = _decide_under_ledger(ports, signal, quote, settings)
     is_late = decision.facts.now >= signal.expires_at  # it expired while it was judged
@@ -147,6 +146,8 @@ def _room(intent: OrderIntent) -> Reservation:
 
 def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
     """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
+    if not is_priceable(facts.quote):
+        return _without_price(signal, facts, settings)
     policy, risk = settings.policy, settings.risk
     prices = entry_prices(
         facts.quote,
@@ -182,6 +183,23 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
     return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
 
 
+def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
+    """Refuse what nobody can price, with the verdict of every gate that needs no price."""
+    proposal = Proposal(
+        intent_id=intent_id_of(signal.decision_id),
+        symbol=signal.symbol,
+        qty_shares=0,
+        limit_price=signal.reference_price,
+        worst_price=signal.reference_price,
+        stop_price=signal.reference_price,
+        reference_price=signal.reference_price,
+        adv_shares=signal.adv_shares,
+        binding="",
+    )
+    found = verdicts_without_price(proposal, facts, limits_of(settings))
+    return Decision(signal=signal, facts=facts, prices=None, sized=None, proposal=proposal, verdicts=found)
+
+
 def _basis(signal: Signal) -> Basis:
     scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
     return Basis(p_win=scored.p_win, daily_volatility=signal.daily_volatility, adv_shares=signal.adv_shares)
@@ -213,6 +231,7 @@ def _waits(decision: Decision, settings: DecisionSettings) -> bool:
 def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
     """The intent of an approved decision."""
     signal, prices, now = decision.signal, decision.prices, decision.facts.now
+    assert prices is not None, "without prices nothing is approved"
     approve_by = now + timedelta(minutes=settings.risk.approval_wait_min) if _waits(decision, settings) else None
     return OrderIntent(
         message_id=hash_id("intent-message", signal.decision_id),
@@ -226,7 +245,7 @@ def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
         symbol=signal.symbol,
         side=Side.BUY,
         session=signal.session,
-        qty_shares=decision.sized.qty_shares,
+        qty_shares=decision.proposal.qty_shares,
         arrival_price=prices.arrival,
         limit_price=prices.limit,
         worst_price=prices.worst,
@@ -265,31 +284,51 @@ def _base_row(ports: Ports, signal: Signal, now: datetime) -> dict[str, Cell]:
 def _row(
     ports: Ports, decision: Decision, intent: OrderIntent | None, settings: DecisionSettings
 ) -> dict[str, Cell]:  # fmt: skip
-    facts, prices = decision.facts, decision.prices
-    bounds = {bound.value: shares for bound, shares in decision.sized.bounds.items()}
-    return _base_row(ports, decision.signal, facts.now) | {
-        "verdict": "approved" if intent else "refused",
-        "refused_by": " ".join(refusals(decision.verdicts)),
-        "gates": ports.codec.encode(decision.verdicts),
-        "qty_shares": decision.sized.qty_shares,
-        "bound": decision.sized.binding.value,
-        "bounds": ports.codec.encode(bounds),
-        "bid_usd": str(facts.quote.bid),
-        "ask_usd": str(facts.quote.ask),
-        "quote_at": iso(facts.quote.at),
+    facts = decision.facts
+    given = _quote_cells(facts.quote) | _size_cells(ports, decision) | _price_cells(decision)
+    return (
+        _base_row(ports, decision.signal, facts.now)
+        | given
+        | {
+            "verdict": "approved" if intent else "refused",
+            "refused_by": " ".join(refusals(decision.verdicts)),
+            "gates": ports.codec.encode(decision.verdicts),
+            "equity_usd": str(facts.account.equity),
+            "intent_id": decision.proposal.intent_id,
+            "intent": ports.codec.encode(intent) if intent else None,
+            "facts": _if_it_fits(ports.codec.encode(facts)),
+            "settings": _if_it_fits(ports.codec.encode(settings)),
+            "settings_id": settings_id(ports, settings),
+            "code_revision": ports.code_revision,
+            # The gate's own: a set may have been accepted since the signal was scored.
+            "parameter_set": ports.settings.policy.parameter_set,
+        }
+    )
+
+
+def _quote_cells(quote: Quote) -> dict[str, Cell]:
+    if quote == no_quote(quote.symbol):
+        return {}
+    return {"bid_usd": str(quote.bid), "ask_usd": str(quote.ask), "quote_at": iso(quote.at)}
+
+
+def _size_cells(ports: Ports, decision: Decision) -> dict[str, Cell]:
+    sized = decision.sized
+    if sized is None:
+        return {}
+    bounds = {bound.value: shares for bound, shares in sized.bounds.items()}
+    return {"qty_shares": sized.qty_shares, "bound": sized.binding.value, "bounds": ports.codec.encode(bounds)}
+
+
+def _price_cells(decision: Decision) -> dict[str, Cell]:
+    prices = decision.prices
+    if prices is None:
+        return {}
+    return {
         "limit_usd": str(prices.limit),
         "worst_usd": str(prices.worst),
         "stop_usd": str(prices.stop),
         "target_usd": str(prices.target),
-        "equity_usd": str(facts.account.equity),
-        "intent_id": decision.proposal.intent_id,
-        "intent": ports.codec.encode(intent) if intent else None,
-        "facts": _if_it_fits(ports.codec.encode(facts)),
-        "settings": _if_it_fits(ports.codec.encode(settings)),
-        "settings_id": settings_id(ports, settings),
-        "code_revision": ports.code_revision,
-        # The gate's own: a set may have been accepted since the signal was scored.
-        "parameter_set": ports.settings.policy.parameter_set,
     }
 
 

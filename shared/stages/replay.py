@@ -19,6 +19,7 @@ from shared.core.errors import GatehouseError, TransientError
 from shared.core.features import FEATURE_NAMES, SymbolDay, latest_features
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, Bars, FloatArray, Quote, Timeframe
+from shared.core.packing import unpack
 from shared.core.policy import PolicyCode, is_priceable
 from shared.core.risk import refusals
 from shared.core.values import Symbol
@@ -96,7 +97,7 @@ class Replayer:
             raise ValueError(f"{Container.FEATURES}/{blob} is gone")
         if (found := digest(stored.value)) != case.inputs.features_sha256:
             raise ValueError(f"{Container.FEATURES}/{blob} was changed: sha256 {found}")
-        scored = self._score_again(self._ports.codec.decode(SliceInputs, stored.value), blob)
+        scored = self._score_again(self._ports.codec.decode(SliceInputs, unpack(stored.value)), blob)
         self._last = (blob, scored)
         return scored
 
@@ -154,7 +155,7 @@ class Replayer:
         if recorded.verdict == "expired":
             yield _same("verdict", True, recorded.decided_at >= inputs.signal.expires_at)
             return
-        if not recorded.gates and recorded.refused_by == ("SPREAD",):
+        if not recorded.gates and recorded.refused_by == ("SPREAD",):  # as versions before recorded it
             yield _same("verdict", "refused", "refused" if not _is_priceable(case) else "priceable")
             return
         if inputs.facts is None or inputs.settings is None:
@@ -171,16 +172,17 @@ class Replayer:
         recorded, settings, prices = case.decision, case.inputs.settings, decided.prices
         if recorded is None or settings is None:
             return
-        bounds = {bound.value: shares for bound, shares in decided.sized.bounds.items()}
+        sized = decided.sized
+        bounds = {} if sized is None else {bound.value: shares for bound, shares in sized.bounds.items()}
         yield _same(
             "size",
             [recorded.qty_shares, recorded.bound, dict(recorded.bounds or {})],
-            [decided.sized.qty_shares, decided.sized.binding.value, bounds],
+            [None, None, bounds] if sized is None else [sized.qty_shares, sized.binding.value, bounds],
         )
         yield _same(
             "prices",
             [recorded.limit_usd, recorded.worst_usd, recorded.stop_usd, recorded.target_usd],
-            [prices.limit, prices.worst, prices.stop, prices.target],
+            [None] * 4 if prices is None else [prices.limit, prices.worst, prices.stop, prices.target],
         )
         for said, found in zip(recorded.gates, decided.verdicts, strict=False):
             if said != found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from argparse import ArgumentParser
+from unittest.mock import patch
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from sandbox.simulation.day import Outcome, simulate
 from sandbox.simulation.options import ALL, NAMES, Run, faults_of, parse_faults
 from sandbox.simulation.planted import PLANTED, planted
 from sandbox.simulation.runner import run_all, shrink
+from shared.core import order_steps
 from shared.core.errors import SettingsError
 
 SEEDS = range(5001, 5041)
@@ -41,6 +43,27 @@ def test_days_without_faults_break_no_rule_and_trade() -> None:
 def test_days_in_a_row_carry_their_state_over() -> None:
     outcome = simulate(Run(seed=5002, days=3))
     assert (outcome.rule, outcome.text, outcome.days) == ("", "", 3)
+
+
+SPLITS = frozenset({"carry", "split"})
+
+
+@pytest.mark.parametrize(("seed", "ratios"), [(225, ("2", "1/4")), (642, ("1/10", "2", "1/4"))])
+def test_a_split_of_what_is_held_over_night_ends_flat_and_sells_nothing_twice(
+    seed: int, ratios: tuple[str, ...]
+) -> None:
+    """Missing shares are written off; a person sells what a split has added, and resumes."""
+    outcome = simulate(Run(seed=seed, faults=SPLITS, swarm=False, is_traced=True))
+    assert (outcome.rule, outcome.text, outcome.days) == ("", "", 2)
+    told = [line for line in outcome.trace if " a split S" in line]
+    assert [line.split(":")[2].split()[-1] for line in told] == list(ratios)
+    assert any("a person sells what a split has added" in line for line in outcome.trace)
+
+
+def test_shares_that_a_split_took_and_that_are_not_written_off_are_noticed() -> None:
+    with patch.object(order_steps, "written_off", lambda state, *_: state):
+        outcome = simulate(Run(seed=44, faults=SPLITS, swarm=False))
+    assert outcome.rule == "no storm", "its exit asks for shares that are not there, again and again"
 
 
 def test_the_same_seed_is_the_same_day_with_and_without_its_trace() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.core.sizing import Bound, SizingInputs, kelly_stake, size
+from shared.core.sizing import Basis, Bound, SizingInputs, kelly_stake, size
 
 ROOMY = SizingInputs(
     equity=Decimal(100_000),
@@ -222,3 +222,27 @@ def test_a_better_chance_never_gives_fewer_shares(i: SizingInputs, higher: float
 def test_what_cannot_be_sized_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         replace(ROOMY, **changes)  # type: ignore[arg-type]
+
+
+BASIS = Basis(p_win=0.6, daily_volatility=0.02, adv_shares=1000)
+
+
+@pytest.mark.parametrize("changes", [{"p_win": 0}, {"p_win": 1}, {"daily_volatility": 0}, {"adv_shares": 0}])
+def test_a_size_may_rest_on_nothing_at_all(changes: dict[str, float]) -> None:
+    made = replace(BASIS, **changes)  # type: ignore[arg-type]
+    assert all(getattr(made, name) == value for name, value in changes.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"p_win": 1.01}, "p_win must be in [0, 1], got 1.01"),
+        ({"p_win": -0.01}, "p_win must be in [0, 1], got -0.01"),
+        ({"daily_volatility": -0.01}, "daily_volatility must be finite and >= 0, got -0.01"),
+        ({"daily_volatility": math.nan}, "daily_volatility must be finite and >= 0, got nan"),
+        ({"adv_shares": -1}, "adv_shares must be finite and >= 0, got -1"),
+    ],
+)
+def test_what_no_size_can_rest_on_is_named(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        replace(BASIS, **changes)  # type: ignore[arg-type]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
 from shared.core.order_absence import ABSENCES_BELIEVED, CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.core.order_steps import LOOK_AGAIN, StepCall, next_step
+from shared.core.order_steps import LOOK_AGAIN, Command, StepCall, next_step
 from shared.core.orders import OrderStatus
 from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol
@@ -29,11 +28,12 @@ from shared.stages.gate import gate
 from shared.stages.order import carry_out
 from shared.stages.reconcile import recorded_order
 from shared.stages.supervise import supervise
+from tests.support.histories import HISTORIES, SCENES
 from tests.support.orders import AAA, INTENT, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
 from tests.unit.stages.test_gate import signal
 from tests.unit.test_lifecycle import Context
 
-HISTORIES = Path(__file__).parents[2] / "contract" / "histories"
+RECORDED = sorted(path.stem for path in HISTORIES.glob("*.json"))
 
 
 def ledger(life: Life) -> Ledger:
@@ -287,7 +287,7 @@ def history(name: str) -> dict[str, Any]:
     return JsonCodec().decode(dict[str, Any], (HISTORIES / f"{name}.json").read_text())
 
 
-def replayed(recorded: dict[str, Any]) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]], str | None]:
+def replayed(recorded: Mapping[str, Any]) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]], str | None]:
     """Give the orchestrator what came; return what it was recorded to ask for, what it asks for now, and its result."""
     codec = JsonCodec()
     context = Context(given=recorded["input"], now=datetime.fromisoformat(recorded["started_at"]))
@@ -319,13 +319,18 @@ def _spelled(waiting: Any, codec: JsonCodec) -> tuple[str, Any]:
     return "timer", waiting[1][0].fire_at
 
 
+def _commands(recorded: Mapping[str, Any]) -> set[Command]:
+    asked = (_wanted(entry["asked"], JsonCodec()) for entry in recorded["history"] if entry["asked"] is not None)
+    return {step.command for kind, step in asked if kind == "activity"}
+
+
 def _wanted(asked: dict[str, str], codec: JsonCodec) -> tuple[str, Any]:
     if "activity" in asked:
         return "activity", codec.decode(StepCall, asked["activity"]).step
     return "timer", datetime.fromisoformat(asked["timer"])
 
 
-@pytest.mark.parametrize("name", ["target", "kill", "repriced"])
+@pytest.mark.parametrize("name", RECORDED)
 def test_histories_recorded_by_older_code_replay_step_by_step(name: str) -> None:
     """Old states lack the fields that came since; what was decided on them is decided again."""
     recorded = history(name)
@@ -335,7 +340,20 @@ def test_histories_recorded_by_older_code_replay_step_by_step(name: str) -> None
     assert JsonCodec().decode(OrderState, result) == JsonCodec().decode(OrderState, recorded["result"])
 
 
-@pytest.mark.parametrize("name", ["target", "kill", "repriced"])
+def test_histories_of_every_kind_of_life_are_kept() -> None:
+    """Of the regular session, written by code that knew no other; over the open, and an evening, by code since."""
+    assert {"target", "kill", "repriced", "carried", "evening"} <= set(RECORDED)
+    assert {command for name in RECORDED for command in _commands(history(name))} == set(Command)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_what_is_recorded_now_replays_too(scene: str) -> None:
+    wanted, asked, result = replayed(SCENES[scene]().file())
+    assert asked == wanted
+    assert result is not None
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_history_cut_off_anywhere_goes_on_from_the_state_it_had(name: str) -> None:
     """What supervise starts anew where a replay fails after all: any state that older code recorded."""
     codec = JsonCodec()
