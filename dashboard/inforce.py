@@ -12,6 +12,7 @@ from typing import Any
 from dashboard.store import Source
 from shared.contracts.records import Container
 from shared.contracts.settings import PolicySettings, RiskSettings
+from shared.core.packing import unpack
 
 KEPT: Mapping[str, type] = {"policy": PolicySettings, "risk": RiskSettings}
 """Groups of settings that a decision depends on."""
@@ -42,7 +43,7 @@ def in_force(source: Source, on: date) -> InForce:
     """Read the settings that the latest slice of a day was scored under; the defaults where none keeps any."""
     for name in reversed(source.names(Container.FEATURES, f"{on}/")):
         stored = source.blob(Container.FEATURES, name)
-        kept = json.loads(stored) if stored else {}
+        kept = json.loads(unpack(stored)) if stored else {}
         if "settings" not in kept:
             break
         return InForce(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=kept["settings"])

@@ -16,6 +16,7 @@ from shared.contracts.records import Container
 from shared.core.drift import FeatureDrift, drifts
 from shared.core.errors import ContractError
 from shared.core.market import FloatArray
+from shared.core.packing import unpack
 
 STRETCH_SESSIONS = 5
 """Drift is reckoned over as many sessions as the limits were: one day alone lies far from any average."""
@@ -92,14 +93,14 @@ def drift_over(source: Source, card: ModelCard, days: Sequence[date]) -> tuple[F
 
 def features_on(source: Source, on: date, wanted: tuple[str, ...]) -> FloatArray:
     """Return vectors of slices spread evenly over a day, shape (n, len(wanted)), NaN for missing."""
-    names = [name for name in source.names(Container.FEATURES, f"{on}/") if name.endswith(".json")]
+    names = [name for name in source.names(Container.FEATURES, f"{on}/") if name.endswith(".json.gz")]
     picked = [names[at] for at in np.unique(np.linspace(0, len(names) - 1, SLICES).astype(int))] if names else []
     found = [_vectors(source.blob(Container.FEATURES, name), wanted) for name in picked]
     return np.concatenate([np.empty((0, len(wanted))), *found])
 
 
 def _vectors(stored: bytes | None, wanted: tuple[str, ...]) -> FloatArray:
-    kept = json.loads(stored) if stored else {"names": [], "rows": []}
+    kept = json.loads(unpack(stored)) if stored else {"names": [], "rows": []}
     place = {name: at for at, name in enumerate(kept["names"])}
     if not set(wanted) <= place.keys():
         return np.empty((0, len(wanted)))

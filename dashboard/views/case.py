@@ -14,6 +14,7 @@ from dashboard.view import View
 from dashboard.views.links import DECISION, asked_decision
 from shared.contracts.cases import Case, Ending
 from shared.core.errors import ContractError
+from shared.core.risk import Verdict
 from shared.ports import Row
 
 _ENDINGS: dict[Ending, tuple[str, look.Tone]] = {
@@ -156,8 +157,12 @@ def _gates(case: Case) -> None:
     if not decision.gates:
         st.caption(f"Not judged one by one: {decision.verdict}, {' '.join(decision.refused_by)}.")
         return
-    rows = [("passed" if v.passed else "REFUSED", v.gate.value, v.found, v.limit) for v in decision.gates]
+    rows = [(_said(v), v.gate.value, v.found, v.limit) for v in decision.gates]
     look.facts(sorted(rows, key=lambda row: row[0] != "REFUSED"), head=("", "Gate", "Found", "Limit"))
+
+
+def _said(verdict: Verdict) -> str:
+    return "passed" if verdict.passed else "REFUSED" if verdict.is_refusal else "not judged"
 
 
 def _story(view: View, case: Case) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -212,3 +213,22 @@ class Champion:
         """Earlier versions, the latest first, that were never taken off for a fault: what a rollback may go back to."""
         barred = {self.version, *(reign.version for reign in self.past if reign.fault)}
         return tuple(dict.fromkeys(r.version for r in reversed(self.past) if r.version not in barred))
+
+    def sound_before(self, card_of: Callable[[str], ModelCard | None], on: date) -> str | None:
+        """The version that a rollback brings back, None where there is none.
+
+        Parameters
+        ----------
+        card_of : callable
+            Given a version, its card; None where it is gone or cannot be read.
+        on : date
+            First session date that it is to serve on: one that has expired by then is passed over.
+        """
+        cards = ((version, card_of(version)) for version in self.sound_past)
+        return next((version for version, card in cards if card is not None and card.expires_on >= on), None)
+
+    def followed_by(self, version: str, *, at: datetime, reason: str, fault: str = "") -> Champion:
+        """The champion that takes over; this one's reign ends, for a fault or for a better one."""
+        ended = Reign(version=self.version, promoted_at=self.promoted_at, ended_at=at, fault=fault)
+        past = (*self.past, ended)[-MAX_PAST:]
+        return Champion(name=self.name, version=version, promoted_at=at, reason=reason, past=past)

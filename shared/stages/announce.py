@@ -12,6 +12,7 @@ from datetime import timedelta
 from shared.contracts.messages import Message, Notice, OrderIntent, Severity, Signal
 from shared.contracts.records import Container, Table, symbol_key
 from shared.core.errors import GatehouseError
+from shared.core.packing import unpack
 from shared.core.values import parse_utc
 from shared.core.wording import DecisionStory, Tape, decision
 from shared.ports import Ports, Row
@@ -84,7 +85,7 @@ def _indicators(signal: Signal, ports: Ports) -> Mapping[str, float]:
     stored = ports.blobs.get(Container.FEATURES, signal.features_blob)
     if stored is None:
         return {}
-    document = json.loads(stored.value)
+    document = json.loads(unpack(stored.value))
     row = document["rows"][document["symbols"].index(signal.symbol)]
     values = dict(zip(document["names"], row, strict=True))
     found = {name: values[name] for name in SHOWN if values.get(name) is not None}

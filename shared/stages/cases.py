@@ -29,6 +29,7 @@ from shared.core.features import FEATURE_NAMES
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, FloatArray, Timeframe
 from shared.core.order_states import OrderState
+from shared.core.packing import unpack
 from shared.core.risk import Facts
 from shared.core.values import Symbol, parse_utc
 from shared.ports import ModelArchive, Ports, Row
@@ -187,7 +188,7 @@ class CaseMaker:
         if stored is None:
             return None
         with suppress(ContractError):
-            return self._ports.codec.decode(SliceInputs, stored.value), digest(stored.value)
+            return self._ports.codec.decode(SliceInputs, unpack(stored.value)), digest(stored.value)
         return None
 
     def _scores(self, inputs: CaseInputs, scored: Row | None, decided: Row | None, symbol: Symbol) -> CaseScores:

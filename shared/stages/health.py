@@ -9,11 +9,12 @@ from datetime import timedelta
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL
 from shared.contracts.records import CONTROLS, KILL, Container, Table
 from shared.core.errors import BrokerError, ContractError, ModelError, TransientError
-from shared.core.schedule import Job, fired
-from shared.core.sessions import NEW_YORK
+from shared.core.schedule import Job, fired, slot_of
+from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.values import iso
 from shared.ports import Ports
 from shared.stages.facts import live_bar
+from shared.stages.silence import BEAT_WINDOW
 
 SKEW_MAX = timedelta(seconds=5)
 """Clocks this far apart make quotes look older or younger than they are; a quote may be 15 seconds old."""
@@ -46,6 +47,7 @@ def ready(ports: Ports, parameter_fault: str) -> tuple[bool, Mapping[str, object
         "parameters": Check(found=ports.settings.policy.parameter_set, fault=parameter_fault),
         "live": _tried(lambda: Check(found=ports.settings.broker.environment.value, fault=live_bar(ports))),
         "jobs": _tried(lambda: _jobs(ports)),
+        "supervise": _tried(lambda: _supervise(ports)),
     }
     is_ready = not any(check.fault for check in checks.values())
     parts = {
@@ -90,6 +92,18 @@ def _models(ports: Ports) -> Check:
     faults = [f"{name}: {state.fault}" for name, state in states.items() if state.fault]
     versions = {name: state.predictor.card.version if state.predictor else None for name, state in states.items()}
     return Check(found=versions, fault="; ".join(faults))
+
+
+def _supervise(ports: Ports) -> Check:
+    """The last row of equity, which supervise writes every five minutes of a trading day; none for long is a fault."""
+    now = ports.clock.now()
+    day = ports.calendar.day(now.astimezone(NEW_YORK).date())
+    since = now - BEAT_WINDOW
+    if day is None or session_at(now, day) is Session.CLOSED or since < pre_open_at(day):
+        return Check(found={})
+    rows = ports.tables.query(Table.LEDGER, str(day.on), key_from=slot_of(since))
+    last_at = max((str(row["at"]) for _, row in rows), default=None)
+    return Check(found={"last_at": last_at}, fault="" if last_at else f"no row of equity since {slot_of(since)}")
 
 
 def _jobs(ports: Ports) -> Check:

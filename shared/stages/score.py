@@ -28,6 +28,7 @@ from shared.core.features import (
 )
 from shared.core.ids import decision_id, digest, hash_id
 from shared.core.market import BASIS_POINTS, FloatArray, Quote, Timeframe, TradingDay
+from shared.core.packing import pack
 from shared.core.policy import EntryRule, PolicyCode, Score, judge
 from shared.core.regime import UNKNOWN, Regime, RegimeView, view_of
 from shared.core.sessions import Session, entries_end_at, session_at
@@ -288,12 +289,12 @@ def _keep_inputs(
         settings_id=settings_id(ports, scene.settings),
         settings=scene.settings,
     )
-    data = ports.codec.encode(document).encode()
-    name = f"{scene.on}/{scene.slot}/{scene.message_id}.json"
+    data = pack(ports.codec.encode(document).encode())
+    name = f"{scene.on}/{scene.slot}/{scene.message_id}.json.gz"
     if not ports.blobs.insert(Container.FEATURES, name, data):
         kept = ports.blobs.get(Container.FEATURES, name)
         if kept is None or kept.value != data:
-            name = f"{name.removesuffix('.json')}-{digest(data)[:16]}.json"
+            name = f"{name.removesuffix('.json.gz')}-{digest(data)[:16]}.json.gz"
             ports.blobs.insert(Container.FEATURES, name, data)
     return name
 

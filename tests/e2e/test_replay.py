@@ -15,6 +15,7 @@ from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
+from shared.core.packing import unpack
 from tests.e2e.conftest import DATA, HAS_RECORDINGS, RECORDED, DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -51,7 +52,7 @@ def _read(on: date, storage: Path, day: dict[str, Any]) -> Replayed:
         histories = list(blobs.names(Container.BARS, "history/"))
         first = blobs.get(Container.FEATURES, blobs.names(Container.FEATURES, "")[0])
     assert first is not None
-    return Replayed(on=on, day=day, rows=rows, histories=histories, features=json.loads(first.value))
+    return Replayed(on=on, day=day, rows=rows, histories=histories, features=json.loads(unpack(first.value)))
 
 
 def check(replayed: Replayed) -> None:

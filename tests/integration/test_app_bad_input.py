@@ -244,7 +244,7 @@ def test_good_messages_about_what_is_not_there_end_on_record_and_trade_nothing(s
         box.send(Queue.CANDIDATES, candidates(box))  # its history blob does not exist
         unknown = replace(box.signal("SPY"), symbol=Symbol("NOSUCH"))
         box.send(Queue.SIGNALS, unknown)
-        await box.for_s(120)
+        await box.until("10:06:05")  # five deliveries, and the sweep after them
         assert {row["title"] for row in box.incidents()} == {"Poison message of candidates"}
         [judged] = box.rows(Table.DECISIONS).values()
         assert (judged["symbol"], judged["verdict"], judged["refused_by"]) == ("NOSUCH", "refused", "SPREAD")

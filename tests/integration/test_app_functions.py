@@ -15,6 +15,7 @@ from sandbox.market.tape import Tape
 from sandbox.world import DEFAULT_ON, Prepared
 from shared.contracts.openapi import ROUTES
 from shared.contracts.records import CONTROLS, Container, Queue, Table
+from shared.core.packing import unpack
 from tests.support.app import Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS
 
@@ -74,6 +75,7 @@ async def _morning(box: Sandbox) -> Morning:
     answers["resumed"] = await box.http("GET", "/api/status")
     box.clock.jump(new_york("16:29:30"))
     await box.until("16:31")
+    await box.host.invoke("supervise_evening")
     return Morning(
         box=box,
         functions=tuple(function.name for function in box.host.functions),
@@ -142,7 +144,7 @@ def test_features_of_each_slice_are_kept_exactly(morning: Morning) -> None:
     row = next(row for row in box.rows(Table.SIGNALS).values() if row.get("features_blob"))
     stored = box.blobs.get(Container.FEATURES, row["features_blob"])
     assert stored is not None
-    kept = json.loads(stored.value)
+    kept = json.loads(unpack(stored.value))
     assert len(kept["rows"][kept["symbols"].index(row["symbol"])]) == len(kept["names"])
 
 

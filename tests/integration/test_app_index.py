@@ -20,12 +20,8 @@ QUEUES = {
     "gate_signal": "signals",
     "execute_intent": "order-intents",
     "send_notice": "notices",
-    "poison_candidates": "candidates-poison",
-    "poison_signals": "signals-poison",
-    "poison_order_intents": "order-intents-poison",
-    "poison_notices": "notices-poison",
 }
-TIMERS = {"scan_market", "scan_news", "supervise_account", "keep_books", "report_day"}
+TIMERS = {"scan_market", "scan_news", "supervise_account", "supervise_evening", "keep_books", "report_day"}
 
 HEAVY = ("pandas", "pyarrow", "alpaca", "talib", "onnxruntime", "sandbox", "training")
 _IMPORT = f"""
@@ -50,7 +46,8 @@ def test_every_function_is_indexed_with_its_trigger(sandbox: MakeSandbox) -> Non
         assert outputs["scan_market"] == ["candidates", "notices"]
         assert outputs["score_candidates"] == ["notices", "signals"]
         assert outputs["gate_signal"] == ["notices", "order-intents"]
-        assert outputs["execute_intent"] == outputs["order_step"] == outputs["supervise_account"] == ["notices"]
+        assert outputs["execute_intent"] == outputs["order_step"] == ["notices"]
+        assert outputs["supervise_account"] == outputs["supervise_evening"] == ["notices"]
 
     sandbox(with_models=False).run(scenario)
 
@@ -59,7 +56,8 @@ def test_timer_schedules_come_from_settings(sandbox: MakeSandbox) -> None:
     async def scenario(box: Sandbox) -> None:
         schedules = {n: box.host.function(n).trigger.text("schedule") for n in TIMERS}
         assert schedules["report_day"] == "30 1 2 3 4 *"
-        assert schedules["supervise_account"] == "0 * 0,8-23 * * 1-6"
+        assert schedules["supervise_account"] == "0 * 8-23 * * 1-5"
+        assert schedules["supervise_evening"] == "0 * 0 * * 2-6"
         await asyncio.sleep(0)
 
     sandbox(with_models=False, settings={"GATEHOUSE_REPORT_SCHEDULE": "30 1 2 3 4 *"}).run(scenario)

@@ -9,6 +9,7 @@ import pytest
 
 from shared.contracts.records import Table
 from tests.support.app import NEVER, QUIET, Sandbox
+from tests.support.webhook import webhook
 
 type MakeSandbox = Callable[..., Sandbox]
 
@@ -59,3 +60,28 @@ def test_a_dead_supervise_timer_is_told_by_the_news_scan_with_a_heartbeat_that_k
 
     with caplog.at_level(logging.INFO):
         sandbox(settings=settings, at="09:59:30").run(scenario)
+
+
+def test_the_heartbeat_calls_a_dead_mans_switch_once_an_hour_at_its_secret_address(
+    sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with webhook() as switch:
+
+        async def scenario(box: Sandbox) -> None:
+            await box.until("10:50")
+            assert switch.paths == ["/5d1f0c6b"]
+            await box.until("11:01")
+
+        channels = {"GATEHOUSE_NOTICE_CHANNELS": f"alive: {switch.url('5d1f0c6b')}"}
+        with caplog.at_level(logging.DEBUG):
+            sandbox(settings=QUIET | NEWS_AND_BEATS | channels, at="09:55:30").run(scenario)
+
+    assert switch.paths == ["/5d1f0c6b", "/5d1f0c6b"]
+    assert [each["title"].partition(": ")[0] for each in switch.received] == [
+        "[sandbox] 10:00 REG-AM",
+        "[sandbox] 11:00 REG-AM",
+    ]
+    assert "5d1f0c6b" not in caplog.text
+
+
+NEWS_AND_BEATS = {"GATEHOUSE_NEWS_SCHEDULE": "0 */15 * * * *"}

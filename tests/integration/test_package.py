@@ -149,7 +149,7 @@ def test_package_starts_in_the_worker_library_from_its_own_folder(package: Path)
     """
     found = json.loads(run(code, package, str(package), str(ROOT), str(SITE)))
     assert found["elsewhere"] == []
-    assert {"scan_market", "order_lifecycle", "poison_notices", "show_status"} <= set(found["names"])
+    assert {"scan_market", "order_lifecycle", "supervise_evening", "show_status"} <= set(found["names"])
 
 
 def test_package_imports_everything_it_names_from_itself_alone(package: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueServiceClient
 
 from sandbox.app_settings import app_settings
@@ -31,7 +33,7 @@ from shared.adapters.codec import decode_json, encode_message
 from shared.adapters.tables import AzureTables
 from shared.bootstrap import app
 from shared.contracts.messages import Envelope, Signal
-from shared.contracts.records import Container, Table
+from shared.contracts.records import Container, Queue, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import Timeframe
@@ -104,6 +106,9 @@ class Sandbox:
         account = StorageSettings(connection=storage)
         self.tables, self.blobs = AzureTables(account), AzureBlobs(account)
         self.queues = QueueServiceClient.from_connection_string(storage)
+        for queue in Queue:  # nothing listens to these, so no host makes them; infra/storage.bicep does
+            with contextlib.suppress(ResourceExistsError):
+                self.queues.create_queue(f"{queue}-poison")
         self.host: Host
         if with_models:
             publish_models(prepared, storage, at=self.clock.now())

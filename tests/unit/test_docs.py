@@ -195,7 +195,7 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.RUNS: {"runs": ("_row", "run_due"), "supervise": ("_record_flatten",)},
     Table.WATCHLIST: {"scan": ("_publish",)},
     Table.SIGNALS: {"score": ("_row", "_base_row", "_unknown_row", "_regime_cells")},
-    Table.DECISIONS: {"gate": ("_row", "_base_row", "gate")},
+    Table.DECISIONS: {"gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells")},
     Table.ORDERS: {"order_records": ("order_row",)},
     Table.JOURNAL: {"order_records": ("journal_row",)},
     Table.FILLS: {"order_records": ("_fill",)},

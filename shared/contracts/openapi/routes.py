@@ -80,7 +80,7 @@ READY = Route(
     name="health-ready",
     method="GET",
     path="health/ready",
-    summary="Storage, broker, models, clock skew, parameters, last run of each job",
+    summary="Storage, broker, models, clock skew, parameters, last run of each job and of supervise",
     answers={**_READ, 503: "not ready; each check says why"},
 )
 METRICS = Route(

@@ -24,6 +24,8 @@ from shared.core.ids import digest
 from shared.ports import Stored
 from tests.support.clock import HandClock
 from tests.support.models import EXPIRES_ON, hand_made_onnx, random_dataset, tiny_model
+from training import export, fit
+from training.calibrate import Method, fit_calibrator
 from training.publish import promote, publish, roll_back
 
 MINUTE = timedelta(minutes=1)
@@ -307,13 +309,24 @@ print(predictor.predict(np.zeros((2, len(card.feature_names)))).shape)
     assert (done.stdout.strip(), done.returncode) == ("(2, 3)", 0), done.stderr
 
 
-def test_scores_do_not_depend_on_the_company_of_a_row() -> None:
-    onnx_bytes, card = tiny_model(seed=1)
+@pytest.mark.parametrize("method", ["none", "isotonic", "beta"])
+def test_scores_do_not_depend_on_the_company_of_a_row(method: Method) -> None:
+    data = random_dataset(1)
+    model = fit.fit_signal(data, fit.FitRule(trees=10, depth=3, threads=1), 1)
+    raw = fit.predict(model, data.features)
+    calibrator = fit_calibrator(method, raw, data.outcome, data.weight)
+    onnx_bytes = export.to_onnx(model, len(FEATURE_NAMES), calibrator)
+    pair = RecordedPair(
+        features=tuple(None if np.isnan(v) else float(v) for v in data.features[0]),
+        output=tuple(map(float, calibrator(raw[:1])[0])),
+    )
+    card = replace(tiny_model(seed=1)[1], sha256=digest(onnx_bytes), pairs=(pair,))
     predictor = verified(card, onnx_bytes)
-    rows = random_dataset(9, rows=50).features.astype(float)
+    rows = random_dataset(9, rows=203).features.astype(float)
     together = predictor.predict(rows)
-    alone = np.concatenate([predictor.predict(rows[k : k + 1]) for k in range(50)])
-    assert together.tobytes() == alone.tobytes()
+    for size in (1, 3, 8, 25):
+        apart = np.concatenate([predictor.predict(rows[k : k + size]) for k in range(0, len(rows), size)])
+        assert together.tobytes() == apart.tobytes()
 
 
 def test_a_suspended_champion_is_not_used_until_it_is_promoted_again() -> None:
@@ -321,7 +334,7 @@ def test_a_suspended_champion_is_not_used_until_it_is_promoted_again() -> None:
     publish(blobs, *tiny_model(), promoted_at=clock.now())
     models = OnnxModels(blobs, clock)
     assert models.current(SIGNAL_MODEL).predictor is not None
-    roll_back(blobs, SIGNAL_MODEL, "v1", at=clock.now(), fault="its features have drifted")
+    roll_back(blobs, SIGNAL_MODEL, "v1", at=clock.now(), fault="its features have drifted", on=clock.now().date())
     clock.pass_by(timedelta(minutes=2))
     state = models.current(SIGNAL_MODEL)
     assert state.predictor is None

@@ -55,7 +55,7 @@ def test_a_whole_day_has_the_jobs_of_the_design() -> None:
     candidates = slots(WHOLE_DAY, Job.CANDIDATES)
     assert (candidates[0], candidates[-1], len(candidates)) == ("0935", "1555", 77)
     news = slots(WHOLE_DAY, Job.NEWS_SCAN)
-    assert (news[0], news[-1], len(news)) == ("0400", "1945", 64)
+    assert (news[0], news[-1], len(news)) == ("0400", "1845", 60)
     supervise = slots(WHOLE_DAY, Job.SUPERVISE)
     assert (supervise[0], supervise[-1], len(supervise)) == ("0400", "1959", 16 * 60)
 

@@ -19,6 +19,7 @@ from dashboard.day import (
 from dashboard.frames import frame
 from dashboard.inforce import in_force
 from shared.contracts.records import CONTROLS, KILL, Container, Table
+from shared.core.packing import pack
 from shared.ports import Row
 from tests.support.views import ON, MemorySource, current_ledger, many_days
 
@@ -133,6 +134,6 @@ def test_settings_in_force_are_those_of_the_latest_slice(source: MemorySource) -
     assert in_force(source, ON).risk("max_positions") == 10
     for slot, most in (("0935", 9), ("1005", 3)):
         kept = f'{{"settings_id": "abc", "settings": {{"policy": {{}}, "risk": {{"max_positions": {most}}}}}}}'
-        source.blobs.put(Container.FEATURES, f"{ON}/{slot}/x.json", kept.encode())
+        source.blobs.put(Container.FEATURES, f"{ON}/{slot}/x.json.gz", pack(kept.encode()))
     found = in_force(source, ON)
     assert (found.slot, found.risk("max_positions"), found.settings_id) == ("1005", 3.0, "abc")

@@ -7,6 +7,7 @@ import json
 from shared.contracts.messages import Notice, OrderIntent
 from shared.contracts.records import Container, Table
 from shared.core.errors import TransientError
+from shared.core.packing import pack
 from shared.core.values import iso
 from shared.stages.announce import gate_and_tell
 from tests.support.orders import NOW, ON
@@ -20,7 +21,7 @@ def with_evidence() -> FakePorts:
     ports = fake_ports(NOW, GATEHOUSE_NOTICE_CHANNELS=CHANNELS)
     names = ["rsi_14", "gap", "rvol_day", "volume_ratio"]
     document = {"names": names, "symbols": ["ZZZ", "AAA"], "rows": [[1, 2, 3, 4], [61.25, None, 4.3, 9]]}
-    ports.blobs.put(Container.FEATURES, signal().features_blob, json.dumps(document).encode())
+    ports.blobs.put(Container.FEATURES, signal().features_blob, pack(json.dumps(document).encode()))
     for key, symbols, headline in (("1", "AAA BBB", "AAA wins"), ("2", "BBB", "BBB loses")):
         row = {"headline": headline, "source": "Wire", "symbols": symbols, "published_at": iso(NOW)}
         ports.tables.put(Table.STORIES, str(ON), key, row)

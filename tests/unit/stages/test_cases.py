@@ -17,6 +17,7 @@ from shared.core.drift import FeatureReference
 from shared.core.errors import ContractError
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import decision_id, digest
+from shared.core.packing import unpack
 from shared.core.portfolio import Position
 from shared.core.risk import Gate
 from shared.core.values import Symbol
@@ -79,7 +80,7 @@ def test_inputs_are_named_with_what_they_hash_to() -> None:
     stored = ports.blobs.get("features", str(inputs.features_blob))
     assert stored is not None
     assert inputs.features_sha256 == digest(stored.value)
-    document = ports.codec.decode(SliceInputs, stored.value)
+    document = ports.codec.decode(SliceInputs, unpack(stored.value))
     assert (inputs.bars_blob, inputs.history_blob) == (document.bars_blob, document.history_blob)
     for blob in (document.bars_blob, document.history_blob):
         bars = ports.blobs.get("bars", blob)
@@ -100,7 +101,7 @@ def test_the_largest_contributions_are_what_the_models_say_of_one_feature_change
     assert [abs(c.edge) for c in found] == sorted((abs(c.edge) for c in found), reverse=True)
     stored = ports.blobs.get("features", str(case.inputs.features_blob))
     assert stored is not None
-    row = np.array([np.nan if v is None else v for v in ports.codec.decode(SliceInputs, stored.value).rows[0]])
+    row = np.array([np.nan if v is None else v for v in ports.codec.decode(SliceInputs, unpack(stored.value)).rows[0]])
     model, first = ports.archive.version("signal", "v1"), found[0]
     changed = row.copy()
     changed[FEATURE_NAMES.index(first.feature)] = np.nan if first.reference is None else first.reference

@@ -16,9 +16,10 @@ from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import decision_id, hash_id
 from shared.core.ledger import Ledger, open_ledger
 from shared.core.portfolio import Position
-from shared.core.risk import Gate, Verdict
+from shared.core.risk import NOT_JUDGED, Gate, Verdict
 from shared.core.sessions import Session
 from shared.core.sizing import Basis
+from shared.core.unpriced import NEED_A_PRICE
 from shared.core.values import Symbol, iso
 from shared.ports import Row
 from shared.stages.execute import execute
@@ -300,7 +301,27 @@ def test_a_symbol_without_a_quote_is_refused_as_one_without_a_spread() -> None:
     assert gate(signal("ZZZ"), ports) == []
     row = decision(ports)
     assert (row["verdict"], row["refused_by"]) == ("refused", "SPREAD")
-    assert "bid_usd" not in row
+    assert not {"bid_usd", "quote_at", "limit_usd", "qty_shares"} & row.keys()
+
+
+@pytest.mark.parametrize("sides", [("0", "10.01"), ("10.02", "10.01"), ("0.0001", "0.0001"), None])
+def test_without_a_price_every_gate_is_recorded_and_those_that_need_one_fail_closed(
+    sides: tuple[str, str] | None,
+) -> None:
+    ports = fake_ports(NOW)
+    kill(ports, kill_call(reason="enough"))
+    if sides is None:
+        ports.market.prices.pop("AAA")
+    else:
+        ports.market.prices["AAA"] = sides
+    assert gate(signal(), ports) == []
+    found = ports.codec.decode(tuple[Verdict, ...], str(decision(ports)["gates"]))
+    assert [verdict.gate for verdict in found] == list(Gate)
+    assert refused_by(ports) == ["KILL_SWITCH", "SPREAD"]
+    unjudged = NEED_A_PRICE | ({Gate.STALE_QUOTE} if sides is None else set())
+    assert {verdict.gate for verdict in found if verdict.found == NOT_JUDGED} == unjudged
+    assert not any(verdict.passed for verdict in found if verdict.gate in unjudged)
+    assert ledger_of(ports).reservations == ()
 
 
 def test_outside_the_regular_session_stop_and_size_are_the_extended_ones() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.errors import TransientError
+from shared.core.schedule import slot_of
+from shared.core.values import iso
 from shared.ports import QueueState
 from shared.stages.health import JOB_GRACE, SKEW_MAX, ready
 from shared.stages.metrics import samples
@@ -64,6 +66,14 @@ def test_a_job_that_nobody_began_is_late_and_one_that_failed_is_told() -> None:
     assert "premarket-rough|0700 failed" in faults(ports)["jobs"]
     ports.tables.put("runs", str(ON), "premarket-rough|0700", row | {"status": "done"})
     assert "premarket-rough" not in faults(ports).get("jobs", "")
+
+
+def test_supervise_that_leaves_no_row_of_equity_is_told_until_it_is_back() -> None:
+    ports = fake_ports(NOW)
+    assert faults(ports)["supervise"].startswith("no row of equity since ")
+    at = NOW - timedelta(minutes=10)
+    ports.tables.put("ledger", str(ON), slot_of(at), {"at": iso(at)})
+    assert "supervise" not in faults(ports)
 
 
 def test_on_a_holiday_no_job_is_late() -> None:

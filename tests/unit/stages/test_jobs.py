@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
-from shared.contracts.model_card import Champion, Reign
+from shared.contracts.model_card import SIGNAL_CLASSES, Champion, Reign
 from shared.contracts.openapi.routes import RUNNABLE
 from shared.core.errors import TransientError
 from shared.core.schedule import Job
@@ -16,7 +17,8 @@ from shared.stages.replays import replay
 from shared.stages.runs import run_now
 from tests.support.orders import NOW, ON
 from tests.support.people import call
-from tests.support.ports import FakePorts, fake_ports
+from tests.support.ports import FakePorts, card, fake_ports
+from training import publish
 
 PATHS = ["../../models/signal/champion.json", "poison/../x", "a\\b"]
 
@@ -58,8 +60,13 @@ def with_champion(*past: str, fault: str = "") -> FakePorts:
     made = Champion(name="signal", version="now", promoted_at=NOW, past=reigns)
     ports.blobs.put("models", "signal/champion.json", ports.codec.encode(made).encode())
     for version in ("now", *past):
-        ports.blobs.put("models", f"signal/{version}/card.json", b"{}")
+        put_card(ports, version)
     return ports
+
+
+def put_card(ports: FakePorts, version: str, expires_on: date = ON) -> None:
+    found = replace(card("signal", SIGNAL_CLASSES, version), expires_on=expires_on)
+    ports.blobs.put("models", f"signal/{version}/card.json", ports.codec.encode(found).encode())
 
 
 def champion(ports: FakePorts) -> Champion:
@@ -87,6 +94,14 @@ def test_a_rollback_passes_over_what_was_at_fault_or_is_gone() -> None:
     ports = with_champion("one")
     ports.blobs.put("models", "signal/champion.json", ports.codec.encode(gone(champion(ports))).encode())
     assert roll_back(ports, call("roll-back", name="signal", version="now")).body["version"] == "one"
+
+
+def test_a_rollback_passes_over_what_has_expired_as_the_registry_does() -> None:
+    ports, same = with_champion("one", "two"), with_champion("one", "two")
+    for each in (ports, same):
+        put_card(each, "two", expires_on=ON - timedelta(days=1))
+    assert roll_back(ports, call("roll-back", name="signal", version="now")).body["version"] == "one"
+    assert publish.roll_back(same.blobs, "signal", "now", at=NOW, fault="drift", on=ON).version == "one"
 
 
 def gone(found: Champion) -> Champion:

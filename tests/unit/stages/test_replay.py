@@ -16,6 +16,8 @@ from shared.contracts.records import CONTROLS, KILL
 from shared.core.errors import TransientError
 from shared.core.ids import decision_id
 from shared.core.market import Timeframe
+from shared.core.packing import pack, unpack
+from shared.core.risk import GATES
 from shared.core.values import Symbol
 from shared.stages.cases import CaseMaker, day_records
 from shared.stages.gate import gate
@@ -98,9 +100,22 @@ def test_a_quote_without_prices_replays_to_the_same_refusal() -> None:
     ports.market.prices["AAA"] = ("0", "40")
     gate(signal, ports)
     case = case_of(ports)
-    assert (gated(case).refused_by, gated(case).gates) == (("SPREAD",), ())
+    assert (gated(case).refused_by, len(gated(case).gates)) == (("SPREAD",), len(GATES))
+    assert (gated(case).bid_usd, gated(case).limit_usd, gated(case).qty_shares) == (Decimal(0), None, None)
     assert replay(ports, case).equal
-    sound = replace(case, decision=replace(gated(case), bid_usd=Decimal("39.99")))
+    sized = replace(case, decision=replace(gated(case), qty_shares=1, stop_usd=Decimal(39)))
+    assert differing(ports, sized) == ["size", "prices"]
+
+
+def test_such_a_refusal_by_older_code_recorded_no_verdicts_and_replays_all_the_same() -> None:
+    ports = night_ports()
+    (signal,) = score(slice_of(ports, "AAA"), ports)
+    ports.market.prices["AAA"] = ("0", "40")
+    gate(signal, ports)
+    case = case_of(ports)
+    older = replace(case, decision=replace(gated(case), gates=()), inputs=replace(case.inputs, facts=None))
+    assert replay(ports, older).equal
+    sound = replace(older, decision=replace(gated(older), bid_usd=Decimal("39.99")))
     assert differing(ports, sound) == ["verdict"]
 
 
@@ -133,14 +148,14 @@ def test_one_changed_bar_shows_although_its_blob_is_whole() -> None:
     name = str(case.inputs.features_blob)
     stored = ports.blobs.get("features", name)
     assert stored is not None
-    document = ports.codec.decode(SliceInputs, stored.value)
+    document = ports.codec.decode(SliceInputs, unpack(stored.value))
     bars = {frame: dict(own) for frame, own in ports.history.bars(document.bars_blob).items()}
     own = bars[Timeframe.MIN_5][Symbol("AAA")]
     close = own.close.copy()
     close[-1] = np.nextafter(close[-1], np.inf)
     bars[Timeframe.MIN_5][Symbol("AAA")] = replace(own, close=close)
     other = replace(document, bars_blob=ports.history.write(ON, "1200", bars, kind="today"))
-    ports.blobs.put("features", name, ports.codec.encode(other).encode())
+    ports.blobs.put("features", name, pack(ports.codec.encode(other).encode()))
     found = replay(ports, case_of(ports))
     (features,) = [check for check in found.differences if check.name == "features"]
     assert "close_over_sma_36=" in features.recorded
@@ -154,7 +169,7 @@ def test_inputs_that_were_changed_are_not_decided_on() -> None:
     name = str(case.inputs.features_blob)
     stored = ports.blobs.get("features", name)
     assert stored is not None
-    ports.blobs.put("features", name, stored.value.replace(b'"slot":"1200"', b'"slot":"1205"'))
+    ports.blobs.put("features", name, pack(unpack(stored.value).replace(b'"slot":"1200"', b'"slot":"1205"')))
     (check,) = replay(ports, case).differences
     assert check.name == "inputs"
     assert "was changed" in check.replayed
@@ -265,8 +280,8 @@ def test_other_features_than_the_code_knows_are_named() -> None:
     name = str(case.inputs.features_blob)
     stored = ports.blobs.get("features", name)
     assert stored is not None
-    document = ports.codec.decode(SliceInputs, stored.value)
+    document = ports.codec.decode(SliceInputs, unpack(stored.value))
     older = replace(document, names=("moon_phase", *document.names[1:]))
-    ports.blobs.put("features", name, ports.codec.encode(older).encode())
+    ports.blobs.put("features", name, pack(ports.codec.encode(older).encode()))
     (check,) = [c for c in replay(ports, case_of(ports)).differences if c.name == "features"]
     assert "moon_phase" in check.replayed

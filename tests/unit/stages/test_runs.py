@@ -13,6 +13,7 @@ from sandbox.host.settings import read_local_settings
 from shared.contracts.messages import Message, Severity
 from shared.core.errors import TransientError
 from shared.core.schedule import DueJob, Job, plan
+from shared.core.sessions import Session
 from shared.stages.notices import notice
 from shared.stages.runs import LEASE, run_due
 from tests.support.bars import trading_day
@@ -28,8 +29,8 @@ REPORT = frozenset({Job.DAY_REPORT})
 class Fired:
     """Fires timers at wall times and keeps which slots ran."""
 
-    def __init__(self, at: datetime, jobs: frozenset[Job]) -> None:
-        self.ports: FakePorts = fake_ports(at)
+    def __init__(self, at: datetime, jobs: frozenset[Job], sessions: str = "REG-AM REG-MID REG-PM") -> None:
+        self.ports: FakePorts = fake_ports(at, GATEHOUSE_ENTRY_SESSIONS=sessions)
         self.jobs = jobs
         self.ran: list[str] = []
         self.during: Callable[[DueJob], None] = lambda slot: None
@@ -207,18 +208,18 @@ def test_a_half_day_reports_at_half_past_one() -> None:
 
 def test_after_hours_past_utc_midnight_are_booked_under_the_session_date() -> None:
     on = date(2026, 12, 1)
-    timer = Fired(ny(on, "19:45"), frozenset({Job.NEWS_SCAN}))
-    run_due(timer.ports, timer.jobs, timer.run, lookback=timedelta(minutes=15))
-    assert ny(on, "19:45").date() == date(2026, 12, 2)
-    assert timer.rows(on)["news-scan|1945"]["status"] == "done"
+    timer = Fired(ny(on, "19:30"), frozenset({Job.CANDIDATES}), sessions="AFT")
+    run_due(timer.ports, timer.jobs, timer.run, lookback=timedelta(minutes=5))
+    assert ny(on, "19:30").date() == date(2026, 12, 2)
+    assert timer.rows(on)["candidates|1930"]["status"] == "done"
 
 
 SCHEDULES = {
     "GATEHOUSE_SCAN_SCHEDULE": frozenset(
         {Job.PREMARKET_ROUGH, Job.PREMARKET_FINAL, Job.INTRADAY_REFRESH, Job.CANDIDATES, Job.AFTER_HOURS}
     ),
-    "GATEHOUSE_NEWS_SCHEDULE": frozenset({Job.NEWS_SCAN}),
-    "GATEHOUSE_SUPERVISE_SCHEDULE": frozenset({Job.SUPERVISE, Job.FLATTEN}),
+    "GATEHOUSE_NEWS_SCHEDULE": frozenset({Job.NEWS_SCAN, Job.HEARTBEAT}),
+    "GATEHOUSE_SUPERVISE_SCHEDULE GATEHOUSE_EVENING_SCHEDULE": frozenset({Job.SUPERVISE, Job.FLATTEN}),
     "GATEHOUSE_REPORT_SCHEDULE": REPORT,
     "GATEHOUSE_NIGHTLY_SCHEDULE": frozenset({Job.CASES, Job.REPLAY_CHECK, Job.EXPORT}),
 }
@@ -229,10 +230,23 @@ TELLING_DAYS = [
 
 
 @pytest.mark.parametrize("on", TELLING_DAYS, ids=str)
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_the_timers_utc_grid_fires_at_every_slot_in_summer_and_winter(name: str, on: date) -> None:
+@pytest.mark.parametrize(("name", "jobs"), SCHEDULES.items(), ids=SCHEDULES)
+def test_the_timers_utc_grid_fires_once_at_every_slot_in_summer_and_winter(
+    name: str, jobs: frozenset[Job], on: date
+) -> None:
     """The schedules of the example settings, against the exchange's day."""
     root = Path(__file__).resolve().parents[3]
-    schedule = Schedule.parse(read_local_settings(root / "local.settings.json.example")[name])
-    missing = [slot.key for slot in plan(trading_day(on), SCHEDULES[name]) if not schedule.matches(slot.due_at)]
-    assert missing == []
+    settings = read_local_settings(root / "local.settings.json.example")
+    schedules = [Schedule.parse(settings[each]) for each in name.split()]
+    fired = {s.key: [each.matches(s.due_at) for each in schedules].count(True) for s in plan(trading_day(on), jobs)}
+    assert {key: times for key, times in fired.items() if times != 1} == {}
+
+
+@pytest.mark.parametrize("on", TELLING_DAYS, ids=str)
+def test_the_news_timer_holds_the_heartbeats_of_all_sessions(on: date) -> None:
+    root = Path(__file__).resolve().parents[3]
+    settings = read_local_settings(root / "local.settings.json.example")
+    schedule = Schedule.parse(settings["GATEHOUSE_NEWS_SCHEDULE"])
+    beats = plan(trading_day(on), frozenset({Job.HEARTBEAT}), frozenset(Session))
+    assert beats
+    assert [slot.key for slot in beats if not schedule.matches(slot.due_at)] == []

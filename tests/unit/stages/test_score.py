@@ -15,6 +15,7 @@ from shared.core.errors import ContractError
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import Timeframe
+from shared.core.packing import unpack
 from shared.core.regime import REGIME_NAMES
 from shared.core.values import Symbol
 from shared.ports import ModelState
@@ -77,7 +78,7 @@ def test_every_opinion_is_recorded_with_what_it_stood_on() -> None:
     )
     stored = ports.blobs.get("features", str(row["features_blob"]))
     assert stored is not None
-    kept = json.loads(stored.value)
+    kept = json.loads(unpack(stored.value))
     assert (kept["names"], kept["symbols"]) == (list(FEATURE_NAMES), ["AAA"])
 
 
@@ -99,7 +100,7 @@ def test_the_kept_features_are_the_bits_the_model_saw() -> None:
     (name,) = ports.blobs.names("features", str(ON))
     stored = ports.blobs.get("features", name)
     assert stored is not None
-    rows = [[np.nan if v is None else v for v in row] for row in json.loads(stored.value)["rows"]]
+    rows = [[np.nan if v is None else v for v in row] for row in json.loads(unpack(stored.value))["rows"]]
     assert len(seen) == 1, "one batch for the slice"
     np.testing.assert_array_equal(np.array(rows, dtype=np.float64).view(np.uint64), seen[0].view(np.uint64))
 
