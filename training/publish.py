@@ -6,13 +6,13 @@ meanwhile finds a whole model, and of two who switch at once one is told that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from shared.adapters.codec import decode_json, encode_json
-from shared.contracts.model_card import MAX_PAST, Champion, ModelCard, Reign
-from shared.core.errors import ConflictError, ModelError
+from shared.contracts.model_card import Champion, ModelCard
+from shared.core.errors import ConflictError, ContractError, ModelError
 from shared.core.ids import digest
 from shared.ports import BlobStore, Stored
 
@@ -57,29 +57,21 @@ def promote(blobs: BlobStore, name: str, version: str, *, promoted_at: datetime,
     """
     if blobs.get(CONTAINER, f"{name}/{version}/card.json") is None:
         raise ModelError(f"{name}/{version} has no card in container {CONTAINER}")
-    new = Champion(name=name, version=version, promoted_at=promoted_at, reason=reason)
     stored = _champion_blob(blobs, name)
     if stored is None:
+        new = Champion(name=name, version=version, promoted_at=promoted_at, reason=reason)
         if not blobs.insert(CONTAINER, _path(name), encode_json(new)):
             raise ConflictError(f"{CONTAINER}/{_path(name)} appeared while {version} was being promoted")
         return
     old = stored.value
     if old.version != version:
-        _switch(blobs, stored, replace(new, past=_past(old, promoted_at, old.suspended)))
+        _switch(blobs, stored, old.followed_by(version, at=promoted_at, reason=reason, fault=old.suspended))
     elif old.suspended:
         _switch(blobs, stored, replace(old, suspended="", reason=reason))
 
 
-def roll_back(
-    blobs: BlobStore,
-    name: str,
-    version: str,
-    *,
-    at: datetime,
-    fault: str,
-    is_stable: Callable[[ModelCard], bool] = lambda card: True,
-) -> Champion:
-    """Take a champion off for a fault: the newest earlier one without fault comes back, else the model is suspended.
+def roll_back(blobs: BlobStore, name: str, version: str, *, at: datetime, fault: str, on: date) -> Champion:
+    """Take a champion off for a fault: the last sound one comes back (`Champion.sound_before`), else it is suspended.
 
     Doing it twice changes nothing: where `version` is champion no longer, or suspended, all stays as it is.
 
@@ -90,8 +82,8 @@ def roll_back(
     at : datetime
     fault : str
         Why; it may not come back by itself.
-    is_stable : callable
-        Whether a card may serve again (not expired, say).
+    on : date
+        First session date that the one before it is to serve on.
 
     Returns
     -------
@@ -111,17 +103,11 @@ def roll_back(
     old = stored.value
     if old.version != version or old.suspended:
         return old
-    for sound in old.sound_past:
-        if _is_there(blobs, name, sound, is_stable):
-            back = Champion(
-                name=name,
-                version=sound,
-                promoted_at=at,
-                reason=f"rolled back from {version}: {fault}",
-                past=_past(old, at, fault),
-            )
-            return _switch(blobs, stored, back)
-    return _switch(blobs, stored, replace(old, suspended=fault))
+    sound = old.sound_before(lambda earlier: _card_or_none(blobs, name, earlier), on)
+    if sound is None:
+        return _switch(blobs, stored, replace(old, suspended=fault))
+    reason = f"rolled back from {version}: {fault}"
+    return _switch(blobs, stored, old.followed_by(sound, at=at, reason=reason, fault=fault))
 
 
 def champion_of(blobs: BlobStore, name: str) -> Champion | None:
@@ -170,13 +156,8 @@ def _switch(blobs: BlobStore, stored: Stored[Champion], new: Champion) -> Champi
     return new
 
 
-def _past(old: Champion, ended_at: datetime, fault: str) -> tuple[Reign, ...]:
-    reign = Reign(version=old.version, promoted_at=old.promoted_at, ended_at=ended_at, fault=fault)
-    return (*old.past, reign)[-MAX_PAST:]
-
-
-def _is_there(blobs: BlobStore, name: str, version: str, is_stable: Callable[[ModelCard], bool]) -> bool:
+def _card_or_none(blobs: BlobStore, name: str, version: str) -> ModelCard | None:
     try:
-        return is_stable(card_of(blobs, name, version))
-    except ModelError:
-        return False
+        return card_of(blobs, name, version)
+    except (ModelError, ContractError):
+        return None

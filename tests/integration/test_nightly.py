@@ -20,6 +20,7 @@ from shared.contracts.records import Container, Table, symbol_key
 from shared.contracts.settings import StorageSettings
 from shared.core.errors import ConflictError
 from shared.core.features import FEATURE_NAMES
+from shared.core.packing import pack
 from shared.core.values import iso
 from shared.ports import BlobStore, Row, TableStore
 from tests.support.clock import HandClock
@@ -192,7 +193,7 @@ def put_features(blobs: BlobStore, shift: float, rows: int = 300) -> None:
     vectors = [[None if np.isnan(v) else float(v) for v in row] for row in table]
     document = {"names": FEATURE_NAMES, "symbols": ["AAA"] * rows, "rows": vectors}
     for slot in ("1000", "1005"):
-        blobs.put(Container.FEATURES, f"{ON}/{slot}/slice.json", json.dumps(document).encode())
+        blobs.put(Container.FEATURES, f"{ON}/{slot}/slice.json.gz", pack(json.dumps(document).encode()))
 
 
 def live(blobs: MemoryBlobs, version: str) -> LiveCheck:

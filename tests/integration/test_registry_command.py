@@ -10,6 +10,8 @@ import pytest
 
 from shared.adapters.codec import decode_json
 from shared.contracts.model_card import Champion
+from shared.core.ids import digest
+from shared.ports import Stored
 from tests.support.bars import random_walk
 from tests.support.models import tiny_model
 from tests.support.nights import CALENDAR, NOW, ON
@@ -59,22 +61,55 @@ def test_without_a_registry_the_command_says_what_it_needs(
     assert "--registry a folder" in capsys.readouterr().err
 
 
-def test_noise_is_trained_on_judged_refused_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random walks of five symbols."""
     days = CALENDAR.previous_days(ON, 46)
     starts = np.concatenate([minutes(day.on)[::5] for day in days])
     parts = {
         symbol: random_walk(np.random.default_rng(k), starts, 30.0, 0.002)
         for k, symbol in enumerate(("SPY", "QQQ", "AAA", "BBB", "CCC"))
     }
-    data = write(tmp_path / "bars.parquet", parts)
-    given = ["--data", str(data), "--registry", str(tmp_path / "registry"), "--work", str(tmp_path / "work")]
+    return write(tmp_path_factory.mktemp("noise") / "bars.parquet", parts)
+
+
+def test_noise_is_trained_on_judged_refused_and_reported(
+    noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data", str(noise), "--registry", str(tmp_path / "registry"), "--work", str(tmp_path / "work")]
     assert main(["train", *given, "--trials", "1"]) == 0
     (page,) = (tmp_path / "work").glob("training/*/*/report.html")
     text = page.read_text()
     assert "Refused" in text
     assert "COSTS" in text
-    assert "<script" not in text
+    for section in (
+        "Drawdown",
+        "By session",
+        "By regime",
+        "Calibration",
+        "What it looks at",
+        "Costs",
+        "Trades",
+        "Steps",
+    ):
+        assert section in text
+    assert "<script src" not in text
+    for link in re.findall(r'href="([^"]+)"', text):
+        assert (page.parent / link).is_file()
     assert "http" not in text.replace("http://www.w3.org", "")
     assert not (tmp_path / "registry" / "models" / "signal" / "champion.json").exists()
     assert len(list((tmp_path / "registry" / "models" / "signal").glob("*/card.json"))) == 1
+    stored = FolderBlobs(tmp_path / "registry")
+    (report,) = (name for name in stored.names("reports", "training/") if name.endswith("report.html"))
+    assert stored.get("reports", report) == Stored(value=page.read_bytes(), etag=digest(page.read_bytes()))
+    assert len(stored.names("reports", "backtests/")) == 1
     assert "COSTS" in capsys.readouterr().err
+
+
+def test_the_backtest_can_be_left_out_of_the_report(noise: Path, tmp_path: Path) -> None:
+    given = ["--data", str(noise), "--registry", str(tmp_path / "registry"), "--work", str(tmp_path / "work")]
+    assert main(["train", *given, "--trials", "1", "--no-backtest"]) == 0
+    (page,) = (tmp_path / "work").glob("training/*/*/report.html")
+    assert "Refused" in page.read_text()
+    assert "Drawdown" not in page.read_text()
+    assert not list(page.parent.glob("*.csv"))

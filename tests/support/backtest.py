@@ -28,9 +28,9 @@ SYMBOLS = ("SPY", "QQQ", "ABLE", "BAKE")
 OPEN_SLOT, CLOSE_SLOT = 114, 192
 
 
-def write_market(path: Path, *, seed: int = 3) -> Path:
-    """Thirty-one regular sessions of four symbols, 5-minute bars, as parquet."""
-    days = [*CALENDAR.previous_days(LAST, SESSIONS - 1), CALENDAR.day(LAST)]
+def write_market(path: Path, *, seed: int = 3, sessions: int = SESSIONS) -> Path:
+    """Regular sessions of four symbols, 5-minute bars, as parquet."""
+    days = [*CALENDAR.previous_days(LAST, sessions - 1), CALENDAR.day(LAST)]
     starts = np.concatenate([day_starts(day.on, OPEN_SLOT, CLOSE_SLOT) for day in days if day is not None])
     columns: dict[str, list[object]] = {name: [] for name in ("symbol", "ts", "open", "high", "low", "close", "volume")}
     for k, symbol in enumerate(SYMBOLS):

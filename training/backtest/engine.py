@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,6 +31,7 @@ from shared.core.market import Timeframe, TradingDay
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.core.values import Side, Symbol, from_epoch
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day
+from training.backtest.cases import cases_of
 from training.backtest.harvest import Harvest, counts, points_of, read_day, trades_of
 from training.backtest.history import MemoryHistory
 from training.backtest.ports import BacktestApp
@@ -87,9 +88,11 @@ def run(
     """
     tell = progress or (lambda what, done: None)
     begun = perf_counter()
+    warming = _warm_up(spec) if scores is None else ()
     tape = RollingTape.until(spec.bars, spec.until)
     loaded_s = perf_counter() - begun
     run_of = _Run(spec, tape, models)
+    deque(warming, maxlen=0)
     run_of.given = scores
     run_of.spent.seconds["read bars"] += loaded_s
     days = run_of.go(tell)
@@ -105,6 +108,7 @@ def run(
         wall_s=perf_counter() - begun,
         bars=run_of.bars,
         unfinished=len(run_of.open_fills),
+        cases=run_of.cases,
     )
 
 
@@ -129,6 +133,7 @@ class _Run:
         self.batched = BatchedScore()
         self.runner = self._runner()
         self.judged: list[Judged] = []
+        self.cases: dict[str, bytes] = {}
         self.bars = 0
         self.open_fills: dict[str, list[Fill]] = defaultdict(list)
         self._open_days: dict[str, tuple[Harvest, str, bool]] = {}
@@ -168,10 +173,9 @@ class _Run:
             for day, pair in zip(self.days, pairs, strict=True):
                 yield opened.score(day, pair, self.context)
             return
-        job = delayed(_score_in_worker)
-        last = self.days[-1].on
+        job, spec = delayed(_score_in_worker), self.spec
         tasks: Iterable[Any] = (
-            job(str(self.spec.bars), last, day, pair, self.context) for day, pair in zip(self.days, pairs, strict=True)
+            job(str(spec.bars), spec.until, day, pair, self.context) for day, pair in zip(self.days, pairs, strict=True)
         )
         pool = Parallel(n_jobs=self.spec.workers, return_as="generator", pre_dispatch="2*n_jobs", batch_size=2)
         yield from pool(tasks)
@@ -221,6 +225,8 @@ class _Run:
             benchmark=universe,
             spy=spy,
         )
+        if self.spec.cases:
+            self.cases |= self.spent.run("case files", lambda: cases_of(self.app, self.tape, result.trades))
         self._forget(day)
         return result
 
@@ -311,15 +317,29 @@ class _Opened:
         return score_day(self.tape, day, self._predictors, context)
 
 
-_IN_WORKER: dict[tuple[str, date], _Opened] = {}
+_IN_WORKER: dict[tuple[str, date | None], _Opened] = {}
+
+
+def _warm_up(spec: Spec) -> Iterable[Any]:
+    """Start joblib's workers on reading the file, while this process reads it too."""
+    if not spec.workers:
+        return ()
+    job = delayed(_read_in_worker)
+    pool = Parallel(n_jobs=spec.workers, return_as="generator")
+    found: Iterable[Any] = pool(job(str(spec.bars), spec.until) for _ in range(spec.workers))
+    return found
+
+
+def _read_in_worker(path: str, until: date | None) -> None:
+    """Runs in a process of joblib's: the file is read once in each."""
+    if (path, until) not in _IN_WORKER:
+        _IN_WORKER.clear()
+        _IN_WORKER[path, until] = _Opened(RollingTape.until(Path(path), until))
 
 
 def _score_in_worker(
-    path: str, until: date, day: TradingDay, pair: TrainedSet | None, context: Sequence[str]
+    path: str, until: date | None, day: TradingDay, pair: TrainedSet | None, context: Sequence[str]
 ) -> DayScores | None:
-    """Runs in a process of joblib's: the file is read once in each."""
-    opened = _IN_WORKER.get((path, until))
-    if opened is None:
-        _IN_WORKER.clear()
-        opened = _IN_WORKER[path, until] = _Opened(RollingTape.until(Path(path), until))
-    return opened.score(day, pair, context)
+    """Runs in a process of joblib's."""
+    _read_in_worker(path, until)
+    return _IN_WORKER[path, until].score(day, pair, context)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from pathlib import Path
 
 from shared.adapters.calendar import XnysCalendar
@@ -153,8 +154,9 @@ def _step_id(content_id: str, walk: WalkForward, rule: TrainingRule, step: Tradi
     return digest(canonical_json(content))[:20]
 
 
+@cache
 def _code_digest() -> str:
-    """Of the code that turns bars into models."""
+    """Of the code that turns bars into models, as this process has found it."""
     root = Path(__file__).resolve().parents[2]
     paths = [*(root / "training").glob("*.py"), *(root / "shared" / "core" / "features").glob("*.py")]
     return digest(b"".join(path.read_bytes() for path in sorted(paths)))

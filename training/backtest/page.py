@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training import paper
 from training.backtest import svg
 from training.backtest.files import case_of
 from training.backtest.metrics import TradeFigures, drawdowns
@@ -42,8 +43,25 @@ class Card:
     is_loss: bool = False
 
 
-def render(made: Study) -> str:
-    """Return the page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a training says of itself where the page is its report: heading, and HTML before and after the figures."""
+
+    title: str
+    about: str
+    verdict: str
+    details: str
+
+
+def render(made: Study, training: Training | None = None) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    made : Study
+    training : Training, optional
+        Of the models that traded: the page becomes the report of both.
+    """
     import jinja2  # noqa: PLC0415 - only who writes a report pays
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -61,10 +79,13 @@ def render(made: Study) -> str:
         trades=trades[:SHOWN_TRADES],
         hidden=max(0, len(trades) - SHOWN_TRADES),
         case_of=case_of,
+        has_cases=bool(made.outcome.cases),
         policy=totals(made.outcome.days, "policy"),
         refused=totals(made.outcome.days, "refused_by"),
         quantiles=list(zip(QUANTILES, made.chance.drawdown, made.chance.total_usd, strict=True)),
-        colours={"accent": svg.ACCENT, "soft": svg.SOFT, "loss": svg.LOSS, "ink": svg.INK, "faint": svg.FAINT},
+        training=training,
+        style=paper.style(),
+        colours={"accent": paper.ACCENT, "faint": paper.FAINT},
     )
 
 
@@ -101,8 +122,8 @@ def _charts(made: Study) -> Mapping[str, str]:
     held = [
         svg.Line(name=name, x=at_close, y=opening * np.array(levels), colour=colour, width=1.3, dash=dash)
         for name, levels, colour, dash in (
-            ("SPY, held", [day.spy for day in made.outcome.days], svg.FAINT, ""),
-            ("universe, held", [day.benchmark for day in made.outcome.days], svg.FAINT, "5 4"),
+            ("SPY, held", [day.spy for day in made.outcome.days], paper.FAINT, ""),
+            ("universe, held", [day.benchmark for day in made.outcome.days], paper.FAINT, "5 4"),
         )
         if not any(math.isnan(level) for level in levels)
     ]
@@ -113,7 +134,7 @@ def _charts(made: Study) -> Mapping[str, str]:
             [*held, own], height=320, y_format=_thousands, x_labels=labels, zero=opening, label="Equity in USD"
         ),
         "drawdown": svg.line_chart(
-            [svg.Line(name="drawdown", x=x, y=-under, colour=svg.LOSS, is_filled=True)],
+            [svg.Line(name="drawdown", x=x, y=-under, colour=paper.LOSS, is_filled=True)],
             height=150,
             y_format=lambda value: percent(value, 1),
             x_labels=labels,
@@ -141,7 +162,7 @@ def _fan(made: Study) -> str:
         return ""
     x = np.arange(paths.shape[1], dtype=float)
     own = np.concatenate([[made.run.opening_usd], [trade.net_usd for trade in made.outcome.trades]]).cumsum()
-    lines = [svg.Line(name="another order", x=x, y=path, colour=svg.SOFT, width=0.6) for path in paths]
+    lines = [svg.Line(name="another order", x=x, y=path, colour=paper.SOFT, width=0.6) for path in paths]
     return svg.line_chart(
         [*lines, svg.Line(name="as it came", x=x, y=own, width=2.2)],
         height=260,
@@ -222,5 +243,5 @@ def number(value: float, digits: int = 2) -> str:
 
 def _thousands(value: float) -> str:
     if abs(value) >= 10_000:
-        return f"{value / 1000:,.0f}k".replace("-", MINUS)
+        return f"{f'{value / 1000:,.1f}'.removesuffix('.0')}k".replace("-", MINUS)
     return f"{value:,.0f}".replace("-", MINUS)

@@ -39,6 +39,7 @@ SCHEDULES: Mapping[str, str] = {
     "scan": "GATEHOUSE_SCAN_SCHEDULE",
     "news": "GATEHOUSE_NEWS_SCHEDULE",
     "supervise": "GATEHOUSE_SUPERVISE_SCHEDULE",
+    "evening": "GATEHOUSE_EVENING_SCHEDULE",
     "report": "GATEHOUSE_REPORT_SCHEDULE",
 }
 """Timers in the app's order, each with the setting that holds its schedule."""
@@ -125,7 +126,10 @@ class Runner:
         self._sent: dict[type[Message], deque[Message]] = {
             CandidateSlice: deque(), Signal: deque(), OrderIntent: deque()
         }  # fmt: skip
-        fires = {"scan": self._scan, "news": self._news, "supervise": self._supervise, "report": self._report}
+        fires = {
+            "scan": self._scan, "news": self._news, "supervise": self._supervise, "evening": self._supervise,
+            "report": self._report,
+        }  # fmt: skip
         self._timers = [
             Timed(name=name, schedule=schedule, fire=fires[name], next_at=schedule.next_after(clock.at))
             for name, setting in SCHEDULES.items()

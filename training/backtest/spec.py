@@ -67,6 +67,8 @@ class Spec:
         Size of the core list, most traded first; 0 takes the settings' own.
     exact : bool
         Run every candidate and every minute through the stages, without what the batch saves.
+    cases : bool
+        Put together the case file of every trade.
     """
 
     bars: Path
@@ -78,11 +80,16 @@ class Spec:
     workers: int = 2
     core: int = 0
     exact: bool = False
+    cases: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a run. `seconds` and `calls` say where the time went; `peak_bars` how many bars were read."""
+    """What came of a run.
+
+    `seconds` and `calls` say where the time went, `bars` how many bars were scored, `cases` are the trades' case files
+    by blob name where they were asked for.
+    """
 
     spec: Spec
     settings: Settings
@@ -95,6 +102,7 @@ class Outcome:
     wall_s: float
     bars: int
     unfinished: int
+    cases: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def trades(self) -> tuple[Trade, ...]:

@@ -187,10 +187,10 @@ def _verdict(of: Study) -> tuple[str, tuple[str, ...]]:
             f"{trades.win_rate:.0%} of trades gained."
         )
     if not math.isnan(deflated.probability):
-        shown = "which is evidence" if deflated.probability >= PROVEN else f"and evidence begins at {PROVEN:.0%}"
+        shown = ", which is evidence" if deflated.probability >= PROVEN else f", and evidence begins at {PROVEN:.0%}"
         reasons.append(
             f"With {deflated.trials} trial{'s' if deflated.trials > 1 else ''}, the probability that the Sharpe ratio "
-            f"is above what luck gives is {deflated.probability:.0%}, {shown}."
+            f"is above what luck gives is {deflated.probability:.0%}{'' if of.in_sample_days else shown}."
         )
     held = ", ".join(f"{b.name} {b.total_return:+.1%}" for b in of.benchmarks if not math.isnan(b.total_return))
     if held:

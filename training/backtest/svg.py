@@ -11,13 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from shared.core.market import FloatArray
-
-ACCENT = "#0f766e"
-SOFT = "#99cfc8"
-LOSS = "#b4541f"
-INK = "#1c2733"
-FAINT = "#8a97a6"
-GRID = "#e7ecf1"
+from training.paper import ACCENT, FAINT, GRID, LOSS
 
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 12, 26
@@ -205,6 +199,7 @@ def calibration_chart(bins: Sequence[tuple[float, float, int]], *, label: str, s
         for x, y, text in points
     ]
     parts.append(_text(size / 2 + 14, size - 3, "stated probability of up", "middle"))
+    parts.append(_text(4, 10, "share that went up", "start"))
     return _svg(size, "".join(parts), label, size)
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def run_trials(
     """
     kept = folder / "runs"
     kept.mkdir(parents=True, exist_ok=True)
-    specs = [dataclasses.replace(spec, changed={**spec.changed, **values}, workers=0) for values in grid]
+    specs = [dataclasses.replace(spec, changed={**spec.changed, **values}, workers=0, cases=False) for values in grid]
     paths = [kept / f"{_trial_id(each, models)}.json" for each in specs]
     missing = [k for k, path in enumerate(paths) if not path.is_file()]
     if missing:
@@ -164,8 +165,12 @@ def _trial_id(spec: Spec, models: ModelPlan) -> str:
     return digest(canonical_json(content))[:20]
 
 
+@cache
 def code_digest() -> str:
-    """Of everything that a run's result depends on besides its inputs."""
+    """Of everything that a run's result depends on besides its inputs.
+
+    Taken once: a process goes on with the code that it has loaded, whatever becomes of the files meanwhile.
+    """
     root = Path(__file__).resolve().parents[2]
     folders = ("shared", "sandbox/venue", "sandbox/market", "sandbox/simulation", "training/backtest")
     paths = sorted(path for name in folders for path in (root / name).rglob("*.py"))

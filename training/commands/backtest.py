@@ -32,6 +32,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     run = parts.add_parser("run", help="trade recorded days, write figures, CSV files and a report")
     _market_options(run)
     run.add_argument("--trials", type=int, default=1, help="runs this one was picked from (default %(default)s)")
+    run.add_argument("--no-cases", action="store_true", help="write no case files of the trades")
     run.add_argument("--exact", action="store_true", help="every candidate and minute through the stages; slower")
     run.add_argument("--json", type=Path, help="write the summary with the profile as JSON")
     parity = parts.add_parser("parity", help="compare the sandbox's day with the backtest's, row by row")
@@ -98,6 +99,7 @@ def _spec(options: argparse.Namespace) -> Spec:
         workers=options.workers,
         core=options.core,
         exact=getattr(options, "exact", False),
+        cases=options.part == "run" and not options.no_cases,
     )
 
 
@@ -174,14 +176,16 @@ def _backtest(options: argparse.Namespace, console: Console) -> int:
 
 
 def _show(made: Study, console: Console) -> None:
+    from training.backtest.page import bp, number, percent
+
     table = Table(title=f"Backtest {made.run_id}: {made.verdict}", show_header=False, title_justify="left")
     run, trades = made.run, made.trades
     for name, value in (
         ("net of fees", f"{trades.net_usd:+,.2f} USD ({run.total_return:+.2%})"),
-        ("trades", f"{trades.trades:,}, {trades.win_rate:.0%} won, mean {trades.expectancy_bp:+.1f} bp"),
-        ("Sharpe, Sortino", f"{run.sharpe:.2f}, {run.sortino:.2f}"),
+        ("trades", f"{trades.trades:,}, {percent(trades.win_rate, 0)} won, mean {bp(trades.expectancy_bp)}"),
+        ("Sharpe, Sortino", f"{number(run.sharpe)}, {number(run.sortino)}"),
         ("deepest drawdown", f"{run.max_drawdown:.2%}"),
-        ("deflated Sharpe", f"{made.deflated.probability:.1%} with {made.deflated.trials} trials"),
+        ("deflated Sharpe", f"{percent(made.deflated.probability, 1)} with {made.deflated.trials} trials"),
         ("bars scored", f"{made.outcome.bars:,} in {made.outcome.wall_s:.1f} s"),
     ):
         table.add_row(name, value)

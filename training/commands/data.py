@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import storage_settings
+from training.commands.options import command_clock, storage_settings
 
 if TYPE_CHECKING:
     from shared.adapters.calendar import XnysCalendar
@@ -107,12 +107,6 @@ def _settings(options: argparse.Namespace) -> Settings:
     return parse_settings(given)
 
 
-def _now(settings: Settings) -> datetime:
-    from shared.adapters.clock import FileClock, SystemClock
-
-    return (FileClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()).now()
-
-
 def _fetch(options: argparse.Namespace, console: Console) -> int:
     """Fetch what is missing; a second run of the same asks for nothing."""
     from shared.core.market import Timeframe
@@ -122,7 +116,7 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
     from training.data.rows import is_crypto
 
     settings = _settings(options)
-    now = _now(settings)
+    now = command_clock().now()
     until = last_complete(now)
     dates = Dates(first=options.first, last=min(options.last or until, until))
     symbols = tuple(s for s in _symbols(options) if is_crypto(s) or not options.crypto)

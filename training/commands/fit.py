@@ -44,12 +44,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 def _fit(options: argparse.Namespace, console: Console) -> TrainedModels:
     from shared.adapters.calendar import XnysCalendar
     from shared.adapters.clock import SystemClock
+    from training.context import context_of
     from training.parquet import ParquetHistory
-    from training.pipeline import train
+    from training.pipeline import TrainingRule, train
 
     source = ParquetHistory(options.data, XnysCalendar())
     if not source.days:
         raise ValueError(f"{options.data}: no session dates found")
+    on = options.on or source.days[-1].on + timedelta(days=1)
     columns = (TextColumn("{task.description:>20}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         tasks: dict[str, TaskID] = {}
@@ -62,9 +64,10 @@ def _fit(options: argparse.Namespace, console: Console) -> TrainedModels:
         return train(
             source,
             seed=options.seed,
-            on=options.on or source.days[-1].on + timedelta(days=1),
+            on=on,
             created_at=SystemClock().now(),
             code_revision=options.code_revision,
+            rule=TrainingRule(market_symbols=context_of(source, before=on)),
             progress=show,
         )
 

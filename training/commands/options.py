@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shared.contracts.settings import StorageSettings
-    from shared.ports import BlobStore
+    from shared.ports import BlobStore, Clock
 
 
 def storage_settings() -> StorageSettings | None:
@@ -21,6 +21,14 @@ def storage_settings() -> StorageSettings | None:
     if not (connection or account_name):
         return None
     return StorageSettings(connection=connection, account_name=account_name)
+
+
+def command_clock() -> Clock:
+    """The system's clock, or the sandbox's where GATEHOUSE_CLOCK_FILE names one."""
+    from shared.adapters.clock import FileClock, SystemClock
+
+    path = os.environ.get("GATEHOUSE_CLOCK_FILE", "")
+    return FileClock(Path(path)) if path else SystemClock()
 
 
 def add_registry_option(parser: argparse.ArgumentParser) -> None:

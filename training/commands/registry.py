@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from training.commands import Command
 from training.commands.options import add_registry_option, open_registry
-
-if TYPE_CHECKING:
-    from shared.contracts.model_card import ModelCard
 
 _PAIR = ("signal", "move")
 
@@ -122,14 +118,11 @@ def _rollback(options: argparse.Namespace, console: Console) -> int:
     blobs, now = open_registry(options), SystemClock().now()
     today = now.astimezone(NEW_YORK).date()
 
-    def is_stable(card: ModelCard) -> bool:
-        return card.expires_on >= today
-
     for name in _PAIR:
         champion = publish.champion_of(blobs, name)
         if champion is None:
             raise ModelError(f"{name} has no champion")
-        after = publish.roll_back(blobs, name, champion.version, at=now, fault=options.reason, is_stable=is_stable)
+        after = publish.roll_back(blobs, name, champion.version, at=now, fault=options.reason, on=today)
         said = f"suspended: {after.suspended}" if after.suspended else "champion"
         console.print(f"{name}/{after.version} is {said}", markup=False)
     return 0

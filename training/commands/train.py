@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import add_registry_option, open_registry, storage_settings
+from training.commands.options import add_registry_option, command_clock, open_registry, storage_settings
 
 if TYPE_CHECKING:
     from shared.ports import TableStore
@@ -42,6 +42,13 @@ def _common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-s", type=float, default=240.0, help="seconds of tuning at most (default %(default)s)")
 
 
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    _common_options(parser)
+    parser.add_argument(
+        "--no-backtest", action="store_true", help="leave the backtest of the judged sessions out of the report"
+    )
+
+
 def _nightly_options(parser: argparse.ArgumentParser) -> None:
     _common_options(parser)
     parser.add_argument("--fetch", action="store_true", help="get what the store lacks from Alpaca first")
@@ -49,22 +56,48 @@ def _nightly_options(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace, console: Console) -> int:
     """Train, judge, promote or refuse. Exit code 0 either way: a refusal is an answer."""
-    from shared.adapters.clock import SystemClock
-
-    label = f"training/{SystemClock().now():%Y%m%dT%H%M%S}"
-    night = _run(options, console, label=label)
+    label = f"training/{command_clock().now():%Y%m%dT%H%M%S}"
+    night, folder = _run(options, console, label=label)
+    if night.challenger and not options.no_backtest and options.data is not None:
+        _backtest(options, console, night, folder)
+    console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
     console.print(_verdict(night))
     return 0
 
 
+def _backtest(options: argparse.Namespace, console: Console, night: NightRun, folder: Path) -> None:
+    """Trade the judged sessions with the new models; the report becomes that of training and backtest."""
+    from shared.contracts.model_card import MODELS
+    from shared.contracts.records import Container
+    from training import publish
+    from training.backtest.files import upload, write_run
+    from training.backtest.heldout import held_out
+    from training.backtest.page import Training, render
+    from training.registry.report import parts
+
+    blobs, version = open_registry(options), night.challenger
+    with _bars(console) as show:
+        made = held_out(blobs, version, options.data, lambda what, done: show(f"backtest: {what}", done))
+    found = [name for name in MODELS if version in publish.versions_of(blobs, name)]
+    about = parts(night, [publish.card_of(blobs, name, version) for name in found])
+    page = render(made, Training(title=about.title, about=about.data, verdict=about.verdict, details=about.details))
+    write_run(made, folder, page=page)
+    blobs.put(Container.REPORTS, f"{folder.relative_to(options.work).as_posix()}/report.html", page.encode())
+    upload(made, blobs)
+    earned = f"{made.trades.net_usd:+,.0f} USD of {made.trades.trades} trades in {made.run.days} days"
+    console.print(f"Backtest of the judged sessions: {earned}; {made.verdict}", markup=False)
+
+
 def _nightly(options: argparse.Namespace, console: Console) -> int:
     """Do the night's work, or what is left of it."""
-    night = _run(options, console, label="nightly")
+    night, folder = _run(options, console, label="nightly")
+    console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
     console.print(_steps(night))
     return 0
 
 
-def _run(options: argparse.Namespace, console: Console, *, label: str) -> NightRun:
+def _run(options: argparse.Namespace, console: Console, *, label: str) -> tuple[NightRun, Path]:
+    """Return the night and the folder that holds its report."""
     from training.registry.night import folder_of
     from training.registry.nightly import NightRule, run_night
     from training.registry.report import documents
@@ -77,8 +110,8 @@ def _run(options: argparse.Namespace, console: Console, *, label: str) -> NightR
         rule = NightRule(
             label=label,
             seed=options.seed,
-            training=_rule_of(options),
-            is_synthetic=source.is_synthetic,
+            training=_rule_of(options, source, on),
+            is_synthetic=source.is_synthetic or _is_sandbox(options),
             code_revision=options.code_revision,
         )
         ports = replace(_ports(options, source, show), fetch=(lambda: fetched) if fetched else None)
@@ -89,8 +122,15 @@ def _run(options: argparse.Namespace, console: Console, *, label: str) -> NightR
         stored = ports.blobs.get("reports", f"{folder_of(on, label)}/{name}")
         if stored is not None:
             (folder / name).write_bytes(stored.value)
-    console.print(f"{time.perf_counter() - began:.0f} s; report: {folder / 'report.html'}", markup=False)
-    return night
+    console.print(f"{time.perf_counter() - began:.0f} s", markup=False)
+    return night, folder
+
+
+def _is_sandbox(options: argparse.Namespace) -> bool:
+    """Whether the store's bars are those of the sandbox's venue: what learns from them must not trade elsewhere."""
+    import os
+
+    return options.data is None and os.environ.get("ALPACA_ENVIRONMENT", "") == "sandbox"
 
 
 def _open(options: argparse.Namespace) -> ParquetHistory | StoreHistory:
@@ -121,7 +161,6 @@ def _fetched(options: argparse.Namespace) -> str:
     import os
 
     from shared.adapters.calendar import XnysCalendar
-    from shared.adapters.clock import SystemClock
     from shared.contracts.settings import parse_settings
     from shared.core.market import Timeframe
     from training.data.alpaca import AlpacaHistory
@@ -134,7 +173,7 @@ def _fetched(options: argparse.Namespace) -> str:
     covered = [dates for manifest in manifests for dates in manifest.covered]
     if not covered:
         raise ValueError(f"{options.store}: nothing to go on from; run `python -m training fetch` once")
-    until = options.on or last_complete(SystemClock().now())
+    until = options.on or last_complete(command_clock().now())
     dates = Dates(first=min(covered).first, last=max(until, min(covered).first))
     jobs = plan(Wanted(symbols=symbols, timeframes=frames, dates=dates, extended=True), store)
     source = AlpacaHistory(parse_settings(os.environ).broker)
@@ -142,11 +181,21 @@ def _fetched(options: argparse.Namespace) -> str:
     return f"{sum(job.rows for job in done):,} new bars of {len(symbols)} symbols until {until}"
 
 
-def _rule_of(options: argparse.Namespace) -> Callable[[int], TrainingRule]:
+def _rule_of(
+    options: argparse.Namespace, source: ParquetHistory | StoreHistory, on: date
+) -> Callable[[int], TrainingRule]:
+    from training.context import context_of
     from training.pipeline import thorough
     from training.tune import TuningRule
 
-    return lambda sessions: thorough(sessions, tuning=TuningRule(trials=options.trials, limit_s=options.limit_s))
+    tuning = TuningRule(trials=options.trials, limit_s=options.limit_s)
+    known = [day.on for day in source.days if day.on <= on]
+
+    def rule(sessions: int) -> TrainingRule:
+        first_judged = known[-thorough(sessions).test_sessions :][0]
+        return thorough(sessions, tuning=tuning, market_symbols=context_of(source, before=first_judged))
+
+    return rule
 
 
 def _ports(
@@ -156,7 +205,6 @@ def _ports(
     import socket
 
     from shared.adapters.calendar import XnysCalendar
-    from shared.adapters.clock import SystemClock
     from training.registry.nightly import NightPorts
     from training.registry.report import documents
     from training.registry.tracking import track
@@ -164,7 +212,7 @@ def _ports(
     return NightPorts(
         blobs=open_registry(options),
         tables=_tables(options),
-        clock=SystemClock(),
+        clock=command_clock(),
         calendar=XnysCalendar(),
         source=lambda: source,
         owner=f"{socket.gethostname()}-{os.getpid()}",
@@ -219,7 +267,7 @@ COMMANDS = (
     Command(
         name="train",
         help="from bars to a promoted or refused model, and a report",
-        add_options=_common_options,
+        add_options=_train_options,
         run=_train,
     ),
     Command(

@@ -16,6 +16,7 @@ from shared.core.drift import FeatureDrift, drifted_share, drifts
 from shared.core.errors import ContractError
 from shared.core.features.past import BAR_S, midnight_s
 from shared.core.market import Bars, FloatArray, Timeframe
+from shared.core.packing import unpack
 from shared.core.sessions import Session
 from shared.core.values import Symbol, from_epoch, parse_utc, require_at_least, require_fraction
 from shared.ports import BlobStore, Calendar, Row, TableStore
@@ -159,10 +160,10 @@ def _vectors(card: ModelCard, blobs: BlobStore, name: str) -> FloatArray | None:
     if stored is None:
         return None
     try:
-        document = json.loads(stored.value)
+        document = json.loads(unpack(stored.value))
         columns = {feature: k for k, feature in enumerate(document["names"])}
         rows = np.array([[np.nan if v is None else v for v in row] for row in document["rows"]], np.float64)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ContractError, ValueError, KeyError, TypeError) as error:
         raise ContractError(f"{Container.FEATURES}/{name} is no features document: {error}") from error
     wanted = [reference.name for reference in card.reference]
     if not len(rows) or any(feature not in columns for feature in wanted):

@@ -285,7 +285,7 @@ class _Work:
                 night.live.version,
                 at=self._ports.clock.now(),
                 fault=night.live.fault,
-                is_stable=lambda card: card.expires_on > self._on,
+                on=self._on + timedelta(days=1),
             )
             stands = f"suspended: {after.suspended}" if after.suspended else f"{after.version} is champion"
             outcomes.append(f"{name} {stands}")

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_MODEL, FoldResult, ModelCard, ReliabilityBin
 from shared.core.regime import Regime
+from training import paper
 from training.registry.night import NightRun
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _TOP = 15
-_METRICS = (
-    "log_loss",
-    "log_loss_base",
-    "brier",
-    "brier_base",
-    "auc_direction",
-    "calibration_error_up",
-    "top_decile_net_bp",
-    "all_net_bp",
-)
+_METRICS = {
+    "log_loss": "log loss",
+    "log_loss_base": "log loss of the base rates",
+    "brier": "Brier score",
+    "brier_base": "Brier score of the base rates",
+    "auc_direction": "AUC of direction (0.5 is chance)",
+    "calibration_error_up": "p(up) is off by, mean over tenths",
+    "top_decile_net_bp": "net bp of the tenth with the largest edge",
+    "all_net_bp": "net bp of all rows",
+}
+_FOLD_METRICS = {"net_bp": "net return, bp", "auc_direction": "AUC of direction", "log_loss": "log loss"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ def spreads(folds: Sequence[FoldResult]) -> list[Spread]:
     """Spread of direction and of return after costs, for each kind of split."""
     found = []
     for kind in dict.fromkeys(fold.kind for fold in folds):
-        for metric in ("net_bp", "auc_direction", "log_loss"):
+        for metric in _FOLD_METRICS:
             values = [fold.metrics[metric] for fold in folds if fold.kind == kind]
             found.append(
                 Spread(
@@ -92,14 +97,14 @@ def markdown(night: NightRun, cards: Sequence[ModelCard]) -> str:
     if (signal := by_name.get(SIGNAL_MODEL)) is not None:
         lines += ["", "## Signal model", "", *_about(signal), ""]
         lines += ["| Metric out of sample | |", "| --- | --- |"]
-        lines += [f"| {name} | {signal.metrics[name]:.4f} |" for name in _METRICS if name in signal.metrics]
+        known = {words: signal.metrics[name] for name, words in _METRICS.items() if name in signal.metrics}
+        lines += [f"| {words} | {value:.4f} |" for words, value in known.items()]
         if signal.folds:
             lines += ["", "| Splits of the training window | Metric | Least | Median | Greatest |"]
             lines += ["| --- | --- | --- | --- | --- |"]
-            lines += [
-                f"| {s.splits} {s.kind} | {s.metric} | {s.least:.3f} | {s.median:.3f} | {s.greatest:.3f} |"
-                for s in spreads(signal.folds)
-            ]
+            for s in spreads(signal.folds):
+                values = f"{s.least:.3f} | {s.median:.3f} | {s.greatest:.3f}"
+                lines.append(f"| {s.splits} {s.kind} | {_FOLD_METRICS[s.metric]} | {values} |")
         lines += ["", "Largest gains: " + ", ".join(f"{i.name} {i.gain:.1%}" for i in signal.importances[:8]) + "."]
     if (move := by_name.get(MOVE_MODEL)) is not None:
         lines += ["", "## Move model", "", f"Rank correlation with what came: {move.metrics['rank_correlation']:.3f}."]
@@ -125,29 +130,66 @@ def _about(card: ModelCard) -> list[str]:
     return lines
 
 
-def html(night: NightRun, cards: Sequence[ModelCard]) -> str:
-    """The report as one HTML page that needs nothing else."""
-    from jinja2 import Environment, StrictUndefined, select_autoescape  # noqa: PLC0415 - only who reports pays
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The HTML report in parts: what it is of, the verdict with its checks, and everything that it rests on."""
 
-    environment = Environment(
-        autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = files("training.registry").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    title: str
+    data: str
+    verdict: str
+    details: str
+
+
+def parts(night: NightRun, cards: Sequence[ModelCard]) -> Parts:
+    """Render the parts, for a page of their own or another's."""
     by_name = {card.name: card for card in cards}
     signal = by_name.get(SIGNAL_MODEL)
-    return environment.from_string(source).render(
+    calibration = signal.calibration if signal else None
+    environment = _environment()
+    verdict = environment.get_template("verdict.html.jinja").render(night=night, headline=headline(night))
+    details = environment.get_template("details.html.jinja").render(
         night=night,
-        headline=headline(night),
         signal=signal,
         about=[line.removeprefix("- ") for line in _about(signal)] if signal else [],
         metrics=_METRICS,
+        fold_metrics=_FOLD_METRICS,
         spreads=spreads(signal.folds) if signal else [],
         folds=[_bar(fold) for fold in signal.folds] if signal else [],
         curves=_curves(signal),
+        method=calibration.method if calibration else "none",
         importances=signal.importances[:_TOP] if signal else (),
         move=by_name.get(MOVE_MODEL),
         regime=by_name.get(REGIME_MODEL),
         regimes=[regime.value for regime in Regime],
+        colours={"accent": paper.ACCENT, "faint": paper.FAINT, "grid": paper.GRID},
+    )
+    return Parts(
+        title=f"Training of {night.on}",
+        data=f"Data {night.content_id}, challenger {night.challenger or 'none'}",
+        verdict=verdict,
+        details=details,
+    )
+
+
+def html(night: NightRun, cards: Sequence[ModelCard]) -> str:
+    """The report as one HTML page that needs nothing else."""
+    made = parts(night, cards)
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(title=made.title, data=made.data, verdict=made.verdict, details=made.details, style=paper.style())
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only who reports pays
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

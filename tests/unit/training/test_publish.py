@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.adapters.codec import decode_json
+from shared.adapters.codec import decode_json, encode_json
 from shared.adapters.memory import MemoryBlobs
 from shared.contracts.model_card import MAX_PAST, Champion, ModelCard
 from shared.core.errors import ConflictError, ModelError
 from shared.ports import Stored
-from tests.support.models import CREATED_AT, tiny_model
+from tests.support.models import CREATED_AT, EXPIRES_ON, tiny_model
 from training.publish import CONTAINER, promote, publish, roll_back, versions_of
+
+ON, DAY = CREATED_AT.date() + timedelta(days=9), timedelta(days=1)
 
 
 def champion(blobs: MemoryBlobs) -> Champion:
@@ -101,35 +104,45 @@ def test_a_champion_remembers_those_before_it() -> None:
 def test_a_rollback_brings_back_the_last_sound_champion_and_bars_the_faulty_one() -> None:
     blobs = three_champions()
     at = CREATED_AT + timedelta(days=9)
-    assert roll_back(blobs, "signal", "v3", at=at, fault="drift").version == "v2"
+    assert roll_back(blobs, "signal", "v3", at=at, fault="drift", on=ON).version == "v2"
     assert champion(blobs).past[-1].fault == "drift"
-    assert roll_back(blobs, "signal", "v2", at=at, fault="drift too").version == "v1"
-    last = roll_back(blobs, "signal", "v1", at=at, fault="all of them")
+    assert roll_back(blobs, "signal", "v2", at=at, fault="drift too", on=ON).version == "v1"
+    last = roll_back(blobs, "signal", "v1", at=at, fault="all of them", on=ON)
     assert (last.version, last.suspended) == ("v1", "all of them")
 
 
 def test_rolling_back_twice_changes_nothing() -> None:
     blobs = three_champions()
     at = CREATED_AT + timedelta(days=9)
-    first = roll_back(blobs, "signal", "v3", at=at, fault="drift")
-    assert roll_back(blobs, "signal", "v3", at=at + timedelta(days=1), fault="drift") == first
+    first = roll_back(blobs, "signal", "v3", at=at, fault="drift", on=ON)
+    assert roll_back(blobs, "signal", "v3", at=at + timedelta(days=1), fault="drift", on=ON) == first
     alone = MemoryBlobs()
     publish(alone, *tiny_model(), promoted_at=CREATED_AT)
-    suspended = roll_back(alone, "signal", "v1", at=at, fault="drift")
+    suspended = roll_back(alone, "signal", "v1", at=at, fault="drift", on=ON)
     assert suspended.suspended == "drift"
-    assert roll_back(alone, "signal", "v1", at=at, fault="other words") == suspended
+    assert roll_back(alone, "signal", "v1", at=at, fault="other words", on=ON) == suspended
 
 
-def test_a_version_that_is_not_stable_is_passed_over() -> None:
+def test_a_version_that_has_expired_or_is_gone_is_passed_over() -> None:
     blobs = three_champions()
-    found = roll_back(blobs, "signal", "v3", at=CREATED_AT, fault="drift", is_stable=lambda card: card.version != "v2")
-    assert found.version == "v1"
+    blobs.put(CONTAINER, "signal/v2/card.json", encode_json(replace(tiny_model(seed=2)[1], expires_on=ON - DAY)))
+    assert roll_back(blobs, "signal", "v3", at=CREATED_AT, fault="drift", on=ON).version == "v1"
+    blobs = three_champions()
+    blobs.put(CONTAINER, "signal/v2/card.json", b"{}")
+    assert roll_back(blobs, "signal", "v3", at=CREATED_AT, fault="drift", on=ON).version == "v1"
+
+
+def test_a_version_serves_on_its_last_day_and_not_after() -> None:
+    found = champion(three_champions())
+    cards = {f"v{seed}": tiny_model(seed=seed)[1] for seed in (1, 2)}
+    assert found.sound_before(cards.get, EXPIRES_ON) == "v2"
+    assert found.sound_before(cards.get, EXPIRES_ON + DAY) is None
 
 
 def test_promoting_a_suspended_champion_lifts_the_suspension() -> None:
     blobs = MemoryBlobs()
     publish(blobs, *tiny_model(), promoted_at=CREATED_AT)
-    roll_back(blobs, "signal", "v1", at=CREATED_AT, fault="drift")
+    roll_back(blobs, "signal", "v1", at=CREATED_AT, fault="drift", on=ON)
     promote(blobs, "signal", "v1", promoted_at=CREATED_AT, reason="looked at it")
     assert champion(blobs).suspended == ""
     assert champion(blobs).reason == "looked at it"
@@ -137,7 +150,7 @@ def test_promoting_a_suspended_champion_lifts_the_suspension() -> None:
 
 def test_what_is_not_there_cannot_be_rolled_back() -> None:
     with pytest.raises(ModelError, match="no champion"):
-        roll_back(MemoryBlobs(), "signal", "v1", at=CREATED_AT, fault="drift")
+        roll_back(MemoryBlobs(), "signal", "v1", at=CREATED_AT, fault="drift", on=ON)
 
 
 def test_the_past_is_bounded() -> None:

@@ -21,7 +21,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def spec(recorded: Path) -> Spec:
-    return Spec(bars=recorded, since=SINCE, workers=0)
+    return Spec(bars=recorded, since=SINCE, workers=0, cases=True)
 
 
 @pytest.fixture(scope="session")

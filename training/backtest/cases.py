@@ -1,0 +1,43 @@
+"""Case files of a backtest's trades: the app's own, made of what the day has left in memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from shared.adapters.codec import encode_json
+from shared.contracts.cases import case_blob
+from shared.core.features.past import DAY_S, midnight_s
+from shared.core.market import Bars, Timeframe
+from shared.core.values import Symbol, from_epoch
+from shared.stages.case_parts import Seen
+from shared.stages.cases import CaseMaker, day_records
+from training.backtest.ports import BacktestApp
+from training.backtest.records import Trade
+from training.backtest.tape import RollingTape
+
+
+def cases_of(app: BacktestApp, tape: RollingTape, trades: Sequence[Trade]) -> dict[str, bytes]:
+    """Case files of trades that have ended, by blob name.
+
+    Where a position was held over night, the inputs of its decision are forgotten by then: its case names them and
+    shows no contributions of features.
+    """
+    by_day: defaultdict[date, list[Trade]] = defaultdict(list)
+    for trade in trades:
+        by_day[trade.on].append(trade)
+    found: dict[str, bytes] = {}
+    for on, its in by_day.items():
+        symbols = sorted({Symbol(trade.symbol) for trade in its})
+        seen = Seen(bars=_bars(tape, symbols, on), until=app.clock.now())
+        maker = CaseMaker(app, app.archive, day_records(app, on), seen)
+        for trade in its:
+            found[case_blob(on, trade.decision_id)] = encode_json(maker.case(trade.decision_id))
+    return found
+
+
+def _bars(tape: RollingTape, symbols: Sequence[Symbol], on: date) -> Mapping[Symbol, Bars]:
+    start_s = midnight_s(on)
+    start, end = from_epoch(start_s), from_epoch(start_s + DAY_S)
+    return {symbol: tape.bars(symbol, Timeframe.MIN_5, start, end) for symbol in symbols}

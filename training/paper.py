@@ -1,0 +1,25 @@
+"""The look of the reports: colours, and one style sheet that each page carries inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ACCENT = "#0f766e"
+SOFT = "#99cfc8"
+LOSS = "#b4541f"
+INK = "#1c2733"
+FAINT = "#8a97a6"
+GRID = "#e7ecf1"
+TEXT = "#66758a"
+
+_SHEET = Path(__file__).with_suffix(".css")
+
+
+def style() -> str:
+    """Return the style sheet with its colours."""
+    colours = {
+        "accent": ACCENT, "soft": SOFT, "loss": LOSS, "ink": INK, "faint": TEXT, "line": "#e3e9ef",
+        "paper": "#ffffff", "ground": "#f5f7f9",
+    }  # fmt: skip
+    names = " ".join(f"--{name}: {value};" for name, value in colours.items())
+    return f":root {{ {names} }}\n{_SHEET.read_text(encoding='utf-8')}"
