@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from multiprocessing.connection import Connection
@@ -88,13 +88,15 @@ def rivals(job: Job, **given: Any) -> Iterator[Rivals]:
     barrier = context.Barrier(2)
     pairs = [context.Pipe() for _ in range(2)]
     processes = [context.Process(target=_work, args=(job, given, barrier, theirs), daemon=True) for _, theirs in pairs]
-    for process in processes:
+    for process, (_, theirs) in zip(processes, pairs, strict=True):
         process.start()
+        theirs.close()  # so that a rival that dies is heard of at once
     try:
         yield Rivals([ours for ours, _ in pairs])
     finally:
         for ours, _ in pairs:
-            ours.send(None)
+            with suppress(BrokenPipeError):
+                ours.send(None)
         for process in processes:
             process.join(10)
             if process.is_alive():

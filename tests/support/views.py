@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -117,11 +118,18 @@ def current_ledger(source: MemorySource, on: date = ON, **changes: object) -> No
 
 @contextmanager
 def shown(page: str, source: Source) -> Iterator[AppTest]:
-    """Run one page over a source."""
+    """Run one page over a source.
+
+    Streamlit leaves the page as this process's main module; a process that is spawned later would run it as its own.
+    """
     st.cache_resource.clear()
-    with patch("dashboard.shell.Storage", lambda _: source):
-        yield AppTest.from_function(_script, args=(page,), default_timeout=30).run()
-    st.cache_resource.clear()
+    main = sys.modules["__main__"]
+    try:
+        with patch("dashboard.shell.Storage", lambda _: source):
+            yield AppTest.from_function(_script, args=(page,), default_timeout=30).run()
+    finally:
+        sys.modules["__main__"] = main
+        st.cache_resource.clear()
 
 
 def _script(page: str) -> None:
