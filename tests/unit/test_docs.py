@@ -30,6 +30,7 @@ from shared.core.schedule import Job, plan, weekend
 from shared.core.sessions import Session
 from shared.core.sizing import Bound
 from shared.core.watchlist import Why
+from tests.support.indexed import FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
@@ -237,10 +238,7 @@ def test_no_table_is_documented_that_does_not_exist() -> None:
 
 
 def test_every_function_is_in_the_map() -> None:
-    # Imported here: the other tests need no function app.
-    from function_app import app  # noqa: PLC0415
-
-    indexed = {function.get_function_name() for function in app.get_functions()}
+    indexed = {function.get_function_name() for function in FUNCTIONS}
     assert set(first_column(section("docs/ARCHITECTURE.md", "The functions"))) == indexed
 
 

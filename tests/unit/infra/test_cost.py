@@ -43,6 +43,7 @@ from sandbox.host.observer import Invocation, TriggerKind
 from sandbox.host.settings import read_local_settings
 from sandbox.world import ROOT
 from shared.contracts.records import Container, Table
+from tests.support.indexed import FUNCTIONS
 from tests.unit.infra.bicep import prefixes_of_rules
 
 EXAMPLE = read_local_settings(ROOT / "local.settings.json.example")
@@ -118,11 +119,9 @@ def test_platform_looks_at_queues_with_a_trigger_as_long_as_the_app_is_awake() -
 
 
 def test_every_trigger_that_is_counted_is_one_of_the_app() -> None:
-    from function_app import app  # noqa: PLC0415 - the other tests need no function app
-
     queues = [
         binding.get_dict_repr()["queueName"]
-        for function in app.get_functions()
+        for function in FUNCTIONS
         for binding in function.get_bindings()
         if binding.type == "queueTrigger"
     ]
