@@ -132,7 +132,7 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     done = run_day(_world(options), console, folder=options.folder, settings=_settings(options.set))
     show(done, console)
     if options.json:
-        options.json.write_text(done.evidence.as_json())
+        options.json.write_text(done.evidence.as_json(done.profile.errors))
     return 1 if done.evidence.violations else 0
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from sandbox.host.settings import read_local_settings
 from sandbox.world import ROOT, Prepared
 
+PATIENCE_S = "60"
+"""A busy machine must not change a day in virtual time."""
+
 
 def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revision: str) -> dict[str, str]:
     """Return local.settings.json.example's values for this world, venue and clock."""
@@ -14,6 +17,7 @@ def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revisi
         **read_local_settings(ROOT / "local.settings.json.example"),
         "ALPACA_TRADING_URL": venue_url,
         "ALPACA_DATA_URL": venue_url,
+        "ALPACA_TIMEOUT_S": PATIENCE_S,
         "GATEHOUSE_CORE_SYMBOLS": " ".join(prepared.core_symbols),
         "GATEHOUSE_MARKET_SYMBOLS": " ".join(prepared.market_symbols),
         "GATEHOUSE_CLOCK_FILE": str(clock_file),

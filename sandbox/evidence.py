@@ -36,11 +36,12 @@ class Evidence:
     open_positions: int
     equity_usd: str
     longest_unguarded_s: float
+    incidents: Sequence[str]
     violations: Sequence[str]
 
-    def as_json(self) -> str:
-        """The same as data."""
-        return json.dumps(asdict(self), indent=1, default=str)
+    def as_json(self, errors: Sequence[str] = ()) -> str:
+        """The same as data, with what functions raised on the way."""
+        return json.dumps({**asdict(self), "errors": [*errors]}, indent=1, default=str)
 
 
 def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
@@ -76,6 +77,9 @@ def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
         open_positions=len(positions),
         equity_usd=account["equity"],
         longest_unguarded_s=max((seconds for _, seconds, _ in unwatched_stretches(day)), default=0.0),
+        incidents=[
+            f"{row['at']} {row['kind']}: {row['title']} {row['body']}" for row in rows[Table.INCIDENTS].values()
+        ],
         violations=check_day(day),
     )
 

@@ -37,6 +37,8 @@ def show(run: DayRun, console: Console) -> None:
     console.print(table)
     for error in run.profile.errors[:5]:
         console.print(f"FAILED {error}", style="red", markup=False)
+    for incident in evidence.incidents[:5]:
+        console.print(f"INCIDENT {incident}", style="yellow", markup=False)
     for violation in evidence.violations:
         console.print(f"VIOLATION {violation}", style="red", markup=False)
     if not evidence.violations:

@@ -45,6 +45,7 @@ def test_another_seed_gives_another_day(days: dict[str, dict[str, Any]]) -> None
 
 def test_no_function_failed_and_nothing_was_quarantined(days: dict[str, dict[str, Any]]) -> None:
     for day in days.values():
+        assert (day["errors"], day["incidents"]) == ([], [])
         assert day["report"]["quarantined"] == 0
         assert day["report"]["incidents"] == day["funnel"]["incidents"] == 0
 
