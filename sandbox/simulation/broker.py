@@ -34,6 +34,8 @@ class SimBroker:
         self.exchange = exchange
         self.hanging: dict[str, datetime] = {}
         self._seen: dict[tuple[Any, ...], BrokerOrder] = {}
+        self._account: tuple[tuple[Any, ...], Account] | None = None
+        self._positions: dict[str, tuple[tuple[Any, ...], Position]] = {}
         self._last: dict[str, list[BrokerOrder]] = {}
 
     def now(self) -> datetime:
@@ -41,13 +43,26 @@ class SimBroker:
         return self.exchange.now
 
     def account(self) -> Account:
-        """Return equity, cash, buying power and flags."""
-        return read_account(account_json(self.exchange))
+        """Return equity, cash, buying power and flags; read anew where money, positions or marks have changed."""
+        exchange = self.exchange
+        held = tuple((symbol, each.qty, exchange.mark(symbol)) for symbol, each in exchange.account.positions.items())
+        key = (exchange.account.cash, exchange.book.reserved_cash(), exchange.last_equity(), held)
+        if self._account is None or self._account[0] != key:
+            self._account = (key, read_account(account_json(exchange)))
+        return self._account[1]
 
     def positions(self) -> Sequence[Position]:
         """Return open positions, by symbol."""
-        held = sorted(self.exchange.account.positions.items())
-        return [read_position(position_json(self.exchange, position)) for _, position in held]
+        return [self._position(symbol) for symbol in sorted(self.exchange.account.positions)]
+
+    def _position(self, symbol: str) -> Position:
+        """A position as its JSON is read; read anew where what the app takes from it has changed."""
+        held, price = self.exchange.account.positions[symbol], self.exchange.mark(symbol)
+        key = (held.qty, held.cost, price, self.exchange.now.date())
+        known = self._positions.get(symbol)
+        if known is None or known[0] != key:
+            known = self._positions[symbol] = (key, read_position(position_json(self.exchange, held)))
+        return known[1]
 
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""

@@ -45,15 +45,18 @@ class Floor:
         self.now = now
         self.on = new_york_date(now)
         self._next: dict[str, tuple[datetime, int]] = {}
+        self._soonest: tuple[datetime, str] | None = None
         self._used: dict[str, tuple[date, int, Decimal]] = {}
 
     def upcoming(self) -> tuple[datetime, str] | None:
         """When and in which symbol the next thing can happen to a working order on this date; None if nothing."""
-        for symbol in self.book.changed:
-            self._next.pop(symbol, None)
-            self._look_ahead(symbol)
-        self.book.changed.clear()
-        return min(((at, symbol) for symbol, (at, _) in self._next.items()), default=None)
+        if self.book.changed:
+            for symbol in self.book.changed:
+                self._next.pop(symbol, None)
+                self._look_ahead(symbol)
+            self.book.changed.clear()
+            self._soonest = min(((at, symbol) for symbol, (at, _) in self._next.items()), default=None)
+        return self._soonest
 
     def _look_ahead(self, symbol: str) -> None:
         strip = self.view.strip(symbol, self.on)
