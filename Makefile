@@ -64,13 +64,16 @@ bench: setup ## Measure speed and memory
 simulate: setup ## Simulate 1,000 seeded days with all faults (SIM_ARGS="--prove-checkers", "--seed 7 --trace")
 	@$(RUN) -m sandbox simulate $(SIM_ARGS)
 
-SYNTHETIC := .sandbox/training/market.parquet
+# A market with patterns twice as strong as a day's, so that there is something to find: see docs/MODELS.md.
+MARKET_ARGS ?= --seed 11 --edge 2
+EMPTY :=
+SYNTHETIC := .sandbox/training/market$(subst $(EMPTY) ,,$(MARKET_ARGS)).parquet
 
 $(SYNTHETIC): | setup
-	@echo "writing the seeded market's past ..."
-	@$(RUN) -m sandbox market --out $@
+	@echo "writing a seeded market's past ..."
+	@$(RUN) -m sandbox market --out $@ $(MARKET_ARGS)
 
-train: setup $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: the seeded market), judge, promote or refuse, report (TRAIN_ARGS)
+train: setup $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: a seeded market, MARKET_ARGS), judge, promote or refuse, report (TRAIN_ARGS)
 	@$(RUN) -m training train --data "$(or $(DATA),$(SYNTHETIC))" \
 	  $(if $(AzureWebJobsStorage)$(AzureWebJobsStorage__accountName),,--registry .sandbox/training/registry) $(TRAIN_ARGS)
 

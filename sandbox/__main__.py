@@ -90,6 +90,9 @@ def _dashboard_options(command: argparse.ArgumentParser) -> None:
 def _market_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, help="parquet file to write")
     command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
+    command.add_argument(
+        "--edge", type=float, default=1.0, help="strength of its patterns: 0 none, 1 as in a day, at most 2"
+    )
 
 
 def _no_options(_: argparse.ArgumentParser) -> None:
@@ -191,7 +194,7 @@ def _prepare(options: argparse.Namespace, console: Console) -> int:
 def _market(options: argparse.Namespace, console: Console) -> int:
     from sandbox.market_file import write_market
 
-    console.print(f"{write_market(options.out, seed=options.seed):,} bars written", markup=False)
+    console.print(f"{write_market(options.out, seed=options.seed, edge=options.edge):,} bars written", markup=False)
     return 0
 
 

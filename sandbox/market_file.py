@@ -18,8 +18,17 @@ MADE_UP = b"synthetic"
 """What the file says of its market; a model that learned from it trades in the sandbox only."""
 
 
-def write_market(path: Path, *, seed: int = DEFAULT_SEED, sessions: int = SESSIONS, symbols: int = SYMBOLS) -> int:
+def write_market(
+    path: Path,
+    *,
+    seed: int = DEFAULT_SEED,
+    edge: float = 1.0,
+    sessions: int = SESSIONS,
+    symbols: int = SYMBOLS,
+) -> int:
     """Write 5-minute bars of the most traded symbols before the default day; return the number of rows.
+
+    `edge` is how strong the market's patterns are, from 0, none, to 2; in the market that `make day` trades it is 1.
 
     Columns symbol, ts (UTC, start of the bar), open, high, low, close, volume. The file's metadata names the market's
     content under `market` and says that it is invented.
@@ -27,7 +36,7 @@ def write_market(path: Path, *, seed: int = DEFAULT_SEED, sessions: int = SESSIO
     import pyarrow as pa  # noqa: PLC0415 - only who writes a file pays
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    tape = SyntheticTape(seed, DEFAULT_ON, n_symbols=max(symbols, 20), history_days=sessions)
+    tape = SyntheticTape(seed, DEFAULT_ON, n_symbols=max(symbols, 20), history_days=sessions, edge=edge)
     start, end = (from_epoch(midnight_s(on)) for on in (tape.session_dates[0], DEFAULT_ON))
     parts: list[dict[str, Any]] = []
     for symbol in core_symbols(tape, symbols):
