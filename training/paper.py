@@ -1,4 +1,4 @@
-"""The look of the reports: colours, and one style sheet that each page carries inside."""
+"""What the reports have in common: colours, one style sheet that each page carries inside, and a warning."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ INK = "#1c2733"
 FAINT = "#8a97a6"
 GRID = "#e7ecf1"
 TEXT = "#66758a"
+
+INVENTED = "The market is an invented one: nothing here says anything of a real one."
+"""Stands beside every verdict on models that have learned from a seeded market."""
 
 _SHEET = Path(__file__).with_suffix(".css")
 

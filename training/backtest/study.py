@@ -28,6 +28,7 @@ from training.backtest.metrics import (
 from training.backtest.overfit import Deflated, Overfitting, Shuffled, deflated_sharpe, overfitting, shuffled
 from training.backtest.spec import ModelPlan, Outcome, totals
 from training.labels import UP
+from training.paper import INVENTED
 
 PROVEN = 0.95
 """Probability of a true Sharpe ratio above what luck gives, from which a run is called evidence."""
@@ -133,7 +134,8 @@ def study(
         reasons=(),
     )
     verdict, reasons = _verdict(draft)
-    return replace(draft, verdict=verdict, reasons=reasons)
+    is_invented = any(pair.card(SIGNAL_MODEL).is_synthetic for _, pair in models.steps)
+    return replace(draft, verdict=verdict, reasons=(*([INVENTED] if is_invented else []), *reasons))
 
 
 def run_id(outcome: Outcome) -> str:

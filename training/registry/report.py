@@ -126,7 +126,7 @@ def _about(card: ModelCard) -> list[str]:
         before, after = calibration.brier_before, calibration.brier_after
         lines.append(f"- calibration {calibration.method}: Brier score {before:.4f} before, {after:.4f} after")
     if card.is_synthetic:
-        lines.append("- the market is an invented one: nothing here says anything of a real one")
+        lines.append(f"- {paper.INVENTED[0].lower()}{paper.INVENTED[1:-1]}")
     return lines
 
 
@@ -146,7 +146,10 @@ def parts(night: NightRun, cards: Sequence[ModelCard]) -> Parts:
     signal = by_name.get(SIGNAL_MODEL)
     calibration = signal.calibration if signal else None
     environment = _environment()
-    verdict = environment.get_template("verdict.html.jinja").render(night=night, headline=headline(night))
+    warning = paper.INVENTED if signal is not None and signal.is_synthetic else ""
+    verdict = environment.get_template("verdict.html.jinja").render(
+        night=night, headline=headline(night), warning=warning
+    )
     details = environment.get_template("details.html.jinja").render(
         night=night,
         signal=signal,

@@ -20,8 +20,9 @@ from tests.support.backtest import rsi_plan
 from training.__main__ import main
 from training.backtest.files import summary, upload, write_csv, write_run
 from training.backtest.page import render
-from training.backtest.spec import Outcome
+from training.backtest.spec import ModelPlan, Outcome
 from training.backtest.study import Study, study
+from training.paper import INVENTED
 from training.spreadsheet import cell
 
 
@@ -47,6 +48,14 @@ def test_numbers_stay_numbers_and_what_is_not_known_is_empty() -> None:
 def test_a_hostile_name_cannot_leave_its_cell(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", [{"symbol": '=HYPERLINK("http://x")', "n": 1}])
     assert list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))[1] == ['\'=HYPERLINK("http://x")', "1"]
+
+
+def test_models_of_an_invented_market_are_said_to_be_so_first(outcome: Outcome, made: Study) -> None:
+    (on, trained), *_ = rsi_plan().steps
+    models = tuple((onnx, dataclasses.replace(card, is_synthetic=True)) for onnx, card in trained.models)
+    plan = ModelPlan(steps=((on, dataclasses.replace(trained, models=models)),))
+    assert study(outcome, plan, trials=5).reasons == (INVENTED, *made.reasons)
+    assert INVENTED not in render(made)
 
 
 def test_files_hold_every_trade_and_day(made: Study, page: str, tmp_path: Path) -> None:
