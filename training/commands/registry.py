@@ -162,10 +162,9 @@ def _judged_together(options: argparse.Namespace) -> Table:
     judge = dataset_of(source, rule, seed=7, on=on, progress=lambda what, done: None)
     found = []
     for version in (options.one, options.other):
-        heads = [
-            verified(publish.card_of(blobs, name, version), publish.model_of(blobs, name, version)) for name in _PAIR
-        ]
-        found.append(evidence_of(version, heads[0], heads[1], judge, rule.barrier.cost_bp))
+        cards = [publish.card_of(blobs, name, version) for name in _PAIR]
+        signal, move = (verified(card, publish.model_of(blobs, card.name, version)) for card in cards)
+        found.append(evidence_of(cards[0], signal, move, judge, rule.barrier.cost_bp))
     one, other = found
     table = Table("", one.version, other.version, title=f"both on {judge.dates[0]} to {judge.dates[-1]}")
     table.add_row("net bp a trade", f"{one.record.mean_bp:+.3f}", f"{other.record.mean_bp:+.3f}")

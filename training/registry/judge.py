@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.contracts.model_card import SIGNAL_CLASSES
+from shared.contracts.model_card import SIGNAL_CLASSES, ModelCard
 from shared.core.drift import FeatureDrift, drifted_share
 from shared.core.market import FloatArray
 from shared.core.values import require_at_least, require_fraction
@@ -54,7 +54,7 @@ class PromotionRule:
 class Evidence:
     """What one version of the models is worth on the judged sessions.
 
-    `record` takes the tenth of each session's rows with the largest p_up - p_down. `brier` sums over classes,
+    `is_synthetic` says that it has learned from an invented market. `record` takes the tenth of each session's rows with the largest p_up - p_down. `brier` sums over classes,
     `brier_base` is that of the judged sessions' own base rates, `move_correlation` the rank correlation of the expected
     move with what came.
     """
@@ -65,6 +65,7 @@ class Evidence:
     brier_base: float
     calibration_error: float
     move_correlation: float
+    is_synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +97,13 @@ class Verdict:
         return tuple(f"{c.code}: {c.found}, needs {c.limit}" for c in self.checks if not c.passed)
 
 
-def evidence_of(version: str, signal: Predictor, move: Predictor, judge: Dataset, cost_bp: float) -> Evidence:
+def evidence_of(card: ModelCard, signal: Predictor, move: Predictor, judge: Dataset, cost_bp: float) -> Evidence:
     """Let a version's models, as published, score the judged rows.
 
     Parameters
     ----------
+    card : ModelCard
+        Of the signal model.
     signal, move : Predictor
         Checked as the app checks them: what is judged is what would trade.
     judge : Dataset
@@ -113,8 +116,9 @@ def evidence_of(version: str, signal: Predictor, move: Predictor, judge: Dataset
     base = np.tile(np.bincount(judge.outcome, minlength=p.shape[1]) / len(judge), (len(judge), 1))
     moves = move.predict(rows)[:, 0]
     return Evidence(
-        version=version,
-        record=record_of(version, p[:, _UP_AT] - p[:, _DOWN_AT], judge, cost_bp),
+        version=card.version,
+        is_synthetic=card.is_synthetic,
+        record=record_of(card.version, p[:, _UP_AT] - p[:, _DOWN_AT], judge, cost_bp),
         brier=brier(p, judge.outcome),
         brier_base=brier(base, judge.outcome),
         calibration_error=calibration_error(p[:, _UP_AT], judge.outcome == UP),
@@ -149,7 +153,7 @@ def verdict(
         _lead("BASELINE", challenger.record, simple, least_bp=0.0, t_min=rule.t_min),
     ]
     if champion is not None:
-        checks.append(_lead("CHAMPION", challenger.record, champion.record, least_bp=rule.margin_bp, t_min=rule.t_min))
+        checks += _against(challenger, champion, rule)
     share = drifted_share(drifts)
     checks += [
         Check(
@@ -178,6 +182,16 @@ def verdict(
         ),
     ]
     return Verdict(challenger=challenger.version, champion=champion.version if champion else "", checks=tuple(checks))
+
+
+def _against(challenger: Evidence, champion: Evidence, rule: PromotionRule) -> list[Check]:
+    """A champion is a measure for models of its own market; one of the real market gives way to no invented one."""
+    if challenger.is_synthetic and not champion.is_synthetic:
+        found, limit = "it has learned from an invented market", f"the real one, that of {champion.version}"
+        return [Check(code="MARKET", passed=False, found=found, limit=limit)]
+    if champion.is_synthetic and not challenger.is_synthetic:
+        return []
+    return [_lead("CHAMPION", challenger.record, champion.record, least_bp=rule.margin_bp, t_min=rule.t_min)]
 
 
 def lead(one: FloatArray, other: FloatArray) -> tuple[float, float]:

@@ -216,13 +216,13 @@ class _Work:
         fold = split_of(data, training)
         learn, judge, cost_bp = data.on(fold.train), data.on(fold.test), training.barrier.cost_bp
         card, signal, move = self._pair(night.challenger, night.challenger)
-        challenger = evidence_of(night.challenger, signal, move, judge, cost_bp)
+        challenger = evidence_of(card, signal, move, judge, cost_bp)
         reigning, note = None, "no champion"
         if champion is not None:
             try:
                 moves = publish.champion_of(self._ports.blobs, MOVE_MODEL)
-                _, its_signal, its_move = self._pair(champion.version, moves.version if moves else champion.version)
-                reigning, note = evidence_of(champion.version, its_signal, its_move, judge, cost_bp), champion.version
+                its = self._pair(champion.version, moves.version if moves else champion.version)
+                reigning, note = evidence_of(*its, judge, cost_bp), champion.version
             except ModelError as error:
                 note = f"champion {champion.version} cannot be compared: {error}"
         columns = [card.feature_names.index(reference.name) for reference in card.reference]

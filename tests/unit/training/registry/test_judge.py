@@ -58,6 +58,7 @@ def test_a_challenger_that_is_better_everywhere_is_promoted() -> None:
         (evidence(-0.4), None, -3.0, 0.1, "COSTS"),
         (evidence(5.0), None, 6.0, 0.1, "BASELINE"),
         (evidence(5.0), evidence(4.6, "old"), -3.0, 0.1, "CHAMPION"),
+        (replace(evidence(), is_synthetic=True), evidence(-9.0, "real"), -3.0, 0.1, "MARKET"),
         (replace(evidence(), calibration_error=0.06), None, -3.0, 0.1, "CALIBRATION"),
         (replace(evidence(), brier=0.66), None, -3.0, 0.1, "BRIER"),
         (replace(evidence(), move_correlation=-0.01), None, -3.0, 0.1, "MOVE"),
@@ -73,6 +74,17 @@ def test_each_condition_alone_refuses_and_says_what_it_found(
     (reason,) = found.reasons
     assert reason.startswith(f"{code}: ")
     assert "needs" in reason
+
+
+def test_a_champion_of_an_invented_market_is_no_measure_for_a_model_of_the_real_one() -> None:
+    found = decided(evidence(5.0), replace(evidence(90.0, "invented"), is_synthetic=True))
+    assert found.is_promoted
+    assert "CHAMPION" not in {check.code for check in found.checks}
+
+
+def test_models_of_invented_markets_are_held_against_each_other() -> None:
+    invented = replace(evidence(4.6, "old"), is_synthetic=True)
+    assert failed(decided(replace(evidence(5.0), is_synthetic=True), invented)) == ["CHAMPION"]
 
 
 def test_a_lead_that_one_lucky_session_made_is_not_enough() -> None:
@@ -92,8 +104,10 @@ def test_the_lead_of_equals_is_nothing() -> None:
 
 
 def test_evidence_of_published_models_is_their_own_score_on_the_rows() -> None:
-    signal, move = (verified(card, onnx) for onnx, card in (tiny_model(), tiny_model(MOVE_MODEL)))
-    found = evidence_of("v1", signal, move, random_dataset(9), cost_bp=10)
+    both = (tiny_model(), tiny_model(MOVE_MODEL))
+    card, (signal, move) = both[0][1], (verified(card, onnx) for onnx, card in both)
+    found = evidence_of(card, signal, move, random_dataset(9), cost_bp=10)
+    assert (found.version, found.is_synthetic) == (card.version, card.is_synthetic)
     assert found.brier < found.brier_base
     assert found.move_correlation > 0.3
     assert found.record.mean_bp > everything(random_dataset(9), 10).mean_bp + 20
