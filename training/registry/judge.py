@@ -54,9 +54,9 @@ class PromotionRule:
 class Evidence:
     """What one version of the models is worth on the judged sessions.
 
-    `is_synthetic` says that it has learned from an invented market. `record` takes the tenth of each session's rows with the largest p_up - p_down. `brier` sums over classes,
+    `record` takes the tenth of each session's rows with the largest p_up - p_down. `brier` sums over classes,
     `brier_base` is that of the judged sessions' own base rates, `move_correlation` the rank correlation of the expected
-    move with what came.
+    move with what came. `is_synthetic` says that it has learned from an invented market.
     """
 
     version: str
