@@ -153,10 +153,11 @@ class _Days:
         world, rng, faults = self.world, self.world.loop_rng, self.world.faults
 
         def fire() -> None:
-            following = when + MINUTE
+            is_idle = self._is_idle()
+            following = self._woken_after(when) if is_idle else when + MINUTE
             if following < aft_close_at(day):
                 self._supervise_from(following, day)
-            if self._is_idle():
+            if is_idle:
                 return
             draw = rng.random()
             if world.is_calm or draw >= faults.timer_late + faults.timer_missed + faults.timer_doubled:
@@ -171,6 +172,13 @@ class _Days:
                 world.hub.forget()
 
         world.at(when, fire)
+
+    def _woken_after(self, when: datetime) -> datetime:
+        """The first firing after `when` before which something can happen; with no live order nothing does by itself."""
+        due = self.world.next_at()
+        if due is None or any(self.world.exchange.book.live.values()):
+            return when + MINUTE
+        return when + MINUTE * max(1, -((when - due) // MINUTE))
 
     def _is_idle(self) -> bool:
         """Nothing is reserved, held or open: supervise would find the account as it left it."""
