@@ -174,7 +174,7 @@ class _Days:
         world.at(when, fire)
 
     def _woken_after(self, when: datetime) -> datetime:
-        """The first firing after `when` before which something can happen; with no live order nothing does by itself."""
+        """The next firing at which something can have happened; without a live order only events change anything."""
         due = self.world.next_at()
         if due is None or any(self.world.exchange.book.live.values()):
             return when + MINUTE
