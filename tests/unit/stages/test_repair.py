@@ -12,7 +12,7 @@ from shared.core.ledger import Ledger, without
 from shared.core.order_states import OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.values import Side
-from shared.stages.facts import live_orders, load_ledger, update_ledger
+from shared.stages.facts import live_orders, load_ledger, opened, room_of, update_ledger
 from shared.stages.order_records import order_row
 from shared.stages.reconcile import settled
 from shared.stages.supervise import supervise
@@ -64,6 +64,56 @@ def test_a_lost_reservation_is_taken_again_from_its_orders_row() -> None:
     assert again.reserved_on == ON
     assert ledger(life).unexplained == ""
     assert kinds(life) == ["adopted"]
+
+
+def room_again(life: Life) -> tuple[int, Decimal, Decimal]:
+    """Shares, cost and risk of the room that supervise takes again after it was lost."""
+    lose_room(life)
+    events(life)
+    events(life)
+    (again,) = ledger(life).reservations
+    return again.qty_shares, again.notional, again.risk
+
+
+def test_room_taken_again_after_a_part_was_bought_is_that_of_the_part() -> None:
+    """The rest was cancelled, and another decision may have used its room meanwhile."""
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 47)
+    life.until(lambda state: state.phase is Phase.PROTECTED)
+    assert room_again(life) == (47, 47 * Decimal("10.03"), 47 * Decimal("0.23"))
+
+
+def test_room_taken_again_while_the_rest_may_still_be_bought_is_that_of_all() -> None:
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 47)
+    life.step()
+    assert life.state.phase is Phase.PARTIALLY_FILLED
+    assert room_again(life)[0] == 100
+
+
+def test_room_before_anything_is_bought_is_what_the_gates_left_after_a_person_approved() -> None:
+    life = new_life()
+    assert room_of(life.ports, life.state).qty_shares == 100
+    shrunk = room_of(life.ports, replace(life.state, sized=60))
+    assert (shrunk.qty_shares, shrunk.notional, shrunk.risk) == (60, 60 * Decimal("10.03"), 60 * Decimal("0.23"))
+
+
+def test_room_of_an_entry_that_ended_unfilled_and_will_be_priced_anew_is_that_of_all() -> None:
+    life = new_life()
+    life.until(lambda state: state.entry_attempt == 1)
+    assert room_of(life.ports, life.state).qty_shares == 100
+
+
+def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_is_over() -> None:
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 47)
+    life.until(lambda state: state.phase is Phase.PROTECTED)
+    life.ports.tables.remove("ledger", "account", "current")  # type: ignore[attr-defined]
+    (room,) = opened(life.ports, ON, Decimal(100_000)).reservations
+    assert (room.qty_shares, room.notional) == (47, 47 * Decimal("10.03"))
 
 
 def test_what_was_taken_again_is_told_to_leave_as_any_other() -> None:
