@@ -16,7 +16,7 @@ from shared.stages.facts import live_orders, load_ledger, opened, room_of, updat
 from shared.stages.order_records import order_row
 from shared.stages.reconcile import settled
 from shared.stages.supervise import supervise
-from tests.support.orders import INTENT, NOW, ON, Life, entry_id, extended_life, new_life
+from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, extended_life, new_life
 from tests.support.tape import ny
 
 MINUTE = timedelta(minutes=1)
@@ -256,3 +256,46 @@ def test_a_state_with_hours_reads_back_as_it_was() -> None:
     assert codec.decode(OrderState, codec.encode(state)) == state
     assert state.hours is not None
     assert not extended_life().ports.broker.live(Side.BUY)
+
+
+def guarded_without_a_row() -> Life:
+    """Bought outside the regular session, where no order guards it, and its order's row was lost."""
+    life = extended_life("08:00")
+    life.step()
+    life.ports.broker.fill(entry_id())
+    life.step()
+    life.ports.tables.remove("orders", str(ON), AAA_KEY)  # type: ignore[attr-defined]
+    life.ports.clock.pass_by(5 * MINUTE)
+    return life
+
+
+def test_room_of_what_is_held_stays_though_all_its_orders_are_over_and_its_row_is_lost() -> None:
+    life = guarded_without_a_row()
+    assert events(life) == ["changed"]
+    assert rooms(life) == [INTENT]
+    assert kinds(life) == []
+
+
+def test_room_without_a_row_is_given_back_once_nothing_of_it_is_held() -> None:
+    life = guarded_without_a_row()
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    events(life)
+    assert rooms(life) == []
+    assert kinds(life) == ["released"]
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_an_order_of_yesterday_is_looked_up_under_its_own_date(is_alive: bool) -> None:
+    """All its orders are over and nothing is held: its own row tells whether its lifecycle has still to close it."""
+    life = extended_life("16:30")
+    life.step()
+    life.ports.broker.fill(entry_id())
+    life.step()
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    if not is_alive:
+        over = replace(life.state, phase=Phase.CLOSED, outcome=Phase.CLOSED)
+        life.ports.tables.put("orders", str(ON), AAA_KEY, order_row(over, life.ports.codec, NOW))
+    life.ports.clock.at = ny(ON + timedelta(days=1), "04:05")
+    told = [(wake.on, wake.event) for wake in supervise(life.ports).wakes]
+    assert told == ([(ON, "changed")] if is_alive else [])
+    assert rooms(life) == ([INTENT] if is_alive else [])
