@@ -38,6 +38,10 @@ class Answers:
         if intent.approve_by is not None and at < intent.approve_by + STALL:
             self._first.setdefault(intent.intent_id, answer)
 
+    def is_yes(self, intent_id: str) -> bool:
+        """Whether a person's first answer was yes."""
+        return self._first.get(intent_id) == APPROVE
+
     def check(self, intent: OrderIntent, request: OrderRequest) -> None:
         """Look at an entry that is about to be sent."""
         if intent.approve_by is None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sandbox.simulation.endings import check_end, table_digest
 from sandbox.simulation.functions import Functions
+from sandbox.simulation.lifecycles import plan_lost_lifecycles
 from sandbox.simulation.losses import plan_losses
 from sandbox.simulation.options import Run
 from sandbox.simulation.signals import GARBAGE, Planned, plan_signals
@@ -122,6 +123,7 @@ class _Days:
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
         plan_losses(world, day, [planned.at for planned in signals])
+        plan_lost_lifecycles(world, day)
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)

@@ -12,17 +12,18 @@ from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.market import SimMarket
 from sandbox.simulation.options import Faults
 from shared.adapters.memory import MemoryBlobs, MemoryTables
-from shared.core.errors import ConflictError, RateLimitedError, TransientError
+from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
-from shared.core.values import Symbol
+from shared.core.values import Side, Symbol
 from shared.ports import Row, Stored
 
 STORAGE_TIMEOUT_S = 15.0
 BROKER_TIMEOUT_S = 10.0
 HANGS_MAX_S = 60.0
 LAG_MAX_S = 4.0
+FORBIDDEN = 403
 LATE_S = (20.0, 40.0, 200.0)
 
 
@@ -277,13 +278,24 @@ class FaultyBroker:
 
         def effect() -> BrokerOrder:
             world.saw("submit", request)
+            if request.side is Side.BUY and self._is_refused():
+                raise BrokerError(FORBIDDEN, 40310000, "the account may not buy this")
             order = self._broker.submit(request)
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())
             return order
 
-        return self._call(f"submit {request.client_order_id}", effect)
+        try:
+            return self._call(f"submit {request.client_order_id}", effect)
+        except BrokerError as error:
+            world.saw("refused", (request.client_order_id, str(error)))
+            raise
+
+    def _is_refused(self) -> bool:
+        world = self._world
+        chance = world.faults.entry_refused
+        return chance > 0 and not world.is_calm and world.rng.random() < chance
 
     def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
         """Replace a working order."""
@@ -328,8 +340,11 @@ class FaultyMarket:
         def effect() -> Mapping[Symbol, Quote]:
             if not world.is_calm and world.rng.random() < world.faults.late_data:
                 world.hurt("late_data", " ".join(symbols))
-                return self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
-            return self._market.quotes(symbols)
+                found = self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
+            else:
+                found = self._market.quotes(symbols)
+            world.saw("quotes", found)
+            return found
 
         return self._call("quotes", effect)
 

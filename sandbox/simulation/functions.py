@@ -137,6 +137,7 @@ class Functions:
                 world.storage_call("start_new", lambda: hub.start_new(state.plan.intent_id, started, state.plan.symbol))
             if state.phase is Phase.APPROVAL_PENDING and intent.intent_id not in self._asked:
                 self._asked.add(intent.intent_id)
+                world.checkers.guard.duties.asked(intent)
                 self._answer(intent)
             return told
 
@@ -227,6 +228,7 @@ class Functions:
         world, hub = self.world, self.world.hub
         known = world.storage_call("get_status", lambda: hub.instances.get(wake.intent_id))
         if known is not None and known.is_running:
+            world.checkers.guard.duties.woken(wake, world.current)
             world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
             return
         state = recorded_order(world.ports, wake.on, wake.symbol, wake.intent_id)

@@ -63,6 +63,12 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
+    entry_refused : float
+        Per entry sent: the broker refuses it for good, by a rule of its own.
+    short_funds : float
+        Per run: most of the cash is not settled, so that the broker grants little buying power.
+    lifecycle_lost : float
+        Per day, twice: the durable history of an order that lives vanishes.
     """
 
     duplicated: float = 0.0
@@ -98,6 +104,9 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
+    entry_refused: float = 0.0
+    short_funds: float = 0.0
+    lifecycle_lost: float = 0.0
 
 
 ALL = Faults(
@@ -134,6 +143,9 @@ ALL = Faults(
     row_lost=0.15,
     carry=0.05,
     split=0.5,
+    entry_refused=0.03,
+    short_funds=0.2,
+    lifecycle_lost=0.2,
 )
 """Every fault, as likely as a very bad day makes it."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
+from sandbox.simulation.planted_rules import RULES
 from shared import lifecycle
 from shared.contracts.records import Table
 from shared.core import order_states, order_steps, risk
@@ -301,6 +302,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
     "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
+    **RULES,
 }
 """What can be broken: what it means, and the patches that do it."""
 

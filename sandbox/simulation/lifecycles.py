@@ -1,0 +1,45 @@
+"""Faults that hit an account or an order as a whole: unsettled cash, and lifecycles whose durable history is gone."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sandbox.simulation.options import Faults
+from shared.core.market import TradingDay
+from shared.core.values import ZERO
+
+if TYPE_CHECKING:
+    from sandbox.simulation.world import World
+
+WITHHELD = (Decimal("0.8"), Decimal("0.9"), Decimal("0.95"))
+"""Shares of its buying power that an account may be short of."""
+LOST_A_DAY = 2
+
+
+def withheld(seed: int, faults: Faults, power: Decimal) -> Decimal:
+    """USD of buying power that a run's broker does not grant."""
+    rng = random.Random(f"funds:{seed}")
+    return power * rng.choice(WITHHELD) if rng.random() < faults.short_funds else ZERO
+
+
+def plan_lost_lifecycles(world: World, day: TradingDay) -> None:
+    """Plan whose lifecycles vanish on a day: what a purged task hub, or a deleted table of it, takes."""
+    rng = random.Random(f"lifecycles:{world.run.seed}:{day.on}")
+    length = (day.close_at - day.open_at).total_seconds()
+    for _ in range(LOST_A_DAY):
+        at, pick = day.open_at + timedelta(seconds=rng.random() * length), rng.randrange(1000)
+        if rng.random() < world.faults.lifecycle_lost:
+            world.at(at, lambda pick=pick: _lose(world, pick))  # type: ignore[misc]
+
+
+def _lose(world: World, pick: int) -> None:
+    """Forget an instance that runs; what is under way for it comes to nothing."""
+    running = sorted(each.instance_id for each in world.hub.instances.values() if each.is_running)
+    if not running:
+        return
+    gone = world.hub.instances.pop(running[pick % len(running)])
+    world.trace.note(world.now(), "a lifecycle is lost:", gone.symbol, gone.instance_id)
+    world.checkers.lifecycle_lost(gone.instance_id, gone.symbol)
