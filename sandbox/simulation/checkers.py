@@ -149,6 +149,8 @@ class Checkers:
         self.positions[symbol] = qty
         self.cash += in_cash
         self.guard.was_split(symbol, qty)
+        if not qty:
+            self._all_sold(symbol)
 
     def supervised(self) -> None:
         """Note that supervise has run; one that a fault has hit may have seen nothing."""
@@ -425,6 +427,14 @@ class Checkers:
         else:
             head = self.world.exchange.book.orders[entry.head_id]
             self.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
+            if entry.position_after == 0:
+                self._all_sold(entry.symbol)
+
+    def _all_sold(self, symbol: str) -> None:
+        """Nothing is left of a symbol, whoever has sold it."""
+        for intent in self.intents.values():
+            if intent.symbol == symbol:
+                self.sold[intent.intent_id] = self.bought[intent.intent_id]
 
     @property
     def ledger(self) -> Any:

@@ -14,7 +14,7 @@ from shared.contracts.messages import Message, Notice, OrderIntent, Signal
 from shared.contracts.records import Queue
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.order_states import Phase
-from shared.core.order_steps import APPROVE, REFUSE, StepCall, report
+from shared.core.order_steps import APPROVE, REFUSE, StepCall, restarted
 from shared.lifecycle import EVENT
 from shared.ports import Ports
 from shared.stages.execute import execute
@@ -233,5 +233,5 @@ class Functions:
             return
         state = recorded_order(world.ports, wake.on, wake.symbol, wake.intent_id)
         if state is not None and not state.phase.is_over:
-            text = world.ports.codec.encode(report(state, wake.event))
+            text = world.ports.codec.encode(restarted(state, wake.event))
             world.storage_call("start_new", lambda: hub.start_new(wake.intent_id, text, wake.symbol))

@@ -7,7 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from sandbox.simulation.endings import rows_of
 from sandbox.simulation.options import Faults
+from shared.contracts.records import Table
 from shared.core.market import TradingDay
 from shared.core.values import ZERO
 
@@ -37,7 +39,8 @@ def plan_lost_lifecycles(world: World, day: TradingDay) -> None:
 
 def _lose(world: World, pick: int) -> None:
     """Forget an instance that runs; what is under way for it comes to nothing."""
-    running = sorted(each.instance_id for each in world.hub.instances.values() if each.is_running)
+    recorded = {str(row["intent_id"]) for row in rows_of(world, Table.ORDERS).values()}  # else nothing is left of it
+    running = sorted(key for key, each in world.hub.instances.items() if each.is_running and key in recorded)
     if not running:
         return
     gone = world.hub.instances.pop(running[pick % len(running)])

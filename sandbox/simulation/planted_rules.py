@@ -244,6 +244,12 @@ def _room_of_the_plan() -> Patches:
     yield patch.object(reconcile, "room_of", of_all)
 
 
+def _restarted_asleep() -> Patches:
+    from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
+
+    yield patch.object(functions, "restarted", order_steps.report)
+
+
 def _broker_health_passes() -> Patches:
     rule = risk.GATES[Gate.BROKER_HEALTH]
     passes = lambda p, f, limits: replace(rule(p, f, limits), passed=True)  # noqa: E731
@@ -275,6 +281,7 @@ RULES: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "late-deadline": ("an order waits ten minutes longer for a person", _late_deadline),
     "first-refusal-only": ("gates after the first that refuses are not run", _first_refusal_only),
     "room-of-the-plan": ("lost room is taken again for all that was planned", _room_of_the_plan),
+    "restarted-asleep": ("a lifecycle that was gone starts again asleep", _restarted_asleep),
     "broker-health-passes": ("an open breaker stops no entry", _broker_health_passes),
 }
 """What can be broken beside what `sandbox.simulation.planted` names: what it means, and the patches that do it."""

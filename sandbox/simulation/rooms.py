@@ -120,7 +120,8 @@ class Rooms:
     def _within_power(self, ledger: Ledger) -> None:
         """What has bought nothing yet must be payable, each at its worst price."""
         bought, exchange = self._world.checkers.bought, self._world.exchange
-        unseen = sum((r.notional for r in ledger.reservations if not bought[r.intent_id]), ZERO)
+        waiting = [r for r in ledger.reservations if not bought[r.intent_id] and not exchange.account.held(r.symbol)]
+        unseen = sum((room.notional for room in waiting), ZERO)
         # What waits at the venue has its cash set aside there already.
         power = self._world.broker.account().buying_power + exchange.book.reserved_cash()
         if unseen > power * POWER_TOLERANCE:
