@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -122,6 +123,7 @@ class _Days:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
+        self._plan_while_entering(day, [planned.at for planned in signals])
         plan_losses(world, day, [planned.at for planned in signals])
         plan_lost_lifecycles(world, day)
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
@@ -217,6 +219,20 @@ class _Days:
             else:
                 world.at(begins_at, lambda: self._broker(down=True))
                 world.at(ends_at, lambda: self._broker(down=False))
+
+    def _plan_while_entering(self, day: TradingDay, busy: list[datetime]) -> None:
+        """While entries work the broker goes down for long, or a person kills: drawn apart from all else."""
+        world, rng = self.world, random.Random(f"entering:{self.world.run.seed}:{day.on}")
+        if rng.random() < world.faults.broker_outage:
+            begins_at = rng.choice(busy) + timedelta(seconds=rng.randrange(10, 120))
+            world.at(begins_at, lambda: self._broker(down=True))
+            world.at(begins_at + timedelta(seconds=rng.randrange(240, 600)), lambda: self._broker(down=False))
+        if rng.random() < world.faults.kill:
+            at = rng.choice(busy) + timedelta(seconds=rng.randrange(3, 60))
+            flags = {"flatten": False, "cancel_all": False}
+            self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
+            back = at + timedelta(seconds=rng.randrange(100, 1000))
+            self._person(back, "resume", lambda: resume(world.ports, _call("resume", {})))
 
     def _broker(self, *, down: bool) -> None:
         world = self.world

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LEFT_WITHIN = timedelta(seconds=60)
 """From a reason to leave to an exit order at the venue: a look, a cancel of the guards, a submission."""
 CANCELLED_WITHIN = timedelta(seconds=10)
-"""From a reason to buy no more to the cancel of an entry that works, beside the pause between two looks."""
+"""From the end of its patience to the cancel of an entry that works, beside the pause between two looks."""
+STOPPED_WITHIN = timedelta(seconds=4)
+"""From a word that nothing is to be entered to the cancel of an entry that works, beside that pause."""
 ENDED_WITHIN = timedelta(seconds=60)
 """From a deadline that a person let pass to the end of the order."""
 GONE = timedelta(minutes=10)
@@ -144,7 +146,8 @@ class Duties:
         )  # fmt: skip
 
     def _stop(self, rule: str, intent_id: str, symbol: str, at: datetime, client_order_id: str = "") -> None:
-        allowed = CANCELLED_WITHIN + timedelta(seconds=self._world.settings.policy.entry_poll_s)
+        within = CANCELLED_WITHIN if client_order_id else STOPPED_WITHIN
+        allowed = within + timedelta(seconds=self._world.settings.policy.entry_poll_s)
         done = lambda: not self._is_buying(client_order_id or intent_id, symbol)  # noqa: E731
         self._add(
             Duty(

@@ -14,7 +14,7 @@ from sandbox.simulation.options import Faults
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
-from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.values import Side, Symbol
 from shared.ports import Row, Stored
@@ -23,7 +23,7 @@ STORAGE_TIMEOUT_S = 15.0
 BROKER_TIMEOUT_S = 10.0
 HANGS_MAX_S = 60.0
 LAG_MAX_S = 4.0
-FORBIDDEN = 403
+FORBIDDEN, NO_POWER = 403, 40310000
 LATE_S = (20.0, 40.0, 200.0)
 
 
@@ -278,8 +278,8 @@ class FaultyBroker:
 
         def effect() -> BrokerOrder:
             world.saw("submit", request)
-            if request.side is Side.BUY and self._is_refused():
-                raise BrokerError(FORBIDDEN, 40310000, "the account may not buy this")
+            if self._is_refused(request):
+                raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
             order = self._broker.submit(request)
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
@@ -292,10 +292,14 @@ class FaultyBroker:
             world.saw("refused", (request.client_order_id, str(error)))
             raise
 
-    def _is_refused(self) -> bool:
+    def _is_refused(self, request: OrderRequest) -> bool:
         world = self._world
-        chance = world.faults.entry_refused
-        return chance > 0 and not world.is_calm and world.rng.random() < chance
+        chance = world.faults.order_refused
+        if not chance or world.is_calm or request.order_class is OrderClass.OCO or world.rng.random() >= chance:
+            return False
+        if request.side is Side.SELL:
+            world.hurt("order_refused", f"submit {request.client_order_id}")
+        return True
 
     def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
         """Replace a working order."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WITHHELD = (Decimal("0.8"), Decimal("0.9"), Decimal("0.95"))
 """Shares of its buying power that an account may be short of."""
 LOST_A_DAY = 2
+OVERNIGHT_TIMES = 4
+"""So much likelier is one lost over a night, of which there are few."""
 
 
 def withheld(seed: int, faults: Faults, power: Decimal) -> Decimal:
@@ -31,9 +33,12 @@ def plan_lost_lifecycles(world: World, day: TradingDay) -> None:
     """Plan whose lifecycles vanish on a day: what a purged task hub, or a deleted table of it, takes."""
     rng = random.Random(f"lifecycles:{world.run.seed}:{day.on}")
     length = (day.close_at - day.open_at).total_seconds()
-    for _ in range(LOST_A_DAY):
-        at, pick = day.open_at + timedelta(seconds=rng.random() * length), rng.randrange(1000)
-        if rng.random() < world.faults.lifecycle_lost:
+    planned = [(day.open_at + timedelta(seconds=rng.random() * length), 1) for _ in range(LOST_A_DAY)]
+    if world.carried and day is not world.days[0]:
+        planned.append((day.open_at - world.before_open / 2, OVERNIGHT_TIMES))
+    for at, times in planned:
+        pick = rng.randrange(1000)
+        if rng.random() < world.faults.lifecycle_lost * times:
             world.at(at, lambda pick=pick: _lose(world, pick))  # type: ignore[misc]
 
 

@@ -63,8 +63,8 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
-    entry_refused : float
-        Per entry sent: the broker refuses it for good, by a rule of its own.
+    order_refused : float
+        Per entry or exit sent: the broker refuses it, by a rule of its own; the next one it may take.
     short_funds : float
         Per run: most of the cash is not settled, so that the broker grants little buying power.
     lifecycle_lost : float
@@ -104,7 +104,7 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
-    entry_refused: float = 0.0
+    order_refused: float = 0.0
     short_funds: float = 0.0
     lifecycle_lost: float = 0.0
 
@@ -143,7 +143,7 @@ ALL = Faults(
     row_lost=0.15,
     carry=0.05,
     split=0.5,
-    entry_refused=0.03,
+    order_refused=0.03,
     short_funds=0.2,
     lifecycle_lost=0.2,
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 UNANSWERED = frozenset({"broker_error", "broker_timeout", "broker_outage"})
 """Faults of a call to broker or market data."""
-UNHARMFUL = frozenset({"late_data", "cancel_hangs", "stale_view", "lookup_lag"})
+UNHARMFUL = frozenset({"late_data", "cancel_hangs", "stale_view", "lookup_lag", "order_refused"})
 """Faults that stop no work."""
 POWER_TOLERANCE = Decimal("1.01")
 """Marks move between the look at the account and the write of the ledger."""
@@ -91,9 +91,13 @@ class Rooms:
         if work is not None and work.intent_id == room.intent_id and work.label.startswith("activity"):
             began = work.began_at or self._world.now()
             self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
-        is_known = room.intent_id in checkers.lost_rooms or symbol in checkers.split
         is_ours = checkers.bought[room.intent_id] > checkers.sold[room.intent_id]
-        if work is not None and is_ours and self._world.exchange.account.held(symbol) > 0 and not is_known:
+        if (
+            work is not None
+            and is_ours
+            and self._world.exchange.account.held(symbol) > 0
+            and symbol not in checkers.split
+        ):
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 
     def _taken(self, room: Reservation, before: Ledger, after: Ledger) -> None:
