@@ -160,6 +160,12 @@ class Checkers:
         if work is not None and work.began_at is not None and not work.is_hurt:
             self.guard.duties.supervised(work.began_at)
 
+    def stepped_since(self, intent_id: str, at: datetime) -> bool:
+        """Whether an order has taken a step, or has ended, since an instant."""
+        instance = self.world.hub.instances.get(intent_id)
+        is_running = instance is not None and instance.is_running
+        return not is_running or any(step >= at for step in self._steps[intent_id])
+
     def is_approved(self, intent_id: str) -> bool:
         """Whether a person has said yes to an order."""
         return self._answers.is_yes(intent_id)

@@ -224,9 +224,9 @@ class _Days:
         """While entries work the broker goes down for long, or a person kills: drawn apart from all else."""
         world, rng = self.world, random.Random(f"entering:{self.world.run.seed}:{day.on}")
         if rng.random() < world.faults.broker_outage:
-            begins_at = rng.choice(busy) + timedelta(seconds=rng.randrange(10, 120))
+            begins_at = rng.choice(busy) + timedelta(seconds=rng.randrange(5, 45))
             world.at(begins_at, lambda: self._broker(down=True))
-            world.at(begins_at + timedelta(seconds=rng.randrange(240, 600)), lambda: self._broker(down=False))
+            world.at(begins_at + timedelta(seconds=rng.randrange(280, 420)), lambda: self._broker(down=False))
         if rng.random() < world.faults.kill:
             at = rng.choice(busy) + timedelta(seconds=rng.randrange(3, 60))
             flags = {"flatten": False, "cancel_all": False}

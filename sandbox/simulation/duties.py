@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sandbox.simulation.violation import Violation
 from shared.contracts.messages import OrderIntent
 from shared.core.ledger import Reservation
+from shared.core.order_states import OrderState, Phase
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.schedule import Job, plan
 from shared.core.values import Side
@@ -38,7 +39,7 @@ GONE = timedelta(minutes=10)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Duty:
-    """Something that must be done within `allowed` of time that counts."""
+    """Something that must be done within `allowed` of time that counts; `is_longer` if its lifecycle was lost."""
 
     rule: str
     intent_id: str
@@ -47,6 +48,7 @@ class Duty:
     allowed: timedelta
     is_done: Callable[[], bool]
     client_order_id: str = ""
+    is_longer: bool = True
     counted: timedelta = timedelta(0)
 
     @property
@@ -88,7 +90,8 @@ class Duties:
                 del self._now[key]
                 continue
             duty.counted += counted(duty.symbol, max(last, duty.due_at), now)
-            if duty.counted > duty.allowed + (GONE if duty.intent_id in self.gone else timedelta(0)):
+            allowed = duty.allowed + (GONE if duty.is_longer and duty.intent_id in self.gone else timedelta(0))
+            if duty.counted > allowed:
                 text = f"{duty.intent_id} of {duty.symbol}, due at {duty.due_at:%H:%M:%S}"
                 raise Violation(duty.rule, f"{text}, not done after {duty.counted.total_seconds():.0f} s")
 
@@ -118,6 +121,24 @@ class Duties:
         policy = self._world.settings.policy
         due_at = self._world.now() + timedelta(seconds=policy.entry_patience_s)
         self._stop("an entry works for its patience only", intent_id, symbol, due_at, client_order_id)
+
+    def restarted(self, state: OrderState) -> None:
+        """A lifecycle that was gone was started again: one whose order was guarded looks before it sleeps."""
+        if state.phase is not Phase.PROTECTED:
+            return
+        intent_id, now = state.plan.intent_id, self._world.now()
+        done = lambda: self._world.checkers.stepped_since(intent_id, now)  # noqa: E731
+        self._add(
+            Duty(
+                rule="a lifecycle that is started again looks before it sleeps",
+                intent_id=intent_id,
+                symbol=state.plan.symbol,
+                due_at=now,
+                allowed=CANCELLED_WITHIN + state.plan.poll,
+                is_longer=False,
+                is_done=done,
+            )
+        )
 
     def supervised(self, began: datetime) -> None:
         """Supervise has told every order what it must do, and no fault has hit it. What came after it began waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from shared.core.errors import BrokerError, ConflictError, RateLimitedError, Tra
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
-from shared.core.values import Side, Symbol
+from shared.core.values import CENT, Side, Symbol
 from shared.ports import Row, Stored
 
 STORAGE_TIMEOUT_S = 15.0
@@ -237,6 +238,8 @@ class FaultyBroker:
         self._world = injector.world
         self._call = injector.broker
         self._hidden: dict[str, datetime] = {}
+        self._refused: set[str] = set()
+        self._taken: set[str] = set()
 
     def now(self) -> datetime:
         """Return the broker's time."""
@@ -280,7 +283,7 @@ class FaultyBroker:
             world.saw("submit", request)
             if self._is_refused(request):
                 raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
-            order = self._broker.submit(request)
+            order = self._broker.submit(self._left_behind(request))
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())
@@ -292,11 +295,27 @@ class FaultyBroker:
             world.saw("refused", (request.client_order_id, str(error)))
             raise
 
-    def _is_refused(self, request: OrderRequest) -> bool:
+    def _left_behind(self, request: OrderRequest) -> OrderRequest:
+        """The order as it stands to the market on its arrival: one that ran away is as good as a lower limit."""
         world = self._world
-        chance = world.faults.order_refused
-        if not chance or world.is_calm or request.order_class is OrderClass.OCO or world.rng.random() >= chance:
+        chance, stop = world.faults.runs_away, request.stop_price
+        is_entry = request.side is Side.BUY and stop is not None
+        if not chance or not is_entry or world.is_calm or world.rng.random() >= chance:
+            return request
+        assert stop is not None
+        return dataclasses.replace(request, limit_price=stop + CENT)
+
+    def _is_refused(self, request: OrderRequest) -> bool:
+        """A rule says the same of the same order, whichever host sends it."""
+        world, client_order_id = self._world, request.client_order_id
+        if client_order_id in self._taken:
             return False
+        if client_order_id not in self._refused:
+            chance = world.faults.order_refused
+            if not chance or world.is_calm or request.order_class is OrderClass.OCO or world.rng.random() >= chance:
+                self._taken.add(client_order_id)
+                return False
+            self._refused.add(client_order_id)
         if request.side is Side.SELL:
             world.hurt("order_refused", f"submit {request.client_order_id}")
         return True

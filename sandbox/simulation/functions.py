@@ -235,3 +235,4 @@ class Functions:
         if state is not None and not state.phase.is_over:
             text = world.ports.codec.encode(restarted(state, wake.event))
             world.storage_call("start_new", lambda: hub.start_new(wake.intent_id, text, wake.symbol))
+            world.checkers.guard.duties.restarted(state)

@@ -69,6 +69,8 @@ class Faults:
         Per run: most of the cash is not settled, so that the broker grants little buying power.
     lifecycle_lost : float
         Per day, twice: the durable history of an order that lives vanishes.
+    runs_away : float
+        Per bracket sent: the market leaves its price as it arrives, and it rests a cent above its stop.
     """
 
     duplicated: float = 0.0
@@ -107,6 +109,7 @@ class Faults:
     order_refused: float = 0.0
     short_funds: float = 0.0
     lifecycle_lost: float = 0.0
+    runs_away: float = 0.0
 
 
 ALL = Faults(
@@ -141,11 +144,12 @@ ALL = Faults(
     hand_cancel=0.5,
     garbage=0.1,
     row_lost=0.15,
-    carry=0.05,
+    carry=0.15,
     split=0.5,
     order_refused=0.03,
     short_funds=0.2,
     lifecycle_lost=0.2,
+    runs_away=0.15,
 )
 """Every fault, as likely as a very bad day makes it."""
 
