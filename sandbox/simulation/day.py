@@ -228,10 +228,10 @@ class _Days:
             world.at(begins_at, lambda: self._broker(down=True))
             world.at(begins_at + timedelta(seconds=rng.randrange(280, 420)), lambda: self._broker(down=False))
         if rng.random() < world.faults.kill:
-            at = rng.choice(busy) + timedelta(seconds=rng.randrange(3, 60))
+            at = rng.choice(busy) + timedelta(seconds=rng.randrange(2, 20))
             flags = {"flatten": False, "cancel_all": False}
             self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
-            back = at + timedelta(seconds=rng.randrange(100, 1000))
+            back = at + timedelta(seconds=rng.randrange(100, 400))
             self._person(back, "resume", lambda: resume(world.ports, _call("resume", {})))
 
     def _broker(self, *, down: bool) -> None:

@@ -208,9 +208,6 @@ _VARIED = {
 LONG_HOLD_SHARE = 0.15
 """Share of seeds whose positions may stand for hours."""
 
-LONG_PATIENCE_SHARE = 0.15
-"""Share of seeds whose entries may work over more than one supervision."""
-
 
 def settings_of(rng: random.Random, later: random.Random) -> Settings:
     """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds.
@@ -220,6 +217,4 @@ def settings_of(rng: random.Random, later: random.Random) -> Settings:
     varied = {name: rng.choice(values) for name, values in _VARIED.items()}
     if later.random() < LONG_HOLD_SHARE:
         varied["GATEHOUSE_HOLD_MAX_MIN"] = "150"
-    if later.random() < LONG_PATIENCE_SHARE:
-        varied["GATEHOUSE_ENTRY_PATIENCE_S"] = "45"
     return parse_settings({**_FIXED, **varied})
