@@ -31,6 +31,8 @@ CALM_IN_THE_EVENING = timedelta(hours=3)
 """From here on faults cease, so that everything comes to its end and the books can be compared; the later one counts
 where entries after the close are enabled."""
 MINUTE = timedelta(minutes=1)
+LATE_IN_MINUTE = 35
+"""Second of a minute from which what is sent may still work at the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +230,9 @@ class _Days:
             world.at(begins_at, lambda: self._broker(down=True))
             world.at(begins_at + timedelta(seconds=rng.randrange(280, 420)), lambda: self._broker(down=False))
         if rng.random() < world.faults.kill:
-            at = rng.choice(busy) + timedelta(seconds=rng.randrange(2, 20))
+            # Shortly before a firing of supervise, so that an entry may work over it.
+            sent_at = rng.choice([at for at in busy if at.second >= LATE_IN_MINUTE] or busy)
+            at = sent_at + (60 - sent_at.second) * timedelta(seconds=rng.uniform(0.3, 0.95))
             flags = {"flatten": False, "cancel_all": False}
             self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
             back = at + timedelta(seconds=rng.randrange(100, 400))

@@ -149,7 +149,7 @@ ALL = Faults(
     order_refused=0.03,
     short_funds=0.2,
     lifecycle_lost=0.2,
-    runs_away=0.15,
+    runs_away=0.25,
 )
 """Every fault, as likely as a very bad day makes it."""
 
