@@ -170,7 +170,32 @@ class OrderLife(RuleBasedStateMachine):
         assert self.life.state.seq == len(self.life.ports.rows("journal", ON))
 
 
+IN_DEPTH = settings.get_current_profile_name() == "nightly"
 TestOrderLife = OrderLife.TestCase
 TestOrderLife.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=3000 if IN_DEPTH else 120,
+    stateful_step_count=100 if IN_DEPTH else 30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
+
+
+def test_the_thirty_steps_after_which_a_lost_pair_once_blocked_the_exit_for_good() -> None:
+    """Found by chance: market data is looked at over the open, the pair's answer is lost, then someone wants out."""
+    walk = OrderLife()
+    walk.begin(qty=1, patience=5, reprices=0, at="09:25")
+    walk.step_in_time()
+    walk.step_woken()
+    walk.step_in_time()
+    walk.fill(part=0.01, pick=0)
+    for _ in range(17):
+        walk.step_in_time()
+    walk.answer_is_lost(method="submit")
+    walk.step_in_time()
+    walk.step_in_time()
+    walk.time_passes(minutes=5)
+    walk.step_woken()
+    walk.broker_refuses(method="account")
+    walk.something_is_reported(event="changed")
+    assert walk.life.commands[-1] == "protect"
+    walk.teardown()
