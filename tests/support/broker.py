@@ -68,6 +68,10 @@ class HandBroker:
     """Order ids whose cancel is done and never shown."""
     shows_nothing: bool = False
     """Positions are answered as if there were none; the account still counts what they are worth."""
+    counts_nothing: bool = False
+    """The account's worth leaves them out too."""
+    unlisted_usd: Decimal = Decimal(0)
+    """What the account counts beside what it lists, an option say."""
     refuses: Callable[[OrderRequest], str] = lambda _: ""
     """Alpaca's words for a submission that it refuses for as long as this stands; empty for one that it takes."""
 
@@ -83,7 +87,7 @@ class HandBroker:
             account_id="hand",
             equity=self.equity,
             last_equity=Decimal(100_000),
-            cash=self.equity - sum((each.market_value for each in (*self._ours(), *self.strangers)), Decimal(0)),
+            cash=self.equity - self.unlisted_usd - self._worth(),
             buying_power=self.buying_power,
             is_blocked=self.is_blocked,
         )
@@ -94,6 +98,10 @@ class HandBroker:
 
     def _positions(self) -> Sequence[Position]:
         return [] if self.shows_nothing else [*self._ours(), *self.strangers]
+
+    def _worth(self) -> Decimal:
+        counted = () if self.counts_nothing else (*self._ours(), *self.strangers)
+        return sum((each.market_value for each in counted), Decimal(0))
 
     def _ours(self) -> list[Position]:
         symbols = sorted({order.symbol for order in self.book.values()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
@@ -11,12 +12,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING, report
-from shared.core.orders import BrokerOrder, OrderClass, OrderStatus, OrderType
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side
 from tests.support.orders import AAA, ON, Life, extended_life, new_life
 
 REFUSED = BrokerError(403, 40310000, "refused for no reason")
+
+
+def nothing(_: OrderRequest) -> str:
+    return ""
+
+
+def plain_sales(request: OrderRequest) -> str:
+    return "use complex orders" if request.side is Side.SELL and request.order_class is OrderClass.SIMPLE else ""
+
+
+def every_sale(request: OrderRequest) -> str:
+    return "not allowed to sell" if request.side is Side.SELL else ""
 
 
 class OrderLife(RuleBasedStateMachine):
@@ -75,7 +88,7 @@ class OrderLife(RuleBasedStateMachine):
         orders = self.live(Side.BUY, Side.SELL)
         self.life.ports.broker.end(orders[pick % len(orders)].order_id, status)
 
-    @rule(method=st.sampled_from(["order", "submit", "cancel", "account", "positions"]))
+    @rule(method=st.sampled_from(["order", "submit", "cancel", "account", "position", "positions", "orders"]))
     def connection_fails(self, method: str) -> None:
         self.life.ports.broker.down.append(method)
 
@@ -86,6 +99,14 @@ class OrderLife(RuleBasedStateMachine):
     @rule(method=st.sampled_from(["order", "submit", "cancel", "account"]))
     def broker_refuses(self, method: str) -> None:
         self.life.ports.broker.refusals[method] = REFUSED
+
+    @rule(shows=st.booleans())
+    def positions_are_shown(self, shows: bool) -> None:
+        self.life.ports.broker.shows_nothing = not shows
+
+    @rule(refuses=st.sampled_from([nothing, plain_sales, every_sale]))
+    def broker_keeps_refusing(self, refuses: Callable[[OrderRequest], str]) -> None:
+        self.life.ports.broker.refuses = refuses
 
     @rule(hangs=st.booleans())
     def cancels_hang(self, hangs: bool) -> None:
@@ -149,7 +170,8 @@ class OrderLife(RuleBasedStateMachine):
         broker.down.clear()
         broker.lost.clear()
         broker.refusals.clear()
-        broker.hangs = False
+        broker.hangs = broker.shows_nothing = False
+        broker.refuses = nothing
         broker.settle_cancels()
         market.error, market.prices["AAA"] = None, ("9.99", "10.01")
         self.life.ask()
