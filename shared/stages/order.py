@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
@@ -188,7 +189,9 @@ def _missing(state: OrderState, step: Step, ports: Ports) -> Observation | None:
 
 
 def _held(state: OrderState, ports: Ports) -> int:
-    return next((p.qty_shares for p in ports.broker.positions() if p.symbol == state.plan.symbol), 0)
+    """Whole shares that the account has of the symbol; what cannot be read is an error, never nothing."""
+    position = ports.broker.position(state.plan.symbol)
+    return position.qty_shares if position is not None else 0
 
 
 def _send(ports: Ports, request: OrderRequest) -> Observation:
@@ -211,6 +214,12 @@ def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """Cancel what guards or leaves the position, once it is known what is held.
+
+    An exit is sent for shares that the account is known to have. While it cannot be asked, no exit can follow, whoever
+    wants out, and a guard that was taken away would leave the position bare for as long.
+    """
+    _held(state, ports)
     return _cancelled(state, step, ports, state.recallable)
 
 
@@ -243,6 +252,8 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     if not lost:
         return seen
     everything = ports.broker.orders(since=datetime.combine(state.on, time(), UTC))
+    if unread := [row for row in everything.unread if row.may_be(state.plan.symbol)]:
+        raise ContractError(f"an order of {state.plan.symbol} may be one that cannot be read: {unread[0].fault}")
     parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
     listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
     return replace(seen, orders=(*seen.orders, *listed), held_at_broker=_held(state, ports))
@@ -269,9 +280,16 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
         return replace(released, unexplained=ledger.unexplained or oversold(state))
 
-    account = ports.broker.account()
-    update_ledger(ports, state.on, account.equity, change)
+    update_ledger(ports, state.on, _equity(ports), change)
     return Observation(at=now)
+
+
+def _equity(ports: Ports) -> Decimal | None:
+    """Equity to mark the ledger with, None where the broker does not tell: room is given back all the same."""
+    try:
+        return ports.broker.account().equity
+    except (BrokerError, TransientError, ContractError):
+        return None
 
 
 _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
