@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 
@@ -15,6 +16,8 @@ from shared.core.values import iso, parse_utc
 from shared.core.wording import poison, quarantined
 from shared.ports import Cell, Ports, Row
 from shared.stages.notices import notice
+
+logger = logging.getLogger("gatehouse.incidents")
 
 OPEN = "open"
 """Status of an incident that nobody has seen to."""
@@ -105,9 +108,11 @@ def _has_arrived(row: Row | None, now: datetime) -> bool:
     return not is_refused or parse_utc(str(row["offered_at"])) >= now - ON_ITS_WAY
 
 
-def readable[T](ports: Ports, table: Table, on: date, read: Callable[[Row], T]) -> Iterator[tuple[str, T]]:
+def readable[T](
+    ports: Ports, table: Table, on: date, read: Callable[[Row], T], *, key_from: str = "", key_to: str = ""
+) -> Iterator[tuple[str, T]]:
     """Yield key and value of each row of a day that can be read; of any other a person is told, and it is passed by."""
-    for key, row in tuple(ports.tables.query(table, str(on))):
+    for key, row in tuple(ports.tables.query(table, str(on), key_from=key_from, key_to=key_to)):
         try:
             value = read(row)
         except BROKEN as error:
@@ -116,9 +121,15 @@ def readable[T](ports: Ports, table: Table, on: date, read: Callable[[Row], T]) 
         yield key, value
 
 
+def sound_rows(ports: Ports, table: Table, on: date, read: Callable[[Row], object]) -> list[Row]:
+    """Return the rows of a day of which everything can be read that `read` takes."""
+    return [row for _, (row, _) in readable(ports, table, on, lambda row: (row, read(row)))]
+
+
 def record_broken(ports: Ports, table: Table, partition: object, key: str, error: Exception) -> list[Notice]:
     """Record a row that cannot be read, once; it is left as it is. Who drops the notice leaves it to `untold`."""
     now = ports.clock.now()
+    logger.error("%s, partition %s, row %s cannot be read: %s", table, partition, key, error)
     return record_incident(
         ports,
         now.astimezone(NEW_YORK).date(),

@@ -7,23 +7,28 @@ and halts entries until a person resumes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from shared.contracts.messages import Message
 from shared.contracts.records import Table, symbol_key
+from shared.core.errors import TransientError
 from shared.core.ids import hash_id
 from shared.core.ledger import NEXT, Ledger, Reservation, reserve, unexplained_of, without
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder, OrderClass
 from shared.core.portfolio import Position
+from shared.core.sessions import NEW_YORK
 from shared.core.unread import Listing, Unread
 from shared.core.values import Side, Symbol
 from shared.ports import Ports
 from shared.stages.facts import live_orders, room_of
 from shared.stages.incidents import BROKEN, record_broken, record_incident
+
+logger = logging.getLogger("gatehouse.reconcile")
 
 LATE = timedelta(minutes=2)
 """How long after its time a lifecycle may still be about to act by itself."""
@@ -196,6 +201,23 @@ def recorded_order(ports: Ports, on: date, symbol: Symbol, intent_id: str) -> Or
     """Return an order's last recorded state: what a lifecycle that is gone can be started from again."""
     stored = ports.tables.get(Table.ORDERS, str(on), symbol_key(symbol, intent_id))
     return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
+
+
+def wake_failed(ports: Ports, told: Wake, error: Exception) -> list[Message]:
+    """Record, once a day for each order, that its lifecycle could not be told something."""
+    key = symbol_key(told.symbol, "wake-failed", told.intent_id)
+    title = f"{told.symbol}: its order could not be told {told.event}"
+    body = (
+        f"Intent {told.intent_id} of {told.on}: {type(error).__name__}: {error}\n"
+        "It is told again every minute, as every other order is; its own timers go on."
+    )
+    now = ports.clock.now()
+    try:
+        on = now.astimezone(NEW_YORK).date()
+        return [*record_incident(ports, on, key, now=now, kind="wake-failed", title=title, body=body)]
+    except TransientError as failed:
+        logger.warning("%s: %s", title, failed)
+        return []
 
 
 def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> list[Reservation]:

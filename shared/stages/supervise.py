@@ -22,7 +22,7 @@ from shared.core.order_states import ExitReason
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.portfolio import Account as AccountState
 from shared.core.schedule import DueJob, Job, plan, slot_of
-from shared.core.sessions import Session, pre_open_at, session_at
+from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.values import ZERO, iso
 from shared.core.wording import halt
 from shared.ports import Ports, Row, Stored
@@ -170,6 +170,25 @@ def _by_itself(what: str) -> Iterator[None]:
         yield
     except TransientError as error:
         logger.warning("%s: %s", what, error)
+
+
+def part_failed(ports: Ports, part: str, error: Exception) -> list[Message]:
+    """Record, once an hour, that a part of the minute's work fails; storage that does not answer passes by itself."""
+    if isinstance(error, TransientError):
+        return []
+    now = ports.clock.now()
+    told: list[Message] = []
+    with _by_itself(part):
+        told += record_incident(
+            ports,
+            now.astimezone(NEW_YORK).date(),
+            f"supervise-failed|{part}|{slot_of(now)[:2]}",
+            now=now,
+            kind="supervise-failed",
+            title=f"Every minute's work fails in part: {part}",
+            body=f"{type(error).__name__}: {error}\nEverything else goes on; it is tried again every minute.",
+        )
+    return told
 
 
 def _blindly(ports: Ports, day: TradingDay, now: datetime, controls: Stored[Row] | None) -> tuple[Wake, ...]:
