@@ -17,6 +17,7 @@ from shared.core.errors import BrokerError, ConflictError, RateLimitedError, Tra
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing
 from shared.core.values import CENT, Side, Symbol
 from shared.ports import Row, Stored
 
@@ -249,13 +250,21 @@ class FaultyBroker:
         """Return the account."""
         return self._call("account", self._broker.account)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions."""
         return self._call("positions", self._broker.positions)
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return what is held of one symbol."""
+        return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
+
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
         return self._call("orders", lambda: self._broker.orders(since=since))
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol."""
+        return self._call(f"open orders {symbol}", lambda: self._broker.open_orders(symbol))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order, perhaps as it was, or not yet."""

@@ -408,3 +408,14 @@ def test_a_refusal_by_the_broker_is_an_answer_and_counts_against_nothing() -> No
     life.ports.broker.refusals["submit"] = BrokerError(403, 0, "forbidden")
     life.step()
     assert breakers(life) == (0, 0)
+
+
+def test_a_broker_that_does_not_tell_the_equity_at_the_end_counts_against_its_breaker_and_keeps_no_room() -> None:
+    life = new_life()
+    life.state = replace(life.state, outcome=Phase.CANCELED, orders={})
+    life.ports.broker.down.append("account")
+    life.to_end()
+    assert breakers(life) == (1, 0)
+    stored = load_ledger(life.ports)
+    assert stored is not None
+    assert stored.value.reservations == ()
