@@ -64,7 +64,7 @@ class Checkers:
         self._killed_at: datetime | None = None
         self._halted_at = world.now()
         self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
-        self._answers = Answers()
+        self.asked = Answers()
         self.lost_rooms: set[str] = set()
         self.split: set[str] = set()
 
@@ -108,10 +108,6 @@ class Checkers:
     def lost_intents(self) -> set[str]:
         """Intents whose signal or intent message poisoned."""
         return {self.subjects[text][1] for text in self.poisoned_texts}
-
-    def answered(self, intent: OrderIntent, answer: str) -> None:
-        """Note a person's answer."""
-        self._answers.answered(intent, answer, self.world.now())
 
     def ledger_lost(self) -> None:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
@@ -170,6 +166,8 @@ class Checkers:
         elif call.endswith("put controls"):
             assert isinstance(detail, dict)
             self._killed_at = self.world.now() if detail.get("is_on") else None
+        elif call == "insert controls" and isinstance(detail, dict) and "answer" in detail:
+            self.asked.claimed(detail)
 
     # -- submissions -------------------------------------------------------------------------------------------------
 
@@ -183,7 +181,7 @@ class Checkers:
         if request.side is Side.SELL:
             self._sells_what_is_free(request)
             return
-        self._answers.check(self.intents[intent_id], request)
+        self.asked.check(self.intents[intent_id], request)
         ledger = self._ledger
         if self._killed_at is not None and self._killed_at < began:
             raise Violation("no entry after kill", request.client_order_id)

@@ -25,6 +25,7 @@ from shared.core.sessions import Session, pre_open_at, session_at
 from shared.core.values import iso
 from shared.core.wording import halt
 from shared.ports import Ports, Stored
+from shared.stages.answers import unheard
 from shared.stages.facts import load_ledger, opened, update_ledger, watching
 from shared.stages.incidents import record_incident
 from shared.stages.notices import worded
@@ -86,7 +87,7 @@ def supervise(ports: Ports) -> Supervision:
     staying = replace(after, reservations=tuple(r for r in after.reservations if r.intent_id not in gone))
     leaving += reversals(ports, day.on, staying)
     gone |= {each.intent_id for each in leaving}
-    rest = (*found.wakes, *asleep, *asked)
+    rest = (*found.wakes, *asleep, *unheard(ports, after, orders), *asked)
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     told = incidents(ports, seen, repair, before.unexplained, after.unexplained)
     return Supervision(wakes=wakes, messages=(*_halt_notices(stored, after, now), *told))

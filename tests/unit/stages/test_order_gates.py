@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from shared.contracts.model_card import SIGNAL_MODEL
+from shared.core.answers import Answer, Answered
 from shared.core.ledger import Ledger, reserve, without
 from shared.core.market import Bars, Timeframe
 from shared.core.order_states import Phase
-from shared.core.order_steps import APPROVE, report
 from shared.core.risk import BEFORE_SUBMIT, GATES, Gate
 from shared.core.sizing import Basis
 from shared.core.values import Symbol
@@ -39,7 +39,8 @@ def approved(life: Life | None = None, **plan: object) -> Life:
     """A large order that a person has approved four minutes after it was decided."""
     asked = {"approve_by": NOW + WAIT, "expires_at": NOW + WAIT + timedelta(minutes=4), "basis": BASIS}
     life = life or planned_life(replace(PLAN, **{**asked, **plan}))  # type: ignore[arg-type]
-    life.state = report(replace(life.state, phase=Phase.APPROVAL_PENDING), APPROVE)
+    given = Answered(answer=Answer.APPROVE, by="me", reason="as planned", at=life.ports.clock.now())
+    life.state = replace(life.state, answered=given)
     life.ports.clock.pass_by(timedelta(minutes=4))
     closes(life, 10.00)
     return life
