@@ -50,6 +50,7 @@ async def answer_approval(
     chosen = Answer.APPROVE if begun.call.flag("approve") else Answer.REFUSE
     order = await asyncio.to_thread(_found, lambda: waiting(begun.ports, begun.call.text("intent_id")))
     reply = order if isinstance(order, Reply) else await _answered(client, begun, order, chosen)
+    reply = replace(reply, record={**reply.record, "answer": chosen.value})
     tell(reply.messages, notices)
     return await asyncio.to_thread(finish, begun.call, reply, begun.ports)
 

@@ -13,8 +13,10 @@ from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
 from shared import lifecycle
+from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table
 from shared.core import order_states, order_steps, risk
+from shared.core.answers import Answer, Answered
 from shared.core.errors import SettingsError
 from shared.core.ids import client_order_id
 from shared.core.order_states import OrderState, OrderView
@@ -22,7 +24,7 @@ from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Gate
 from shared.ports import Cell, Ports, Row
-from shared.stages import execute, facts, gate, order, order_gates, order_records, reconcile
+from shared.stages import answers, execute, facts, gate, order, order_gates, order_records, reconcile
 from shared.stages.supervise import Supervision, supervise
 
 type Patches = Iterator[Any]
@@ -262,6 +264,59 @@ def _room_unneeded() -> Patches:
     yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
+def _asked_once() -> Patches:
+    from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
+
+    run = functions.execute
+
+    def once(intent: OrderIntent, ports: Ports) -> Any:
+        is_known = reconcile.recorded_order(ports, intent.on, intent.symbol, intent.intent_id) is not None
+        state, told = run(intent, ports)
+        return state, [] if is_known else told
+
+    yield patch.object(functions, "execute", once)
+
+
+def _end_told_once() -> Patches:
+    from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
+
+    run = functions.carry_out
+
+    def once(state: OrderState, step: Step, ports: Ports) -> Any:
+        is_known = order_records.recorded_step(ports, state) is not None
+        after, told = run(state, step, ports)
+        return after, [] if is_known else told
+
+    yield patch.object(functions, "carry_out", once)
+
+
+def _both_accepted() -> Patches:
+    claim = answers._claim
+
+    def accepted(*given: Any, **named: Any) -> bool:
+        claim(*given, **named)
+        return True
+
+    yield patch.object(answers, "_claim", accepted)
+
+
+def _deadline_unclaimed() -> Patches:
+    claim = answers._claim
+
+    def by_people(ports: Ports, state: OrderState, given: Answered, **named: Any) -> bool:
+        return given.answer is Answer.NOBODY or claim(ports, state, given, **named)
+
+    yield patch.object(answers, "_claim", by_people)
+
+
+def _answer_unread() -> Patches:
+    def nobody(ports: Ports, state: OrderState, now: Any, **_: Any) -> Answered | None:
+        is_late = state.plan.approve_by is not None and now >= state.plan.approve_by
+        return Answered(answer=Answer.NOBODY, by="", reason="", at=now) if is_late else None
+
+    yield patch.object(order, "heard", nobody)
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -301,6 +356,11 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
     "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
+    "asked-once": ("a person is asked by the first run of an intent alone, which may die", _asked_once),
+    "end-told-once": ("an end is told by the first run of its step alone, which may die", _end_told_once),
+    "both-accepted": ("a second answer is accepted too", _both_accepted),
+    "deadline-unclaimed": ("a deadline ends a wait without claiming it", _deadline_unclaimed),
+    "answer-unread": ("an order that waits does not look for its answer", _answer_unread),
 }
 """What can be broken: what it means, and the patches that do it."""
 
