@@ -7,7 +7,9 @@ ContractError that also names the call.
 from __future__ import annotations
 
 import html
+import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -20,12 +22,24 @@ from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapsho
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
-from shared.core.values import Side, Symbol, parse_utc, require, require_positive, require_symbol
+from shared.core.unread import Unread, one_word
+from shared.core.values import ZERO, Side, Symbol, parse_utc, require, require_positive, require_symbol
 
 ACTIVE = "ACTIVE"
+ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""Ids that may become part of a path."""
 
 _STATUSES = {status.value: status for status in OrderStatus}
 _SHOWN_CHARACTERS = 120
+_RAW_CHARACTERS = 600
+_MAX_DIGITS = 18
+"""No honest amount of money or shares has more before its point."""
+
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
+_PRICES = ("current_price", "lastday_price", "avg_entry_price")
+"""What a position is valued at, the best first: before a first trade there is yesterday's price, in a halt its cost."""
+_SHARES = frozenset({"us_equity", "crypto"})
+"""Asset classes of which one unit is worth its price; an option's is worth a hundred times that."""
 
 
 def parsed[R, T](where: str, read: Callable[[R], T], raw: R) -> T:
@@ -38,7 +52,7 @@ def parsed[R, T](where: str, read: Callable[[R], T], raw: R) -> T:
     """
     try:
         return read(raw)
-    except (ValueError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise ContractError(f"{where}: {error}") from error
 
 
@@ -69,7 +83,7 @@ def read_each[T](read: Callable[[Any], T], what: str) -> Callable[[Any], list[T]
         for index, item in enumerate(as_list(raw, what)):
             try:
                 items.append(read(item))
-            except (ValueError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 raise ValueError(f"{what}[{index}]: {error}") from error
         return items
 
@@ -96,15 +110,67 @@ def read_clock(raw: Any) -> datetime:
 
 
 def read_position(raw: Any) -> Position:
-    """One of `GET /positions`; before a first trade the market price is yesterday's."""
+    """One of `GET /positions`; a fraction is kept beside the whole shares."""
     raw = as_object(raw, "position")
-    priced = "current_price" if raw.get("current_price") is not None else "lastday_price"
+    kind = _word(raw, "asset_class", "us_equity")
+    require(kind in _SHARES, "asset_class", kind, " or ".join(sorted(_SHARES)))
+    qty = _money(raw, "qty")
     return Position(
         symbol=_symbol(raw),
-        qty_shares=_shares(raw, "qty"),
+        qty_shares=int(qty),
         average_price=_money(raw, "avg_entry_price"),
-        market_price=_money(raw, priced),
+        market_price=_money(raw, next((name for name in _PRICES if raw.get(name) is not None), _PRICES[0])),
+        fraction=qty - int(qty),
     )
+
+
+def position_or_unread(raw: Any) -> Position | Unread:
+    """One of `GET /positions`, read or kept as it came."""
+    try:
+        return read_position(raw)
+    except _UNREADABLE as error:
+        value = _guessed(lambda: abs(_money(raw, "market_value")), None)
+        return Unread(what="position", fault=str(error), market_value=value, name=_name(raw), raw=_raw(raw))
+
+
+def order_or_unread(raw: Any) -> BrokerOrder | Unread | None:
+    """One of `GET /orders`, read or kept as it came; None for one that cannot be read and is over."""
+    try:
+        return read_order(raw)
+    except _UNREADABLE as error:
+        status = _guessed(lambda: _STATUSES.get(_text(raw, "status")), None)
+        if status is not None and status.is_final:
+            return None
+        order_id, side = (_guessed(lambda name=name: _text(raw, name), "") for name in ("id", "side"))  # type: ignore[misc]
+        order_id = order_id if ORDER_ID.fullmatch(order_id) else ""
+        return Unread(what="order", fault=str(error), order_id=order_id, side=side, name=_name(raw), raw=_raw(raw))
+
+
+def row_id(raw: Any) -> str:
+    """What tells a row from others, also where it cannot be read."""
+    return _guessed(lambda: _text(raw, "id"), "") or repr(raw)
+
+
+def submitted_at(raw: Any) -> datetime | None:
+    """When a row's order was sent, None where it does not say."""
+    named = (_guessed(lambda name=name: _instant(raw, name), None) for name in ("submitted_at", "created_at"))  # type: ignore[misc]
+    return next((at for at in named if at is not None), None)
+
+
+def _guessed[T](read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except _UNREADABLE:
+        return otherwise
+
+
+def _name(raw: Any) -> str:
+    return one_word(_guessed(lambda: _text(raw, "symbol"), ""))
+
+
+def _raw(raw: Any) -> str:
+    text = json.dumps(raw, default=str, ensure_ascii=True)
+    return text if len(text) <= _RAW_CHARACTERS else f"{text[:_RAW_CHARACTERS]}..."
 
 
 def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
@@ -120,7 +186,7 @@ def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
         symbol=_symbol(raw),
         side=Side(_text(raw, "side")),
         order_type=_text(raw, "type" if raw.get("type") else "order_type"),
-        order_class=raw.get("order_class") or "simple",
+        order_class=_word(raw, "order_class", "simple"),
         status=_STATUSES.get(status, OrderStatus.UNKNOWN),
         status_text=status,
         qty_shares=_shares(raw, "qty"),
@@ -132,7 +198,7 @@ def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
         updated_at=_instant(raw, updated),
         filled_at=_instant(raw, "filled_at") if raw.get("filled_at") is not None else None,
         parent_order_id=parent_order_id,
-        replaced_by=raw.get("replaced_by"),
+        replaced_by=_word(raw, "replaced_by", "") or None,
         legs=tuple(legs),
     )
 
@@ -240,6 +306,12 @@ def _text(raw: Mapping[str, Any], name: str) -> str:
     return value  # type: ignore[no-any-return]
 
 
+def _word(raw: Mapping[str, Any], name: str, otherwise: str) -> str:
+    """Text that may be left out, null or empty."""
+    value = raw.get(name)
+    return otherwise if value is None or value == "" else _text(raw, name)
+
+
 def _flag(raw: Mapping[str, Any], name: str) -> bool:
     """A boolean that Alpaca leaves out at times: absent is false."""
     value = raw.get(name)
@@ -271,6 +343,7 @@ def _money(raw: Mapping[str, Any], name: str) -> Decimal:
     except InvalidOperation:
         raise ValueError(f"{name} must be a decimal number, got {_short(value)}") from None
     require(money.is_finite(), name, value, "finite")
+    require(money == ZERO or money.adjusted() < _MAX_DIGITS, name, _short(value), f"under {_MAX_DIGITS} digits")
     return money
 
 
@@ -301,7 +374,7 @@ def _instant(raw: Mapping[str, Any], name: str) -> datetime:
     value = _text(raw, name)
     try:
         return parse_utc(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an instant, got {_short(value)}: {error}") from error
 
 

@@ -171,6 +171,10 @@ class OrderState:
         What a person, or the deadline, made of the question, where one was asked.
     why : str
         Why nothing was bought, in the words of the step that settled it; later steps have notes of their own.
+    refusals : int
+        Exits that the broker has refused since shares were last sold.
+    protect_at : datetime or None
+        When a pair was last asked for.
     """
 
     plan: EntryPlan
@@ -198,6 +202,8 @@ class OrderState:
     sized: int | None = None
     answered: Answered | None = None
     why: str = ""
+    refusals: int = 0
+    protect_at: datetime | None = None
 
     def of(self, *roles: Role) -> tuple[OrderView, ...]:
         """Orders of some roles."""
