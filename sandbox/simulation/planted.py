@@ -298,6 +298,7 @@ def _both_accepted() -> Patches:
         return True
 
     yield patch.object(answers, "_claim", accepted)
+    yield patch.object(answers, "_objection", lambda *_: "")
 
 
 def _deadline_unclaimed() -> Patches:
@@ -358,7 +359,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "random-plan": ("the orchestrator decides by chance", _hasty),
     "asked-once": ("a person is asked by the first run of an intent alone, which may die", _asked_once),
     "end-told-once": ("an end is told by the first run of its step alone, which may die", _end_told_once),
-    "both-accepted": ("a second answer is accepted too", _both_accepted),
+    "both-accepted": ("every answer is accepted, a second and a late one too", _both_accepted),
     "deadline-unclaimed": ("a deadline ends a wait without claiming it", _deadline_unclaimed),
     "answer-unread": ("an order that waits does not look for its answer", _answer_unread),
 }
