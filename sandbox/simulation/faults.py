@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
@@ -16,6 +16,7 @@ from shared.core.errors import ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.splits import Splits
 from shared.core.values import Symbol
 from shared.ports import Row, Stored
 
@@ -346,6 +347,10 @@ class FaultyMarket:
     ) -> Mapping[Symbol, Bars]:
         """Return bars."""
         return self._market.bars(symbols, timeframe, start, end)
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Return splits."""
+        return self._market.splits(first, last)
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines."""

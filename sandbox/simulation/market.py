@@ -19,6 +19,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import TransientError
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK
+from shared.core.splits import Splits
 from shared.core.values import Symbol, from_epoch, iso
 from shared.ports import Clock
 
@@ -91,6 +92,7 @@ class SimTape:
         self.session_dates = tuple(day.on for day in days)
         self.traits = {symbol: self._traits() for symbol in SYMBOLS}
         self.assets: Mapping[str, Asset] = _ASSETS
+        self.splits: Mapping[str, Splits] = {}  # its daily bars are adjusted already
         self._halts = {day.on: self._make_halts(day) for day in days}
         self._bases: dict[tuple[str, date], BasePrices] = {}
         last = {symbol: traits.price for symbol, traits in self.traits.items()}
@@ -282,6 +284,10 @@ class SimMarket:
         on = end.astimezone(NEW_YORK).date()
         first, last = int(start.timestamp()), min(int(end.timestamp()), now_s - timeframe.seconds + 1)
         return {s: self._view.tape.base(s, on).bars.between(first, max(first, last)) for s in symbols}
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Not asked for by the order path: scanner and features are no part of the simulation."""
+        raise TransientError("the simulation serves quotes only")
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Not asked for by the order path."""
