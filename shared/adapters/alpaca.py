@@ -30,6 +30,7 @@ from shared.adapters.alpaca_parse import (
     read_quote,
     read_snapshot,
     read_split,
+    shown,
     sift,
     splits_of,
 )
@@ -41,7 +42,7 @@ from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
-from shared.core.unread import BySymbol, Listed, Unread, shown
+from shared.core.unread import BySymbol, Listing, Unread
 from shared.core.values import Symbol, iso, require
 from shared.ports import Clock
 
@@ -296,20 +297,20 @@ class AlpacaMarketData:
         self._news = connection.news()
         self._actions = connection.corporate_actions()
 
-    def assets(self) -> Listed[Asset]:
+    def assets(self) -> Listing[Asset]:
         """Return active, tradable US equities, by symbol."""
         raw = self._trading.get("/assets", {"status": "active", "asset_class": "us_equity"})
         rows = parsed("GET /assets", lambda answer: as_list(answer, "assets"), raw)
         found, unread = sift("asset", ((named(row), row) for row in rows), lambda _, row: read_asset(row))
         tradable = (asset for asset in found if asset and asset.is_tradable)
-        return Listed.of(sorted(tradable, key=lambda asset: asset.symbol), self._told(unread))
+        return Listing(tuple(sorted(tradable, key=lambda asset: asset.symbol)), self._told(unread))
 
     def snapshots(self, symbols: Sequence[Symbol]) -> BySymbol[Snapshot]:
         """Return snapshots; a symbol without a trade is missing."""
         today = self._clock.now().astimezone(NEW_YORK).date()
         known = self._latest("/stocks/snapshots", symbols, lambda answer: as_object(answer, "answer"))
         found, unread = sift("snapshot", known, lambda symbol, raw: read_snapshot(symbol, raw, today))
-        return BySymbol.of({each.symbol: each for each in found if each is not None}, self._told(unread))
+        return BySymbol({each.symbol: each for each in found if each is not None}, self._told(unread))
 
     def quotes(self, symbols: Sequence[Symbol]) -> BySymbol[Quote]:
         """Return latest quotes; a symbol without one is missing."""
@@ -317,7 +318,7 @@ class AlpacaMarketData:
             "/stocks/quotes/latest", symbols, lambda answer: as_object(member(answer, "quotes") or {}, "quotes")
         )
         found, unread = sift("quote", known, read_quote)
-        return BySymbol.of({quote.symbol: quote for quote in found}, self._told(unread))
+        return BySymbol({quote.symbol: quote for quote in found}, self._told(unread))
 
     def bars(self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime) -> BySymbol[Bars]:
         """Return closed bars that start in [start, end), empty `Bars` for a symbol that has none.
@@ -351,7 +352,7 @@ class AlpacaMarketData:
                 found[symbol] = read_bars(raw).between(lo, hi)
             except UNREADABLE as error:
                 unread.append(Unread(what="bars", name=symbol, fault=str(error), raw=shown(bad_bar(raw))))
-        return BySymbol.of(found, self._told(unread))
+        return BySymbol(found, self._told(unread))
 
     def splits(self, first: date, last: date) -> BySymbol[Splits]:
         """Return the splits of every symbol that hold from a date in [first, last] on."""
@@ -371,9 +372,9 @@ class AlpacaMarketData:
                 unread += bad
         # Something happened to these, and nobody knows when or what.
         found += [(Symbol(row.name), last, math.nan) for row in unread if is_symbol(row.name)]
-        return BySymbol.of(splits_of([row for row in found if first <= row[1] <= last]), self._told(unread))
+        return BySymbol(splits_of([row for row in found if first <= row[1] <= last]), self._told(unread))
 
-    def news(self, start: datetime, end: datetime) -> Listed[Headline]:
+    def news(self, start: datetime, end: datetime) -> Listing[Headline]:
         """Return headlines published in [start, end), oldest first."""
         params = {
             "start": iso(start),
@@ -389,7 +390,7 @@ class AlpacaMarketData:
         found, unread = sift("headline", (("", row) for row in rows), lambda _, row: read_headline(row))
         wanted = (headline for headline in found if start <= headline.published_at < end)
         ordered = sorted(wanted, key=lambda headline: (headline.published_at, headline.news_id))
-        return Listed.of(ordered, self._told(unread))
+        return Listing(tuple(ordered), self._told(unread))
 
     def _latest(
         self, path: str, symbols: Sequence[Symbol], pick: Callable[[Any], Mapping[str, Any]]
@@ -400,10 +401,10 @@ class AlpacaMarketData:
             known = parsed(f"GET {path}", pick, answer)
             yield from ((symbol, known[symbol]) for symbol in part if known.get(symbol) is not None)
 
-    def _told(self, unread: Sequence[Unread]) -> Sequence[Unread]:
+    def _told(self, unread: Sequence[Unread]) -> tuple[Unread, ...]:
         if unread:
             self._tell(unread)
-        return unread
+        return tuple(unread)
 
 
 def _actions(raw: Any) -> Mapping[str, Sequence[Any]]:

@@ -7,6 +7,7 @@ ContractError that also names the call.
 from __future__ import annotations
 
 import html
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
@@ -21,16 +22,17 @@ from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
-from shared.core.unread import Unread, shown
+from shared.core.unread import Unread, one_word
 from shared.core.values import Side, Symbol, parse_utc, require, require_positive, require_symbol
 
 ACTIVE = "ACTIVE"
 
-UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError)
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
 """What reading foreign JSON may raise, whatever its members turn out to be."""
 
 _STATUSES = {status.value: status for status in OrderStatus}
 _SHOWN_CHARACTERS = 120
+_RAW_CHARACTERS = 600
 
 
 def parsed[R, T](where: str, read: Callable[[R], T], raw: R) -> T:
@@ -98,8 +100,14 @@ def sift[T](what: str, rows: Iterable[tuple[str, Any]], read: Callable[[str, Any
         try:
             good.append(read(name, raw))
         except UNREADABLE as error:
-            bad.append(Unread(what=what, name=name, fault=str(error), raw=shown(raw)))
+            bad.append(Unread(what=what, name=one_word(name), fault=str(error), raw=shown(raw)))
     return good, bad
+
+
+def shown(raw: Any) -> str:
+    """A row's JSON, shortened for a person's eye."""
+    text = json.dumps(raw, default=str, ensure_ascii=True)
+    return text if len(text) <= _RAW_CHARACTERS else f"{text[:_RAW_CHARACTERS]}..."
 
 
 def named(raw: Any, member_name: str = "symbol") -> str:

@@ -108,7 +108,7 @@ class HandMarket:
         self._answer()
         if self.splits_error is not None:
             raise self.splits_error
-        return BySymbol.of({Symbol(s): each for s, each in self.splits_of.items()}, ())
+        return BySymbol({Symbol(s): each for s, each in self.splits_of.items()})
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         self._answer()
@@ -117,7 +117,7 @@ class HandMarket:
     def _readable[T](self, what: str, found: Mapping[Symbol, T]) -> Mapping[Symbol, T]:
         bad = [row for row in self.unread if row.what == what and row.name in found]
         names = {row.name for row in bad}
-        return BySymbol.of({symbol: value for symbol, value in found.items() if symbol not in names}, bad)
+        return BySymbol({symbol: value for symbol, value in found.items() if symbol not in names}, bad)
 
     def _answer(self) -> None:
         if self.error is not None:
