@@ -322,13 +322,26 @@ class FaultyBroker:
         self._call(f"cancel {order_id[:8]}", effect)
 
 
+SPOILT_QUOTES: tuple[Mapping[str, object], ...] = (
+    {"bp": None},
+    {"ap": float("nan")},
+    {"bp": -1},
+    {"as": "many"},
+    {"t": "noon"},
+    {"t": None},
+)
+"""Members that make a quote's row one that cannot be read."""
+
+
 class FaultyMarket:
-    """`MarketData` whose quotes may be old."""
+    """`MarketData` whose quotes may be old, or of rows that cannot be read."""
 
     def __init__(self, market: SimMarket, injector: Injector) -> None:
         self._market = market
         self._world = injector.world
         self._call = injector.broker
+        # Of its own, so that what other faults draw stays where it is.
+        self._spoils = random.Random(f"bad_rows:{injector.world.run.seed}")
 
     def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
         """Return latest quotes, perhaps of some time ago."""
@@ -338,6 +351,9 @@ class FaultyMarket:
             if not world.is_calm and world.rng.random() < world.faults.late_data:
                 world.hurt("late_data", " ".join(symbols))
                 return self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
+            if not world.is_calm and self._spoils.random() < world.faults.bad_rows:
+                world.hurt("bad_rows", " ".join(symbols))
+                return self._market.spoilt_quotes(symbols, self._spoils.choice(SPOILT_QUOTES))
             return self._market.quotes(symbols)
 
         return self._call("quotes", effect)

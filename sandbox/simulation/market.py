@@ -14,12 +14,13 @@ from sandbox.market.tape import BasePrices, Halt
 from sandbox.simulation.options import Faults
 from sandbox.venue.calendar import midnight
 from sandbox.venue.strip import BoolArray, TapeView
-from shared.adapters.alpaca_parse import read_quote
+from shared.adapters.alpaca_parse import read_quote, sift
 from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import TransientError
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
+from shared.core.unread import BySymbol
 from shared.core.values import Symbol, from_epoch, iso
 from shared.ports import Clock
 
@@ -245,12 +246,16 @@ class SimMarket:
 
     def quotes_at(self, symbols: Sequence[Symbol], at: datetime) -> Mapping[Symbol, Quote]:
         """Quotes as they stood at an instant."""
-        found = {}
-        for symbol in symbols:
-            raw = self._raw(symbol, at)
-            if raw is not None:
-                found[symbol] = read_quote(symbol, raw)
-        return found
+        return self._read(symbols, at, {})
+
+    def spoilt_quotes(self, symbols: Sequence[Symbol], spoilt: Mapping[str, object]) -> Mapping[Symbol, Quote]:
+        """Quotes of rows of which some members are others than they should be, read as the adapter does."""
+        return self._read(symbols, self._clock.now(), spoilt)
+
+    def _read(self, symbols: Sequence[Symbol], at: datetime, changed: Mapping[str, object]) -> BySymbol[Quote]:
+        rows = ((symbol, raw) for symbol in symbols if (raw := self._raw(symbol, at)) is not None)
+        found, unread = sift("quote", ((symbol, {**raw, **changed}) for symbol, raw in rows), read_quote)
+        return BySymbol({quote.symbol: quote for quote in found}, unread)
 
     def _raw(self, symbol: str, at: datetime) -> Mapping[str, object] | None:
         on = at.astimezone(NEW_YORK).date()

@@ -218,7 +218,7 @@ def test_splits_of_every_symbol_come_in_one_request(server: ScriptedServer, data
     assert asked.path == "/v1/corporate-actions"
     assert asked.query["types"] == "forward_split,reverse_split,unit_split,stock_dividend"
     assert (asked.query["start"], asked.query["end"]) == ("2025-07-14", "2025-10-22")
-    factors = {symbol: splits.factor.tolist() for symbol, splits in found.items()}
+    factors: dict[str, list[float]] = {symbol: splits.factor.tolist() for symbol, splits in found.items()}
     assert factors["AAPL"] == [2 / 3, 0.25]
     assert (factors["MSFT"], factors["DIV"]) == ([7.0], [0.8])
     # What was split by nobody knows how much is known to have been split.

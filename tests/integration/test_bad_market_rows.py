@@ -43,7 +43,7 @@ class Venue:
         self.clock = FixedClock(ny(ON, "09:15:30"))
         walked = market(ON, SYMBOLS, days=3, bars=600)
         midnight = midnight_s(ON)
-        self.splits = {
+        self.splits: dict[str, Splits] = {
             SYMBOLS[k]: Splits(from_s=np.array([midnight]), factor=np.array([factor]))
             for k, factor in enumerate((5.0, 2.0, 0.5, 7.0, 2 / 3))
         }
