@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from sandbox.simulation import market
 from sandbox.simulation.faults import FaultyTables
 from shared import lifecycle
 from shared.contracts.records import Table
 from shared.core import order_states, order_steps, risk
-from shared.core.errors import SettingsError
+from shared.core.errors import ContractError, SettingsError
 from shared.core.ids import client_order_id
 from shared.core.order_states import OrderState, OrderView
 from shared.core.order_steps import Command, Observation, Step
@@ -262,6 +263,18 @@ def _room_unneeded() -> Patches:
     yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
+def _bad_row_raises() -> Patches:
+    sound = market.sift
+
+    def all_or_nothing(*given: Any) -> Any:
+        found, unread = sound(*given)
+        if unread:
+            raise ContractError(unread[0].fault)
+        return found, unread
+
+    yield patch.object(market, "sift", all_or_nothing)
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -301,6 +314,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
     "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
+    "bad-row-raises": ("a quote that cannot be read fails the call that it came in", _bad_row_raises),
 }
 """What can be broken: what it means, and the patches that do it."""
 

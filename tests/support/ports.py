@@ -20,7 +20,7 @@ from shared.core.errors import TransientError
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe
 from shared.core.splits import Splits
-from shared.core.unread import BySymbol, Unread
+from shared.core.unread import BySymbol, Listing, Unread
 from shared.core.values import Symbol
 from shared.core.wording import Words
 from shared.ports import BlobStore, Calendar, Codec, HistoryStore, ModelState, TableStore
@@ -112,7 +112,8 @@ class HandMarket:
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         self._answer()
-        return sorted((h for h in self.headlines if start <= h.published_at < end), key=lambda h: h.published_at)
+        found = sorted((h for h in self.headlines if start <= h.published_at < end), key=lambda h: h.published_at)
+        return Listing(tuple(found), tuple(row for row in self.unread if row.what == "headline"))
 
     def _readable[T](self, what: str, found: Mapping[Symbol, T]) -> Mapping[Symbol, T]:
         bad = [row for row in self.unread if row.what == what and row.name in found]

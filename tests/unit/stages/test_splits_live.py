@@ -20,11 +20,13 @@ from shared.core.schedule import DueJob, Job
 from shared.core.splits import Splits
 from shared.core.unread import Unread
 from shared.core.values import Symbol
+from shared.stages.news import run_slot as scan_news
 from shared.stages.scan import current_watchlist, run_slot
 from shared.stages.score import score, score_and_tell
 from tests.support.ports import FakePorts
 from tests.support.tape import ny
 from tests.unit.stages.market_day import ON, OTHERS, Shape, fresh, history_of, market_ports, wake_up
+from tests.unit.stages.test_news import headline
 
 NOON, MORNING = ny(ON, "12:00:30"), ny(ON, "09:15")
 FACTORS = (5.0, 2.0, 0.5, 7.0, 2 / 3)
@@ -243,3 +245,13 @@ def test_a_scan_leaves_a_bad_snapshot_out_and_tells_of_it_once_a_day() -> None:
     assert {row["symbol"] for row in ports.rows("watchlist", ON).values()} == {"SPY", "QQQ", "AAA"}
     assert [notice.severity.value for notice in notices] == ["warning"]
     assert "BBB: c must be positive, got 0.0" in notices[0].body
+
+
+def test_headlines_that_cannot_be_read_are_told_of_and_the_others_kept() -> None:
+    ports = market_ports(MORNING)
+    ports.market.unread = [Unread(what="headline", name="", fault="created_at is null", raw="{}")]
+    ports.market.headlines = [headline("AAA wins a contract", "AAA", at=MORNING - timedelta(minutes=3))]
+    slot = DueJob(job=Job.NEWS_SCAN, on=ON, slot="0915", due_at=MORNING, until=MORNING + timedelta(minutes=5))
+    (notice,) = scan_news(ports, slot)
+    assert getattr(notice, "title", "") == "1 headline row of the market could not be read"
+    assert len(ports.rows("stories", ON)) == 1
