@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.market import SimMarket
-from sandbox.simulation.options import Faults
+from sandbox.simulation.options import Faults, Run
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.errors import ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
@@ -35,6 +35,7 @@ class Surroundings(Protocol):
     """What the injectors need of the simulation."""
 
     faults: Faults
+    run: Run
     rng: random.Random
     is_calm: bool
     broker_down: bool

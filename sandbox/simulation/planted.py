@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from sandbox.simulation import market
 from sandbox.simulation.faults import FaultyTables
 from shared import lifecycle
+from shared.adapters import alpaca_parse
 from shared.contracts.records import Table
 from shared.core import order_states, order_steps, risk
 from shared.core.errors import ContractError, SettingsError
@@ -264,7 +264,7 @@ def _room_unneeded() -> Patches:
 
 
 def _bad_row_raises() -> Patches:
-    sound = market.sift
+    sound = alpaca_parse.sift
 
     def all_or_nothing(*given: Any) -> Any:
         found, unread = sound(*given)
@@ -272,7 +272,7 @@ def _bad_row_raises() -> Patches:
             raise ContractError(unread[0].fault)
         return found, unread
 
-    yield patch.object(market, "sift", all_or_nothing)
+    yield patch("sandbox.simulation.market.sift", all_or_nothing)
 
 
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
