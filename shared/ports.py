@@ -20,6 +20,7 @@ from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapsho
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.splits import Splits
+from shared.core.unread import Listing
 from shared.core.values import Symbol
 from shared.core.wording import Words
 
@@ -177,16 +178,19 @@ class Broker(Protocol):
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""
 
-    def positions(self) -> Sequence[Position]:
-        """Return open positions, by symbol."""
+    def positions(self) -> Listing[Position]:
+        """Return open positions, by symbol, and those that cannot be read."""
 
     def position(self, symbol: Symbol) -> Position | None:
-        """Return the open position of one symbol, None where the broker shows none."""
+        """Return what is held of one symbol, None where nothing is. Raises ContractError where it cannot be read."""
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
-        """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
+        """Return orders of every status submitted after `since`, legs as orders of their own, oldest first.
 
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        Those that cannot be read are listed too, unless they are over.
+        """
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol, however old and whoever sent it, legs as orders of their own."""
 
     def order(self, client_order_id: str) -> BrokerOrder | None:

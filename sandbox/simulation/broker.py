@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from shared.adapters.alpaca_parse import read_account, read_order, read_position
 from shared.core.errors import BrokerError
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
 
 NOT_FOUND = 404
@@ -52,12 +52,12 @@ class SimBroker:
             self._account = (key, read_account(account_json(exchange)))
         return self._account[1]
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions, by symbol."""
-        return [self._position(symbol) for symbol in sorted(self.exchange.account.positions)]
+        return listing(self._position(symbol) for symbol in sorted(self.exchange.account.positions))
 
     def position(self, symbol: Symbol) -> Position | None:
-        """Return the open position of one symbol, None where nothing is held."""
+        """Return what is held of one symbol, None where nothing is."""
         return self._position(symbol) if symbol in self.exchange.account.positions else None
 
     def _position(self, symbol: str) -> Position:
@@ -69,16 +69,16 @@ class SimBroker:
             known = self._positions[symbol] = (key, read_position(position_json(self.exchange, held)))
         return known[1]
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
         heads = [o for o in self.exchange.book.orders.values() if o.parent is None and o.created_at > since]
         flat = [part for head in heads for view in (self._view(head),) for part in (view, *view.legs)]
-        return sorted(flat, key=lambda order: order.submitted_at)
+        return listing(sorted(flat, key=lambda order: order.submitted_at))
 
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol, whoever sent it, legs as orders of their own."""
         heads = {order.head.id: order.head for order in self.exchange.book.live[symbol]}
-        return [part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs)]
+        return listing(part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""

@@ -17,6 +17,7 @@ from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.splits import Splits
+from shared.core.unread import Listing
 from shared.core.values import Symbol
 from shared.ports import Row, Stored
 
@@ -247,19 +248,19 @@ class FaultyBroker:
         """Return the account."""
         return self._call("account", self._broker.account)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions."""
         return self._call("positions", self._broker.positions)
 
     def position(self, symbol: Symbol) -> Position | None:
-        """Return one symbol's position."""
+        """Return what is held of one symbol."""
         return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
         return self._call("orders", lambda: self._broker.orders(since=since))
 
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol."""
         return self._call(f"open orders {symbol}", lambda: self._broker.open_orders(symbol))
 

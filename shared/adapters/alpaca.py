@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import batched, chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from shared.adapters.alpaca_parse import (
+    ORDER_ID,
     UNREADABLE,
     as_list,
     as_object,
@@ -19,21 +19,24 @@ from shared.adapters.alpaca_parse import (
     is_symbol,
     member,
     named,
+    order_or_unread,
     parsed,
+    position_or_unread,
     read_account,
     read_asset,
     read_bars,
     read_clock,
-    read_each,
     read_headline,
     read_order,
     read_position,
     read_quote,
     read_snapshot,
     read_split,
+    row_id,
     shown,
     sift,
     splits_of,
+    submitted_at,
 )
 from shared.adapters.rate_limit import TokenBucket
 from shared.contracts.settings import BrokerSettings, Environment
@@ -55,6 +58,8 @@ ORDERS_PER_PAGE = 500
 BARS_PER_PAGE = 10_000
 NEWS_PER_PAGE = 50
 ACTIONS_PER_PAGE = 1000
+NO_POSITION = (404, 40410000)
+"""HTTP status and Alpaca's own code where nothing is held; a 404 of anything else says nothing about it."""
 MAX_PAGES = 1000
 """More pages than any honest answer has."""
 
@@ -64,7 +69,6 @@ PROCESSED_WITHIN = timedelta(days=7)
 """Actions are asked for by the date of processing, which may lie some days from the one from which they hold."""
 
 _MICROSECOND = timedelta(microseconds=1)
-_ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 def _no_wait(seconds: float) -> None:
@@ -151,27 +155,33 @@ class AlpacaBroker:
         """Return equity, cash, buying power and flags."""
         return parsed("GET /account", read_account, self._api.get("/account"))
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions, by symbol."""
-        found = parsed("GET /positions", read_each(read_position, "positions"), self._api.get("/positions"))
-        return sorted(found, key=lambda position: position.symbol)
+        rows = parsed("GET /positions", lambda raw: as_list(raw, "positions"), self._api.get("/positions"))
+        found = [position_or_unread(row) for row in rows]
+        read = sorted((each for each in found if isinstance(each, Position)), key=lambda each: each.symbol)
+        return Listing(tuple(read), tuple(each for each in found if isinstance(each, Unread)))
 
     def position(self, symbol: Symbol) -> Position | None:
-        """Return the open position of one symbol, None where Alpaca shows none."""
+        """Return what is held of one symbol, None where nothing is."""
         path = f"/positions/{quote(symbol, safe='')}"
         try:
-            return parsed(f"GET {path}", read_position, self._api.get(path))
+            raw = self._api.get(path)
         except BrokerError as error:
-            if error.status == 404:
+            if (error.status, error.code) == NO_POSITION:
                 return None
             raise
+        found = parsed(f"GET {path}", read_position, raw)
+        if found.symbol != symbol:
+            raise ContractError(f"GET {path}: symbol must be {symbol}, got {found.symbol}")
+        return found
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders of every status submitted after `since`, oldest first.
 
         A bracket's or OCO's legs are orders of their own here, with their parent's id, and also stay in its `legs`.
         """
-        found: dict[str, BrokerOrder] = {}
+        found: dict[str, BrokerOrder | Unread | None] = {}
         after = since
         while True:
             params = {
@@ -181,23 +191,23 @@ class AlpacaBroker:
                 "direction": "asc",
                 "nested": "true",
             }
-            page = parsed("GET /orders", read_each(read_order, "orders"), self._api.get("/orders", params))
-            fresh = [order for order in page if order.order_id not in found]
-            found |= {order.order_id: order for order in fresh}
+            page = parsed("GET /orders", lambda raw: as_list(raw, "orders"), self._api.get("/orders", params))
+            fresh = {key: row for row in page if (key := row_id(row)) not in found}
+            found |= {key: order_or_unread(row) for key, row in fresh.items()}
             if len(page) < ORDERS_PER_PAGE:
                 break
-            if not fresh:
+            times = [at for row in page if (at := submitted_at(row)) is not None]
+            if not fresh or not times:
                 raise ContractError(f"GET /orders: more than {ORDERS_PER_PAGE} orders at {iso(after)}")
             # `after` is exclusive and our times are cut to microseconds: step back one, drop what comes twice
-            after = max(order.submitted_at for order in page) - _MICROSECOND
-        flat = [order for parent in found.values() for order in (parent, *parent.legs)]
-        return sorted(flat, key=lambda order: order.submitted_at)
+            after = max(times) - _MICROSECOND
+        return _with_legs(found.values())
 
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol, however old and whoever sent it; the newest 500 at most."""
         params = {"status": "open", "symbols": symbol, "limit": str(ORDERS_PER_PAGE), "nested": "true"}
-        found = parsed("GET /orders", read_each(read_order, "orders"), self._api.get("/orders", params))
-        return [order for parent in found for order in (parent, *parent.legs)]
+        rows = parsed("GET /orders", lambda raw: as_list(raw, "orders"), self._api.get("/orders", params))
+        return _with_legs(order_or_unread(row) for row in rows)
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""
@@ -249,8 +259,16 @@ class AlpacaBroker:
             raise TransientError(f"{error}; the order may stand, look it up") from error
 
 
+def _with_legs(found: Iterable[BrokerOrder | Unread | None]) -> Listing[BrokerOrder]:
+    """Orders and their legs in one row, oldest first, and those that cannot be read."""
+    known = list(found)
+    flat = (part for each in known if isinstance(each, BrokerOrder) for part in (each, *each.legs))
+    unread = tuple(each for each in known if isinstance(each, Unread))
+    return Listing(tuple(sorted(flat, key=lambda order: order.submitted_at)), unread)
+
+
 def _order_path(order_id: str) -> str:
-    require(_ORDER_ID.fullmatch(order_id) is not None, "order_id", order_id, "letters, digits and dashes")
+    require(ORDER_ID.fullmatch(order_id) is not None, "order_id", order_id, "letters, digits and dashes")
     return f"/orders/{order_id}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -23,9 +24,11 @@ from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.unread import Unread, one_word
-from shared.core.values import Side, Symbol, parse_utc, require, require_positive, require_symbol
+from shared.core.values import ZERO, Side, Symbol, parse_utc, require, require_positive, require_symbol
 
 ACTIVE = "ACTIVE"
+ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""Ids that may become part of a path."""
 
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
 """What reading foreign JSON may raise, whatever its members turn out to be."""
@@ -33,6 +36,13 @@ UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
 _STATUSES = {status.value: status for status in OrderStatus}
 _SHOWN_CHARACTERS = 120
 _RAW_CHARACTERS = 600
+_MAX_DIGITS = 18
+"""No honest amount of money or shares has more before its point."""
+
+_PRICES = ("current_price", "lastday_price", "avg_entry_price")
+"""What a position is valued at, the best first: before a first trade there is yesterday's price, in a halt its cost."""
+_SHARES = frozenset({"us_equity", "crypto"})
+"""Asset classes of which one unit is worth its price; an option's is worth a hundred times that."""
 
 
 def parsed[R, T](where: str, read: Callable[[R], T], raw: R) -> T:
@@ -136,15 +146,62 @@ def read_clock(raw: Any) -> datetime:
 
 
 def read_position(raw: Any) -> Position:
-    """One of `GET /positions`; before a first trade the market price is yesterday's."""
+    """One of `GET /positions`; a fraction is kept beside the whole shares."""
     raw = as_object(raw, "position")
-    priced = "current_price" if raw.get("current_price") is not None else "lastday_price"
+    kind = _word(raw, "asset_class", "us_equity")
+    require(kind in _SHARES, "asset_class", kind, " or ".join(sorted(_SHARES)))
+    qty = _money(raw, "qty")
     return Position(
         symbol=_symbol(raw),
-        qty_shares=_shares(raw, "qty"),
+        qty_shares=int(qty),
         average_price=_money(raw, "avg_entry_price"),
-        market_price=_money(raw, priced),
+        market_price=_money(raw, next((name for name in _PRICES if raw.get(name) is not None), _PRICES[0])),
+        fraction=qty - int(qty),
     )
+
+
+def position_or_unread(raw: Any) -> Position | Unread:
+    """One of `GET /positions`, read or kept as it came."""
+    try:
+        return read_position(raw)
+    except UNREADABLE as error:
+        value = _guessed(lambda: abs(_money(raw, "market_value")), None)
+        return Unread(what="position", fault=str(error), market_value=value, name=_name(raw), raw=shown(raw))
+
+
+def order_or_unread(raw: Any) -> BrokerOrder | Unread | None:
+    """One of `GET /orders`, read or kept as it came; None for one that cannot be read and is over."""
+    try:
+        return read_order(raw)
+    except UNREADABLE as error:
+        status = _guessed(lambda: _STATUSES.get(_text(raw, "status")), None)
+        if status is not None and status.is_final:
+            return None
+        order_id, side = (_guessed(lambda name=name: _text(raw, name), "") for name in ("id", "side"))  # type: ignore[misc]
+        order_id = order_id if ORDER_ID.fullmatch(order_id) else ""
+        return Unread(what="order", fault=str(error), order_id=order_id, side=side, name=_name(raw), raw=shown(raw))
+
+
+def row_id(raw: Any) -> str:
+    """What tells a row from others, also where it cannot be read."""
+    return _guessed(lambda: _text(raw, "id"), "") or repr(raw)
+
+
+def submitted_at(raw: Any) -> datetime | None:
+    """When a row's order was sent, None where it does not say."""
+    named = (_guessed(lambda name=name: _instant(raw, name), None) for name in ("submitted_at", "created_at"))  # type: ignore[misc]
+    return next((at for at in named if at is not None), None)
+
+
+def _guessed[T](read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except UNREADABLE:
+        return otherwise
+
+
+def _name(raw: Any) -> str:
+    return one_word(_guessed(lambda: _text(raw, "symbol"), ""))
 
 
 def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
@@ -160,7 +217,7 @@ def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
         symbol=_symbol(raw),
         side=Side(_text(raw, "side")),
         order_type=_text(raw, "type" if raw.get("type") else "order_type"),
-        order_class=raw.get("order_class") or "simple",
+        order_class=_word(raw, "order_class", "simple"),
         status=_STATUSES.get(status, OrderStatus.UNKNOWN),
         status_text=status,
         qty_shares=_shares(raw, "qty"),
@@ -172,7 +229,7 @@ def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
         updated_at=_instant(raw, updated),
         filled_at=_instant(raw, "filled_at") if raw.get("filled_at") is not None else None,
         parent_order_id=parent_order_id,
-        replaced_by=raw.get("replaced_by"),
+        replaced_by=_word(raw, "replaced_by", "") or None,
         legs=tuple(legs),
     )
 
@@ -323,6 +380,12 @@ def _text(raw: Mapping[str, Any], name: str) -> str:
     return value  # type: ignore[no-any-return]
 
 
+def _word(raw: Mapping[str, Any], name: str, otherwise: str) -> str:
+    """Text that may be left out, null or empty."""
+    value = raw.get(name)
+    return otherwise if value is None or value == "" else _text(raw, name)
+
+
 def _flag(raw: Mapping[str, Any], name: str) -> bool:
     """A boolean that Alpaca leaves out at times: absent is false."""
     value = raw.get(name)
@@ -359,6 +422,7 @@ def _money(raw: Mapping[str, Any], name: str) -> Decimal:
     except InvalidOperation:
         raise ValueError(f"{name} must be a decimal number, got {_short(value)}") from None
     require(money.is_finite(), name, value, "finite")
+    require(money == ZERO or money.adjusted() < _MAX_DIGITS, name, _short(value), f"under {_MAX_DIGITS} digits")
     return money
 
 
@@ -409,7 +473,7 @@ def _instant(raw: Mapping[str, Any], name: str) -> datetime:
     value = _text(raw, name)
     try:
         return parse_utc(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an instant, got {_short(value)}: {error}") from error
 
 

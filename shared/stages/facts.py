@@ -16,13 +16,14 @@ from shared.core.breaker import failed
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.ids import digest
-from shared.core.ledger import Ledger, Reservation, mark, open_ledger
+from shared.core.ledger import NEXT, Ledger, Reservation, mark, open_ledger
 from shared.core.market import Quote
 from shared.core.order_states import OrderState, Phase
 from shared.core.risk import Facts, Limits
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Side, Symbol, parse_utc
 from shared.ports import Ports, Row, Stored
+from shared.stages.incidents import readable
 from shared.stages.panel import trading_day
 
 DAY_TRADE_SESSIONS = 5
@@ -110,9 +111,15 @@ def opened(ports: Ports, on: date, equity: Decimal) -> Ledger:
 
 def live_orders(ports: Ports, on: date) -> list[OrderState]:
     """Orders of a date, and of the trading day before, that are not over, as last recorded."""
-    days = [*(day.on for day in ports.calendar.previous_days(on, 1)), on]
-    rows = (row for day in days for _, row in ports.tables.query(Table.ORDERS, str(day)))
-    return [ports.codec.decode(OrderState, str(r["state"])) for r in rows if not Phase(str(r["phase"])).is_over]
+    found: list[OrderState] = []
+    for day in [*(day.on for day in ports.calendar.previous_days(on, 1)), on]:
+        for _, state in readable(ports, Table.ORDERS, day, lambda row: _living(ports, row)):
+            found += [state] if state is not None else []
+    return found
+
+
+def _living(ports: Ports, row: Row) -> OrderState | None:
+    return None if Phase(str(row["phase"])).is_over else ports.codec.decode(OrderState, str(row["state"]))
 
 
 def room_of(ports: Ports, state: OrderState) -> Reservation:
@@ -140,6 +147,7 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
         "is_day_halted": ledger.is_day_halted,
         "is_drawdown_halted": ledger.is_drawdown_halted,
         "unexplained": ledger.unexplained or None,
+        "accepted": NEXT.join(ledger.accepted) or None,
         "broker_failures": ledger.broker.failures,
         "market_failures": ledger.market.failures,
     }
@@ -148,12 +156,12 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
 def update_ledger(
     ports: Ports,
     on: date,
-    equity: Decimal,
+    equity: Decimal | None,
     change: Callable[[Ledger], Ledger],
     *,
     known: Stored[Ledger] | None = None,
 ) -> Ledger:
-    """Mark the ledger to the equity and change it, under its ETag.
+    """Mark the ledger to the equity and change it, under its ETag. Where the equity is not known it is not marked.
 
     `change` is called anew with what another writer has left, until the write holds; it may return the ledger as it
     got it. Where nothing changes, nothing is written. `known` is the ledger as just read, which saves a first look.
@@ -161,14 +169,20 @@ def update_ledger(
     Raises
     ------
     TransientError
-        After `LEDGER_TRIES` lost races.
+        After `LEDGER_TRIES` lost races, and where there is neither a ledger nor an equity to open one with.
     """
     risk = ports.settings.risk
     day_loss, drawdown = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
     for attempt in range(LEDGER_TRIES):
         stored = known if known and attempt == 0 else load_ledger(ports)
-        before = stored.value if stored else opened(ports, on, equity)
-        after = change(mark(before, on, equity, day_loss, drawdown))
+        if equity is not None:
+            before = stored.value if stored else opened(ports, on, equity)
+            before = mark(before, on, equity, day_loss, drawdown)
+        elif stored is not None:
+            before = stored.value
+        else:
+            raise TransientError("there is no ledger yet, and no equity to open it with")
+        after = change(before)
         row = ledger_row(ports, after)
         if stored is None:
             if ports.tables.insert(Table.LEDGER, ACCOUNT, CURRENT, row):
@@ -187,14 +201,15 @@ def update_ledger(
 def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts:
     """Gather what the gates judge on, the ledger as it is stored."""
     now = ports.clock.now()
-    account = ports.broker.account()
+    account, held = ports.broker.account(), ports.broker.positions()
     stored = load_ledger(ports)
     return Facts(
         now=now,
         day=trading_day(ports, now),
         kill_reason=kill_reason(ports),
         account=account,
-        positions=tuple(ports.broker.positions()),
+        positions=held.rows,
+        unread=held.unread,
         ledger=stored.value if stored else opened(ports, on, account.equity),
         quote=quote,
         model_fault=model_fault,

@@ -231,7 +231,11 @@ def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Cancel what stands in the way of an exit; guards stay where nobody can tell what is held to be sold then."""
+    """Cancel what guards or leaves the position, once it is known what is held.
+
+    An exit is sent for shares that the account is known to have. While it cannot be asked, no exit can follow, whoever
+    wants out, and a guard that was taken away would leave the position bare for as long.
+    """
     if any(order.role in GUARDS for order in state.recallable):
         held_shares(state, ports)
     return _cancelled(state, step, ports, state.recallable)
@@ -266,6 +270,8 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     if not lost:
         return seen
     everything = ports.broker.orders(since=datetime.combine(state.on, time(), UTC))
+    if unread := [row for row in everything.unread if row.may_be(state.plan.symbol)]:
+        raise ContractError(f"an order of {state.plan.symbol} may be one that cannot be read: {unread[0].fault}")
     parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
     listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
     return replace(seen, orders=(*seen.orders, *listed), held_at_broker=held_shares(state, ports))
@@ -292,9 +298,16 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
         return replace(released, unexplained=ledger.unexplained or oversold(state))
 
-    account = ports.broker.account()
-    update_ledger(ports, state.on, account.equity, change)
+    update_ledger(ports, state.on, _equity(ports), change)
     return Observation(at=now)
+
+
+def _equity(ports: Ports) -> Decimal | None:
+    """Equity to mark the ledger with, None where the broker does not tell: room is given back all the same."""
+    try:
+        return ports.broker.account().equity
+    except (BrokerError, TransientError, ContractError):
+        return None
 
 
 _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {

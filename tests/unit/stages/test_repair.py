@@ -14,7 +14,7 @@ from shared.core.order_steps import STOP_ENTERING
 from shared.core.values import Side
 from shared.stages.facts import live_orders, load_ledger, update_ledger
 from shared.stages.order_records import order_row
-from shared.stages.reconcile import settled
+from shared.stages.reconcile import Difference, Repair, settled
 from shared.stages.supervise import supervise
 from tests.support.orders import INTENT, NOW, ON, Life, entry_id, extended_life, new_life
 from tests.support.tape import ny
@@ -110,15 +110,16 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
     assert kinds(life) == []
 
 
-def test_settling_takes_no_room_twice_and_keeps_an_earlier_difference() -> None:
+def test_settling_takes_no_room_twice_and_adds_to_an_earlier_difference() -> None:
     life = new_life()
     found = replace(ledger(life), suspected=("position in AAA", "position in ZZZ"), unexplained="before")
     (mine,) = found.reservations
-    after = settled(found, (), (mine,), ("position in AAA", "position in ZZZ"))
+    changed, seen = Repair(found=(mine,)), Difference(strangers=("position in AAA", "position in ZZZ"))
+    after = settled(found, changed, seen)
     assert after.reservations == (mine,)
-    assert after.unexplained == "before"
-    fresh = settled(replace(found, unexplained=""), (), (mine,), ("position in AAA", "position in ZZZ"))
-    assert fresh.unexplained == "position in ZZZ"
+    assert after.unexplained == "before; position in ZZZ"
+    assert settled(after, changed, seen).unexplained == after.unexplained
+    assert settled(replace(found, unexplained=""), changed, seen).unexplained == "position in ZZZ"
 
 
 def closed_but_reserved() -> Life:
