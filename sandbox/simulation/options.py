@@ -63,6 +63,8 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
+    bad_rows : float
+        Per quote: the market's row cannot be read.
     """
 
     duplicated: float = 0.0
@@ -98,6 +100,7 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
+    bad_rows: float = 0.0
 
 
 ALL = Faults(
@@ -134,6 +137,7 @@ ALL = Faults(
     row_lost=0.15,
     carry=0.05,
     split=0.5,
+    bad_rows=0.05,
 )
 """Every fault, as likely as a very bad day makes it."""
 

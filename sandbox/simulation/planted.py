@@ -13,11 +13,12 @@ from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
 from shared import lifecycle
+from shared.adapters import alpaca_parse
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table
 from shared.core import order_states, order_steps, risk
 from shared.core.answers import Answer, Answered
-from shared.core.errors import SettingsError
+from shared.core.errors import ContractError, SettingsError
 from shared.core.ids import client_order_id
 from shared.core.order_states import OrderState, OrderView
 from shared.core.order_steps import Command, Observation, Step
@@ -318,6 +319,18 @@ def _answer_unread() -> Patches:
     yield patch.object(order, "heard", nobody)
 
 
+def _bad_row_raises() -> Patches:
+    sound = alpaca_parse.sift
+
+    def all_or_nothing(*given: Any) -> Any:
+        found, unread = sound(*given)
+        if unread:
+            raise ContractError(unread[0].fault)
+        return found, unread
+
+    yield patch("sandbox.simulation.market.sift", all_or_nothing)
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -362,6 +375,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "both-accepted": ("every answer is accepted, a second and a late one too", _both_accepted),
     "deadline-unclaimed": ("a deadline ends a wait without claiming it", _deadline_unclaimed),
     "answer-unread": ("an order that waits does not look for its answer", _answer_unread),
+    "bad-row-raises": ("a quote that cannot be read fails the call that it came in", _bad_row_raises),
 }
 """What can be broken: what it means, and the patches that do it."""
 
