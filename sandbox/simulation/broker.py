@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +12,18 @@ from sandbox.venue.refusals import Refusal
 from sandbox.venue.requests import parse_order, parse_replace
 from sandbox.venue.views import account_json, order_json, position_json, receipt_json
 from shared.adapters.alpaca import order_fields
-from shared.adapters.alpaca_parse import read_account, read_order, read_position
+from shared.adapters.alpaca_parse import (
+    order_or_unread,
+    position_or_unread,
+    read_account,
+    read_order,
+    read_position,
+)
 from shared.core.errors import BrokerError
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
-from shared.core.unread import Listing, listing
-from shared.core.values import Symbol
+from shared.core.unread import Listing, Unread
+from shared.core.values import Symbol, parse_utc
 
 NOT_FOUND = 404
 NOT_CANCELABLE = 422
@@ -54,7 +61,9 @@ class SimBroker:
 
     def positions(self) -> Listing[Position]:
         """Return open positions, by symbol."""
-        return listing(self._position(symbol) for symbol in sorted(self.exchange.account.positions))
+        ours = tuple(self._position(symbol) for symbol in sorted(self.exchange.account.positions))
+        beside = [position_or_unread(row) for row in self.exchange.beside.positions]
+        return listed(ours, beside)
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return what is held of one symbol, None where nothing is."""
@@ -73,7 +82,8 @@ class SimBroker:
         """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
         heads = [o for o in self.exchange.book.orders.values() if o.parent is None and o.created_at > since]
         flat = [part for head in heads for view in (self._view(head),) for part in (view, *view.legs)]
-        return listing(sorted(flat, key=lambda order: order.submitted_at))
+        rows = [row for row in self.exchange.beside.orders if parse_utc(row["submitted_at"]) > since]
+        return listed(tuple(sorted(flat, key=lambda o: o.submitted_at)), [order_or_unread(row) for row in rows])
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""
@@ -104,6 +114,8 @@ class SimBroker:
 
     def cancel(self, order_id: str) -> None:
         """Cancel; what is closed already is no error."""
+        if self.exchange.beside.cancel(order_id):
+            return
         try:
             self.exchange.cancel(order_id)
         except Refusal as refusal:
@@ -124,6 +136,17 @@ class SimBroker:
             found = self._seen[key] = read_order(raw)
             self._last.setdefault(order.id, []).append(found)
         return found
+
+
+def listed[T](ours: tuple[T, ...], beside: Iterable[T | Unread | None]) -> Listing[T]:
+    """Our own rows with those of a person beside them, of which some cannot be read."""
+    rows, unread = list(ours), []
+    for each in beside:
+        if isinstance(each, Unread):
+            unread.append(each)
+        elif each is not None:
+            rows.append(each)
+    return Listing(tuple(rows), tuple(unread))
 
 
 def _error(refusal: Refusal) -> BrokerError:

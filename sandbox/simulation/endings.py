@@ -64,6 +64,7 @@ def check_end(world: World, *, is_last: bool = True) -> int:
         ("the journal is whole", _journal(world, rows)),
         ("positions are recorded", _positions(world, rows, stuck)),
         ("every gate runs again after approval", _second_gates(world, rows)),
+        ("what a person holds is left alone", iter(world.exchange.beside.touched)),
     ):
         for text in found:
             raise Violation(rule, text)
