@@ -166,6 +166,9 @@ class Broker(Protocol):
         Those that cannot be read are listed too, unless they are over.
         """
 
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol, however old and whoever sent it, legs as orders of their own."""
+
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""
 

@@ -85,6 +85,11 @@ class SimBroker:
         rows = [row for row in self.exchange.beside.orders if parse_utc(row["submitted_at"]) > since]
         return listed(tuple(sorted(flat, key=lambda o: o.submitted_at)), [order_or_unread(row) for row in rows])
 
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol, whoever sent it, legs as orders of their own."""
+        heads = {order.head.id: order.head for order in self.exchange.book.live[symbol]}
+        return listing(part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs))
+
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""
         found = self.exchange.book.by_client_order_id.get(client_order_id)

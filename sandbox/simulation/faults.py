@@ -266,6 +266,10 @@ class FaultyBroker:
             raise TransientError(f"{name}: HTTP 503")
         return self._call(name, effect)
 
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol."""
+        return self._call(f"open orders {symbol}", lambda: self._broker.open_orders(symbol))
+
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order, perhaps as it was, or not yet."""
         world = self._world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import batched
@@ -181,9 +181,13 @@ class AlpacaBroker:
                 raise ContractError(f"GET /orders: more than {ORDERS_PER_PAGE} orders at {iso(after)}")
             # `after` is exclusive and our times are cut to microseconds: step back one, drop what comes twice
             after = max(times) - _MICROSECOND
-        heads = [each for each in found.values() if isinstance(each, BrokerOrder)]
-        flat = sorted((part for head in heads for part in (head, *head.legs)), key=lambda order: order.submitted_at)
-        return Listing(tuple(flat), tuple(each for each in found.values() if isinstance(each, Unread)))
+        return _with_legs(found.values())
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol, however old and whoever sent it; the newest 500 at most."""
+        params = {"status": "open", "symbols": symbol, "limit": str(ORDERS_PER_PAGE), "nested": "true"}
+        rows = parsed("GET /orders", lambda raw: as_list(raw, "orders"), self._api.get("/orders", params))
+        return _with_legs(order_or_unread(row) for row in rows)
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""
@@ -233,6 +237,14 @@ class AlpacaBroker:
             return parsed(f"{method} {path}", read_order, self._api.send_once(method, path, fields))
         except ContractError as error:
             raise TransientError(f"{error}; the order may stand, look it up") from error
+
+
+def _with_legs(found: Iterable[BrokerOrder | Unread | None]) -> Listing[BrokerOrder]:
+    """Orders and their legs in one row, oldest first, and those that cannot be read."""
+    known = list(found)
+    flat = (part for each in known if isinstance(each, BrokerOrder) for part in (each, *each.legs))
+    unread = tuple(each for each in known if isinstance(each, Unread))
+    return Listing(tuple(sorted(flat, key=lambda order: order.submitted_at)), unread)
 
 
 def _order_path(order_id: str) -> str:

@@ -6,6 +6,7 @@ order id that is used and a sale of shares that are not there, and a filled exit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from decimal import Decimal
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.portfolio import Account, Position
-from shared.core.unread import Listing, Unread
+from shared.core.unread import Listing, Unread, listing
 from shared.core.values import Side, Symbol
 from tests.support.clock import HandClock
 
@@ -52,6 +53,7 @@ class HandBroker:
     unread: list[Unread] = field(default_factory=list)
     """Rows of positions and orders that cannot be read."""
     requests: list[OrderRequest] = field(default_factory=list)
+    refused: list[OrderRequest] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
@@ -69,6 +71,14 @@ class HandBroker:
     """Client order ids that are not in the list of all orders any more."""
     silent_cancels: set[str] = field(default_factory=set)
     """Order ids whose cancel is done and never shown."""
+    shows_nothing: bool = False
+    """Positions are answered as if there were none; the account still counts what they are worth."""
+    counts_nothing: bool = False
+    """The account's worth leaves them out too."""
+    unlisted_usd: Decimal = Decimal(0)
+    """What the account counts beside what it lists, an option say."""
+    refuses: Callable[[OrderRequest], str] = lambda _: ""
+    """Alpaca's words for a submission that it refuses for as long as this stands; empty for one that it takes."""
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -82,20 +92,28 @@ class HandBroker:
             account_id="hand",
             equity=self.equity,
             last_equity=Decimal(100_000),
-            cash=self.equity,
+            cash=self.equity - self.unlisted_usd - self._worth(),
             buying_power=self.buying_power,
             is_blocked=self.is_blocked,
         )
 
     def positions(self) -> Listing[Position]:
         self._begin("positions")
-        return Listing((*self._ours(), *self.strangers), self._unread("position"))
+        return self._positions()
+
+    def _positions(self) -> Listing[Position]:
+        shown = () if self.shows_nothing else (*self._ours(), *self.strangers)
+        return Listing(shown, self._unread("position"))
+
+    def _worth(self) -> Decimal:
+        counted = () if self.counts_nothing else (*self._ours(), *self.strangers)
+        return sum((each.market_value for each in counted), Decimal(0))
 
     def position(self, symbol: Symbol) -> Position | None:
         self._begin("position")
         if any(each.name == symbol for each in self._unread("position")):
             raise ContractError(f"GET /positions/{symbol}: qty is null")
-        return next((p for p in (*self._ours(), *self.strangers) if p.symbol == symbol), None)
+        return next((each for each in self._positions() if each.symbol == symbol), None)
 
     def _ours(self) -> list[Position]:
         symbols = sorted({order.symbol for order in self.book.values()})
@@ -104,6 +122,11 @@ class HandBroker:
             for s in symbols
             if self.held(s)
         ]
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        self._begin("orders")
+        known = [o for o in self.book.values() if o.client_order_id not in self.unlisted]
+        return listing(order for order in known if order.symbol == symbol and not order.status.is_final)
 
     def _unread(self, what: str) -> tuple[Unread, ...]:
         return tuple(each for each in self.unread if each.what == what)
@@ -130,6 +153,9 @@ class HandBroker:
         if request.side is Side.SELL and request.qty_shares > self.available(request.symbol):
             self.oversells += 1
             raise BrokerError(403, NO_SHARES, "insufficient qty available for order")
+        if words := self.refuses(request):
+            self.refused.append(request)
+            raise BrokerError(403, NO_SHARES, words)
         self.requests.append(request)
         parent = self._take_in(request)
         self._end("submit")
@@ -186,6 +212,18 @@ class HandBroker:
                     {"status": OrderStatus.CANCELED} if done or left <= rival.filled_shares else {"qty_shares": left}
                 )
                 self._set(rival.order_id, **ended)
+
+    def rest(self, side: Side, shares: int, limit: str, client_order_id: str = "by-hand") -> str:
+        """Let an order of AAA stand that no lifecycle has sent; return its id."""
+        request = OrderRequest(
+            client_order_id=client_order_id,
+            symbol=Symbol("AAA"),
+            side=side,
+            qty_shares=shares,
+            order_type=OrderType.LIMIT,
+            limit_price=Decimal(limit),
+        )
+        return self._take_in(request).order_id
 
     def settle_cancels(self) -> None:
         """Every pending cancel goes through, with what hangs on the order."""

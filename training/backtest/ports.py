@@ -73,6 +73,11 @@ class TapeBroker(SimBroker):
         self.sync()
         return super().position(symbol)
 
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol."""
+        self.sync()
+        return super().open_orders(symbol)
+
     def _position(self, symbol: str) -> Position:
         held = self.exchange.account.positions[symbol]
         return Position(
