@@ -54,7 +54,13 @@ class SimBroker:
         """Return equity, cash, buying power and flags; read anew where money, positions or marks have changed."""
         exchange = self.exchange
         held = tuple((symbol, each.qty, exchange.mark(symbol)) for symbol, each in exchange.account.positions.items())
-        key = (exchange.account.cash, exchange.book.reserved_cash(), exchange.last_equity(), held)
+        key = (
+            exchange.account.cash,
+            exchange.book.reserved_cash(),
+            exchange.last_equity(),
+            exchange.beside.value,
+            held,
+        )
         if self._account is None or self._account[0] != key:
             self._account = (key, read_account(account_json(exchange)))
         return self._account[1]
@@ -88,7 +94,9 @@ class SimBroker:
     def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol, whoever sent it, legs as orders of their own."""
         heads = {order.head.id: order.head for order in self.exchange.book.live[symbol]}
-        return listing(part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs))
+        ours = (part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs))
+        rows = [row for row in self.exchange.beside.open_orders() if row["symbol"] == symbol]
+        return listed(tuple(ours), [order_or_unread(row) for row in rows])
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""

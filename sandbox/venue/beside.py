@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sandbox.venue.book import VENUE_IDS
-from shared.core.values import iso
+from shared.core.values import ZERO, iso
 
 type Row = dict[str, Any]
 
@@ -45,9 +46,20 @@ class Beside:
         found["status"] = "canceled"
         return True
 
+    @property
+    def value(self) -> Decimal:
+        """USD that these positions have been bought for and are worth; one without a price is worth nothing."""
+        priced = (row for row in self.positions if row["current_price"] is not None)
+        return sum((_value(row) for row in priced), ZERO)
+
     def open_orders(self) -> list[Row]:
         """Rows of orders that still work."""
         return [row for row in self.orders if row["status"] == "new"]
+
+
+def _value(row: Row) -> Decimal:
+    stated = row["market_value"]
+    return Decimal(stated) if stated is not None else Decimal(row["qty"]) * Decimal(row["current_price"])
 
 
 def hand_traded(symbols: Sequence[str], at: datetime) -> Beside:
