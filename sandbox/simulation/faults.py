@@ -40,6 +40,7 @@ class Surroundings(Protocol):
     rng: random.Random
     is_calm: bool
     broker_down: bool
+    parts_down: set[str]
     storage_down: bool
 
     def pause(self) -> None:
@@ -246,11 +247,11 @@ class FaultyBroker:
 
     def account(self) -> Account:
         """Return the account."""
-        return self._call("account", self._broker.account)
+        return self._part("account", self._broker.account)
 
     def positions(self) -> Listing[Position]:
         """Return open positions."""
-        return self._call("positions", self._broker.positions)
+        return self._part("positions", self._broker.positions)
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return what is held of one symbol."""
@@ -258,7 +259,14 @@ class FaultyBroker:
 
     def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
-        return self._call("orders", lambda: self._broker.orders(since=since))
+        return self._part("orders", lambda: self._broker.orders(since=since))
+
+    def _part[T](self, name: str, effect: Callable[[], T]) -> T:
+        """A call that may be down by itself for long; no excuse for anything that does not need it."""
+        if name in self._world.parts_down:
+            self._world.elapse(0.05)
+            raise TransientError(f"{name}: HTTP 503")
+        return self._call(name, effect)
 
     def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol."""

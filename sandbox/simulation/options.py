@@ -65,6 +65,12 @@ class Faults:
         Per symbol that is so carried over the night: it is split before the next open.
     bad_rows : float
         Per quote: the market's row cannot be read.
+    foreign_rows : float
+        Per run: a person trades by hand in the same account, also what the app cannot read.
+    broken_row : float
+        Per day, thrice: the row of a living order cannot be read until its next step writes it.
+    part_outage : float
+        Per day, each: account, list of positions or list of orders cannot be had, for minutes or until the close.
     """
 
     duplicated: float = 0.0
@@ -101,6 +107,9 @@ class Faults:
     carry: float = 0.0
     split: float = 0.0
     bad_rows: float = 0.0
+    foreign_rows: float = 0.0
+    broken_row: float = 0.0
+    part_outage: float = 0.0
 
 
 ALL = Faults(
@@ -138,6 +147,9 @@ ALL = Faults(
     carry=0.05,
     split=0.5,
     bad_rows=0.05,
+    foreign_rows=0.4,
+    broken_row=0.5,
+    part_outage=0.4,
 )
 """Every fault, as likely as a very bad day makes it."""
 

@@ -15,6 +15,7 @@ from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import JsonCodec
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
+from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.contracts.settings import NoticeChannel, Settings, parse_settings
 from shared.core.errors import TransientError
 from shared.core.features import FEATURE_NAMES
@@ -245,6 +246,12 @@ def fake_ports(at: datetime, *, tables: TableStore | None = None, **settings: st
         models=sure_models(),
         notifier=HandNotifier(),
     )
+
+
+def lose_ledger(ports: FakePorts) -> None:
+    """Take the ledger's row out, as a person may in Storage Explorer."""
+    assert isinstance(ports.tables, MemoryTables)
+    ports.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
 
 
 MINUTE = timedelta(minutes=1)
