@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.simulation.asked import Answers, group_exposure
+from sandbox.simulation.beside import BesideRules
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.rooms import Rooms
 from sandbox.simulation.sent import SeenQuote, Sent
@@ -77,9 +78,10 @@ class Checkers:
         self._flattening_at: datetime | None = None
         self._halted_at = world.now()
         self._steps: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
-        self._answers = Answers()
+        self.asked = Answers()
         self._rooms = Rooms(world)
         self._sent = Sent(world)
+        self.beside = BesideRules(world)
         self.lost_rooms: set[str] = set()
         self.split: set[str] = set()
 
@@ -129,16 +131,13 @@ class Checkers:
         """Intents whose signal or intent message poisoned."""
         return {self.subjects[text][1] for text in self.poisoned_texts}
 
-    def answered(self, intent: OrderIntent, answer: str) -> None:
-        """Note a person's answer."""
-        self._answers.answered(intent, answer, self.world.now())
-
     def ledger_lost(self) -> None:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
         self._ledger = None
         self._rooms.lost()
+        self.beside.ledger_lost()
 
     def lifecycle_lost(self, intent_id: str, symbol: str) -> None:
         """Note that a lifecycle has vanished: supervise starts it again once it is silent for long."""
@@ -171,7 +170,7 @@ class Checkers:
 
     def is_approved(self, intent_id: str) -> bool:
         """Whether a person has said yes to an order."""
-        return self._answers.is_yes(intent_id)
+        return self.asked.is_yes(intent_id)
 
     def is_flattening_since(self, began: datetime) -> bool:
         """Whether the kill switch has wanted a flat account since before an instant."""
@@ -231,6 +230,8 @@ class Checkers:
         elif call.endswith("put controls"):
             assert isinstance(detail, dict)
             self._controlled(detail)
+        elif call == "insert controls" and isinstance(detail, dict) and "answer" in detail:
+            self.asked.claimed(detail)
         elif call == "quotes" and self.world.current is not None:
             assert isinstance(detail, dict)
             seen = {symbol: SeenQuote(quote=quote, at=self.world.now()) for symbol, quote in detail.items()}
@@ -260,7 +261,7 @@ class Checkers:
         if request.side is Side.SELL:
             self._sells_what_is_free(request)
             return
-        self._answers.check(self.intents[intent_id], request)
+        self.asked.check(self.intents[intent_id], request)
         ledger = self._ledger
         self._rooms.before_entry(request.client_order_id, began)
         if self._killed_at is not None and self._killed_at < began:
@@ -359,6 +360,7 @@ class Checkers:
         after = self.world.ports.codec.decode(Ledger, str(text))
         before = self._ledger
         self._ledger = after
+        self.beside.ledger_written(after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
         self.reserved_at |= {r.intent_id: self.world.now() for r in added}

@@ -211,8 +211,10 @@ class Duties:
         """Supervise wakes a lifecycle to look: an order that is guarded and in its time has nothing to see."""
         checkers, world = self._world.checkers, self._world
         intent = checkers.intents.get(wake.intent_id)
-        if wake.event != LOOK_AGAIN or intent is None or work is None or work.began_at is None:
+        if wake.event != LOOK_AGAIN or intent is None or work is None or work.is_hurt or work.began_at is None:
             return
+        if world.parts_down:
+            return  # supervise sees one half of the account, and asks who could know
         changed_at = checkers.changed_at.get(wake.symbol)
         if world.now() > intent.exit_by + LATE or changed_at is None or changed_at >= work.began_at:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from shared import lifecycle
 from shared.contracts.records import CONTROLS, KILL, Table
-from shared.core import order_steps, risk
+from shared.core import order_exit, order_steps, risk
 from shared.core.ledger import Ledger, Reservation, mark, without
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason, OrderState, Phase
@@ -19,6 +19,7 @@ from shared.core.order_steps import STOP_ENTERING, Command, Observation, Step
 from shared.core.risk import Gate, Verdict
 from shared.core.schedule import Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, session_at
+from shared.core.unread import listing
 from shared.core.values import CENT, Rounding, round_to_tick
 from shared.ports import Ports
 from shared.stages import facts, gate, order, reconcile, supervise
@@ -66,7 +67,7 @@ def _held_is_silent() -> Patches:
 
 
 def _empty(seen: reconcile.Account) -> reconcile.Account:
-    return replace(seen, positions=())
+    return replace(seen, positions=listing(()))
 
 
 def _new_prices_never_expire() -> Patches:
@@ -106,7 +107,7 @@ def _late_time_limit() -> Patches:
 
 
 def _exit_above_bid() -> Patches:
-    yield patch.object(order, "EXIT_LIMIT_BELOW_BID", -order.EXIT_LIMIT_BELOW_BID)
+    yield patch.object(order_exit, "LIMIT_BELOW_BID", -order_exit.LIMIT_BELOW_BID)
 
 
 def _no_cooldown() -> Patches:
@@ -126,10 +127,10 @@ def _rejected_keeps_room() -> Patches:
 def _flatten_told_once() -> Patches:
     flattened = supervise._flattened
 
-    def at_its_minute(ports: Ports, day: TradingDay, now: datetime, ledger: Ledger) -> list[Reservation]:
+    def at_its_minute(ports: Ports, day: TradingDay, now: datetime, rooms: Sequence[Reservation]) -> list[Reservation]:
         slots = plan(day, frozenset({Job.FLATTEN}), frozenset(ports.settings.policy.entry_sessions))
         is_its_minute = slot_of(now) in {slot.slot for slot in slots}
-        return flattened(ports, day, now, ledger) if is_its_minute else []
+        return flattened(ports, day, now, rooms) if is_its_minute else []
 
     yield patch.object(supervise, "_flattened", at_its_minute)
 
@@ -140,10 +141,10 @@ def _untold(*events: str) -> Callable[[], Patches]:
     def patches() -> Patches:
         told = supervise._orders_to_all
 
-        def silent(ports: Ports, *rest: Any) -> Any:
+        def silent(ports: Ports, *rest: Any, **others: Any) -> Any:
             stored = ports.tables.get(Table.CONTROLS, CONTROLS, KILL)
             is_killed = stored is not None and bool(stored.value.get("is_on"))
-            return tuple(wake for wake in told(ports, *rest) if not (is_killed and wake.event in events))
+            return tuple(wake for wake in told(ports, *rest, **others) if not (is_killed and wake.event in events))
 
         yield patch.object(supervise, "_orders_to_all", silent)
 

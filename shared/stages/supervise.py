@@ -26,6 +26,7 @@ from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.values import ZERO, iso
 from shared.core.wording import halt
 from shared.ports import Ports, Row, Stored
+from shared.stages.answers import unheard
 from shared.stages.facts import live_orders, load_ledger, opened, room_of, update_ledger, watching
 from shared.stages.incidents import record_broken, record_incident
 from shared.stages.panel import trading_day
@@ -92,7 +93,10 @@ def supervise(ports: Ports) -> Supervision:
     with _by_itself("reversals"):
         leaving += reversals(ports, day.on, staying)
     gone |= {each.intent_id for each in leaving}
-    rest = (*found.wakes, *asleep, *asked)
+    answered: list[Wake] = []
+    with _by_itself("answers"):
+        answered = unheard(ports, after, look.seen.orders or ())
+    rest = (*found.wakes, *asleep, *answered, *asked)
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     with _by_itself("incidents"):
         messages = (*messages, *_halts(ports, day, after, now), *incidents(ports, look.seen, repair, after))
@@ -148,8 +152,11 @@ def _settle(
 ) -> tuple[Sequence[Wake], Repair, Ledger]:
     """Carry the ledger on. Where storage fails, it stays as it is for a minute, and nobody waits for it."""
     seen = look.seen
+    taken: list[Reservation] = []
 
     def change(ledger: Ledger) -> Ledger:
+        known = {room.intent_id for room in ledger.reservations}
+        taken[:] = [room for room in repair.found if room.intent_id not in known]
         after = settled(ledger, repair, found)
         return after if look.faults else replace(after, broker=succeeded(ledger.broker))
 
@@ -157,7 +164,8 @@ def _settle(
         lost, asleep = without_order(ports, found, seen)
         repair = Repair(lost=tuple(lost), found=tuple(adopted(ports, found, seen, before)))
         equity = look.account.equity if look.account is not None else None
-        return asleep, repair, update_ledger(ports, seen.on, equity, change, known=stored)
+        after = update_ledger(ports, seen.on, equity, change, known=stored)
+        return asleep, replace(repair, found=tuple(taken)), after
     except TransientError as error:
         logger.warning("the ledger is not carried on: %s", error)
         return (), Repair(), before
