@@ -142,7 +142,7 @@ class _Days:
         self._plan_outages(day)
         self._plan_while_entering(day, [planned.at for planned in signals])
         plan_losses(world, day, [planned.at for planned in signals])
-        plan_lost_lifecycles(world, day)
+        plan_lost_lifecycles(world, day, [planned.at for planned in signals])
         plan_beside(world, day, [planned.at for planned in signals])
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)

@@ -164,7 +164,7 @@ ALL = Faults(
     part_outage=0.4,
     order_refused=0.03,
     short_funds=0.2,
-    lifecycle_lost=0.2,
+    lifecycle_lost=0.4,
     runs_away=0.25,
 )
 """Every fault, as likely as a very bad day makes it."""
