@@ -19,12 +19,12 @@ from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.portfolio import Account as AccountState
-from shared.core.portfolio import Position
+from shared.core.portfolio import Position, another_account
 from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import Session, pre_open_at, session_at
 from shared.core.values import iso
 from shared.core.wording import halt
-from shared.ports import Ports, Stored
+from shared.ports import Ports
 from shared.stages.facts import load_ledger, opened, update_ledger, watching
 from shared.stages.incidents import record_incident
 from shared.stages.notices import worded
@@ -63,7 +63,9 @@ def supervise(ports: Ports) -> Supervision:
         with watching(ports, "broker"):
             account, positions = ports.broker.account(), ports.broker.positions()
             stored = load_ledger(ports)
-            before = stored.value if stored else opened(ports, day.on, account.equity)
+            before = stored.value if stored else opened(ports, day.on, account)
+            if fault := another_account(before.account_id, account.account_id):
+                return _other_account(ports, day, now, fault)
             since = min([pre_open_at(day), *(r.reserved_at for r in before.reservations)])
             orders = ports.broker.orders(since=since) if before.reservations or positions else ()
     except (TransientError, ContractError, BrokerError) as error:
@@ -77,7 +79,8 @@ def supervise(ports: Ports) -> Supervision:
     def change(ledger: Ledger) -> Ledger:
         return replace(settled(ledger, repair.lost, repair.found, found.strangers), broker=succeeded(ledger.broker))
 
-    after = update_ledger(ports, day.on, account.equity, change, known=stored)
+    backs_up = _is_beat(now)
+    after = update_ledger(ports, day.on, account, change, at=now, known=stored, backs_up=backs_up)
     _heartbeat(ports, day, now, account, positions)
     asked = _orders_to_all(ports, day, now, after)
     # Who leaves looks by itself. Who only stops entering sleeps on: what was to be looked at is looked at besides.
@@ -88,8 +91,8 @@ def supervise(ports: Ports) -> Supervision:
     gone |= {each.intent_id for each in leaving}
     rest = (*found.wakes, *asleep, *asked)
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
-    told = incidents(ports, seen, repair, before.unexplained, after.unexplained)
-    return Supervision(wakes=wakes, messages=(*_halt_notices(stored, after, now), *told))
+    told = incidents(ports, seen, repair, stored.value.unexplained if stored else "", after.unexplained)
+    return Supervision(wakes=wakes, messages=(*_halt_notices(before, after, now), *told))
 
 
 def _orders_to_all(ports: Ports, day: TradingDay, now: datetime, ledger: Ledger) -> tuple[Wake, ...]:
@@ -135,15 +138,19 @@ def _record_flatten(ports: Ports, slot: DueJob, now: datetime) -> None:
     ports.tables.insert(Table.RUNS, str(slot.on), slot.key, row)
 
 
+def _is_beat(now: datetime) -> bool:
+    return int(slot_of(now)) % HEARTBEAT_MIN == 0
+
+
 def _heartbeat(
     ports: Ports, day: TradingDay, now: datetime, account: AccountState, positions: Sequence[Position]
 ) -> None:  # fmt: skip
     """A row of equity every five minutes: the day's curve, and the proof of life."""
-    slot = slot_of(now)
-    if int(slot) % HEARTBEAT_MIN:
+    if not _is_beat(now):
         return
     row = {
         "at": iso(now),
+        "account_id": account.account_id,
         "session": session_at(now, day).value,
         "equity_usd": str(account.equity),
         "cash_usd": str(account.cash),
@@ -151,13 +158,12 @@ def _heartbeat(
         "positions": len(positions),
         "exposure_usd": str(sum(abs(p.market_value) for p in positions)),
     }
-    ports.tables.put(Table.LEDGER, str(day.on), slot, row)
+    ports.tables.put(Table.LEDGER, str(day.on), slot_of(now), row)
 
 
-def _halt_notices(stored: Stored[Ledger] | None, after: Ledger, now: datetime) -> list[Message]:
-    before = stored.value if stored else None
+def _halt_notices(before: Ledger, after: Ledger, now: datetime) -> list[Message]:
     found: list[Message] = []
-    was = (before.is_day_halted and before.on == after.on, before.is_drawdown_halted) if before else (False, False)
+    was = (before.is_day_halted and before.on == after.on, before.is_drawdown_halted)
     for name, is_on, was_on, figure in (
         ("day loss", after.is_day_halted, was[0], after.day_loss),
         ("drawdown", after.is_drawdown_halted, was[1], after.drawdown),
@@ -169,6 +175,15 @@ def _halt_notices(stored: Stored[Ledger] | None, after: Ledger, now: datetime) -
             cause = f"{after.on} {name}"
             found.append(worded(now, words, kind="halt", severity=Severity.CRITICAL, cause=cause))
     return found
+
+
+def _other_account(ports: Ports, day: TradingDay, now: datetime, fault: str) -> Supervision:
+    """Nothing of what the keys open is ours: it is neither compared with the ledger nor told of to any order."""
+    title = "The keys open another account than the ledger's"
+    body = f"{fault}. Nothing is entered, and orders wait for the keys of their account."
+    key = f"other-account|{slot_of(now)[:2]}"
+    messages = record_incident(ports, day.on, key, now=now, kind="other-account", title=title, body=body)
+    return Supervision(messages=tuple(messages))
 
 
 def _broker_down(ports: Ports, day: TradingDay, now: datetime, error: Exception) -> Supervision:

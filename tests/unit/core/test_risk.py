@@ -31,6 +31,7 @@ from shared.core.risk import (
 from shared.core.sessions import Session
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
+from tests.support.broker import account_at
 from tests.support.orders import room
 
 ON = date(2025, 10, 15)
@@ -81,7 +82,7 @@ FACTS = Facts(
         is_blocked=False,
     ),
     positions=(),
-    ledger=open_ledger(ON, Decimal(100_000)),
+    ledger=open_ledger(ON, account_at(account_id="x")),
     quote=Quote(symbol=AAA, bid=Decimal("9.99"), ask=Decimal("10.01"), bid_size=1, ask_size=1, at=NOW),
     model_fault="",
 )
