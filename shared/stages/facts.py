@@ -228,11 +228,11 @@ def _back_up(ports: Ports, ledger: Ledger) -> None:
 def cautious(facts: Facts, day_loss_max: float) -> Facts:
     """Facts on which a decision may be sized.
 
-    An equity that stands further above the last one seen than the day may lose waits for a second look: one wrong print
-    would size an entry beyond every limit.
+    An equity that stands further above the last one seen, and the last close, than the day may lose waits for a second
+    look: one wrong print would size an entry beyond every limit.
     """
     seen, last = facts.account.equity, facts.ledger.equity
-    if seen <= last * (1 + as_decimal(day_loss_max)):
+    if seen <= max(last, facts.ledger.opening_equity) * (1 + as_decimal(day_loss_max)):
         return facts
     return replace(facts, account=replace(facts.account, equity=last))
 

@@ -341,3 +341,16 @@ def test_our_own_rate_limit_waits_outside_the_sandbox_only(
         paper.positions()
     assert len(slept) in {9, 10}
     assert all(seconds > 0 for seconds in slept)
+
+
+def test_the_accounts_id_is_asked_for_once_in_a_process(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(Answer({**ACCOUNT, "equity": "nonsense"}))
+    assert [broker.account_id() for _ in range(3)] == [ACCOUNT["id"]] * 3
+    assert len(server.asked) == 1
+
+
+def test_who_has_seen_the_account_knows_its_id(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(Answer(ACCOUNT))
+    broker.account()
+    assert broker.account_id() == ACCOUNT["id"]
+    assert len(server.asked) == 1

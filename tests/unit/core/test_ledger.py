@@ -89,7 +89,7 @@ def test_where_the_broker_knows_no_last_close_the_days_first_look_opens_it(last_
     later = looked(new, 49_000, last_equity=last_equity)
     assert later.opening_equity == Decimal(50_000)
     next_day = mark(later, ON + timedelta(days=1), account_at(48_000, last_equity=last_equity), AT, *LIMITS)
-    assert (next_day.opening_equity, next_day.day_loss) == (Decimal(48_000), 0)
+    assert (next_day.opening_equity, next_day.day_loss) == (Decimal(48_000), Decimal(0))
 
 
 def test_a_last_close_that_the_broker_rolls_late_is_taken_when_it_comes() -> None:
@@ -101,7 +101,7 @@ def test_a_last_close_that_the_broker_rolls_late_is_taken_when_it_comes() -> Non
 
 def test_a_deposit_is_no_profit_that_may_be_lost_again_and_a_withdrawal_counts_as_lost() -> None:
     paid_in = looked(OPENED, 110_000, paid_in=10_000)
-    assert (paid_in.opening_equity, paid_in.day_loss) == (Decimal(110_000), 0)
+    assert (paid_in.opening_equity, paid_in.day_loss) == (Decimal(110_000), Decimal(0))
     paid_out = looked(OPENED, 90_000, paid_in=-10_000)
     assert (paid_out.opening_equity, paid_out.day_loss) == (Decimal(100_000), Decimal("0.1"))
 

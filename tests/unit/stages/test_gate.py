@@ -211,6 +211,38 @@ def test_no_entry_in_the_last_minutes() -> None:
     assert refused_by(ports) == ["SESSION"]
 
 
+@pytest.mark.parametrize("print_", [1, 60_000])
+def test_an_equity_that_is_low_at_one_look_lets_nothing_in_and_halts_no_day(print_: int) -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+    ports.broker.equity = Decimal(print_)
+    assert gate(signal(), ports) == []
+    assert {"HALTED_DAY_LOSS", "HALTED_DRAWDOWN"} <= set(refused_by(ports))
+    ports.broker.equity = Decimal(100_000)
+    ports.clock.pass_by(timedelta(minutes=1))
+    assert len(gate(signal(slot="1001", at=ports.clock.now()), ports)) == 1
+    assert not ledger_of(ports).is_day_halted
+
+
+def test_an_equity_that_is_high_at_one_look_sizes_no_entry() -> None:
+    sizes = []
+    for print_ in (100_000, 180_000):
+        ports = fake_ports(NOW)
+        update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+        ports.broker.equity = ports.broker.buying_power = Decimal(print_)
+        (intent,) = gate(signal(), ports)
+        sizes.append(intent.qty_shares)
+        assert ledger_of(ports).peak_equity == Decimal(100_000)
+    assert sizes[0] == sizes[1]
+
+
+def test_a_first_look_at_ten_with_the_days_loss_behind_it_lets_nothing_in() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.equity = Decimal(96_000)
+    assert gate(signal(), ports) == []
+    assert "HALTED_DAY_LOSS" in refused_by(ports)
+
+
 def test_two_signals_racing_for_the_last_slot_cannot_both_have_it() -> None:
     """The rival's approval lands between our reading of the ledger and our write."""
     tables = RacedTables()

@@ -160,3 +160,20 @@ def test_a_halt_that_cannot_be_backed_up_is_not_set_yet_and_is_at_the_next_look(
 
 def _down(table: str, partition: str, key: str, row: Row) -> None:
     raise TransientError("storage is down")
+
+
+def test_a_ledger_of_older_code_reads_back_and_is_marked_on() -> None:
+    """Its row knows no account and no doubts."""
+    text = (
+        '{"broker":{"failures":0,"open_until":null},"cooling_until":{},"equity":"99000","is_day_halted":false,'
+        '"is_drawdown_halted":true,"market":{"failures":0,"open_until":null},"on":"2025-10-15","opening_equity":"99500",'
+        '"peak_equity":"104000","reservations":[{"exit_by":"2025-10-15T15:00:00Z","intent_id":"i1","notional":"1000",'
+        '"qty_shares":10,"reserved_at":"2025-10-15T14:00:00Z","risk":"23","symbol":"AAA"}],"suspected":[],"unexplained":""}'
+    )
+    ports = fake_ports(NOW)
+    ports.tables.put(Table.LEDGER, ACCOUNT, CURRENT, {"ledger": text})
+    supervise(ports)
+    after = ledger(ports)
+    assert (after.account_id, after.opening_equity, after.peak_equity) == ("hand", Decimal(100_000), Decimal(104_000))
+    assert after.is_drawdown_halted
+    assert [room.intent_id for room in after.reservations] == ["i1"]
