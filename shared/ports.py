@@ -159,8 +159,14 @@ class Broker(Protocol):
     def positions(self) -> Sequence[Position]:
         """Return open positions, by symbol."""
 
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return the open position of one symbol, None where the broker shows none."""
+
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
+
+    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        """Return what is open in a symbol, however old and whoever sent it, legs as orders of their own."""
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""

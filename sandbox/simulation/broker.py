@@ -16,6 +16,7 @@ from shared.adapters.alpaca_parse import read_account, read_order, read_position
 from shared.core.errors import BrokerError
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.values import Symbol
 
 NOT_FOUND = 404
 NOT_CANCELABLE = 422
@@ -59,6 +60,10 @@ class SimBroker:
         """Return open positions, by symbol."""
         return [self._position(symbol) for symbol in sorted(self.exchange.account.positions)]
 
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return the open position of one symbol, None where nothing is held."""
+        return self._position(symbol) if symbol in self.exchange.account.positions else None
+
     def _position(self, symbol: str) -> Position:
         """A position as its JSON is read; read anew where what the app takes from it has changed."""
         held, price = self.exchange.account.positions[symbol], self.exchange.mark(symbol)
@@ -73,6 +78,11 @@ class SimBroker:
         heads = [o for o in self.exchange.book.orders.values() if o.parent is None and o.created_at > since]
         flat = [part for head in heads for view in (self._view(head),) for part in (view, *view.legs)]
         return sorted(flat, key=lambda order: order.submitted_at)
+
+    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        """Return what is open in a symbol, whoever sent it, legs as orders of their own."""
+        heads = {order.head.id: order.head for order in self.exchange.book.live[symbol]}
+        return [part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs)]
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""

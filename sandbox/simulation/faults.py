@@ -253,9 +253,17 @@ class FaultyBroker:
         """Return open positions."""
         return self._call("positions", self._broker.positions)
 
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return one symbol's position."""
+        return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
+
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         """Return orders."""
         return self._call("orders", lambda: self._broker.orders(since=since))
+
+    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        """Return what is open in a symbol."""
+        return self._call(f"open orders {symbol}", lambda: self._broker.open_orders(symbol))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order, perhaps as it was, or not yet."""

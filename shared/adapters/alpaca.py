@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from shared.adapters.alpaca_parse import (
     as_list,
@@ -143,6 +144,16 @@ class AlpacaBroker:
         found = parsed("GET /positions", read_each(read_position, "positions"), self._api.get("/positions"))
         return sorted(found, key=lambda position: position.symbol)
 
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return the open position of one symbol, None where Alpaca shows none."""
+        path = f"/positions/{quote(symbol, safe='')}"
+        try:
+            return parsed(f"GET {path}", read_position, self._api.get(path))
+        except BrokerError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         """Return orders of every status submitted after `since`, oldest first.
 
@@ -169,6 +180,12 @@ class AlpacaBroker:
             after = max(order.submitted_at for order in page) - _MICROSECOND
         flat = [order for parent in found.values() for order in (parent, *parent.legs)]
         return sorted(flat, key=lambda order: order.submitted_at)
+
+    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        """Return what is open in a symbol, however old and whoever sent it; the newest 500 at most."""
+        params = {"status": "open", "symbols": symbol, "limit": str(ORDERS_PER_PAGE), "nested": "true"}
+        found = parsed("GET /orders", read_each(read_order, "orders"), self._api.get("/orders", params))
+        return [order for parent in found for order in (parent, *parent.legs)]
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""

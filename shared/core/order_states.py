@@ -168,6 +168,10 @@ class OrderState:
         alone.
     sized : int or None
         Shares that the gates left after a person had approved, where they looked at the size once more.
+    refusals : int
+        Exits that the broker has refused since shares were last sold.
+    protect_at : datetime or None
+        When a pair was last asked for.
     """
 
     plan: EntryPlan
@@ -193,6 +197,8 @@ class OrderState:
     chain: str = ""
     hours: Hours | None = None
     sized: int | None = None
+    refusals: int = 0
+    protect_at: datetime | None = None
 
     def of(self, *roles: Role) -> tuple[OrderView, ...]:
         """Orders of some roles."""

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.ledger import Ledger, release
+from shared.core.order_exit import can_pair, exit_limit, exit_request, pair_request
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
-from shared.core.order_steps import Command, Observation, Step, observe
+from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
 from shared.core.portfolio import another_account
 from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
@@ -26,15 +28,14 @@ from shared.ports import Ports
 from shared.stages.facts import quote_of, update_ledger, watching
 from shared.stages.notices import worded
 from shared.stages.order_gates import look_again
+from shared.stages.order_held import held_shares
 from shared.stages.order_records import chained, record_step, recorded_step
+from shared.stages.order_refusals import Standing, flat, refused, standing, with_unknown
 from shared.stages.order_troubles import oversold, troubles
 from shared.stages.panel import trading_day
 
 DUPLICATE_CLIENT_ORDER_ID = 40010001
 """Alpaca's code for a client order id that is used already: the order is there, whatever was answered before."""
-
-EXIT_LIMIT_BELOW_BID = 20
-"""Outside the regular session an exit is a limit this many basis points under the bid, which still fills at the bid."""
 
 
 def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, list[Notice]]:
@@ -142,68 +143,87 @@ def _is_regular(ports: Ports) -> bool:
 
 
 def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Attach a native pair of target and stop to what is held."""
+    """Attach a native pair of target and stop to what is held.
+
+    Where exits are refused, the pair's target first lies under the bid: a broker that takes no plain sale may sell so.
+    """
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
-    if state.exit_reason is not None:
-        return Observation(at=ports.clock.now(), denied=state.exit_reason)
-    if missing := _missing(state, step, ports):
-        return missing
-    request = OrderRequest(
-        client_order_id=step.client_order_id,
-        symbol=state.plan.symbol,
-        side=Side.SELL,
-        qty_shares=step.qty_shares,
-        order_type=OrderType.LIMIT,
-        order_class=OrderClass.OCO,
-        stop_price=state.plan.stop_price,
-        target_price=state.plan.target_price,
-    )
-    return _send(ports, request)
+    is_leaving = state.exit_reason is not None
+    if is_leaving and not wants_guard(state, ports.clock.now()):
+        return Observation(at=ports.clock.now(), denied=state.exit_reason or "")
+    held = held_shares(state, ports)
+    if held < step.qty_shares:
+        return Observation(at=ports.clock.now(), held_at_broker=held)
+    if not is_leaving:
+        return _send(ports, pair_request(state.plan, step.client_order_id, step.qty_shares))
+    qty_shares = _free(step, held, standing(state, ports))
+    seen = _sold_through_pair(state, step, ports, qty_shares)
+    return seen or _send(ports, pair_request(state.plan, step.client_order_id, qty_shares))
+
+
+def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: int) -> Observation | None:
+    """Send a pair whose target sells at the bid; None where none can be priced, or the broker refuses it."""
+    try:
+        target = _limit_under_bid(state, ports)
+    except (TransientError, ContractError):
+        return None
+    if not can_pair(target):
+        return None
+    seen = _send(ports, pair_request(state.plan, step.client_order_id, qty_shares, target))
+    return None if seen.rejected else seen
 
 
 def _watch(state: OrderState, _: Step, ports: Ports) -> Observation:
     """Look at the quote of what is held, and whether it is held still; a symbol without a quote tells nothing."""
-    held = _held(state, ports)
+    held = held_shares(state, ports)
     quote = ports.market.quotes([state.plan.symbol]).get(state.plan.symbol)
     return Observation(at=ports.clock.now(), quote=quote, held_at_broker=held)
 
 
 def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Market in the regular session; outside it a marketable limit, the only kind that venues take there."""
+    """Market in the regular session; outside it a marketable limit, the only kind that venues take there.
+
+    A broker that refuses the one may take the other, so every second try after a refusal is a limit.
+    """
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
-    if missing := _missing(state, step, ports):
-        return missing
-    plan, regular = state.plan, _is_regular(ports)
+    held = held_shares(state, ports)
+    if held < step.qty_shares:  # someone has closed it by hand, or a pair whose answer was lost
+        return with_unknown(state, ports, Observation(at=ports.clock.now(), held_at_broker=held))
+    others = standing(state, ports) if state.refusals else Standing()
+    is_regular = _is_regular(ports)
     limit = None
-    if not regular:
-        bid = quote_of(ports, plan.symbol).bid
-        if bid <= 0:
-            raise ContractError(f"no bid for {plan.symbol}")
-        limit = round_to_tick(bid * (10_000 - EXIT_LIMIT_BELOW_BID) / 10_000, Rounding.DOWN)
-    request = OrderRequest(
-        client_order_id=step.client_order_id,
-        symbol=plan.symbol,
-        side=Side.SELL,
-        qty_shares=step.qty_shares,
-        order_type=OrderType.MARKET if regular else OrderType.LIMIT,
-        limit_price=limit,
-        extended_hours=not regular,
-    )
-    return _send(ports, request)
+    if not is_regular:
+        limit = _limit_under_bid(state, ports, others.rivals)
+    elif state.refusals % 2:
+        with suppress(TransientError, ContractError):  # without a quote it goes at the market once more
+            limit = _limit_under_bid(state, ports, others.rivals)
+    qty_shares = _free(step, held, others)
+    seen = _send(ports, exit_request(state.plan, step.client_order_id, qty_shares, limit, is_regular=is_regular))
+    return refused(state, ports, seen.rejected) if seen.rejected else seen
 
 
-def _missing(state: OrderState, step: Step, ports: Ports) -> Observation | None:
-    """Sell nothing that the account does not hold: someone has closed it by hand."""
-    held = _held(state, ports)
-    return Observation(at=ports.clock.now(), held_at_broker=held) if held < step.qty_shares else None
+def _limit_under_bid(state: OrderState, ports: Ports, rivals: tuple[Decimal, ...] = ()) -> Decimal:
+    """Price in USD at which a limit sells at the bid.
+
+    Raises
+    ------
+    TransientError, ContractError
+        If nobody can tell the bid.
+    """
+    bid = quote_of(ports, state.plan.symbol).bid
+    if bid <= 0:
+        raise ContractError(f"no bid for {state.plan.symbol}")
+    return exit_limit(bid, rivals)
 
 
-def _held(state: OrderState, ports: Ports) -> int:
-    return next((p.qty_shares for p in ports.broker.positions() if p.symbol == state.plan.symbol), 0)
+def _free(step: Step, held: int, others: Standing) -> int:
+    """Shares to be sold: those that no sale of a person's has taken, or all, so that the broker says what is wrong."""
+    free = others.free(held)
+    return free if 0 < free < step.qty_shares else step.qty_shares
 
 
 def _send(ports: Ports, request: OrderRequest) -> Observation:
@@ -226,6 +246,9 @@ def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """Cancel what stands in the way of an exit; guards stay where nobody can tell what is held to be sold then."""
+    if any(order.role in GUARDS for order in state.recallable):
+        held_shares(state, ports)
     return _cancelled(state, step, ports, state.recallable)
 
 
@@ -260,7 +283,7 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     everything = ports.broker.orders(since=datetime.combine(state.on, time(), UTC))
     parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
     listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
-    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=_held(state, ports))
+    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=held_shares(state, ports))
 
 
 def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
@@ -302,8 +325,7 @@ _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
 
 
 def _seen(ports: Ports, orders: Sequence[BrokerOrder]) -> Observation:
-    flat = [part for order in orders for part in (order, *order.legs)]
-    return Observation(at=ports.clock.now(), orders=tuple(flat))
+    return Observation(at=ports.clock.now(), orders=flat(orders))
 
 
 def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:

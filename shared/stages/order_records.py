@@ -177,7 +177,7 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
     price = (value - value_before) / grown
     arrival = state.plan.arrival_price
     is_sell = order.role in SELLS
-    role = _ROLES_OF_OWN.get(state.exit_reason, order.role) if order.role is Role.EXIT else order.role
+    role = _aimed_for(state, order)
     reference = {Role.TARGET: state.plan.target_price, Role.STOP: state.plan.stop_price}.get(role, arrival)
     paid_beyond = (reference - price if is_sell else price - reference) / reference * 10_000
     return {
@@ -194,6 +194,13 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
         "occurred_at": iso(order.updated_at),
         "received_at": iso(at),
     }
+
+
+def _aimed_for(state: OrderState, order: OrderView) -> Role:
+    """What a sale stands for: the target of a pair that was priced to sell at once is an exit like any other."""
+    if order.role is Role.TARGET and order.limit_price not in {None, state.plan.target_price}:
+        return Role.EXIT
+    return _ROLES_OF_OWN.get(state.exit_reason, order.role) if order.role is Role.EXIT else order.role
 
 
 _ROLES_OF_OWN: Mapping[ExitReason | None, Role] = {ExitReason.STOP: Role.STOP, ExitReason.TARGET: Role.TARGET}

@@ -6,7 +6,7 @@ order id that is used and a sale of shares that are not there, and a filled exit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -71,6 +71,7 @@ class HandBroker:
     outage: Exception | None = None
     strangers: list[Position] = field(default_factory=list)
     requests: list[OrderRequest] = field(default_factory=list)
+    refused: list[OrderRequest] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
@@ -88,6 +89,14 @@ class HandBroker:
     """Client order ids that are not in the list of all orders any more."""
     silent_cancels: set[str] = field(default_factory=set)
     """Order ids whose cancel is done and never shown."""
+    shows_nothing: bool = False
+    """Positions are answered as if there were none; the account still counts what they are worth."""
+    counts_nothing: bool = False
+    """The account's worth leaves them out too."""
+    unlisted_usd: Decimal = Decimal(0)
+    """What the account counts beside what it lists, an option say."""
+    refuses: Callable[[OrderRequest], str] = lambda _: ""
+    """Alpaca's words for a submission that it refuses for as long as this stands; empty for one that it takes."""
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -104,7 +113,7 @@ class HandBroker:
             account_id=self.account_of,
             equity=self.equity,
             last_equity=self.last_equity,
-            cash=self.equity,
+            cash=self.equity - self.unlisted_usd - self._worth(),
             buying_power=self.buying_power,
             is_blocked=self.is_blocked,
             paid_in=self.paid_in,
@@ -112,13 +121,31 @@ class HandBroker:
 
     def positions(self) -> Sequence[Position]:
         self._begin("positions")
+        return self._positions()
+
+    def _positions(self) -> Sequence[Position]:
+        return [] if self.shows_nothing else [*self._ours(), *self.strangers]
+
+    def _worth(self) -> Decimal:
+        counted = () if self.counts_nothing else (*self._ours(), *self.strangers)
+        return sum((each.market_value for each in counted), Decimal(0))
+
+    def _ours(self) -> list[Position]:
         symbols = sorted({order.symbol for order in self.book.values()})
-        ours = [
+        return [
             Position(symbol=s, qty_shares=self.held(s), average_price=Decimal(10), market_price=Decimal(10))
             for s in symbols
             if self.held(s)
         ]
-        return [*ours, *self.strangers]
+
+    def position(self, symbol: Symbol) -> Position | None:
+        self._begin("position")
+        return next((each for each in self._positions() if each.symbol == symbol), None)
+
+    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        self._begin("orders")
+        known = [o for o in self.book.values() if o.client_order_id not in self.unlisted]
+        return [order for order in known if order.symbol == symbol and not order.status.is_final]
 
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         self._begin("orders")
@@ -142,6 +169,9 @@ class HandBroker:
         if request.side is Side.SELL and request.qty_shares > self.available(request.symbol):
             self.oversells += 1
             raise BrokerError(403, NO_SHARES, "insufficient qty available for order")
+        if words := self.refuses(request):
+            self.refused.append(request)
+            raise BrokerError(403, NO_SHARES, words)
         self.requests.append(request)
         parent = self._take_in(request)
         self._end("submit")
@@ -196,6 +226,18 @@ class HandBroker:
                     {"status": OrderStatus.CANCELED} if done or left <= rival.filled_shares else {"qty_shares": left}
                 )
                 self._set(rival.order_id, **ended)
+
+    def rest(self, side: Side, shares: int, limit: str, client_order_id: str = "by-hand") -> str:
+        """Let an order of AAA stand that no lifecycle has sent; return its id."""
+        request = OrderRequest(
+            client_order_id=client_order_id,
+            symbol=Symbol("AAA"),
+            side=side,
+            qty_shares=shares,
+            order_type=OrderType.LIMIT,
+            limit_price=Decimal(limit),
+        )
+        return self._take_in(request).order_id
 
     def settle_cancels(self) -> None:
         """Every pending cancel goes through, with what hangs on the order."""

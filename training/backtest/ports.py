@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile
@@ -75,6 +75,16 @@ class TapeBroker(SimBroker):
             )
             for symbol, held in sorted(exchange.account.positions.items())
         ]
+
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return the open position of one symbol, None where nothing is held."""
+        self.sync()
+        return super().position(symbol)
+
+    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+        """Return what is open in a symbol."""
+        self.sync()
+        return super().open_orders(symbol)
 
     def orders(self, *, since: datetime) -> list[BrokerOrder]:
         """Return orders of every status submitted after `since`, oldest first."""
