@@ -134,8 +134,13 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    given = {"settings": _settings(options.set), "is_hand_traded": options.beside is not None}
-    done = run_day(_world(options), console, folder=options.folder, **given)
+    done = run_day(
+        _world(options),
+        console,
+        folder=options.folder,
+        settings=_settings(options.set),
+        is_hand_traded=options.beside is not None,
+    )
     show(done, console)
     if options.json:
         options.json.write_text(done.evidence.as_json(done.profile.errors))
