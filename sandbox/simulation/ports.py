@@ -205,7 +205,16 @@ _VARIED = {
 }
 
 
-def settings_of(rng: random.Random) -> Settings:
-    """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds."""
+LONG_HOLD_SHARE = 0.15
+"""Share of seeds whose positions may stand for hours."""
+
+
+def settings_of(rng: random.Random, later: random.Random) -> Settings:
+    """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds.
+
+    What is drawn from `later` moves none of the draws of `rng`.
+    """
     varied = {name: rng.choice(values) for name, values in _VARIED.items()}
+    if later.random() < LONG_HOLD_SHARE:
+        varied["GATEHOUSE_HOLD_MAX_MIN"] = "150"
     return parse_settings({**_FIXED, **varied})
