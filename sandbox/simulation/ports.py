@@ -175,8 +175,8 @@ _FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
     "ALPACA_KEY_ID": "simulation",
     "ALPACA_SECRET_KEY": "simulation",
-    "ALPACA_TRADING_URL": "http://simulation.invalid",
-    "ALPACA_DATA_URL": "http://simulation.invalid",
+    "ALPACA_TRADING_URL": "http://127.0.0.1:1",
+    "ALPACA_DATA_URL": "http://127.0.0.1:1",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 
