@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_on
+from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_date, parse_on
 from shared.core.errors import GatehouseError, SettingsError
 
 
@@ -227,7 +227,10 @@ def _replay(options: argparse.Namespace, console: Console) -> int:
 def _query(options: argparse.Namespace, console: Console) -> int:
     from sandbox.query import QueryOptions, query
 
-    since, until = (parse_on(text) if text else None for text in (options.since, options.until))
+    given_dates = {"--since": options.since, "--until": options.until}
+    since, until = (parse_date(name, text) if text else None for name, text in given_dates.items())
+    if since and until and since > until:
+        raise SettingsError(f"--since must not be after --until, got {since} and {until}")
     given = QueryOptions(ask=options.ask, since=since, until=until, **_place(options))
     return query(given, console, as_csv=options.csv)
 

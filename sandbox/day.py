@@ -23,11 +23,11 @@ from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.evidence import Evidence, gather_evidence
 from sandbox.host.host import Host
+from sandbox.market.days import tradable_day
 from sandbox.profile import Profile
 from sandbox.seeding import publish_models
 from sandbox.venue_process import venue
 from sandbox.world import ROOT, STATE, Prepared, World, folder_of
-from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
@@ -59,9 +59,7 @@ def run_day(
     SettingsError
         If the world's day is no session.
     """
-    day = XnysCalendar().day(world.on)
-    if day is None:
-        raise SettingsError(f"--on must be a session date of XNYS, got {world.on}")
+    day = tradable_day(world.on)
     prepared = prepared_world(world)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

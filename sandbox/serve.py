@@ -47,11 +47,11 @@ class ServeOptions:
 
 def serve(world: World, options: ServeOptions, console: Console) -> None:
     """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders."""
+    start = _start(world, options.at)
     prepared = prepared_world(world)
     folder = options.folder
     fresh = not (folder / "clock").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    start = _start(world, options.at)
     clock = ClockFile(folder / "clock", start)
     if fresh:
         clock.run(start, options.speed)

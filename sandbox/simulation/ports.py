@@ -12,7 +12,6 @@ from json.encoder import encode_basestring
 from types import NoneType
 from typing import Any
 
-from sandbox.simulation.market import SimCalendar
 from shared.adapters.codec import decode_json, encode_json
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.settings import NoticeChannel, Settings, parse_settings
@@ -168,8 +167,6 @@ class SimPorts:
     notifier: SimNotifier
     code_revision: str = "simulation"
 
-
-CALENDAR = SimCalendar()
 
 _FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
