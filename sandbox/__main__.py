@@ -155,9 +155,11 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
 
 def _storage(options: argparse.Namespace, console: Console) -> int:
     from sandbox.azurite import STANDARD_PORTS, Azurite
+    from sandbox.books import last_day
+    from sandbox.state import PORTS, held
 
-    with Azurite(STATE / "day" / "azurite", STANDARD_PORTS):
-        console.print("The last day's storage is open on Azurite's standard ports: in Storage Explorer, Emulator.")
+    with held(PORTS, "sandbox storage"), last_day(STATE / "day") as day, Azurite(day / "azurite", STANDARD_PORTS):
+        console.print("Its storage, a copy, is open on Azurite's standard ports: in Storage Explorer, Emulator.")
         console.print("Ctrl-C ends.")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
@@ -167,7 +169,7 @@ def _storage(options: argparse.Namespace, console: Console) -> int:
 def _dashboard(options: argparse.Namespace, console: Console) -> int:
     from sandbox.dashboard import show_dashboard
 
-    return show_dashboard(STATE / "day" / "azurite", options.port, console)
+    return show_dashboard(STATE / "day", options.port, console)
 
 
 def _standalone(options: argparse.Namespace, console: Console) -> int:

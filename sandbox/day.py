@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import shutil
 import socket
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from sandbox.host.host import Host
 from sandbox.market.days import tradable_day
 from sandbox.profile import Profile
 from sandbox.seeding import publish_models
+from sandbox.state import Finished, held, renewed
 from sandbox.venue_process import venue
 from sandbox.world import ROOT, STATE, Prepared, World, folder_of
 from shared.core.errors import SettingsError
@@ -54,15 +54,26 @@ def run_day(
 ) -> DayRun:
     """Run a day and leave its storage in `folder`; `settings` replace the example's values by name.
 
+    What the last day has left there stays until this one is finished.
+
     Raises
     ------
     SettingsError
-        If the world's day is no session.
+        If the world's day cannot be traded, or another process works on the folder.
     """
+    tradable_day(world.on)
+    with held(folder, "sandbox day"):
+        prepared = prepared_world(world)
+        with renewed(folder) as running:
+            done = _run_day(world, prepared, console, folder=running, settings=settings)
+            Finished.now(on=done.evidence.on, market=done.evidence.market).write(running)
+    return done
+
+
+def _run_day(
+    world: World, prepared: Prepared, console: Console, *, folder: Path, settings: Mapping[str, str]
+) -> DayRun:
     day = tradable_day(world.on)
-    prepared = prepared_world(world)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     clock = ClockFile(folder / "clock", pre_open_at(day) - timedelta(minutes=1))
     started = time.perf_counter()
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
