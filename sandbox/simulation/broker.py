@@ -11,7 +11,7 @@ from sandbox.venue.engine import Exchange
 from sandbox.venue.orders import Order
 from sandbox.venue.refusals import Refusal
 from sandbox.venue.requests import parse_order, parse_replace
-from sandbox.venue.views import account_json, order_json, position_json, receipt_json
+from sandbox.venue.views import account_id, account_json, order_json, position_json, receipt_json
 from shared.adapters.alpaca import order_fields
 from shared.adapters.alpaca_parse import (
     order_or_unread,
@@ -53,6 +53,10 @@ class SimBroker:
     def now(self) -> datetime:
         """Return the exchange's time."""
         return self.exchange.now
+
+    def account_id(self) -> str:
+        """Return the id of the one account."""
+        return account_id(self.exchange)
 
     def account(self) -> Account:
         """Return equity, cash, buying power and flags; read anew where money, positions or marks have changed."""

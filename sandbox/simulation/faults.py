@@ -249,6 +249,10 @@ class FaultyBroker:
         """Return the broker's time."""
         return self._call("clock", self._broker.now)
 
+    def account_id(self) -> str:
+        """Return the account's id, which a process knows once it has seen the account."""
+        return self._broker.account_id()
+
     def account(self) -> Account:
         """Return the account."""
         return self._part("account", self._broker.account)

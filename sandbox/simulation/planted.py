@@ -18,7 +18,7 @@ from shared import lifecycle
 from shared.adapters import alpaca_parse
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table
-from shared.core import order_states, order_steps, risk
+from shared.core import ledger, order_states, order_steps, risk
 from shared.core.answers import Answer, Answered
 from shared.core.errors import ContractError, SettingsError, TransientError
 from shared.core.ids import client_order_id
@@ -282,7 +282,7 @@ def _room_unneeded() -> Patches:
 def _asked_once() -> Patches:
     from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
 
-    run = functions.execute
+    run = execute.execute
 
     def once(intent: OrderIntent, ports: Ports) -> Any:
         is_known = reconcile.recorded_order(ports, intent.on, intent.symbol, intent.intent_id) is not None
@@ -295,7 +295,7 @@ def _asked_once() -> Patches:
 def _end_told_once() -> Patches:
     from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
 
-    run = functions.carry_out
+    run = order.carry_out
 
     def once(state: OrderState, step: Step, ports: Ports) -> Any:
         is_known = order_records.recorded_step(ports, state) is not None
@@ -362,7 +362,7 @@ def _unread_dropped() -> Patches:
 
 
 def _resume_forgets() -> Patches:
-    resumed = operate.lift_halts
+    resumed = ledger.resume
     yield patch.object(operate, "lift_halts", lambda ledger: replace(resumed(ledger), accepted=()))
 
 

@@ -16,6 +16,7 @@ from shared.core.ledger import Ledger, Reservation, mark, without
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING, Command, Observation, Step
+from shared.core.portfolio import Account
 from shared.core.risk import Gate, Verdict
 from shared.core.schedule import Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, session_at
@@ -156,10 +157,10 @@ def _power_unreserved() -> Patches:
 
 
 def _yesterday_resets() -> Patches:
-    def marked(ledger: Ledger, on: date, equity: Decimal, *limits: Decimal) -> Ledger:
+    def marked(ledger: Ledger, on: date, account: Account, at: datetime, *limits: Decimal) -> Ledger:
         if on != ledger.on:
-            ledger = replace(ledger, on=on, opening_equity=equity, is_day_halted=False, cooling_until={})
-        return mark(ledger, on, equity, *limits)
+            ledger = replace(ledger, on=on, opening_equity=account.equity, is_day_halted=False, cooling_until={})
+        return mark(ledger, on, account, at, *limits)
 
     yield patch.object(facts, "mark", marked)
 

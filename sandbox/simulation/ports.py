@@ -12,7 +12,6 @@ from json.encoder import encode_basestring
 from types import NoneType
 from typing import Any
 
-from sandbox.simulation.market import SimCalendar
 from shared.adapters.codec import decode_json, encode_json
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.settings import NoticeChannel, Settings, parse_settings
@@ -169,14 +168,12 @@ class SimPorts:
     code_revision: str = "simulation"
 
 
-CALENDAR = SimCalendar()
-
 _FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
     "ALPACA_KEY_ID": "simulation",
     "ALPACA_SECRET_KEY": "simulation",
-    "ALPACA_TRADING_URL": "http://simulation.invalid",
-    "ALPACA_DATA_URL": "http://simulation.invalid",
+    "ALPACA_TRADING_URL": "http://127.0.0.1:1",
+    "ALPACA_DATA_URL": "http://127.0.0.1:1",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 

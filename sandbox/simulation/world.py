@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from sandbox.market.days import CALENDAR
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
@@ -17,7 +18,7 @@ from sandbox.simulation.hosts import Pair
 from sandbox.simulation.lifecycles import withheld
 from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
 from sandbox.simulation.options import Run, faults_of
-from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
+from sandbox.simulation.ports import MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
 from sandbox.simulation.sent import SeenQuote
 from sandbox.simulation.splits import plan_splits

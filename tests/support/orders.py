@@ -113,7 +113,7 @@ class Life:
 
 def waiting_life(until: datetime, **plan: object) -> Life:
     """An order so large that a person must approve it, recorded as execute records it."""
-    life = new_life(**{"approve_by": until, "expires_at": until + timedelta(minutes=4), **plan})
+    life = new_life(**{"approve_by": until, "expires_at": until + timedelta(minutes=4), **plan})  # type: ignore[arg-type]
     life.state = begin(life.state)
     row = order_row(life.state, life.ports.codec, life.ports.clock.now())
     life.ports.tables.put(Table.ORDERS, str(ON), symbol_key(AAA, life.state.plan.intent_id), row)
@@ -171,5 +171,5 @@ def planned_life(
     ports = fake_ports(now, tables=tables, **settings)
     taken = room(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
     taken = replace(taken, reserved_at=now, exit_by=made.exit_by)
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: reserve(ledger, taken))
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))

@@ -34,7 +34,7 @@ def rooms(life: Life) -> list[str]:
 
 
 def lose_room(life: Life) -> None:
-    update_ledger(life.ports, ON, Decimal(100_000), lambda found: without(found, INTENT))
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: without(found, INTENT))
 
 
 def kinds(life: Life) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_i
     life.ports.broker.fill(entry_id(), 47)
     life.until(lambda state: state.phase is Phase.PROTECTED)
     life.ports.tables.remove("ledger", "account", "current")  # type: ignore[attr-defined]
-    (room,) = opened(life.ports, ON, Decimal(100_000)).reservations
+    (room,) = opened(life.ports, ON, life.ports.broker.account()).reservations
     assert (room.qty_shares, room.notional) == (47, 47 * Decimal("10.03"))
 
 
@@ -152,7 +152,7 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
     update_ledger(
         life.ports,
         ON,
-        Decimal(100_000),
+        life.ports.broker.account(),
         lambda found: replace(found, suspected=("position in AAA", "open order in AAA")),
     )
     events(life)
@@ -179,7 +179,7 @@ def closed_but_reserved() -> Life:
     life.ports.broker.fill(entry_id(), leg="target", price="10.40")
     life.look()
     life.to_end()
-    update_ledger(life.ports, ON, Decimal(100_000), lambda _: kept)
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda _: kept)
     assert rooms(life) == [INTENT]
     return life
 
@@ -229,10 +229,13 @@ def test_who_leaves_is_told_so_and_who_stays_is_told_the_rest() -> None:
     life = extended_life("16:30")
     life.step()
     halted = lambda found: replace(found, is_drawdown_halted=True, peak_equity=Decimal(200_000))  # noqa: E731
-    update_ledger(life.ports, ON, Decimal(100_000), halted)
+    update_ledger(life.ports, ON, life.ports.broker.account(), halted)
     early = replace(ledger(life).reservations[0], intent_id="early", symbol="BBB", reserved_at=ny(ON, "15:59:59"))  # type: ignore[arg-type]
     update_ledger(
-        life.ports, ON, Decimal(100_000), lambda found: replace(found, reservations=(*found.reservations, early))
+        life.ports,
+        ON,
+        life.ports.broker.account(),
+        lambda found: replace(found, reservations=(*found.reservations, early)),
     )
     life.ports.clock.pass_by(MINUTE)
     told = {(wake.intent_id, wake.event) for wake in supervise(life.ports).wakes}
@@ -247,7 +250,7 @@ def test_the_close_divides_whom_the_afternoon_flatten_tells(at: str, is_told: bo
     life = extended_life("16:30")
     room = ledger(life).reservations[0]
     moved = replace(room, reserved_at=ny(ON, at))
-    update_ledger(life.ports, ON, Decimal(100_000), lambda found: replace(found, reservations=(moved,)))
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: replace(found, reservations=(moved,)))
     assert (events(life) == ["FLATTEN"]) is is_told
 
 
