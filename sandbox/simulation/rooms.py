@@ -40,6 +40,7 @@ class Rooms:
         self._cooling: dict[Symbol, datetime] = {}
         self._breaker_opened_at: datetime | None = None
         self._counted = self._counted_at_begin = 0
+        self._is_carried_on = False
         self._gated: list[str] = []
         self._hurt: set[str] = set()
 
@@ -135,7 +136,7 @@ class Rooms:
 
     def begins(self) -> None:
         """A work begins."""
-        self._counted_at_begin = self._counted
+        self._counted_at_begin, self._is_carried_on = self._counted, False
 
     def ends(self, work: Work) -> None:
         """A work ended."""
@@ -145,7 +146,13 @@ class Rooms:
         if work.label.startswith("signals"):
             self._gated.append(work.intent_id)
         is_watched = work.label.startswith(("activity", "signals", "supervise")) and not self._world.is_paired
-        is_owed = is_watched and self._world.checkers.ledger is not None and bool(stops) and stops <= UNANSWERED
+        is_owed = (
+            is_watched
+            and not self._is_carried_on
+            and self._world.checkers.ledger is not None
+            and bool(stops)
+            and stops <= UNANSWERED
+        )
         if is_owed and self._counted == self._counted_at_begin:
             raise Violation("a call without an answer is counted", f"{work.label}: {sorted(stops)}")
 
@@ -169,8 +176,12 @@ class Rooms:
         if intent is None or (room.qty_shares, room.reserved_at) != (intent.qty_shares, intent.decided_at):
             raise Violation("room is that of the recorded decision", f"{room.intent_id} of {room.symbol}")
 
-    def step_ended(self, after: OrderState, ledger: Ledger | None) -> None:
-        """A step is done: an order that is over has given its room back."""
+    def step_ended(self, before: OrderState, after: OrderState, ledger: Ledger | None) -> None:
+        """A step is done: an order that is over has given its room back.
+
+        A step may go on without an answer that it can spare, as that of a look at what else stands in the symbol.
+        """
+        self._is_carried_on = after.failures <= before.failures
         intent_id = after.plan.intent_id
         if ledger is None or not after.phase.is_over or intent_id in self._world.checkers.lost_rooms:
             return
