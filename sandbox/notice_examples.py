@@ -13,6 +13,7 @@ from shared.core.order_states import EntryPlan, ExitReason, OrderState, OrderVie
 from shared.core.orders import OrderStatus
 from shared.core.review import Trip, Tuned, Week, review
 from shared.core.sessions import NEW_YORK, REGULAR
+from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.core.wording import (
     DaySummary,
@@ -35,6 +36,7 @@ from shared.core.wording import (
     quarantined,
     sent_form,
     silent,
+    unread_rows,
     weekly_summary,
 )
 
@@ -131,6 +133,13 @@ def examples() -> Iterator[Example]:
         severity=critical,
         when="a message could not be read",
         words=quarantined("signals", reason),
+    )
+    rows = [Unread(what="snapshot", name="DNPE", fault="c is null", raw='{"latestTrade": {"p": 4.1, "t": ...')]
+    yield Example(
+        kind="unread",
+        severity=warning,
+        when="a row of the market's answers could not be read; once a day for each kind",
+        words=unread_rows("snapshot", rows),
     )
     yield Example(
         kind="channel-down",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.simulation.asked import Answers, group_exposure
+from sandbox.simulation.beside import BesideRules
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
@@ -65,6 +66,7 @@ class Checkers:
         self._halted_at = world.now()
         self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
         self.asked = Answers()
+        self.beside = BesideRules(world)
         self.lost_rooms: set[str] = set()
         self.split: set[str] = set()
 
@@ -114,6 +116,7 @@ class Checkers:
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
         self._ledger = None
+        self.beside.ledger_lost()
 
     def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
         """Note what a split has made of a position; a share's rest was paid out."""
@@ -277,6 +280,7 @@ class Checkers:
         after = self.world.ports.codec.decode(Ledger, str(text))
         before = self._ledger
         self._ledger = after
+        self.beside.ledger_written(after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
         is_halted = after.is_day_halted or after.is_drawdown_halted

@@ -24,8 +24,8 @@ from shared.stages.execute import execute
 from shared.stages.gate import gate
 from shared.stages.incidents import poisoned, quarantine
 from shared.stages.order import carry_out
-from shared.stages.reconcile import Wake, recorded_order
-from shared.stages.supervise import supervise
+from shared.stages.reconcile import Wake, recorded_order, wake_failed
+from shared.stages.supervise import Supervision, supervise
 
 _EXPECTED = (TransientError, ConflictError)
 """What a stage may raise: the host delivers again. Anything else is a fault of ours."""
@@ -230,14 +230,19 @@ class Functions:
 
         def run() -> None:
             seen = supervise(world.ports)
-            self._send(Queue.NOTICES, seen.messages)
+            world.checkers.beside.supervised(seen)
             for wake in seen.wakes:
-                self._tell_lifecycle(wake)
+                try:
+                    self._tell_lifecycle(wake)
+                except (*_EXPECTED, ContractError) as error:
+                    self._send(Queue.NOTICES, wake_failed(world.ports, wake, error))
+            self._send(Queue.NOTICES, seen.messages)
             world.checkers.supervised()
 
         def failed(error: Exception) -> None:
             if not isinstance(error, _EXPECTED):
                 raise Violation("stages raise only what they say", f"supervise: {error!r}") from error
+            world.checkers.beside.supervised(Supervision())
 
         return Work(label="supervise", run=run, failed=failed, crashed=lambda: None)
 

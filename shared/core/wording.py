@@ -16,6 +16,7 @@ from shared.core.notices import Severity
 from shared.core.order_states import OrderState, Phase, Role
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
+from shared.core.unread import Unread
 from shared.core.values import ZERO
 
 TITLE_MAX = 200
@@ -346,6 +347,35 @@ def poison(source: str, blob: str) -> Words:
 def quarantined(source: str, reason: str) -> Words:
     """A message that could not be read."""
     return Words.of(f"Quarantined a message of {source}", [reason])
+
+
+UNREAD_SHOWN = 5
+"""Rows that a notice names."""
+
+
+def unread_rows(what: str, rows: Sequence[Unread]) -> Words:
+    """Rows of the market's answers that could not be read, of one kind."""
+    more = len(rows) - UNREAD_SHOWN
+    if what == "splits":
+        return Words.of(
+            "Splits are not known: no symbol has a history",
+            [f"The corporate actions could not be had: {rows[0].fault}" if rows else None, _NO_TERMS],
+        )
+    return Words.of(
+        f"{len(rows)} {what} row{'s' if len(rows) > 1 else ''} of the market could not be read",
+        [
+            *(f"{row.name or 'no symbol'}: {row.fault}. Found: {row.raw}" for row in rows[:UNREAD_SHOWN]),
+            f"And {more} more." if more > 0 else None,
+            "What could not be read is left out and not traded on; all else goes on. Told once a day for each kind: "
+            "metric gatehouse.unread_rows counts them all.",
+        ],
+    )
+
+
+_NO_TERMS = (
+    "Without them yesterday's prices cannot be held against today's: nothing new is traded on until a scan gets them. "
+    "Each scan asks again."
+)
 
 
 def channel_down(name: str, failures: int, until: datetime, others: Sequence[str]) -> Words:

@@ -100,8 +100,8 @@ def compare(ledger: Ledger, seen: Account, ttl: timedelta, hold: timedelta) -> D
     asleep: list[Reservation] = []
     for r in ledger.reservations:
         own = None if seen.orders is None else _orders_of(r, seen.orders)
-        if own is None:
-            asleep += [r] if seen.now > r.exit_by + LATE else []
+        if own is None:  # it asks for its orders by their ids, which may be answered
+            asleep += [r] if seen.now - r.reserved_at > LATE else []
         elif _is_silent(r, own, seen, ttl, hold):
             silent.append(r)
         elif own and _is_asleep(r, own, seen):

@@ -152,8 +152,11 @@ def _settle(
 ) -> tuple[Sequence[Wake], Repair, Ledger]:
     """Carry the ledger on. Where storage fails, it stays as it is for a minute, and nobody waits for it."""
     seen = look.seen
+    taken: list[Reservation] = []
 
     def change(ledger: Ledger) -> Ledger:
+        known = {room.intent_id for room in ledger.reservations}
+        taken[:] = [room for room in repair.found if room.intent_id not in known]
         after = settled(ledger, repair, found)
         return after if look.faults else replace(after, broker=succeeded(ledger.broker))
 
@@ -161,7 +164,8 @@ def _settle(
         lost, asleep = without_order(ports, found, seen)
         repair = Repair(lost=tuple(lost), found=tuple(adopted(ports, found, seen, before)))
         equity = look.account.equity if look.account is not None else None
-        return asleep, repair, update_ledger(ports, seen.on, equity, change, known=stored)
+        after = update_ledger(ports, seen.on, equity, change, known=stored)
+        return asleep, replace(repair, found=tuple(taken)), after
     except TransientError as error:
         logger.warning("the ledger is not carried on: %s", error)
         return (), Repair(), before

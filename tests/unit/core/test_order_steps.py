@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_states import ExitReason, OrderState, Phase, Role, merge
 from shared.core.order_steps import CANCEL_PATIENCE, Command, Observation, Step, ask_exit, next_step, observe
@@ -17,6 +16,7 @@ from shared.core.orders import OrderStatus
 from shared.core.values import Side
 from shared.stages.facts import load_ledger
 from tests.support.orders import NOW, PLAN, Life, entry_id, exit_id, new_life, protect_id
+from tests.support.ports import lose_ledger
 
 
 def phase(life: Life) -> Phase:
@@ -385,7 +385,7 @@ def test_an_order_waits_with_its_end_where_there_is_neither_a_ledger_nor_an_equi
     life = new_life()
     life.ask()
     life.ports.broker.broken["account"] = TransientError("down")
-    life.ports.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
+    lose_ledger(life.ports)
     life.step()
     assert not life.state.phase.is_over
     life.ports.broker.broken.clear()

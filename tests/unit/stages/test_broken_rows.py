@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from shared.contracts.messages import Notice
-from shared.contracts.records import ACCOUNT, CURRENT, Table, symbol_key
+from shared.contracts.records import Table, symbol_key
 from shared.core.errors import TransientError
 from shared.core.order_states import ExitReason, Phase
 from shared.ports import Cell
@@ -22,7 +22,7 @@ from shared.stages.report import day_report
 from shared.stages.silence import watch_stages
 from shared.stages.supervise import part_failed, supervise
 from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, exit_id, new_life
-from tests.support.ports import FakePorts, fake_ports
+from tests.support.ports import FakePorts, fake_ports, lose_ledger
 from tests.support.tape import ny
 from tests.unit.stages.test_health import HandGauge
 
@@ -78,7 +78,7 @@ def test_a_lost_ledger_is_rebuilt_from_the_rows_that_can_be_read() -> None:
     good = life.ports.tables.get(Table.ORDERS, str(ON), ORDER)
     assert good is not None
     life.ports.tables.put(Table.ORDERS, str(ON), "AAB|x", {**good.value, "state": "{"})
-    life.ports.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
+    lose_ledger(life.ports)
     supervise(life.ports)
     stored = load_ledger(life.ports)
     assert stored is not None

@@ -18,6 +18,7 @@ from shared.core.market import Bars, Timeframe
 from shared.core.order_states import Phase
 from shared.core.risk import BEFORE_SUBMIT, GATES, Gate
 from shared.core.sizing import Basis
+from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.stages.facts import update_ledger
 from tests.support.orders import AAA, INTENT, NOW, ON, PLAN, Life, entry_id, extended_life, new_life, planned_life, room
@@ -199,3 +200,11 @@ def test_an_approved_order_before_the_open_is_held_to_its_small_share_of_the_vol
     assert gates_of(life)["LIQUIDITY"]["limit"] == "<= 50"
     assert life.ports.broker.requests[0].qty_shares == 50
     assert life.ports.broker.requests[0].client_order_id == entry_id()
+
+
+def test_a_bar_that_cannot_be_read_is_no_fresh_close_and_refuses() -> None:
+    life = approved()
+    life.ports.market.unread = [Unread(what="bars", name="AAA", fault="c is null", raw="{}")]
+    life.step()
+    verdict = gates_of(life)["DATA_QUALITY"]
+    assert (verdict["found"], verdict["passed"]) == ("no fresh bar", False)

@@ -22,7 +22,7 @@ from shared.stages.operate import kill
 from shared.stages.supervise import Supervision, supervise
 from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, exit_id, new_life
 from tests.support.people import kill_call
-from tests.support.ports import FakePorts, fake_ports
+from tests.support.ports import FakePorts, fake_ports, lose_ledger
 from tests.support.tape import ny
 
 PARTS = ("account", "positions", "orders")
@@ -104,12 +104,16 @@ def test_a_loss_halts_while_positions_and_orders_cannot_be_read() -> None:
     assert "Entries halted: day loss 20.00%" in titles(seen)
 
 
-def test_a_time_limit_wakes_its_order_while_orders_cannot_be_read() -> None:
+def test_every_order_looks_at_its_own_while_the_list_of_all_cannot_be_read() -> None:
+    """Guards that are lost meanwhile, or a time limit, are seen by the order itself."""
     life = new_life().protected()
     broken(life.ports, ("orders",))
-    assert events(supervise(life.ports)) == []
-    life.ports.clock.at = life.state.plan.exit_by + timedelta(minutes=3)
+    assert events(supervise(life.ports)) == [], "one that has only just begun is about to look"
+    life.ports.clock.pass_by(timedelta(minutes=3))
     assert events(supervise(life.ports)) == ["changed"]
+    life.ports.broker.cancel("o1-target")
+    life.look()
+    assert life.state.phase is not Phase.PROTECTED
 
 
 def test_a_filled_stop_wakes_its_order_while_positions_cannot_be_read() -> None:
@@ -157,7 +161,7 @@ def test_a_ledger_that_cannot_be_read_is_told_once_and_its_orders_are_told_by_th
 
 def test_orders_are_told_by_their_rows_where_the_ledger_is_lost_and_the_account_cannot_be_asked() -> None:
     life = held()
-    life.ports.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
+    lose_ledger(life.ports)
     broken(life.ports, PARTS)
     kill(life.ports, kill_call(flatten=True))
     assert events(supervise(life.ports)) == [ExitReason.KILL]
