@@ -281,7 +281,7 @@ def _room_unneeded() -> Patches:
 def _asked_once() -> Patches:
     from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
 
-    run = functions.execute
+    run = execute.execute
 
     def once(intent: OrderIntent, ports: Ports) -> Any:
         is_known = reconcile.recorded_order(ports, intent.on, intent.symbol, intent.intent_id) is not None
@@ -294,7 +294,7 @@ def _asked_once() -> Patches:
 def _end_told_once() -> Patches:
     from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
 
-    run = functions.carry_out
+    run = order.carry_out
 
     def once(state: OrderState, step: Step, ports: Ports) -> Any:
         is_known = order_records.recorded_step(ports, state) is not None

@@ -133,7 +133,8 @@ def test_a_question_is_sent_though_the_lifecycle_could_not_be_started_at_first(
     sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The row is written, and the run then dies: its question is lost with it."""
-    start, failures = execute.start_once, []
+    start = execute.start_once
+    failures: list[str] = []
 
     async def fails_once(*given: Any) -> None:
         if not failures:
