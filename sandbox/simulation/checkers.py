@@ -6,9 +6,10 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.simulation.asked import Answers, group_exposure
+from sandbox.simulation.equity import EquityRules
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
@@ -47,6 +48,7 @@ class Checkers:
     def __init__(self, world: World) -> None:
         self.world = world
         self.guard = Guard(world)
+        self.equity = EquityRules(world)
         self.cash = world.exchange.account.cash
         self.positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.signals: dict[str, Signal] = {}
@@ -117,6 +119,7 @@ class Checkers:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
+        self.equity.ledger_lost(self._ledger)
         self._ledger = None
 
     def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
@@ -131,6 +134,7 @@ class Checkers:
         work = self.world.current
         if work is None or not work.is_hurt:
             self.guard.supervised()
+            self.equity.supervised(work.began_at if work and work.began_at else self.world.now())
 
     def begins(self, work: Work) -> None:
         """A work begins."""
@@ -189,6 +193,7 @@ class Checkers:
             raise Violation("no entry after kill", request.client_order_id)
         if ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted) and self._halted_at < began:
             raise Violation("no entry after halt", request.client_order_id)
+        self.equity.before_entry(request.client_order_id, began)
         self._in_session(request, began)
         if ledger is None or intent_id not in {r.intent_id for r in ledger.reservations}:
             raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
@@ -279,6 +284,7 @@ class Checkers:
         after = self.world.ports.codec.decode(Ledger, str(text))
         before = self._ledger
         self._ledger = after
+        self.equity.ledger_written(before, after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
         is_halted = after.is_day_halted or after.is_drawdown_halted
@@ -353,6 +359,6 @@ class Checkers:
                 raise Violation("one entry per intent", f"{intent_id} bought {self.bought[intent_id]} of {asked}")
 
     @property
-    def ledger(self) -> Any:
+    def ledger(self) -> Ledger | None:
         """The ledger as last written."""
         return self._ledger

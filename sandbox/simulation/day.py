@@ -181,11 +181,12 @@ class _Days:
         return when + MINUTE * max(1, -((when - due) // MINUTE))
 
     def _is_idle(self) -> bool:
-        """Nothing is reserved, held or open: supervise would find the account as it left it."""
+        """Nothing is reserved, held, open or in doubt: supervise would find the account as it left it."""
         world = self.world
         ledger = world.checkers.ledger
-        busy = ledger is not None and ledger.reservations
-        return not busy and not world.exchange.account.positions
+        if ledger is None or ledger.day_doubt is not None or ledger.drawdown_doubt is not None:
+            return False
+        return not ledger.reservations and not world.exchange.account.positions
 
     def _is_quiet(self) -> bool:
         world = self.world

@@ -60,6 +60,9 @@ class Surroundings(Protocol):
     def saw(self, call: str, detail: object) -> None:
         """Note a call's effect."""
 
+    def shown(self, account: Account) -> Account:
+        """Return what a look at the account is told."""
+
 
 class Injector:
     """Decides what becomes of a call."""
@@ -247,7 +250,7 @@ class FaultyBroker:
 
     def account(self) -> Account:
         """Return the account."""
-        return self._call("account", self._broker.account)
+        return self._call("account", lambda: self._world.shown(self._broker.account()))
 
     def positions(self) -> Sequence[Position]:
         """Return open positions."""

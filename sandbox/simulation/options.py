@@ -63,6 +63,10 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
+    bad_equity : float
+        Per look at the account: its equity is shown far too high or low, once.
+    moved_before : float
+        Per run: the account was worth more or less at the last close than at the app's first look.
     """
 
     duplicated: float = 0.0
@@ -98,6 +102,8 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
+    bad_equity: float = 0.0
+    moved_before: float = 0.0
 
 
 ALL = Faults(
@@ -134,6 +140,8 @@ ALL = Faults(
     row_lost=0.15,
     carry=0.05,
     split=0.5,
+    bad_equity=0.03,
+    moved_before=0.3,
 )
 """Every fault, as likely as a very bad day makes it."""
 

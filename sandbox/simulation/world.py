@@ -12,6 +12,7 @@ from decimal import Decimal
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
+from sandbox.simulation.equity import last_close
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
 from sandbox.simulation.hosts import Pair
 from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
@@ -26,6 +27,7 @@ from sandbox.venue.orders import Status
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.market import TradingDay
+from shared.core.portfolio import Account
 from shared.core.sessions import Session
 
 CASH = Decimal(100_000)
@@ -90,6 +92,8 @@ class World:
         config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
         self.clock = SimClock(first.open_at - self.before_open)
         self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)
+        if (before := last_close(run.seed, self.faults.moved_before, CASH)) is not None:
+            self.exchange.closing_equity.append((first.open_at - timedelta(days=1), before))
         self.broker = SimBroker(self.exchange)
         self.tables, self.blobs = MemoryTables(), MemoryBlobs()
         self.is_calm = False
@@ -190,6 +194,10 @@ class World:
     def storage_call[T](self, name: str, effect: Callable[[], T]) -> T:
         """Run a call of storage that no port makes: the host's own, of queues and of the task hub."""
         return self._injector.storage(name, effect)
+
+    def shown(self, account: Account) -> Account:
+        """What a look at the account is told."""
+        return self.checkers.equity.shown(account)
 
     def saw(self, call: str, detail: object) -> None:
         """Let the checkers see a call's effect."""

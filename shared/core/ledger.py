@@ -222,10 +222,12 @@ def without(ledger: Ledger, intent_id: str) -> Ledger:
 def resume(ledger: Ledger) -> Ledger:
     """Lift the drawdown halt and an unexplained difference by a person's act.
 
-    Where a drawdown had halted, the peak starts anew at this equity; a resume of anything else leaves it. A day halt
-    stays: nobody trades on after the day's loss, and the next marks would set it again.
+    Where a drawdown had halted, the peak starts anew at this equity, or stays where a wrong print shows a higher one; a
+    resume of anything else leaves it. A day halt stays: nobody trades on after the day's loss, and the next marks
+    would set it again.
     """
     ledger = replace(ledger, unexplained="")
     if not ledger.is_drawdown_halted:
         return ledger
-    return replace(ledger, is_drawdown_halted=False, drawdown_doubt=None, peak_equity=ledger.equity, peak_doubt=None)
+    peak = min(ledger.equity, ledger.peak_equity)
+    return replace(ledger, is_drawdown_halted=False, drawdown_doubt=None, peak_equity=peak, peak_doubt=None)
