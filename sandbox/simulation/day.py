@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sandbox.simulation.endings import check_end, table_digest
 from sandbox.simulation.functions import Functions
+from sandbox.simulation.keys import exchange_keys, plan_keys
 from sandbox.simulation.losses import plan_losses
 from sandbox.simulation.options import Run
 from sandbox.simulation.signals import GARBAGE, Planned, plan_signals
@@ -121,6 +122,7 @@ class _Days:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
+        plan_keys(world, day, [planned.at for planned in signals])
         plan_losses(world, day, [planned.at for planned in signals])
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
@@ -200,6 +202,7 @@ class _Days:
         world.is_calm = world.queues.is_calm = True
         self._broker(down=False)
         self._storage(up_at=None)
+        exchange_keys(world, are_other=False)
 
     # -- outages -----------------------------------------------------------------------------------------------------
 

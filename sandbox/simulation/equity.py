@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FACTORS = (Decimal("1.8"), Decimal("0.5"), Decimal("0.00001"))
 """What a wrong print makes of the equity."""
 APART = timedelta(minutes=5)
+TOLERANCE = Decimal("1.01")
 SANE = Decimal("0.1")
 """The ledger's last look is right where it stands this near the venue's own figure."""
 BEHIND = timedelta(minutes=30)
@@ -65,6 +66,7 @@ class EquityRules:
         self._lost: Ledger | None = None
         self._day_halted: tuple[date, datetime] | None = None
         self._doubted_at: datetime | None = None
+        self._approved: set[str] = set()
 
     # -- the fault ---------------------------------------------------------------------------------------------------
 
@@ -114,6 +116,7 @@ class EquityRules:
         if after.on == self._today() and after.opening_equity != self._world.exchange.last_equity():
             text = f"{after.opening_equity}, not {self._world.exchange.last_equity()}"
             raise Violation("a day opens with its last close", text)
+        self._rooms(after)
         if before is None:
             self._found_again(after)
         else:
@@ -125,6 +128,15 @@ class EquityRules:
             self._doubted_at = None
         elif self._doubted_at is None:
             self._doubted_at = self._world.now()
+
+    def _rooms(self, after: Ledger) -> None:
+        """Room is within its symbol's share of what the account is worth, not of what one look was told."""
+        share = as_decimal(self._world.settings.risk.symbol_exposure_max_fraction)
+        for room in after.reservations:
+            if room.intent_id not in self._approved and room.notional > self._highest * share * TOLERANCE:
+                text = f"{room.intent_id} of {room.notional}, the account was never worth more than {self._highest}"
+                raise Violation("no entry is sized on a wrong equity", text)
+            self._approved.add(room.intent_id)
 
     def _found_again(self, after: Ledger) -> None:
         lost, self._lost = self._lost, None
@@ -163,6 +175,8 @@ class EquityRules:
     def supervised(self, began: datetime) -> None:
         """Look, after a supervision that nothing has hit, for a loss that all looks have seen and nothing halts."""
         ledger = self._world.checkers.ledger
+        if self._world.other is not None:
+            return
         if self._supervised and self._supervised[-1] < began - BEHIND:
             self._supervised.clear()  # a night lies between, or idle hours
         self._supervised.append(began)

@@ -67,6 +67,8 @@ class Faults:
         Per look at the account: its equity is shown far too high or low, once.
     moved_before : float
         Per run: the account was worth more or less at the last close than at the app's first look.
+    other_keys : float
+        Per day: for some minutes the keys open another account.
     """
 
     duplicated: float = 0.0
@@ -104,6 +106,7 @@ class Faults:
     split: float = 0.0
     bad_equity: float = 0.0
     moved_before: float = 0.0
+    other_keys: float = 0.0
 
 
 ALL = Faults(
@@ -142,6 +145,7 @@ ALL = Faults(
     split=0.5,
     bad_equity=0.03,
     moved_before=0.3,
+    other_keys=0.2,
 )
 """Every fault, as likely as a very bad day makes it."""
 

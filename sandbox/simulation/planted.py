@@ -13,16 +13,18 @@ from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
 from shared import lifecycle
-from shared.contracts.records import Table
-from shared.core import order_states, order_steps, risk
+from shared.contracts.records import BACKUP, Table
+from shared.core import ledger, order_states, order_steps, risk
 from shared.core.errors import SettingsError
 from shared.core.ids import client_order_id
 from shared.core.order_states import OrderState, OrderView
 from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
+from shared.core.portfolio import Account
 from shared.core.risk import Gate
 from shared.ports import Cell, Ports, Row
-from shared.stages import execute, facts, gate, order, order_gates, order_records, reconcile
+from shared.stages import execute, facts, gate, operate, order, order_gates, order_records, reconcile
+from shared.stages import supervise as supervision
 from shared.stages.supervise import Supervision, supervise
 
 type Patches = Iterator[Any]
@@ -262,6 +264,49 @@ def _room_unneeded() -> Patches:
     yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
+def _first_look_opens() -> Patches:
+    yield patch.object(Account, "opening_equity", property(lambda self: self.equity))
+
+
+def _one_look() -> Patches:
+    def believed(doubt: Any, at: Any, equity: Any, *, is_beyond: bool, **_: Any) -> Any:
+        return None, equity if is_beyond else None
+
+    yield patch.object(ledger, "_second_look", believed)
+
+
+def _doubt_unread() -> Patches:
+    halt = risk._halt
+    yield patch.object(risk, "_halt", lambda found, *, is_halted, is_in_doubt: halt(found, is_halted=is_halted, is_in_doubt=False))  # fmt: skip  # noqa: E501
+
+
+def _print_sizes() -> Patches:
+    for module in (gate, order_gates):
+        yield patch.object(module, "cautious", lambda facts, _: facts)
+
+
+def _backup_unread() -> Patches:
+    opened = facts.opened
+
+    def as_new(ports: Ports, *given: Any) -> Any:
+        known = lambda table, partition, key: None if key == BACKUP else ports.tables.get(table, partition, key)  # noqa: E731
+        return opened(_Proxy(ports, tables=_Proxy(ports.tables, get=known)), *given)
+
+    yield patch.object(facts, "opened", as_new)
+    yield patch.object(supervision, "opened", as_new)
+
+
+def _any_resume_resets() -> Patches:
+    def resumed(found: Any) -> Any:
+        return ledger.resume(replace(found, is_drawdown_halted=True))
+
+    yield patch.object(operate, "lift_drawdown_halt", resumed)
+
+
+def _any_account() -> Patches:
+    yield patch.object(order, "another_account", lambda *_: "")
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -301,6 +346,13 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
     "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
+    "first-look-opens": ("a day's loss is measured from the first equity seen", _first_look_opens),
+    "one-look": ("an equity that one look has shown sets peak and halts", _one_look),
+    "doubt-unread": ("entries pass while a loss waits for a second look", _doubt_unread),
+    "print-sizes": ("an entry is sized on whatever equity is shown", _print_sizes),
+    "backup-unread": ("a lost ledger begins anew", _backup_unread),
+    "any-account": ("an order is carried out in whatever account the keys open", _any_account),
+    "any-resume-resets": ("every resume lowers the peak", _any_resume_resets),
 }
 """What can be broken: what it means, and the patches that do it."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.checkers import Checkers, Violation
@@ -15,6 +16,7 @@ from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterm
 from sandbox.simulation.equity import last_close
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
 from sandbox.simulation.hosts import Pair
+from sandbox.simulation.keys import KeyedBroker, OtherAccount
 from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
 from sandbox.simulation.options import Run, faults_of
 from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
@@ -29,6 +31,7 @@ from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.market import TradingDay
 from shared.core.portfolio import Account
 from shared.core.sessions import Session
+from shared.ports import Broker
 
 CASH = Decimal(100_000)
 FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025, 11, 28), date(2025, 12, 24))
@@ -98,6 +101,7 @@ class World:
         self.tables, self.blobs = MemoryTables(), MemoryBlobs()
         self.is_calm = False
         self.broker_down = self.storage_down = False
+        self.other: OtherAccount | None = None
         self.storage_up_at: datetime | None = None
         self.current: Work | None = None
         self._pair: Pair | None = None
@@ -122,7 +126,7 @@ class World:
             codec=MemoCodec(),
             history=BlobHistory(self.blobs),
             market=FaultyMarket(SimMarket(self.exchange.view, self.clock), injector),
-            broker=FaultyBroker(self.broker, injector),
+            broker=cast(Broker, KeyedBroker(self, FaultyBroker(self.broker, injector))),
             models=SimModels(),
             notifier=SimNotifier(),
         )
