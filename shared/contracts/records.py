@@ -62,7 +62,7 @@ KILL = "kill"
 CHANNELS = "channels"
 PARAMETERS = "parameters"
 LIVE = "live"
-LINKS = "links"
+ANSWERS = "answers"
 
 
 def symbol_key(symbol: str, *parts: str) -> str:

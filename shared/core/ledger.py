@@ -87,7 +87,9 @@ class Ledger:
     suspected : tuple of str
         What the last reconciliation could not explain; seen twice in a row, it is unexplained.
     unexplained : str
-        A difference to the broker that nobody could explain; no entries until a person resumes. Empty: none.
+        Differences to the broker that nobody could explain; no entries until a person resumes. Empty: none.
+    accepted : tuple of str
+        Those that a person has resumed on and that stand still: they are the person's own, and halt nothing.
     broker, market : Breaker
         Circuit breakers of the trading and the market data API.
     cooling_until : mapping of symbol to datetime
@@ -106,6 +108,7 @@ class Ledger:
     is_drawdown_halted: bool = False
     suspected: tuple[str, ...] = ()
     unexplained: str = ""
+    accepted: tuple[str, ...] = ()
     broker: Breaker = CLOSED
     market: Breaker = CLOSED
     reservations: tuple[Reservation, ...] = ()
@@ -219,14 +222,24 @@ def without(ledger: Ledger, intent_id: str) -> Ledger:
     return replace(ledger, reservations=tuple(r for r in ledger.reservations if r.intent_id != intent_id))
 
 
+NEXT = "; "
+"""Stands between two unexplained differences."""
+
+
+def unexplained_of(ledger: Ledger) -> tuple[str, ...]:
+    """Return each unexplained difference by its name."""
+    return tuple(ledger.unexplained.split(NEXT)) if ledger.unexplained else ()
+
+
 def resume(ledger: Ledger) -> Ledger:
-    """Lift the drawdown halt and an unexplained difference by a person's act.
+    """Lift the drawdown halt by a person's act, and accept what was unexplained.
 
     Where a drawdown had halted, the peak starts anew at this equity, or stays where a wrong print shows a higher one; a
     resume of anything else leaves it. A day halt stays: nobody trades on after the day's loss, and the next marks
     would set it again.
     """
-    ledger = replace(ledger, unexplained="")
+    accepted = tuple(dict.fromkeys((*ledger.accepted, *unexplained_of(ledger))))
+    ledger = replace(ledger, unexplained="", accepted=accepted)
     if not ledger.is_drawdown_halted:
         return ledger
     peak = min(ledger.equity, ledger.peak_equity)

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from shared.core.answers import Answered
 from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
 from shared.core.sessions import Hours
 from shared.core.sizing import Basis
@@ -168,6 +169,10 @@ class OrderState:
         alone.
     sized : int or None
         Shares that the gates left after a person had approved, where they looked at the size once more.
+    answered : Answered or None
+        What a person, or the deadline, made of the question, where one was asked.
+    why : str
+        Why nothing was bought, in the words of the step that settled it; later steps have notes of their own.
     refusals : int
         Exits that the broker has refused since shares were last sold.
     protect_at : datetime or None
@@ -197,6 +202,8 @@ class OrderState:
     chain: str = ""
     hours: Hours | None = None
     sized: int | None = None
+    answered: Answered | None = None
+    why: str = ""
     refusals: int = 0
     protect_at: datetime | None = None
 

@@ -47,12 +47,16 @@ def another_account(pinned: str, found: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Shares held of one symbol; negative is short, which this system never opens."""
+    """Shares held of one symbol; negative is short, which this system never opens.
+
+    `fraction` is what is held beside whole shares: this system never buys any, a person may have.
+    """
 
     symbol: Symbol
     qty_shares: int
     average_price: Decimal
     market_price: Decimal
+    fraction: Decimal = ZERO
 
     def __post_init__(self) -> None:
         require_symbol("symbol", self.symbol)
@@ -61,12 +65,12 @@ class Position:
     @property
     def market_value(self) -> Decimal:
         """Signed value in USD."""
-        return self.market_price * self.qty_shares
+        return self.market_price * (self.qty_shares + self.fraction)
 
     @property
     def unrealised(self) -> Decimal:
         """Open profit in USD, before costs of closing."""
-        return (self.market_price - self.average_price) * self.qty_shares
+        return (self.market_price - self.average_price) * (self.qty_shares + self.fraction)
 
 
 def exposure_by_symbol(positions: Iterable[Position]) -> Mapping[Symbol, Decimal]:

@@ -16,6 +16,7 @@ from shared.core.ledger import Ledger
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
 from shared.core.portfolio import Account, Position, another_account, exposure_by_symbol
 from shared.core.sessions import Session, entries_end_at, session_at
+from shared.core.unread import Unread
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
 
 
@@ -110,7 +111,7 @@ class Proposal:
 class Facts:
     """The world as a decision found it. The ledger does not count the proposal's own reservation.
 
-    `day_trades` are those of the four sessions before and of today so far.
+    `day_trades` are those of the four sessions before and of today so far, `unread` the positions that cannot be read.
     """
 
     now: datetime
@@ -122,6 +123,7 @@ class Facts:
     quote: Quote
     model_fault: str
     day_trades: int = 0
+    unread: tuple[Unread, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc("now", self.now)
@@ -130,6 +132,8 @@ class Facts:
     def exposure(self) -> Mapping[Symbol, Decimal]:
         """Exposure by symbol: held or reserved, whichever is larger, since an open position keeps its reservation."""
         held = dict(exposure_by_symbol(self.positions))
+        for row in self.unread:
+            held[Symbol(row.name)] = held.get(Symbol(row.name), ZERO) + (row.market_value or ZERO)
         for symbol in {r.symbol for r in self.ledger.reservations}:
             held[symbol] = max(held.get(symbol, ZERO), self.ledger.reserved_in(symbol))
         return held

@@ -16,7 +16,7 @@ from shared.core.breaker import failed
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.ids import digest
-from shared.core.ledger import Ledger, Reservation, mark, open_ledger
+from shared.core.ledger import NEXT, Ledger, Reservation, mark, open_ledger
 from shared.core.market import Quote
 from shared.core.order_states import OrderState, Phase
 from shared.core.portfolio import Account, another_account
@@ -24,6 +24,7 @@ from shared.core.risk import Facts, Limits
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Side, Symbol, iso, parse_utc
 from shared.ports import Ports, Row, Stored
+from shared.stages.incidents import readable
 from shared.stages.panel import trading_day
 
 DAY_TRADE_SESSIONS = 5
@@ -122,20 +123,27 @@ def opened(ports: Ports, on: date, account: Account) -> Ledger:
 
 def live_orders(ports: Ports, on: date) -> list[OrderState]:
     """Orders of a date, and of the trading day before, that are not over, as last recorded."""
-    days = [*(day.on for day in ports.calendar.previous_days(on, 1)), on]
-    rows = (row for day in days for _, row in ports.tables.query(Table.ORDERS, str(day)))
-    return [ports.codec.decode(OrderState, str(r["state"])) for r in rows if not Phase(str(r["phase"])).is_over]
+    found: list[OrderState] = []
+    for day in [*(day.on for day in ports.calendar.previous_days(on, 1)), on]:
+        for _, state in readable(ports, Table.ORDERS, day, lambda row: _living(ports, row)):
+            found += [state] if state is not None else []
+    return found
+
+
+def _living(ports: Ports, row: Row) -> OrderState | None:
+    return None if Phase(str(row["phase"])).is_over else ports.codec.decode(OrderState, str(row["state"]))
 
 
 def room_of(ports: Ports, state: OrderState) -> Reservation:
-    """Room that an order takes, worked out from its plan."""
+    """Room that an order takes from now on: what it bought once no entry of it can follow, before that all it wants."""
     plan = state.plan
+    qty_shares = state.bought if state.bought and state.live_entry is None else state.wanted
     return Reservation(
         intent_id=plan.intent_id,
         symbol=plan.symbol,
-        qty_shares=plan.qty_shares,
-        notional=plan.worst_price * plan.qty_shares,
-        risk=(plan.worst_price - plan.stop_price) * plan.qty_shares,
+        qty_shares=qty_shares,
+        notional=plan.worst_price * qty_shares,
+        risk=(plan.worst_price - plan.stop_price) * qty_shares,
         reserved_at=min(ports.clock.now(), plan.expires_at),  # on the order's own date, also when that is over
         exit_by=plan.exit_by,
     )
@@ -155,6 +163,7 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
         "is_day_halted": ledger.is_day_halted,
         "is_drawdown_halted": ledger.is_drawdown_halted,
         "unexplained": ledger.unexplained or None,
+        "accepted": NEXT.join(ledger.accepted) or None,
         "broker_failures": ledger.broker.failures,
         "market_failures": ledger.market.failures,
     }
@@ -163,14 +172,14 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
 def update_ledger(
     ports: Ports,
     on: date,
-    account: Account,
+    account: Account | None,
     change: Callable[[Ledger], Ledger],
     *,
     at: datetime | None = None,
     known: Stored[Ledger] | None = None,
     backs_up: bool = False,
 ) -> Ledger:
-    """Mark the ledger to the account as seen and change it, under its ETag.
+    """Mark the ledger to the account as seen and change it, under its ETag. One that was not seen marks nothing.
 
     `change` is called anew with what another writer has left, until the write holds; it may return the ledger as it
     got it. Where nothing changes, nothing is written. A new ledger is backed up, and one whose halts have changed, that
@@ -188,14 +197,20 @@ def update_ledger(
     Raises
     ------
     TransientError
-        After `LEDGER_TRIES` lost races.
+        After `LEDGER_TRIES` lost races, and where there is neither a ledger nor an equity to open one with.
     """
     risk = ports.settings.risk
     day_loss, drawdown = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
     for attempt in range(LEDGER_TRIES):
         stored = known if known and attempt == 0 else load_ledger(ports)
-        before = stored.value if stored else opened(ports, on, account)
-        after = change(mark(before, on, account, at or ports.clock.now(), day_loss, drawdown))
+        if account is not None:
+            before = stored.value if stored else opened(ports, on, account)
+            before = mark(before, on, account, at or ports.clock.now(), day_loss, drawdown)
+        elif stored is not None:
+            before = stored.value
+        else:
+            raise TransientError("there is no ledger yet, and no account to open it with")
+        after = change(before)
         row = ledger_row(ports, after)
         if stored is None:
             if ports.tables.insert(Table.LEDGER, ACCOUNT, CURRENT, row):
@@ -240,14 +255,15 @@ def cautious(facts: Facts, day_loss_max: float) -> Facts:
 def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts:
     """Gather what the gates judge on, the ledger as it is stored."""
     now = ports.clock.now()
-    account = ports.broker.account()
+    account, held = ports.broker.account(), ports.broker.positions()
     stored = load_ledger(ports)
     return Facts(
         now=now,
         day=trading_day(ports, now),
         kill_reason=kill_reason(ports),
         account=account,
-        positions=tuple(ports.broker.positions()),
+        positions=held.rows,
+        unread=held.unread,
         ledger=stored.value if stored else opened(ports, on, account),
         quote=quote,
         model_fault=model_fault,

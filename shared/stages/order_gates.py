@@ -104,8 +104,8 @@ def _last_close(state: OrderState, ports: Ports) -> Decimal | None:
     """Close of the symbol's last 5-minute bar in USD, None where the last one is too old."""
     now, symbol = ports.clock.now(), state.plan.symbol
     oldest = now - timedelta(seconds=ports.settings.risk.bar_age_max_s + Timeframe.MIN_5.seconds)
-    bars = ports.market.bars([symbol], Timeframe.MIN_5, oldest, now)[symbol]
-    return to_price(float(bars.close[-1])) if len(bars) else None
+    bars = ports.market.bars([symbol], Timeframe.MIN_5, oldest, now).get(symbol)
+    return to_price(float(bars.close[-1])) if bars else None
 
 
 def _without_close(found: Sequence[Verdict]) -> list[Verdict]:

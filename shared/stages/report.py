@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -19,6 +19,7 @@ from shared.core.values import ZERO, iso
 from shared.core.wording import DaySummary, day_summary
 from shared.ports import Ports, Row
 from shared.stages.facts import load_ledger
+from shared.stages.incidents import sound_rows
 from shared.stages.notices import worded
 from shared.stages.runs import run_due
 
@@ -75,7 +76,7 @@ def day_report(ports: Ports, on: date) -> DayReport:
     """Count a session date from its tables."""
 
     def rows(table: Table) -> list[Row]:
-        return [row for _, row in ports.tables.query(table, str(on))]
+        return sound_rows(ports, table, on, _FIGURES[table])
 
     signals, decisions, orders, fills = (
         rows(table) for table in (Table.SIGNALS, Table.DECISIONS, Table.ORDERS, Table.FILLS)
@@ -109,6 +110,18 @@ def day_report(ports: Ports, on: date) -> DayReport:
         symbols_traded=tuple(sorted({str(fill["symbol"]) for fill in fills})),
         **account,
     )
+
+
+_FIGURES: Mapping[Table, Callable[[Row], object]] = {
+    Table.WATCHLIST: lambda row: row["symbol"],
+    Table.SIGNALS: lambda row: row["policy"],
+    Table.DECISIONS: lambda row: (row["decision_id"], row["session"], row["verdict"], row["refused_by"]),
+    Table.ORDERS: lambda row: (row["decision_id"], row["phase"], _money(row["realised_usd"])),
+    Table.FILLS: lambda row: (row["symbol"], row["role"] != "entry" or float(str(row["slippage_bp"]))),
+    Table.INCIDENTS: lambda row: row["kind"],
+    Table.JOURNAL: lambda row: (row["intent_id"], int(row["seq"] or 0), row["hash"]),
+}
+"""What the report takes of a row: one that lacks it is told of and not counted."""
 
 
 def _account(ports: Ports) -> dict[str, Any]:

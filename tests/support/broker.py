@@ -6,14 +6,15 @@ order id that is used and a sale of shares that are not there, and a filled exit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from shared.core.errors import BrokerError, TransientError
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing, Unread, listing
 from shared.core.values import Side, Symbol
 from tests.support.clock import HandClock
 
@@ -69,7 +70,11 @@ class HandBroker:
     refusals: dict[str, BrokerError] = field(default_factory=dict)
     hangs: bool = False
     outage: Exception | None = None
+    broken: dict[str, Exception] = field(default_factory=dict)
+    """What every call of a method raises until it is taken out."""
     strangers: list[Position] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    """Rows of positions and orders that cannot be read."""
     requests: list[OrderRequest] = field(default_factory=list)
     refused: list[OrderRequest] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
@@ -119,16 +124,23 @@ class HandBroker:
             paid_in=self.paid_in,
         )
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         self._begin("positions")
         return self._positions()
 
-    def _positions(self) -> Sequence[Position]:
-        return [] if self.shows_nothing else [*self._ours(), *self.strangers]
+    def _positions(self) -> Listing[Position]:
+        shown = () if self.shows_nothing else (*self._ours(), *self.strangers)
+        return Listing(shown, self._unread("position"))
 
     def _worth(self) -> Decimal:
         counted = () if self.counts_nothing else (*self._ours(), *self.strangers)
         return sum((each.market_value for each in counted), Decimal(0))
+
+    def position(self, symbol: Symbol) -> Position | None:
+        self._begin("position")
+        if any(each.name == symbol for each in self._unread("position")):
+            raise ContractError(f"GET /positions/{symbol}: qty is null")
+        return next((each for each in self._positions() if each.symbol == symbol), None)
 
     def _ours(self) -> list[Position]:
         symbols = sorted({order.symbol for order in self.book.values()})
@@ -138,19 +150,18 @@ class HandBroker:
             if self.held(s)
         ]
 
-    def position(self, symbol: Symbol) -> Position | None:
-        self._begin("position")
-        return next((each for each in self._positions() if each.symbol == symbol), None)
-
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         self._begin("orders")
         known = [o for o in self.book.values() if o.client_order_id not in self.unlisted]
-        return [order for order in known if order.symbol == symbol and not order.status.is_final]
+        return listing(order for order in known if order.symbol == symbol and not order.status.is_final)
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def _unread(self, what: str) -> tuple[Unread, ...]:
+        return tuple(each for each in self.unread if each.what == what)
+
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         self._begin("orders")
         known = [order for order in self.book.values() if order.client_order_id not in self.unlisted]
-        return [order for order in known if order.submitted_at > since]
+        return Listing(tuple(order for order in known if order.submitted_at > since), self._unread("order"))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         self._begin("order")
@@ -183,6 +194,8 @@ class HandBroker:
     def cancel(self, order_id: str) -> None:
         self._begin("cancel")
         self.cancels.append(order_id)
+        if order_id not in self.book and any(row.order_id == order_id for row in self.unread):
+            return
         order = self.book[order_id]
         if not order.status.is_final and order_id not in self.silent_cancels:
             self._set(order_id, status=OrderStatus.PENDING_CANCEL)
@@ -303,6 +316,8 @@ class HandBroker:
     def _begin(self, method: str) -> None:
         if self.outage is not None:
             raise self.outage
+        if method in self.broken:
+            raise self.broken[method]
         if method in self.refusals:
             raise self.refusals.pop(method)
         if method in self.down:

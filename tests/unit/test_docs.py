@@ -206,7 +206,7 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
         "calls": ("record_call",),
         "operate": ("_switch", "accept_live"),
         "parameters": ("accept",),
-        "answers": ("claim",),
+        "answers": ("_claim",),
     },
     Table.STORIES: {"news": ("run_slot",)},
     Table.INCIDENTS: {"incidents": ("record_incident",), "silence": ("_close",)},

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
-
 from shared.contracts.messages import Notice
 from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.core.errors import TransientError
@@ -135,8 +133,8 @@ def test_who_dies_while_opening_an_account_leaves_no_ledger_that_looks_lost() ->
         raise TransientError("crash")
 
     ports.tables.insert = crash  # type: ignore[method-assign]
-    with pytest.raises(TransientError):
-        supervise(ports)
+    supervise(ports)
+    assert load_ledger(ports) is None
     ports.tables.insert = insert  # type: ignore[method-assign]
     supervise(ports)
     assert ledger(ports).unexplained == ""
@@ -149,8 +147,7 @@ def test_a_halt_that_cannot_be_backed_up_is_not_set_yet_and_is_at_the_next_look(
     ports.broker.equity = Decimal(94_000)
     look(ports)
     put, ports.tables.put = ports.tables.put, _down  # type: ignore[method-assign]
-    with pytest.raises(TransientError):
-        look(ports)
+    look(ports)
     assert not ledger(ports).is_day_halted
     assert ledger(ports).day_doubt is not None
     ports.tables.put = put  # type: ignore[method-assign]

@@ -124,6 +124,7 @@ def test_a_drawdown_over_days_halts_until_a_person_resumes() -> None:
         seen = looked_twice(ports)
     assert titles(seen) == ["Entries halted: drawdown 5.00%"]
     ports.clock.at = NOW + timedelta(days=5)
+    assert titles(supervise(ports)) == ["Entries halted: drawdown 5.00%"], "once a day while it stands"
     assert titles(supervise(ports)) == []
     stored = load_ledger(ports)
     assert stored is not None
