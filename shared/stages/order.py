@@ -233,9 +233,6 @@ def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Cancel what stands in the way of an exit; guards stay where nobody can tell what is held to be sold then."""
-    if any(order.role in GUARDS for order in state.recallable):
-        held_shares(state, ports)
     return _cancelled(state, step, ports, state.recallable)
 
 

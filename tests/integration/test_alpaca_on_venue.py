@@ -155,14 +155,18 @@ def test_a_sale_beside_a_resting_buy_of_the_account_is_a_wash_trade_and_a_pair_i
     venue_broker.submit(bracket(venue_data, **simple))
     venue.clock.at += timedelta(minutes=2)
     theirs = venue_broker.submit(bracket(venue_data, **simple, client_order_id="by-hand", limit_price=bid - 3))
-    sale = bracket(venue_data, **simple, client_order_id="x-0", side=Side.SELL, limit_price=None)
+    sale = bracket(
+        venue_data, **simple, client_order_id="x-0", side=Side.SELL, order_type=OrderType.MARKET, limit_price=None
+    )
     with pytest.raises(BrokerError) as caught:
-        venue_broker.submit(replace(sale, order_type=OrderType.MARKET))
+        venue_broker.submit(sale)
     assert (caught.value.status, caught.value.code) == (403, 40310000)
     assert "potential wash trade detected. use complex orders" in str(caught.value)
     (named,) = venue_broker.open_orders(AAPL)
     assert (named.order_id, named.side, named.limit_price) == (theirs.order_id, Side.BUY, bid - 3)
-    pair = replace(sale, order_class=OrderClass.OCO, stop_price=bid - 2, target_price=bid - 1)
+    pair = replace(
+        sale, order_type=OrderType.LIMIT, order_class=OrderClass.OCO, stop_price=bid - 2, target_price=bid - 1
+    )
     sold = venue_broker.submit(pair)
     venue.clock.at += timedelta(minutes=1)
     found = venue_broker.order("x-0")

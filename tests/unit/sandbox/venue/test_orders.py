@@ -245,8 +245,9 @@ def test_a_group_is_exempt_from_the_wash_check_whichever_side_it_stands_on() -> 
     with pytest.raises(Refusal, match="potential wash trade") as caught:
         send(venue, "buy", 10)
     assert caught.value.detail["existing_order_id"] == resting.id
-    exits = {"take_profit": {"limit_price": 12}, "stop_loss": {"stop_price": 9}}
-    assert send(venue, "buy", 10, order_class="bracket", **exits).status == "filled"
+    profit, loss = {"limit_price": 12}, {"stop_price": 9}
+    group = send(venue, "buy", 10, order_class="bracket", take_profit=profit, stop_loss=loss)
+    assert group.status == "filled"
 
 
 def test_corporate_action_is_refused_where_it_would_touch_us() -> None:
