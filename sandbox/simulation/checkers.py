@@ -131,6 +131,7 @@ class Checkers:
         work = self.world.current
         if work is None or not work.is_hurt:
             self.guard.supervised()
+        self.world.refusing.supervised()
 
     def begins(self, work: Work) -> None:
         """A work begins."""
@@ -154,6 +155,8 @@ class Checkers:
         """An order's step is done."""
         if after.held < 0:
             raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
+        self.world.refusing.step_ended(asked, after)
+        self.world.hiding.step_ended(asked, after)
 
     def saw(self, call: str, detail: object) -> None:
         """Look at a call's effect."""
@@ -231,7 +234,7 @@ class Checkers:
             exposure[symbol] += abs(position.qty) * exchange.mark(symbol)
         for orders in exchange.book.live.values():
             for order in orders:
-                if order.side is Side.BUY and order.limit_price is not None:
+                if order.side is Side.BUY and order.limit_price is not None and self._is_ours(order.client_order_id):
                     exposure[order.symbol] += order.remaining * order.limit_price
         equity = exchange.equity()
         found = {
@@ -255,6 +258,9 @@ class Checkers:
                 raise Violation(
                     "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
                 )
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return client_order_id.rsplit("-", 2)[0] in self.intents
 
     def _risk(self, request: OrderRequest) -> Decimal:
         """Loss at the stop: the bracket's own, or that at which the lifecycle leaves where no bracket exists."""
@@ -345,7 +351,9 @@ class Checkers:
         sign = 1 if entry.side == Side.BUY else -1
         self.positions[entry.symbol] += sign * entry.fill_qty
         self.cash -= sign * entry.fill_qty * entry.fill_price + entry.fee
-        if sign > 0:
+        if sign < 0:
+            self.world.refusing.sold(entry.symbol)
+        else:
             intent_id = entry.client_order_id.rsplit("-", 2)[0]
             self.bought[intent_id] += entry.fill_qty
             asked = self.intents[intent_id].qty_shares

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
+from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.market import SimMarket
 from sandbox.simulation.options import Faults
+from sandbox.simulation.refusing import Refusing
 from shared.adapters.memory import MemoryBlobs, MemoryTables
-from shared.core.errors import ConflictError, RateLimitedError, TransientError
+from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
@@ -24,6 +26,9 @@ BROKER_TIMEOUT_S = 10.0
 HANGS_MAX_S = 60.0
 LAG_MAX_S = 4.0
 LATE_S = (20.0, 40.0, 200.0)
+FORBIDDEN = 403
+REFUSED_CODE = 40310000
+"""Alpaca's code for a sale that it does not take, whatever the reason."""
 
 
 class Crash(BaseException):
@@ -34,6 +39,8 @@ class Surroundings(Protocol):
     """What the injectors need of the simulation."""
 
     faults: Faults
+    refusing: Refusing
+    hiding: Hiding
     rng: random.Random
     is_calm: bool
     broker_down: bool
@@ -247,11 +254,15 @@ class FaultyBroker:
 
     def positions(self) -> Sequence[Position]:
         """Return open positions."""
-        return self._call("positions", self._broker.positions)
+        return self._call("positions", lambda: [] if self._world.hiding.is_on else self._broker.positions())
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return one symbol's position."""
-        return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
+
+        def effect() -> Position | None:
+            return None if self._world.hiding.is_on else self._broker.position(symbol)
+
+        return self._call(f"position {symbol}", effect)
 
     def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
         """Return orders."""
@@ -285,7 +296,13 @@ class FaultyBroker:
 
         def effect() -> BrokerOrder:
             world.saw("submit", request)
-            order = self._broker.submit(request)
+            try:
+                if words := world.refusing.words(request):
+                    raise BrokerError(FORBIDDEN, REFUSED_CODE, words)
+                order = self._broker.submit(request)
+            except BrokerError as error:
+                world.refusing.refused(request, error.message)
+                raise
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())

@@ -63,6 +63,11 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
+    refusing : float
+        Per day, several times: the broker takes no plain sale, none that sells at once or none at all for a while; a
+        person's own buy stands in a symbol of ours.
+    positions_empty : float
+        Per day, several times: the broker answers for a while as if nothing were held.
     """
 
     duplicated: float = 0.0
@@ -98,6 +103,8 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
+    refusing: float = 0.0
+    positions_empty: float = 0.0
 
 
 ALL = Faults(
@@ -134,6 +141,8 @@ ALL = Faults(
     row_lost=0.15,
     carry=0.05,
     split=0.5,
+    refusing=0.3,
+    positions_empty=0.3,
 )
 """Every fault, as likely as a very bad day makes it."""
 

@@ -22,7 +22,7 @@ from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Gate
 from shared.ports import Cell, Ports, Row
-from shared.stages import execute, facts, gate, order, order_gates, order_records, reconcile
+from shared.stages import execute, facts, gate, order, order_gates, order_records, order_troubles, reconcile
 from shared.stages.supervise import Supervision, supervise
 
 type Patches = Iterator[Any]
@@ -262,6 +262,26 @@ def _room_unneeded() -> Patches:
     yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
+def _no_guard_again() -> Patches:
+    yield patch.object(order_steps, "wants_guard", lambda *_: False)
+
+
+def _refusals_untold() -> Patches:
+    yield patch.object(order_troubles, "REFUSALS_TOLD", 1_000_000)
+
+
+def _refused_for_good() -> Patches:
+    yield patch.object(order_steps, "_exit_patience", lambda state: order_steps.ARM_PATIENCE * 1000)
+
+
+def _list_believed() -> Patches:
+    def shown(state: OrderState, ports: Ports) -> int:
+        position = ports.broker.position(state.plan.symbol)
+        return 0 if position is None else position.qty_shares
+
+    yield patch.object(order, "held_shares", shown)
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -301,6 +321,10 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
     "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
+    "no-guard-again": ("what a refused exit leaves is not guarded again", _no_guard_again),
+    "refusals-untold": ("nobody is told of exits that are refused", _refusals_untold),
+    "refused-for-good": ("under its guard a refused exit is not tried again", _refused_for_good),
+    "list-believed": ("that no position is shown is taken for none being held", _list_believed),
 }
 """What can be broken: what it means, and the patches that do it."""
 

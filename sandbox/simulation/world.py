@@ -13,11 +13,13 @@ from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
+from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.hosts import Pair
 from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
 from sandbox.simulation.options import Run, faults_of
 from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
+from sandbox.simulation.refusing import Refusing
 from sandbox.simulation.splits import plan_splits
 from sandbox.simulation.trace import Trace
 from sandbox.venue.config import VenueConfig
@@ -103,6 +105,7 @@ class World:
         self.queues = SimQueues(self.faults, self.loop_rng, self.now, self._deliver_at)
         self.hub = Hub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
         self.checkers = Checkers(self)
+        self.refusing, self.hiding = Refusing(self), Hiding(self)
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
         self.people: Callable[[datetime, str, object], None] = lambda *_: None
         self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
