@@ -37,6 +37,7 @@ def _world_options(command: argparse.ArgumentParser) -> None:
 def _day_options(command: argparse.ArgumentParser) -> None:
     _world_options(command)
     command.add_argument("--json", type=Path, help="write the outcome as JSON")
+    command.add_argument("--beside", choices=["hand-traded"], help="an account that a person trades in by hand as well")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
 
@@ -55,6 +56,7 @@ def _venue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=7080)
     command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
     command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
+    command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
 
 
 def _drill_options(command: argparse.ArgumentParser) -> None:
@@ -132,7 +134,13 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    done = run_day(_world(options), console, folder=options.folder, settings=_settings(options.set))
+    done = run_day(
+        _world(options),
+        console,
+        folder=options.folder,
+        settings=_settings(options.set),
+        is_hand_traded=options.beside is not None,
+    )
     show(done, console)
     if options.json:
         options.json.write_text(done.evidence.as_json(done.profile.errors))
@@ -180,7 +188,8 @@ def _standalone(options: argparse.Namespace, console: Console) -> int:
 def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
-    serve_venue(_world(options), port=options.port, clock_file=options.clock_file, journal=options.journal)
+    given = {"port": options.port, "clock_file": options.clock_file, "journal": options.journal}
+    serve_venue(_world(options), **given, is_hand_traded=options.beside is not None)
     return 0
 
 

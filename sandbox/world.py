@@ -63,9 +63,11 @@ class World:
             from sandbox.market.replay import ReplayTape
 
             return ReplayTape.from_parquet(self.bars, self.on, daily=self.daily, quotes=self.quotes)
+        from sandbox.market.splits import SplitTape, seeded_splits
         from sandbox.market.synthetic import SyntheticTape
 
-        return SyntheticTape(self.seed, self.on, cache_dir=STATE / "markets")
+        market = SyntheticTape(self.seed, self.on, cache_dir=STATE / "markets")
+        return SplitTape(market, seeded_splits(market, self.seed))
 
     @property
     def key(self) -> str:

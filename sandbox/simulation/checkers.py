@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.simulation.asked import Answers, group_exposure
+from sandbox.simulation.beside import BesideRules
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
@@ -64,7 +65,8 @@ class Checkers:
         self._killed_at: datetime | None = None
         self._halted_at = world.now()
         self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
-        self._answers = Answers()
+        self.asked = Answers()
+        self.beside = BesideRules(world)
         self.lost_rooms: set[str] = set()
         self.split: set[str] = set()
 
@@ -109,15 +111,12 @@ class Checkers:
         """Intents whose signal or intent message poisoned."""
         return {self.subjects[text][1] for text in self.poisoned_texts}
 
-    def answered(self, intent: OrderIntent, answer: str) -> None:
-        """Note a person's answer."""
-        self._answers.answered(intent, answer, self.world.now())
-
     def ledger_lost(self) -> None:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
         self._ledger = None
+        self.beside.ledger_lost()
 
     def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
         """Note what a split has made of a position; a share's rest was paid out."""
@@ -173,6 +172,8 @@ class Checkers:
         elif call.endswith("put controls"):
             assert isinstance(detail, dict)
             self._killed_at = self.world.now() if detail.get("is_on") else None
+        elif call == "insert controls" and isinstance(detail, dict) and "answer" in detail:
+            self.asked.claimed(detail)
 
     # -- submissions -------------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class Checkers:
         if request.side is Side.SELL:
             self._sells_what_is_free(request)
             return
-        self._answers.check(self.intents[intent_id], request)
+        self.asked.check(self.intents[intent_id], request)
         ledger = self._ledger
         if self._killed_at is not None and self._killed_at < began:
             raise Violation("no entry after kill", request.client_order_id)
@@ -285,6 +286,7 @@ class Checkers:
         after = self.world.ports.codec.decode(Ledger, str(text))
         before = self._ledger
         self._ledger = after
+        self.beside.ledger_written(after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
         is_halted = after.is_day_halted or after.is_drawdown_halted

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sandbox.simulation.beside import plan_beside
 from sandbox.simulation.endings import check_end, table_digest
 from sandbox.simulation.functions import Functions
 from sandbox.simulation.losses import plan_losses
@@ -62,8 +65,20 @@ def simulate(run: Run) -> Outcome:
     """Run a seed."""
     from sandbox.simulation.planted import planted  # noqa: PLC0415 - it patches what the stages import
 
-    with planted(run.planted):
+    with planted(run.planted), _quiet():
         return _Days(World(run)).outcome()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the app log nothing: what a fault does is in the trace."""
+    logger = logging.getLogger("gatehouse")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _call(route: str, values: Mapping[str, str | bool]) -> Call:
@@ -125,6 +140,7 @@ class _Days:
         plan_losses(world, day, busy)
         world.refusing.plan(day, busy)
         world.hiding.plan(day, busy)
+        plan_beside(world, day, busy)
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)
@@ -200,6 +216,7 @@ class _Days:
         world = self.world
         world.trace.note(world.now(), "calm")
         world.is_calm = world.queues.is_calm = True
+        world.parts_down.clear()
         self._broker(down=False)
         self._storage(up_at=None)
 

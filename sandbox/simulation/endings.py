@@ -64,6 +64,8 @@ def check_end(world: World, *, is_last: bool = True) -> int:
         ("the journal is whole", _journal(world, rows)),
         ("positions are recorded", _positions(world, rows, stuck)),
         ("every gate runs again after approval", _second_gates(world, rows)),
+        ("who is asked hears the question and the end", world.checkers.asked.at_end(world, rows[Table.ORDERS])),
+        ("what a person holds is left alone", iter(world.exchange.beside.touched)),
     ):
         for text in found:
             raise Violation(rule, text)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.market import SimMarket
-from sandbox.simulation.options import Faults
+from sandbox.simulation.options import Faults, Run
 from sandbox.simulation.refusing import Refusing
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.splits import Splits
+from shared.core.unread import Listing
 from shared.core.values import Symbol
 from shared.ports import Row, Stored
 
@@ -39,11 +41,13 @@ class Surroundings(Protocol):
     """What the injectors need of the simulation."""
 
     faults: Faults
+    run: Run
     refusing: Refusing
     hiding: Hiding
     rng: random.Random
     is_calm: bool
     broker_down: bool
+    parts_down: set[str]
     storage_down: bool
 
     def pause(self) -> None:
@@ -248,27 +252,38 @@ class FaultyBroker:
         """Return the broker's time."""
         return self._call("clock", self._broker.now)
 
+    def account_id(self) -> str:
+        """Return the account's id, which a process knows once it has seen the account."""
+        return self._broker.account_id()
+
     def account(self) -> Account:
         """Return the account."""
-        return self._call("account", self._broker.account)
+        return self._part("account", self._broker.account)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions."""
-        return self._call("positions", lambda: [] if self._world.hiding.is_on else self._broker.positions())
+        return self._part("positions", lambda: Listing() if self._world.hiding.is_on else self._broker.positions())
 
     def position(self, symbol: Symbol) -> Position | None:
-        """Return one symbol's position."""
+        """Return what is held of one symbol."""
 
         def effect() -> Position | None:
             return None if self._world.hiding.is_on else self._broker.position(symbol)
 
         return self._call(f"position {symbol}", effect)
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
-        return self._call("orders", lambda: self._broker.orders(since=since))
+        return self._part("orders", lambda: self._broker.orders(since=since))
 
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+    def _part[T](self, name: str, effect: Callable[[], T]) -> T:
+        """A call that may be down by itself for long; no excuse for anything that does not need it."""
+        if name in self._world.parts_down:
+            self._world.elapse(0.05)
+            raise TransientError(f"{name}: HTTP 503")
+        return self._call(name, effect)
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return what is open in a symbol."""
         return self._call(f"open orders {symbol}", lambda: self._broker.open_orders(symbol))
 
@@ -338,13 +353,26 @@ class FaultyBroker:
         self._call(f"cancel {order_id[:8]}", effect)
 
 
+SPOILT_QUOTES: tuple[Mapping[str, object], ...] = (
+    {"bp": None},
+    {"ap": float("nan")},
+    {"bp": -1},
+    {"as": "many"},
+    {"t": "noon"},
+    {"t": None},
+)
+"""Members that make a quote's row one that cannot be read."""
+
+
 class FaultyMarket:
-    """`MarketData` whose quotes may be old."""
+    """`MarketData` whose quotes may be old, or of rows that cannot be read."""
 
     def __init__(self, market: SimMarket, injector: Injector) -> None:
         self._market = market
         self._world = injector.world
         self._call = injector.broker
+        # Of its own, so that what other faults draw stays where it is.
+        self._spoils = random.Random(f"bad_rows:{injector.world.run.seed}")
 
     def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
         """Return latest quotes, perhaps of some time ago."""
@@ -354,6 +382,9 @@ class FaultyMarket:
             if not world.is_calm and world.rng.random() < world.faults.late_data:
                 world.hurt("late_data", " ".join(symbols))
                 return self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
+            if not world.is_calm and self._spoils.random() < world.faults.bad_rows:
+                world.hurt("bad_rows", " ".join(symbols))
+                return self._market.spoilt_quotes(symbols, self._spoils.choice(SPOILT_QUOTES))
             return self._market.quotes(symbols)
 
         return self._call("quotes", effect)
@@ -371,6 +402,10 @@ class FaultyMarket:
     ) -> Mapping[Symbol, Bars]:
         """Return bars."""
         return self._market.bars(symbols, timeframe, start, end)
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Return splits."""
+        return self._market.splits(first, last)
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines."""

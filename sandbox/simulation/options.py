@@ -63,6 +63,14 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
+    bad_rows : float
+        Per quote: the market's row cannot be read.
+    foreign_rows : float
+        Per run: a person trades by hand in the same account, also what the app cannot read.
+    broken_row : float
+        Per day, thrice: the row of a living order cannot be read until its next step writes it.
+    part_outage : float
+        Per day, each: account, list of positions or list of orders cannot be had, for minutes or until the close.
     refusing : float
         Per day, several times: the broker takes no plain sale, none that sells at once or none at all for a while; a
         person's own buy stands in a symbol of ours.
@@ -103,6 +111,10 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
+    bad_rows: float = 0.0
+    foreign_rows: float = 0.0
+    broken_row: float = 0.0
+    part_outage: float = 0.0
     refusing: float = 0.0
     positions_empty: float = 0.0
 
@@ -141,6 +153,10 @@ ALL = Faults(
     row_lost=0.15,
     carry=0.05,
     split=0.5,
+    bad_rows=0.05,
+    foreign_rows=0.4,
+    broken_row=0.5,
+    part_outage=0.4,
     refusing=0.3,
     positions_empty=0.3,
 )

@@ -96,6 +96,7 @@ class World:
         self.tables, self.blobs = MemoryTables(), MemoryBlobs()
         self.is_calm = False
         self.broker_down = self.storage_down = False
+        self.parts_down: set[str] = set()
         self.storage_up_at: datetime | None = None
         self.current: Work | None = None
         self._pair: Pair | None = None

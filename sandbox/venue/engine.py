@@ -13,6 +13,7 @@ from decimal import Decimal
 from sandbox.market.tape import Tape
 from sandbox.venue.account import Account
 from sandbox.venue.admission import check_exits, check_funds, check_instrument, check_wash, plan_times, reserve_price
+from sandbox.venue.beside import Beside
 from sandbox.venue.book import Book, Due
 from sandbox.venue.calendar import ONE_DAY, TradingCalendar, XnysCalendar, midnight, new_york_date
 from sandbox.venue.config import VenueConfig
@@ -68,6 +69,7 @@ class Exchange:
         self.view = TapeView(tape, self.calendar)
         self.account = Account(self.config)
         self.book = Book(tape.content_id, self.config, self.account)
+        self.beside = Beside()
         start = start or midnight(tape.on)
         require_utc("start", start)
         self._floor = Floor(self.view, self.book, self.config, start)

@@ -27,10 +27,11 @@ def held_shares(state: OrderState, ports: Ports) -> int:
 
 
 def _unlisted(ports: Ports) -> Decimal:
-    """USD that the account counts as held, beside what its list of positions is worth."""
-    account = ports.broker.account()
-    listed = sum((position.market_value for position in ports.broker.positions()), ZERO)
-    return account.equity - account.cash - listed
+    """USD that the account counts as held, beside what its list of positions is worth, as far as that can be read."""
+    account, positions = ports.broker.account(), ports.broker.positions()
+    listed = sum((position.market_value for position in positions), ZERO)
+    unread = sum((row.market_value or ZERO for row in positions.unread), ZERO)
+    return account.equity - account.cash - listed - unread
 
 
 def _sold_by_others(state: OrderState, ports: Ports) -> int:

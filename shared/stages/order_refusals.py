@@ -15,6 +15,7 @@ from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.order_states import OrderState
 from shared.core.order_steps import Observation, entry_id, pair_id
 from shared.core.orders import BrokerOrder
+from shared.core.unread import Unread
 from shared.core.values import Side
 from shared.ports import Ports
 from shared.stages.facts import load_ledger
@@ -30,11 +31,12 @@ _OUR_ID = re.compile(r"([0-9a-f]{20})-(?:entry|protect|exit)-\d+")
 class Standing:
     """Orders that stand in an order's symbol at the broker. `fault` says why they could not be listed.
 
-    `ours` belong to the order itself, `others` to nobody of whom it knows.
+    `ours` belong to the order itself, `others` to nobody of whom it knows, `unread` to anybody.
     """
 
     ours: tuple[BrokerOrder, ...] = ()
     others: tuple[BrokerOrder, ...] = ()
+    unread: tuple[Unread, ...] = ()
     fault: str = ""
 
     @property
@@ -63,7 +65,8 @@ def standing(state: OrderState, ports: Ports) -> Standing:
     is_ours = {o.order_id for o in listed if o.client_order_id.startswith(state.plan.intent_id)}
     live = [order for order in listed if not order.status.is_final]
     ours = tuple(o for o in live if o.order_id in is_ours or o.parent_order_id in is_ours)
-    return Standing(ours=ours, others=tuple(order for order in live if order not in ours))
+    others = tuple(order for order in live if order not in ours)
+    return Standing(ours=ours, others=others, unread=listed.unread)
 
 
 def unknown_of_ours(state: OrderState, ports: Ports) -> tuple[BrokerOrder, ...]:
@@ -90,6 +93,7 @@ def refused(state: OrderState, ports: Ports, words: str) -> Observation:
             ports.broker.cancel(order.order_id)
     told = [f"cancelled {_named(order)}, left over of ours" for order in (*revived, *left)]
     told += _theirs([order for order in stands.others if order not in left])
+    told += [f"one that cannot be read stands there too: {row.raw}" for row in stands.unread[:NAMED]]
     told += [stands.fault] if stands.fault else []
     return Observation(at=ports.clock.now(), rejected="; ".join([words, *told]))
 

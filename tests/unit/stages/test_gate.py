@@ -26,6 +26,7 @@ from shared.stages.execute import execute
 from shared.stages.facts import LEDGER_TRIES, load_ledger, update_ledger
 from shared.stages.gate import gate
 from shared.stages.operate import kill, resume
+from tests.support.broker import account_at
 from tests.support.orders import NOW, ON
 from tests.support.people import call, kill_call
 from tests.support.ports import FakePorts, fake_ports
@@ -146,14 +147,14 @@ def test_an_expired_signal_is_recorded_and_never_traded() -> None:
 
 
 def day_halted(ports: FakePorts) -> None:
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
     ports.broker.equity = Decimal(96_900)
 
 
 def drawn_down(ports: FakePorts) -> None:
-    update_ledger(ports, ON - timedelta(days=1), Decimal(100_000), lambda ledger: ledger)
-    update_ledger(ports, ON, Decimal(95_500), lambda ledger: ledger)
-    ports.broker.equity = Decimal(95_000)
+    update_ledger(ports, ON - timedelta(days=1), account_at(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, account_at(95_500, last_equity=97_500), lambda ledger: ledger)
+    ports.broker.equity, ports.broker.last_equity = Decimal(95_000), Decimal(97_500)
 
 
 def set_quote(bid: str, ask: str) -> Callable[[FakePorts], None]:
@@ -210,12 +211,44 @@ def test_no_entry_in_the_last_minutes() -> None:
     assert refused_by(ports) == ["SESSION"]
 
 
+@pytest.mark.parametrize("print_", [1, 60_000])
+def test_an_equity_that_is_low_at_one_look_lets_nothing_in_and_halts_no_day(print_: int) -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+    ports.broker.equity = Decimal(print_)
+    assert gate(signal(), ports) == []
+    assert {"HALTED_DAY_LOSS", "HALTED_DRAWDOWN"} <= set(refused_by(ports))
+    ports.broker.equity = Decimal(100_000)
+    ports.clock.pass_by(timedelta(minutes=1))
+    assert len(gate(signal(slot="1001", at=ports.clock.now()), ports)) == 1
+    assert not ledger_of(ports).is_day_halted
+
+
+def test_an_equity_that_is_high_at_one_look_sizes_no_entry() -> None:
+    sizes = []
+    for print_ in (100_000, 180_000):
+        ports = fake_ports(NOW)
+        update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+        ports.broker.equity = ports.broker.buying_power = Decimal(print_)
+        (intent,) = gate(signal(), ports)
+        sizes.append(intent.qty_shares)
+        assert ledger_of(ports).peak_equity == Decimal(100_000)
+    assert sizes[0] == sizes[1]
+
+
+def test_a_first_look_at_ten_with_the_days_loss_behind_it_lets_nothing_in() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.equity = Decimal(96_000)
+    assert gate(signal(), ports) == []
+    assert "HALTED_DAY_LOSS" in refused_by(ports)
+
+
 def test_two_signals_racing_for_the_last_slot_cannot_both_have_it() -> None:
     """The rival's approval lands between our reading of the ledger and our write."""
     tables = RacedTables()
     ports = fake_ports(NOW, tables=tables, GATEHOUSE_MAX_POSITIONS="1")
     ports.market.prices["BBB"] = ("9.99", "10.01")
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
     rivals: list[list[OrderIntent]] = []
     tables.rival = lambda: rivals.append(gate(signal("BBB"), ports))
     tables.races = 1
@@ -240,10 +273,10 @@ def test_a_ledger_that_others_change_without_end_brings_the_signal_again() -> No
     tables = RacedTables()
     ports = fake_ports(NOW, tables=tables)
     equity = iter(range(100_000, 200_000))
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
 
     def touch() -> None:
-        row = {"ledger": ports.codec.encode(open_ledger(ON, Decimal(next(equity))))}
+        row = {"ledger": ports.codec.encode(open_ledger(ON, account_at(next(equity))))}
         MemoryTables.put(tables, "ledger", "account", "current", row)
 
     tables.rival, tables.races = touch, LEDGER_TRIES

@@ -14,7 +14,7 @@ from shared.core.order_steps import STOP_ENTERING
 from shared.core.values import Side
 from shared.stages.facts import live_orders, load_ledger, update_ledger
 from shared.stages.order_records import order_row
-from shared.stages.reconcile import settled
+from shared.stages.reconcile import Difference, Repair, settled
 from shared.stages.supervise import supervise
 from tests.support.orders import INTENT, NOW, ON, Life, entry_id, extended_life, new_life
 from tests.support.tape import ny
@@ -34,7 +34,7 @@ def rooms(life: Life) -> list[str]:
 
 
 def lose_room(life: Life) -> None:
-    update_ledger(life.ports, ON, Decimal(100_000), lambda found: without(found, INTENT))
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: without(found, INTENT))
 
 
 def kinds(life: Life) -> list[str]:
@@ -102,7 +102,7 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
     update_ledger(
         life.ports,
         ON,
-        Decimal(100_000),
+        life.ports.broker.account(),
         lambda found: replace(found, suspected=("position in AAA", "open order in AAA")),
     )
     events(life)
@@ -110,15 +110,16 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
     assert kinds(life) == []
 
 
-def test_settling_takes_no_room_twice_and_keeps_an_earlier_difference() -> None:
+def test_settling_takes_no_room_twice_and_adds_to_an_earlier_difference() -> None:
     life = new_life()
     found = replace(ledger(life), suspected=("position in AAA", "position in ZZZ"), unexplained="before")
     (mine,) = found.reservations
-    after = settled(found, (), (mine,), ("position in AAA", "position in ZZZ"))
+    changed, seen = Repair(found=(mine,)), Difference(strangers=("position in AAA", "position in ZZZ"))
+    after = settled(found, changed, seen)
     assert after.reservations == (mine,)
-    assert after.unexplained == "before"
-    fresh = settled(replace(found, unexplained=""), (), (mine,), ("position in AAA", "position in ZZZ"))
-    assert fresh.unexplained == "position in ZZZ"
+    assert after.unexplained == "before; position in ZZZ"
+    assert settled(after, changed, seen).unexplained == after.unexplained
+    assert settled(replace(found, unexplained=""), changed, seen).unexplained == "position in ZZZ"
 
 
 def closed_but_reserved() -> Life:
@@ -128,7 +129,7 @@ def closed_but_reserved() -> Life:
     life.ports.broker.fill(entry_id(), leg="target", price="10.40")
     life.look()
     life.to_end()
-    update_ledger(life.ports, ON, Decimal(100_000), lambda _: kept)
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda _: kept)
     assert rooms(life) == [INTENT]
     return life
 
@@ -178,10 +179,13 @@ def test_who_leaves_is_told_so_and_who_stays_is_told_the_rest() -> None:
     life = extended_life("16:30")
     life.step()
     halted = lambda found: replace(found, is_drawdown_halted=True, peak_equity=Decimal(200_000))  # noqa: E731
-    update_ledger(life.ports, ON, Decimal(100_000), halted)
+    update_ledger(life.ports, ON, life.ports.broker.account(), halted)
     early = replace(ledger(life).reservations[0], intent_id="early", symbol="BBB", reserved_at=ny(ON, "15:59:59"))  # type: ignore[arg-type]
     update_ledger(
-        life.ports, ON, Decimal(100_000), lambda found: replace(found, reservations=(*found.reservations, early))
+        life.ports,
+        ON,
+        life.ports.broker.account(),
+        lambda found: replace(found, reservations=(*found.reservations, early)),
     )
     life.ports.clock.pass_by(MINUTE)
     told = {(wake.intent_id, wake.event) for wake in supervise(life.ports).wakes}
@@ -196,7 +200,7 @@ def test_the_close_divides_whom_the_afternoon_flatten_tells(at: str, is_told: bo
     life = extended_life("16:30")
     room = ledger(life).reservations[0]
     moved = replace(room, reserved_at=ny(ON, at))
-    update_ledger(life.ports, ON, Decimal(100_000), lambda found: replace(found, reservations=(moved,)))
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: replace(found, reservations=(moved,)))
     assert (events(life) == ["FLATTEN"]) is is_told
 
 
