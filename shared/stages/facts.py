@@ -135,14 +135,15 @@ def _living(ports: Ports, row: Row) -> OrderState | None:
 
 
 def room_of(ports: Ports, state: OrderState) -> Reservation:
-    """Room that an order takes, worked out from its plan."""
+    """Room that an order takes from now on: what it bought once no entry of it can follow, before that all it wants."""
     plan = state.plan
+    qty_shares = state.bought if state.bought and state.live_entry is None else state.wanted
     return Reservation(
         intent_id=plan.intent_id,
         symbol=plan.symbol,
-        qty_shares=plan.qty_shares,
-        notional=plan.worst_price * plan.qty_shares,
-        risk=(plan.worst_price - plan.stop_price) * plan.qty_shares,
+        qty_shares=qty_shares,
+        notional=plan.worst_price * qty_shares,
+        risk=(plan.worst_price - plan.stop_price) * qty_shares,
         reserved_at=min(ports.clock.now(), plan.expires_at),  # on the order's own date, also when that is over
         exit_by=plan.exit_by,
     )

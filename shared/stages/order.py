@@ -332,7 +332,8 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
 def _account(ports: Ports) -> Account | None:
     """Account to mark the ledger with, None where the broker does not tell: room is given back all the same."""
     try:
-        return ports.broker.account()
+        with watching(ports, "broker"):
+            return ports.broker.account()
     except (BrokerError, TransientError, ContractError):
         return None
 

@@ -108,6 +108,11 @@ def quoted(bid: str, ask: str, age_s: float = 0) -> Change:
     return facts(quote=replace(FACTS.quote, bid=Decimal(bid), ask=Decimal(ask), at=at))
 
 
+def aged(seconds: float) -> Change:
+    """The quote is so old at whatever the time is."""
+    return lambda w: facts(quote=replace(w[1].quote, at=w[1].now - timedelta(seconds=seconds)))(w)
+
+
 def held(symbol: str, qty: int, price: str = "10") -> Position:
     return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(price), market_price=Decimal(price))
 
@@ -210,6 +215,10 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", 15.001)),
     (Gate.STALE_QUOTE, True, quoted("9.99", "10.01", -15)),
     (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", -15.001)),
+    (Gate.STALE_QUOTE, True, both(at("08:00:00"), aged(15))),
+    (Gate.STALE_QUOTE, False, both(at("08:00:00"), aged(15.001))),
+    (Gate.STALE_QUOTE, False, both(at("16:30:00"), aged(15.001))),
+    (Gate.STALE_QUOTE, False, both(at("19:00:00"), aged(-15.001))),
     (Gate.DAY_TRADES, True, both(POOR, facts(day_trades=2))),
     (Gate.DAY_TRADES, False, both(POOR, facts(day_trades=3))),
     (Gate.DAY_TRADES, False, both(POOR, facts(day_trades=2), reserved(("BBB", "1")))),

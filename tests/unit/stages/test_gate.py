@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 import pytest
 
@@ -14,7 +15,7 @@ from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import decision_id, hash_id
-from shared.core.ledger import Ledger, open_ledger
+from shared.core.ledger import Ledger, Reservation, open_ledger
 from shared.core.portfolio import Position
 from shared.core.risk import NOT_JUDGED, Gate, Verdict
 from shared.core.sessions import Session
@@ -29,7 +30,7 @@ from shared.stages.operate import kill, resume
 from tests.support.broker import account_at
 from tests.support.orders import NOW, ON
 from tests.support.people import call, kill_call
-from tests.support.ports import FakePorts, fake_ports
+from tests.support.ports import FakePorts, HandMarket, fake_ports
 from tests.support.tape import ny
 
 
@@ -393,3 +394,81 @@ def test_the_size_is_what_the_smallest_bound_allows() -> None:
     row = decision(ports)
     assert (intent.qty_shares, row["bound"]) == (50, "liquidity")
     assert '"liquidity":50' in str(row["bounds"])
+
+
+def test_the_loser_of_a_race_gives_back_the_room_that_it_took_for_a_signal_which_was_refused() -> None:
+    """The faster delivery is refused before the slower one, which saw a sound account, has reserved."""
+    tables = RacedTables()
+    ports = fake_ports(NOW, tables=tables)
+    update_ledger(ports, ON, account_at(), lambda ledger: ledger)
+
+    def refused_first() -> None:
+        ports.broker.is_blocked = True
+        assert gate(signal(), ports) == []
+
+    tables.rival, tables.races = refused_first, 1
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["BROKER_HEALTH"]
+    assert ledger_of(ports).reservations == ()
+
+
+def test_the_loser_of_a_race_leaves_the_room_of_the_recorded_intent_and_not_its_own() -> None:
+    ports = fake_ports(NOW)
+    insert = ports.tables.insert
+    faster: list[OrderIntent] = []
+
+    def slow(table: str, partition: str, key: str, row: Row) -> bool:
+        if table == "decisions":
+            ports.tables.insert = insert  # type: ignore[method-assign]
+            ports.broker.equity = ports.broker.last_equity = ports.broker.buying_power = Decimal(60_000)
+            update_ledger(ports, ON, account_at(), lambda _: open_ledger(ON, account_at(60_000, last_equity=60_000)))
+            faster.extend(gate(signal(), ports))
+            update_ledger(
+                ports,
+                ON,
+                account_at(60_000, last_equity=60_000),
+                lambda ledger: replace(ledger, reservations=(own,)),
+            )
+        return insert(table, partition, key, row)
+
+    (own,) = _room_taken_for(signal())
+    ports.tables.insert = slow  # type: ignore[method-assign]
+    assert gate(signal(), ports) == faster
+    (room,) = ledger_of(ports).reservations
+    assert (room.qty_shares, room.notional) == (faster[0].qty_shares, faster[0].notional)
+    assert room.qty_shares < own.qty_shares
+
+
+def _room_taken_for(asked: Signal) -> tuple[Reservation, ...]:
+    ports = fake_ports(NOW)
+    gate(asked, ports)
+    return ledger_of(ports).reservations
+
+
+@pytest.mark.parametrize("error", [TransientError("time-out"), ContractError("nonsense")])
+def test_a_failure_counts_against_the_breaker_of_the_service_that_failed(error: Exception) -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, account_at(), lambda ledger: ledger)
+    ports.broker.outage = error
+    with pytest.raises(type(error)):
+        gate(signal(), ports)
+    ports.broker.outage = None
+    with patch.object(HandMarket, "quotes", side_effect=error):
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                gate(signal(), ports)
+    assert (ledger_of(ports).broker.failures, ledger_of(ports).market.failures) == (1, 2)
+
+
+def test_three_failures_of_the_broker_in_a_row_stop_entries_for_two_minutes() -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, account_at(), lambda ledger: ledger)
+    ports.broker.outage = TransientError("down")
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            gate(signal(), ports)
+    ports.broker.outage = None
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["BROKER_HEALTH"]
+    ports.clock.pass_by(timedelta(minutes=2))
+    assert len(gate(signal(slot="1005", at=ports.clock.now()), ports)) == 1
