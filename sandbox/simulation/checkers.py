@@ -162,6 +162,7 @@ class Checkers:
         work = self.world.current
         if work is None or not work.is_hurt:
             self.guard.supervised()
+        self.world.refusing.supervised()
         if work is not None and work.began_at is not None and not work.is_hurt:
             self.guard.duties.supervised(work.began_at)
             self.equity.supervised(work.began_at)
@@ -213,6 +214,8 @@ class Checkers:
         """An order's step is done."""
         if after.held < 0:
             raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
+        self.world.refusing.step_ended(asked, after)
+        self.world.hiding.step_ended(asked, after)
         if asked.step.command is Command.SUBMIT_ENTRY and after.live_entry is not None:
             plan = after.plan
             self.guard.duties.entered(plan.intent_id, plan.symbol, asked.step.client_order_id)
@@ -317,7 +320,7 @@ class Checkers:
             exposure[symbol] += abs(position.qty) * exchange.mark(symbol)
         for orders in exchange.book.live.values():
             for order in orders:
-                if order.side is Side.BUY and order.limit_price is not None:
+                if order.side is Side.BUY and order.limit_price is not None and self._is_ours(order.client_order_id):
                     exposure[order.symbol] += order.remaining * order.limit_price
         equity = exchange.equity()
         found = {
@@ -341,6 +344,9 @@ class Checkers:
                 raise Violation(
                     "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
                 )
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return client_order_id.rsplit("-", 2)[0] in self.intents
 
     def _risk(self, request: OrderRequest) -> Decimal:
         """Loss at the stop: the bracket's own, or that at which the lifecycle leaves where no bracket exists."""
@@ -446,6 +452,7 @@ class Checkers:
             if self.bought[intent_id] > asked:
                 raise Violation("one entry per intent", f"{intent_id} bought {self.bought[intent_id]} of {asked}")
         else:
+            self.world.refusing.sold(entry.symbol)
             head = self.world.exchange.book.orders[entry.head_id]
             self.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
             if entry.position_after == 0:

@@ -141,11 +141,14 @@ class _Days:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
-        self._plan_while_entering(day, [planned.at for planned in signals])
-        plan_keys(world, day, [planned.at for planned in signals])
-        plan_losses(world, day, [planned.at for planned in signals])
-        plan_lost_lifecycles(world, day, [planned.at for planned in signals])
-        plan_beside(world, day, [planned.at for planned in signals])
+        busy = [planned.at for planned in signals]
+        self._plan_while_entering(day, busy)
+        plan_keys(world, day, busy)
+        plan_losses(world, day, busy)
+        plan_lost_lifecycles(world, day, busy)
+        plan_beside(world, day, busy)
+        world.refusing.plan(day, busy)
+        world.hiding.plan(day, busy)
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)

@@ -85,6 +85,11 @@ class Faults:
         Per run: the account was worth more or less at the last close than at the app's first look.
     other_keys : float
         Per day: for some minutes the keys open another account.
+    refusing : float
+        Per day, several times: the broker takes no plain sale, none that sells at once or none at all for a while; a
+        person's own buy stands in a symbol of ours.
+    positions_empty : float
+        Per day, several times: the broker answers for a while as if nothing were held.
     """
 
     duplicated: float = 0.0
@@ -131,6 +136,8 @@ class Faults:
     bad_equity: float = 0.0
     moved_before: float = 0.0
     other_keys: float = 0.0
+    refusing: float = 0.0
+    positions_empty: float = 0.0
 
 
 ALL = Faults(
@@ -178,6 +185,8 @@ ALL = Faults(
     bad_equity=0.03,
     moved_before=0.3,
     other_keys=0.2,
+    refusing=0.3,
+    positions_empty=0.3,
 )
 """Every fault, as likely as a very bad day makes it."""
 

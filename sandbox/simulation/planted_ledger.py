@@ -60,14 +60,14 @@ def _backup_unread() -> Patches:
     opened = facts.opened
 
     def as_new(ports: Ports, *given: Any) -> Any:
-        return opened(_WithoutBackup(ports), *given)  # type: ignore[arg-type]
+        return opened(_WithoutBackup(ports), *given)
 
     yield patch.object(facts, "opened", as_new)
     yield patch.object(supervise, "opened", as_new)
 
 
 def _any_resume_resets() -> Patches:
-    resume = operate.lift_halts
+    resume = ledger.resume
 
     def resumed(found: Ledger) -> Ledger:
         return resume(replace(found, is_drawdown_halted=True))

@@ -16,6 +16,7 @@ from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
 from sandbox.simulation.equity import last_close
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
+from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.hosts import Pair
 from sandbox.simulation.keys import KeyedBroker, OtherAccount
 from sandbox.simulation.lifecycles import withheld
@@ -23,6 +24,7 @@ from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, Si
 from sandbox.simulation.options import Run, faults_of
 from sandbox.simulation.ports import MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
+from sandbox.simulation.refusing import Refusing
 from sandbox.simulation.sent import SeenQuote
 from sandbox.simulation.splits import plan_splits
 from sandbox.simulation.trace import Trace
@@ -120,6 +122,7 @@ class World:
         self.queues = SimQueues(self.faults, self.loop_rng, self.now, self._deliver_at)
         self.hub = Hub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
         self.checkers = Checkers(self)
+        self.refusing, self.hiding = Refusing(self), Hiding(self)
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
         self.people: Callable[[datetime, str, object], None] = lambda *_: None
         self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
