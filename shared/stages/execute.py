@@ -59,8 +59,7 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
         state = replace(state, outcome=Phase.EXPIRED, note=why, why=why)
     row = order_row(state, ports.codec, now)
     if not ports.tables.insert(Table.ORDERS, str(intent.on), symbol_key(intent.symbol, intent.intent_id), row):
-        # One that cannot be read keeps no intent from its lifecycle, which goes on from its journal and writes it anew.
-        with suppress(ContractError):
+        with suppress(ContractError):  # supervise tells of a row that cannot be read; the journal knows what was done
             state = recorded_order(ports, intent.on, intent.symbol, intent.intent_id) or state
     waits = state.phase is Phase.APPROVAL_PENDING and state.answered is None
     is_open = intent.approve_by is not None and now < intent.approve_by

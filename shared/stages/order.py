@@ -16,7 +16,7 @@ from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.ledger import Ledger, release
-from shared.core.order_exit import can_pair, exit_limit, exit_request, pair_request
+from shared.core.order_exit import beyond_exits, can_pair, exit_limit, exit_request, pair_request
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
 from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
@@ -120,10 +120,12 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     limit = round_to_tick(quote.ask, Rounding.UP)
     if limit > plan.worst_price:
         return Observation(at=now, denied=f"SLIPPAGE ask {limit} beyond {plan.worst_price}")
+    regular = _is_regular(ports)
+    if beyond := beyond_exits(plan, limit, quote.bid, is_regular=regular):
+        return Observation(at=now, denied=f"EXITS {beyond}")
     second = look_again(state, ports, quote)
     if second.denied:
         return Observation(at=now, denied=second.denied, verdicts=second.verdicts)
-    regular = _is_regular(ports)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=plan.symbol,

@@ -28,7 +28,7 @@ def test_days_with_all_faults_break_no_rule() -> None:
     runs = [Run(seed=seed) for seed in SEEDS]
     summary = run_all(runs, outcomes.append, processes=processes, stop_at_first=False)
     assert [(o.run.seed, o.rule, o.text) for o in summary.violations] == []
-    assert summary.seeds == summary.days == len(SEEDS)
+    assert summary.seeds == len(SEEDS) <= summary.days, "some are played over a night"
     assert summary.fills > 5 * len(SEEDS), "days on which hardly anything is bought would prove nothing"
     assert sum(o.orders > 0 for o in outcomes) > 0.9 * len(SEEDS)
 
