@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
 
 
-UNDER_MARKET = Decimal("0.995")
+UNDER_MARKET = Decimal("0.99")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
