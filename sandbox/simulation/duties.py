@@ -25,8 +25,8 @@ from shared.stages.reconcile import LATE, Wake
 if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
 
-LEFT_WITHIN = timedelta(seconds=60)
-"""From a reason to leave to an exit order at the venue: a look, a cancel of the guards, a submission."""
+LEFT_WITHIN = timedelta(seconds=90)
+"""From a reason to leave to an exit: a look, a cancel of the guards and perhaps a second one, a submission."""
 CANCELLED_WITHIN = timedelta(seconds=10)
 """From the end of its patience to the cancel of an entry that works, beside the pause between two looks."""
 STOPPED_WITHIN = timedelta(seconds=4)
