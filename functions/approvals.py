@@ -12,7 +12,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, tell
-from functions.http import Begun, begin, caller_of, finish, guarded, media_of
+from functions.http import Begun, begin, caller_of, finish, guarded, media_of, said
 from functions.pages import HEADERS, message_page, question_page
 from functions.supervise import tell_lifecycle
 from shared.bootstrap import app
@@ -97,9 +97,8 @@ async def answer_question(
         return form
     ports = await asyncio.to_thread(app)
     found = await asyncio.to_thread(_found, lambda: asked(ports, form.get("token", "")))
-    call = Call(
-        route=routes.ANSWER.name, by="link", reason=form.get("reason", "") or "by link", caller=caller_of(req, ports)
-    )
+    reason = said(form.get("reason")) or "by link"
+    call = Call(route=routes.ANSWER.name, by="link", reason=reason, caller=caller_of(req, ports))
     if isinstance(found, Reply):
         if found.status == GONE:  # signed once: worth a row; what anybody can make up is not
             await asyncio.to_thread(finish, call, found, ports)

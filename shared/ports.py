@@ -175,6 +175,9 @@ class Broker(Protocol):
     def now(self) -> datetime:
         """Return the broker's own time."""
 
+    def account_id(self) -> str:
+        """Return the id of the account that the keys open, which never changes: asked for once in a process."""
+
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""
 

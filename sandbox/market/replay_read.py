@@ -67,6 +67,8 @@ def read_intraday(path: Path, on: date) -> Recorded:
         raise SettingsError(_not_covered(path, on))
     first, last = (datetime.fromtimestamp(int(s), NEW_YORK).date() for s in (rows.start_s.min(), rows.start_s.max()))
     days = trading_days(first, max(last, first + timedelta(days=1)))
+    if not days:
+        raise SettingsError(_not_covered(path, on))
     opens = np.array([int(pre_open_at(day).timestamp()) for day in days])
     closes = np.array([int(aft_close_at(day).timestamp()) for day in days])
     at = np.searchsorted(opens, rows.start_s, side="right") - 1

@@ -55,6 +55,10 @@ class Answers:
             found = self._claimed.get(intent.intent_id)
             raise Violation("what is accepted counts", f"{intent.intent_id}: {answer} was accepted, {found} counts")
 
+    def is_yes(self, intent_id: str) -> bool:
+        """Whether a person's first answer was yes."""
+        return self._claimed.get(intent_id) == Answer.APPROVE
+
     def check(self, intent: OrderIntent, request: OrderRequest) -> None:
         """Look at an entry that is about to be sent."""
         if intent.approve_by is None:

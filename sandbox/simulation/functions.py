@@ -15,7 +15,7 @@ from shared.contracts.messages import Message, Notice, OrderIntent, Signal
 from shared.contracts.records import Queue
 from shared.core.answers import Answer
 from shared.core.errors import ConflictError, ContractError, TransientError
-from shared.core.order_steps import LOOK_AGAIN, StepCall, report
+from shared.core.order_steps import LOOK_AGAIN, StepCall, restarted
 from shared.lifecycle import EVENT
 from shared.ports import Ports
 from shared.stages.answers import answer, waiting
@@ -151,6 +151,7 @@ class Functions:
         self._send(Queue.NOTICES, self._handle(Queue.ORDER_INTENTS, OrderIntent, text, stage))
         for intent in asks:  # who has not been asked answers nothing
             self._asked.add(intent.intent_id)
+            world.checkers.guard.duties.asked(intent)
             self._answer(intent)
 
     def _answer(self, intent: OrderIntent) -> None:
@@ -251,9 +252,11 @@ class Functions:
         world, hub = self.world, self.world.hub
         known = world.storage_call("get_status", lambda: hub.instances.get(wake.intent_id))
         if known is not None and known.is_running:
+            world.checkers.guard.duties.woken(wake, world.current)
             world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
             return
         state = recorded_order(world.ports, wake.on, wake.symbol, wake.intent_id)
         if state is not None and not state.phase.is_over:
-            text = world.ports.codec.encode(report(state, wake.event))
+            text = world.ports.codec.encode(restarted(state, wake.event))
             world.storage_call("start_new", lambda: hub.start_new(wake.intent_id, text, wake.symbol))
+            world.checkers.guard.duties.restarted(state)

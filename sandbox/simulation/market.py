@@ -15,7 +15,6 @@ from sandbox.simulation.options import Faults
 from sandbox.venue.calendar import midnight
 from sandbox.venue.strip import BoolArray, TapeView
 from shared.adapters.alpaca_parse import read_quote, sift
-from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import TransientError
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK
@@ -217,20 +216,6 @@ _ASSETS = {
     )
     for symbol in SYMBOLS
 }
-
-
-class SimCalendar(XnysCalendar):
-    """The exchange's calendar as the venue asks for it."""
-
-    def previous_day(self, before: date) -> TradingDay:
-        """Last session strictly before a date."""
-        return self.previous_days(before, 1)[0]
-
-    def between(self, start: date, end: date) -> list[TradingDay]:
-        """Sessions in [start, end], ascending."""
-        count = (end - start).days + 1
-        days = (self.day(start + timedelta(days=n)) for n in range(count))
-        return [day for day in days if day is not None]
 
 
 class SimMarket:

@@ -13,11 +13,12 @@ from typing import Any
 from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
+from sandbox.simulation.planted_rules import RULES
 from shared import lifecycle
 from shared.adapters import alpaca_parse
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table
-from shared.core import order_states, order_steps, risk
+from shared.core import ledger, order_states, order_steps, risk
 from shared.core.answers import Answer, Answered
 from shared.core.errors import ContractError, SettingsError, TransientError
 from shared.core.ids import client_order_id
@@ -361,7 +362,7 @@ def _unread_dropped() -> Patches:
 
 
 def _resume_forgets() -> Patches:
-    resumed = operate.lift_halts
+    resumed = ledger.resume
     yield patch.object(operate, "lift_halts", lambda ledger: replace(resumed(ledger), accepted=()))
 
 
@@ -435,6 +436,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "resume-forgets": ("what a person has accepted halts entries again", _resume_forgets),
     "cancels-the-symbol": ("a cancel takes every order of the symbol, a person's too", _cancels_the_symbol),
     "one-row-for-all": ("a row that cannot be read ends the look at all the others", _one_row_for_all),
+    **RULES,
 }
 """What can be broken: what it means, and the patches that do it."""
 

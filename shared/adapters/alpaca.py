@@ -23,6 +23,7 @@ from shared.adapters.alpaca_parse import (
     parsed,
     position_or_unread,
     read_account,
+    read_account_id,
     read_asset,
     read_bars,
     read_clock,
@@ -146,14 +147,23 @@ class AlpacaBroker:
 
     def __init__(self, settings: BrokerSettings, *, sleep: Callable[[float], None] | None = None) -> None:
         self._api = _Connection(settings, sleep).trading()
+        self._account_id = ""
 
     def now(self) -> datetime:
         """Return the broker's own time."""
         return parsed("GET /clock", read_clock, self._api.get("/clock"))
 
+    def account_id(self) -> str:
+        """Return the id of the account that the keys open; asked for once, whatever else of the account is wrong."""
+        if not self._account_id:
+            self._account_id = parsed("GET /account", read_account_id, self._api.get("/account"))
+        return self._account_id
+
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""
-        return parsed("GET /account", read_account, self._api.get("/account"))
+        found = parsed("GET /account", read_account, self._api.get("/account"))
+        self._account_id = found.account_id
+        return found
 
     def positions(self) -> Listing[Position]:
         """Return open positions, by symbol."""

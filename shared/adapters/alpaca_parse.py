@@ -127,17 +127,26 @@ def named(raw: Any, member_name: str = "symbol") -> str:
 
 
 def read_account(raw: Any) -> Account:
-    """`GET /account`. Blocked is an account that is not active or carries any of the flags that stop it trading."""
+    """`GET /account`. Blocked is an account that is not active or carries any of the flags that stop it trading.
+
+    A new account may have no last close, and few have a day's deposits: what is absent there is 0.
+    """
     raw = as_object(raw, "account")
     flags = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
     return Account(
         account_id=_text(raw, "id"),
         equity=_positive(raw, "equity"),
-        last_equity=_money(raw, "last_equity"),
+        last_equity=_optional_money(raw, "last_equity") or ZERO,
         cash=_money(raw, "cash"),
         buying_power=_money(raw, "buying_power"),
         is_blocked=_text(raw, "status") != ACTIVE or any(_flag(raw, name) for name in flags),
+        paid_in=_optional_money(raw, "intraday_adjustments") or ZERO,
     )
+
+
+def read_account_id(raw: Any) -> str:
+    """The id alone of `GET /account`."""
+    return _text(as_object(raw, "account"), "id")
 
 
 def read_clock(raw: Any) -> datetime:

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Any, Protocol
 
-from shared.contracts.records import CURRENT, Table
+from shared.contracts.records import BACKUP, CURRENT, Table
 from shared.core.unread import Unread
 from shared.core.values import ZERO, parse_utc
 from shared.ports import Models, ModelState, Row, Stored, TableStore
@@ -274,6 +274,8 @@ class RowEvents:
 
     def _ledger(self, key: str, row: Row) -> None:
         """Equity by supervise's rows; drawdown from the ledger itself, where somebody counts."""
+        if key == BACKUP:
+            return
         if key != CURRENT:
             self._telemetry.event("equity", equity_usd=row["equity_usd"], positions=row["positions"])
         elif self._telemetry.is_measuring:

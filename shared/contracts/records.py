@@ -56,6 +56,7 @@ class Queue(StrEnum):
 
 ACCOUNT = "account"
 CURRENT = "current"
+BACKUP = "backup"
 CONTROLS = "controls"
 KILL = "kill"
 CHANNELS = "channels"

@@ -84,11 +84,13 @@ class EntryPlan:
     Prices in USD per share. `patience_s` is the time one entry price may work, `poll_s` the pause between two looks at
     a working order. Where `approve_by` is set, a person must approve before then, and `basis` is what the size is
     worked out from again after it. `guard_poll_s` is the pause between two looks at the quote of a position that the
-    lifecycle itself guards.
+    lifecycle itself guards. `account_id` is the broker's account that the order belongs to; an order of older code has
+    none, and belongs to the account that its next step finds.
     """
 
     intent_id: str
     decision_id: str
+    account_id: str = ""
     symbol: Symbol
     qty_shares: int
     arrival_price: Decimal

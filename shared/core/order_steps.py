@@ -321,6 +321,12 @@ def report(state: OrderState, event: str) -> OrderState:
     return ask_exit(state, ExitReason(event)) if event in ExitReason else state
 
 
+def restarted(state: OrderState, event: str) -> OrderState:
+    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone."""
+    told = report(state, event)
+    return replace(told, phase=Phase.FILLED) if told.phase is Phase.PROTECTED else told
+
+
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
     before = state

@@ -20,6 +20,7 @@ from shared.core.order_exit import can_pair, exit_limit, exit_request, pair_requ
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
 from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
+from shared.core.portfolio import Account, another_account
 from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
 from shared.core.values import Rounding, Side, round_to_tick
 from shared.core.wording import closed, ended, opened
@@ -62,6 +63,7 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     if after == state:
         return state, []  # a quote was looked at and asks for nothing: no row is worth its price
     gates = ports.codec.encode(seen.verdicts) if seen.verdicts else ""
+    after = after if seen.failed else _pinned(after, ports)
     after = replace(after, chain=chained(state, step, after, seen.at, ports.codec, gates))
     told = troubles(ports, state, after, seen.at)
     if not record_step(ports, state, step, after, seen.at, gates):
@@ -70,12 +72,25 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
 
 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed."""
+    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed.
+
+    So does every step while the keys open another account than the order's: it goes on when the right ones are back.
+    """
     try:
         with watching(ports, "broker"):
+            fault = another_account(state.plan.account_id, ports.broker.account_id())
+            if fault:
+                return Observation(at=ports.clock.now(), failed=fault)
             return _RUNS[step.command](state, step, ports)
     except (BrokerError, TransientError, ContractError) as error:
         return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
+
+
+def _pinned(state: OrderState, ports: Ports) -> OrderState:
+    """Bind an order of older code, which knew no account, to the one that its first step finds."""
+    if state.plan.account_id:
+        return state
+    return replace(state, plan=replace(state.plan, account_id=ports.broker.account_id()))
 
 
 def _dated(state: OrderState, seen: Observation, ports: Ports) -> Observation:
@@ -308,14 +323,15 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
         return replace(released, unexplained=ledger.unexplained or oversold(state))
 
-    update_ledger(ports, state.on, _equity(ports), change)
+    update_ledger(ports, state.on, _account(ports), change, at=now)
     return Observation(at=now, answered=answered)
 
 
-def _equity(ports: Ports) -> Decimal | None:
-    """Equity to mark the ledger with, None where the broker does not tell: room is given back all the same."""
+def _account(ports: Ports) -> Account | None:
+    """Account to mark the ledger with, None where the broker does not tell: room is given back all the same."""
     try:
-        return ports.broker.account().equity
+        with watching(ports, "broker"):
+            return ports.broker.account()
     except (BrokerError, TransientError, ContractError):
         return None
 

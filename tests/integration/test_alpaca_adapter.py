@@ -393,3 +393,16 @@ def test_what_does_not_say_what_is_held_never_says_nothing(
     server.will_answer(answer)
     with pytest.raises(error):
         broker.position(Symbol("AAPL"))
+
+
+def test_the_accounts_id_is_asked_for_once_in_a_process(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(Answer({**ACCOUNT, "equity": "nonsense"}))
+    assert [broker.account_id() for _ in range(3)] == [ACCOUNT["id"]] * 3
+    assert len(server.asked) == 1
+
+
+def test_who_has_seen_the_account_knows_its_id(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(Answer(ACCOUNT))
+    broker.account()
+    assert broker.account_id() == ACCOUNT["id"]
+    assert len(server.asked) == 1

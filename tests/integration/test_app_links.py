@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 
 from shared.contracts.messages import OrderIntent
@@ -124,6 +126,26 @@ def test_an_answer_is_taken_once_and_uses_up_both_links(sandbox: MakeSandbox) ->
         assert [act for act in acts(box) if act[3] == 410] != []
         assert box.trace.errors == []
 
+    sandbox(settings=ASKS).run(scenario)
+
+
+def test_a_reason_given_by_link_is_one_line_of_what_can_be_shown(
+    sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    reason = "odd\r\nCRITICAL forged\u2028INFO \u202eall is well"
+
+    async def scenario(box: Sandbox) -> None:
+        tokens = await waiting(box)
+        form = {"token": tokens["refuse"], "reason": reason}
+        assert (await pressed(box, tokens["refuse"], data=form)).status_code == 200
+        await box.for_s(5)
+        kept = "odd\ufffd\ufffdCRITICAL forged\ufffdINFO \ufffdall is well"
+        assert acts(box) == [("refuse", "link", kept, 200)]
+        lines = [record.getMessage() for record in caplog.records if record.name.startswith("gatehouse")]
+        assert any(kept in line for line in lines)
+        assert all(line.isprintable() for line in lines)
+
+    caplog.set_level(logging.INFO)
     sandbox(settings=ASKS).run(scenario)
 
 

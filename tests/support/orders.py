@@ -172,5 +172,5 @@ def planned_life(
     ports = fake_ports(now, tables=tables, **settings)
     taken = room(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
     taken = replace(taken, reserved_at=now, exit_by=made.exit_by)
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: reserve(ledger, taken))
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))

@@ -201,7 +201,7 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.JOURNAL: {"order_records": ("journal_row",)},
     Table.FILLS: {"order_records": ("_fill",)},
     Table.POSITIONS: {"order_records": ("_position",)},
-    Table.LEDGER: {"facts": ("ledger_row",), "supervise": ("_heartbeat",)},
+    Table.LEDGER: {"facts": ("ledger_row", "_back_up"), "supervise": ("_heartbeat",)},
     Table.CONTROLS: {
         "calls": ("record_call",),
         "operate": ("_switch", "accept_live"),

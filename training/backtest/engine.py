@@ -19,6 +19,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
+from sandbox.market.days import tradable_day
 from sandbox.simulation.ports import SimClock
 from sandbox.venue.account import Fill
 from sandbox.venue.engine import Exchange
@@ -300,6 +301,8 @@ def _traded_days(spec: Spec, tape: RollingTape, calendar: XnysCalendar) -> list[
     days = [day for on in dates if (day := calendar.day(on)) is not None]
     if not days:
         raise SettingsError(f"{spec.bars} has no session from {spec.since} to {spec.until}")
+    for day in (days[0], days[-1]):
+        tradable_day(day.on)
     return days
 
 

@@ -122,6 +122,12 @@ def test_equity_and_drawdown_are_levels() -> None:
     assert meter.named("drawdown_fraction") == [(0.05, {})]
 
 
+def test_a_ledgers_backup_is_told_to_nobody(lines: pytest.LogCaptureFixture) -> None:
+    tables = ObservedTables(MemoryTables(), Telemetry(HandMeter()))
+    tables.put(Table.LEDGER, "account", "backup", {"backup": "{}", "at": "2025-10-15T14:00:00Z"})
+    assert lines.records == []
+
+
 def test_a_models_age_is_told_when_it_is_used() -> None:
     meter = HandMeter()
     models = ObservedModels(sure_models(), Telemetry(meter), lambda: NOW)

@@ -10,7 +10,7 @@ import pytest
 from shared.core.answers import Answer
 from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.core.order_steps import STOP_ENTERING, begin, next_step, report
+from shared.core.order_steps import STOP_ENTERING, Command, Step, begin, next_step, report, restarted
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
 from shared.stages.calls import CONFLICT
@@ -191,3 +191,31 @@ def test_shares_that_show_late_are_not_written_off() -> None:
 def test_an_expired_order_that_would_have_needed_a_person_does_not_wait() -> None:
     plan = replace(PLAN, approve_by=DEADLINE)
     assert begin(OrderState(plan=plan, on=ON, outcome=Phase.EXPIRED)).phase is Phase.PLANNED
+
+
+@pytest.mark.parametrize("event", ["changed", STOP_ENTERING])
+def test_a_guarded_order_whose_lifecycle_was_gone_looks_before_it_sleeps(event: str) -> None:
+    """Supervise starts it again because something has changed: asleep until the time limit it would not see what."""
+    life = new_life().protected()
+    life.ports.broker.cancel("o1-target")
+    life.ports.broker.cancel("o1-stop")
+    life.state = restarted(life.state, event)
+    now = life.ports.clock.now()
+    assert next_step(life.state, now) == Step(command=Command.LOOK, not_before=now + PLAN.poll)
+    life.step()
+    assert life.step().command is Command.PROTECT
+
+
+def test_a_guarded_order_that_is_started_again_and_has_its_guards_sleeps_on() -> None:
+    life = new_life().protected()
+    life.state = restarted(life.state, "changed")
+    life.step()
+    assert life.state.phase is Phase.PROTECTED
+    assert next_step(life.state, life.ports.clock.now()).not_before == PLAN.exit_by
+
+
+def test_an_order_that_is_started_again_takes_in_what_it_was_told() -> None:
+    life = new_life().protected()
+    leaving = restarted(life.state, ExitReason.KILL)
+    assert (leaving.phase, leaving.exit_reason) == (Phase.EXITING, ExitReason.KILL)
+    assert restarted(new_life().state, "changed") == new_life().state

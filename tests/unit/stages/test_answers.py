@@ -188,7 +188,7 @@ def test_an_order_that_is_called_off_takes_no_answer_from_its_end_on_and_keeps_o
 def test_supervise_tells_an_order_of_its_answer_until_it_has_left_its_wait() -> None:
     life = waiting_life(DEADLINE)
     ports = life.ports
-    update_ledger(ports, ON, ports.broker.account().equity, lambda ledger: reserve(ledger, room("other", "BBB", "10")))
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, room("other", "BBB", "10")))
 
     def woken() -> list[tuple[str, str]]:
         return [(wake.intent_id, wake.event) for wake in supervise(ports).wakes]

@@ -48,7 +48,7 @@ def approved(life: Life | None = None, **plan: object) -> Life:
 
 
 def change_ledger(life: Life, change: Callable[[Ledger], Ledger]) -> None:
-    update_ledger(life.ports, ON, Decimal(100_000), change)
+    update_ledger(life.ports, ON, life.ports.broker.account(), change)
 
 
 def gates_of(life: Life) -> dict[str, dict[str, object]]:
