@@ -12,6 +12,7 @@ from sandbox.simulation.violation import Violation
 from shared.core.market import TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
 
 if TYPE_CHECKING:
@@ -45,25 +46,25 @@ class OtherAccount:
             is_blocked=False,
         )
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return shares of every symbol."""
         price = Decimal(10)
-        return [
+        return listing(
             Position(symbol=Symbol(symbol), qty_shares=HELD_SHARES, average_price=price, market_price=price)
             for symbol in self._symbols
-        ]
+        )
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return shares of one symbol."""
-        return next((each for each in self.positions() if each.symbol == symbol), None)
+        return next((each for each in self.positions().rows if each.symbol == symbol), None)
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return none."""
-        return ()
+        return listing(())
 
-    def open_orders(self, symbol: Symbol) -> Sequence[BrokerOrder]:
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
         """Return none."""
-        return ()
+        return listing(())
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return none: ours are unknown here."""
