@@ -220,7 +220,7 @@ class Checkers:
             plan = after.plan
             self.guard.duties.entered(plan.intent_id, plan.symbol, asked.step.client_order_id)
         self._sent.answered(asked.state, after, self.world.current)
-        self._rooms.step_ended(after, self._ledger)
+        self._rooms.step_ended(asked.state, after, self._ledger)
 
     def saw(self, call: str, detail: object) -> None:
         """Look at a call's effect."""

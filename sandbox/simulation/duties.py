@@ -185,8 +185,10 @@ class Duties:
     # -- whether it is done ------------------------------------------------------------------------------------------
 
     def _is_leaving(self, intent_id: str, symbol: str) -> bool:
-        """Nothing of it is held, or an exit of its own stands at the venue."""
+        """Nothing of it is held, an exit of its own stands at the venue, or was refused: then other rules hold."""
         checkers, exchange = self._world.checkers, self._world.exchange
+        if self._world.refusing.has_refused(intent_id):
+            return True
         if checkers.bought[intent_id] <= checkers.sold[intent_id] or exchange.account.held(symbol) <= 0:
             return True
         return any(order.client_order_id.startswith(f"{intent_id}-exit-") for order in exchange.book.live[symbol])

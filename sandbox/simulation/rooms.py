@@ -41,6 +41,7 @@ class Rooms:
         self._breaker_opened_at: datetime | None = None
         self._counted = self._counted_at_begin = 0
         self._had_ledger = False
+        self._is_carried_on = False
         self._gated: list[str] = []
         self._hurt: set[str] = set()
 
@@ -138,6 +139,7 @@ class Rooms:
         """A work begins."""
         self._counted_at_begin = self._counted
         self._had_ledger = self._world.checkers.ledger is not None
+        self._is_carried_on = False
 
     def ends(self, work: Work) -> None:
         """A work ended."""
@@ -150,6 +152,7 @@ class Rooms:
         is_owed = (
             is_watched
             and self._had_ledger
+            and not self._is_carried_on
             and self._world.checkers.ledger is not None
             and bool(stops)
             and stops <= UNANSWERED
@@ -177,8 +180,12 @@ class Rooms:
         if intent is None or (room.qty_shares, room.reserved_at) != (intent.qty_shares, intent.decided_at):
             raise Violation("room is that of the recorded decision", f"{room.intent_id} of {room.symbol}")
 
-    def step_ended(self, after: OrderState, ledger: Ledger | None) -> None:
-        """A step is done: an order that is over has given its room back."""
+    def step_ended(self, before: OrderState, after: OrderState, ledger: Ledger | None) -> None:
+        """A step is done: an order that is over has given its room back.
+
+        A step may go on without an answer that it can spare, as that of a look at what else stands in the symbol.
+        """
+        self._is_carried_on = after.failures <= before.failures
         intent_id = after.plan.intent_id
         if ledger is None or not after.phase.is_over or intent_id in self._world.checkers.lost_rooms:
             return
