@@ -40,8 +40,7 @@ class Rooms:
         self._cooling: dict[Symbol, datetime] = {}
         self._breaker_opened_at: datetime | None = None
         self._counted = self._counted_at_begin = 0
-        self._had_ledger = False
-        self._is_carried_on = False
+        self._is_carried_on = self._had_ledger = False
         self._gated: list[str] = []
         self._hurt: set[str] = set()
 
@@ -99,6 +98,7 @@ class Rooms:
             and is_ours
             and self._world.exchange.account.held(symbol) > 0
             and symbol not in checkers.split
+            and not self._world.hiding.is_on  # nothing is shown, and where the row is gone too nobody knows of it
         ):
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 
@@ -137,9 +137,8 @@ class Rooms:
 
     def begins(self) -> None:
         """A work begins."""
-        self._counted_at_begin = self._counted
+        self._counted_at_begin, self._is_carried_on = self._counted, False
         self._had_ledger = self._world.checkers.ledger is not None
-        self._is_carried_on = False
 
     def ends(self, work: Work) -> None:
         """A work ended."""
@@ -149,14 +148,7 @@ class Rooms:
         if work.label.startswith("signals"):
             self._gated.append(work.intent_id)
         is_watched = work.label.startswith(("activity", "signals", "supervise")) and not self._world.is_paired
-        is_owed = (
-            is_watched
-            and self._had_ledger
-            and not self._is_carried_on
-            and self._world.checkers.ledger is not None
-            and bool(stops)
-            and stops <= UNANSWERED
-        )
+        is_owed = is_watched and not self._is_carried_on and self._had_ledger and bool(stops) and stops <= UNANSWERED
         if is_owed and self._counted == self._counted_at_begin:
             raise Violation("a call without an answer is counted", f"{work.label}: {sorted(stops)}")
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
 
 
+UNDER_MARKET = Decimal("0.99")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenQuote:
     """A quote, and when a work got it."""
@@ -70,9 +73,11 @@ class Sent:
         if request.stop_price is None or _is_sold_by_pair(intent, request):
             return
         before = self._stops.get(intent.intent_id, intent.stop_price)
-        if request.stop_price < before:
+        # A broker takes no stop above the market: where that stands at the stop, the stop lies a little under it.
+        loosest = min(before, self._world.exchange.mark(intent.symbol) * UNDER_MARKET)
+        if request.stop_price < loosest:
             raise Violation("a stop only ever tightens", f"{request.client_order_id}: {before} to {request.stop_price}")
-        self._stops[intent.intent_id] = request.stop_price
+        self._stops[intent.intent_id] = max(before, request.stop_price)
 
     def _in_time(self, intent: OrderIntent, request: OrderRequest, work: Work) -> None:
         """Each new price has twice the patience of the one before to come in."""
