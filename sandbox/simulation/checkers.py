@@ -6,10 +6,11 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.simulation.asked import Answers, group_exposure
 from sandbox.simulation.beside import BesideRules
+from sandbox.simulation.equity import EquityRules
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.rooms import Rooms
 from sandbox.simulation.sent import SeenQuote, Sent
@@ -57,6 +58,7 @@ class Checkers:
     def __init__(self, world: World) -> None:
         self.world = world
         self.guard = Guard(world)
+        self.equity = EquityRules(world)
         self.cash = world.exchange.account.cash
         self.positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.signals: dict[str, Signal] = {}
@@ -135,6 +137,7 @@ class Checkers:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
+        self.equity.ledger_lost(self._ledger)
         self._ledger = None
         self._rooms.lost()
         self.beside.ledger_lost()
@@ -162,6 +165,7 @@ class Checkers:
         self.world.refusing.supervised()
         if work is not None and work.began_at is not None and not work.is_hurt:
             self.guard.duties.supervised(work.began_at)
+            self.equity.supervised(work.began_at)
 
     def stepped_since(self, intent_id: str, at: datetime) -> bool:
         """Whether an order has taken a step, or has ended, since an instant."""
@@ -271,6 +275,7 @@ class Checkers:
             raise Violation("no entry after kill", request.client_order_id)
         if ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted) and self._halted_at < began:
             raise Violation("no entry after halt", request.client_order_id)
+        self.equity.before_entry(request.client_order_id, began)
         self._in_session(request, began)
         if ledger is None or intent_id not in {r.intent_id for r in ledger.reservations}:
             raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
@@ -367,6 +372,7 @@ class Checkers:
         before = self._ledger
         self._ledger = after
         self.beside.ledger_written(after)
+        self.equity.ledger_written(before, after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
         self.reserved_at |= {r.intent_id: self.world.now() for r in added}
@@ -459,6 +465,6 @@ class Checkers:
                 self.sold[intent.intent_id] = self.bought[intent.intent_id]
 
     @property
-    def ledger(self) -> Any:
+    def ledger(self) -> Ledger | None:
         """The ledger as last written."""
         return self._ledger

@@ -70,6 +70,9 @@ class Surroundings(Protocol):
     def saw(self, call: str, detail: object) -> None:
         """Note a call's effect."""
 
+    def shown(self, account: Account) -> Account:
+        """Return what a look at the account is told."""
+
 
 class Injector:
     """Decides what becomes of a call."""
@@ -259,7 +262,7 @@ class FaultyBroker:
 
     def account(self) -> Account:
         """Return the account."""
-        return self._part("account", self._broker.account)
+        return self._part("account", lambda: self._world.shown(self._broker.account()))
 
     def positions(self) -> Listing[Position]:
         """Return open positions."""

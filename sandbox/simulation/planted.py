@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
+from sandbox.simulation.planted_ledger import LEDGER_RULES
 from sandbox.simulation.planted_rules import RULES
 from shared import lifecycle
 from shared.adapters import alpaca_parse
@@ -458,6 +459,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "cancels-the-symbol": ("a cancel takes every order of the symbol, a person's too", _cancels_the_symbol),
     "one-row-for-all": ("a row that cannot be read ends the look at all the others", _one_row_for_all),
     **RULES,
+    **LEDGER_RULES,
     "no-guard-again": ("what a refused exit leaves is not guarded again", _no_guard_again),
     "refusals-untold": ("nobody is told of exits that are refused", _refusals_untold),
     "refused-for-good": ("under its guard a refused exit is not tried again", _refused_for_good),

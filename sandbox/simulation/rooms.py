@@ -40,6 +40,7 @@ class Rooms:
         self._cooling: dict[Symbol, datetime] = {}
         self._breaker_opened_at: datetime | None = None
         self._counted = self._counted_at_begin = 0
+        self._had_ledger = False
         self._gated: list[str] = []
         self._hurt: set[str] = set()
 
@@ -136,6 +137,7 @@ class Rooms:
     def begins(self) -> None:
         """A work begins."""
         self._counted_at_begin = self._counted
+        self._had_ledger = self._world.checkers.ledger is not None
 
     def ends(self, work: Work) -> None:
         """A work ended."""
@@ -145,7 +147,13 @@ class Rooms:
         if work.label.startswith("signals"):
             self._gated.append(work.intent_id)
         is_watched = work.label.startswith(("activity", "signals", "supervise")) and not self._world.is_paired
-        is_owed = is_watched and self._world.checkers.ledger is not None and bool(stops) and stops <= UNANSWERED
+        is_owed = (
+            is_watched
+            and self._had_ledger
+            and self._world.checkers.ledger is not None
+            and bool(stops)
+            and stops <= UNANSWERED
+        )
         if is_owed and self._counted == self._counted_at_begin:
             raise Violation("a call without an answer is counted", f"{work.label}: {sorted(stops)}")
 

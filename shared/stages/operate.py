@@ -155,8 +155,9 @@ def resume(ports: Ports, call: Call) -> Reply:
     account = ports.broker.account()
     if fault := not_ours(ports, account.account_id):
         return refused(CONFLICT, fault)
-    on = ports.clock.now().astimezone(NEW_YORK).date()
-    update_ledger(ports, on, account, lift_halts)
+    if load_ledger(ports) is not None:  # one that is lost is found again by supervise first, and shown to the person
+        on = ports.clock.now().astimezone(NEW_YORK).date()
+        update_ledger(ports, on, account, lift_halts)
     _switch(ports, call, is_on=False, is_flattening=False)
     record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
     body = {"kill_switch": kill_reason(ports) or None}

@@ -120,6 +120,14 @@ def test_a_repeat_of_an_intent_that_waits_asks_again_in_the_same_words_until_it_
     assert execute(intent, ports) == (life.state, [])
 
 
+def test_a_repeat_over_a_row_that_cannot_be_read_starts_from_the_intent_and_asks() -> None:
+    ports, intent = asking()
+    state, told = execute(intent, ports)
+    key = symbol_key(intent.symbol, intent.intent_id)
+    ports.tables.put("orders", str(ON), key, {"phase": state.phase.value, "state": "{spoilt"})
+    assert execute(intent, ports) == (state, told)
+
+
 def test_a_repeat_after_the_deadline_asks_what_can_no_longer_be_answered_no_more() -> None:
     ports, intent = asking()
     state, _ = execute(intent, ports)
