@@ -13,7 +13,7 @@ from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import App, app
 from shared.contracts.messages import Message
 from shared.contracts.records import Queue
-from shared.core.order_steps import report
+from shared.core.order_steps import restarted
 from shared.lifecycle import EVENT, LIFECYCLE
 from shared.stages.incidents import untold
 from shared.stages.parameters import fault_incident
@@ -90,7 +90,7 @@ async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> N
         return
     state = await asyncio.to_thread(recorded_order, app(), wake.on, wake.symbol, wake.intent_id)
     if state is not None and not state.phase.is_over:
-        await client.start_new(LIFECYCLE, wake.intent_id, app.own.codec.encode(report(state, wake.event)))
+        await client.start_new(LIFECYCLE, wake.intent_id, app.own.codec.encode(restarted(state, wake.event)))
 
 
 _ALIVE = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-import shutil
 import socket
 import subprocess
 import sys
@@ -26,11 +25,12 @@ from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.evidence import Evidence, gather_evidence
 from sandbox.host.host import Host
+from sandbox.market.days import tradable_day
 from sandbox.profile import Profile
 from sandbox.seeding import publish_models
+from sandbox.state import Finished, held, renewed
 from sandbox.venue_process import venue
 from sandbox.world import ROOT, STATE, Prepared, World, folder_of
-from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
@@ -64,18 +64,32 @@ def run_day(
     """Run a day and leave its storage in `folder`; `settings` replace the example's values by name.
 
     Where a person trades by hand in the same account, they resume before the open what that has halted.
+    What the last day has left there stays until this one is finished.
 
     Raises
     ------
     SettingsError
-        If the world's day is no session.
+        If the world's day cannot be traded, or another process works on the folder.
     """
-    day = XnysCalendar().day(world.on)
-    if day is None:
-        raise SettingsError(f"--on must be a session date of XNYS, got {world.on}")
-    prepared = prepared_world(world)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    tradable_day(world.on)
+    with held(folder, "sandbox day"):
+        prepared = prepared_world(world)
+        with renewed(folder) as running:
+            done = _run_day(world, prepared, console, folder=running, settings=settings, is_hand_traded=is_hand_traded)
+            Finished.now(on=done.evidence.on, market=done.evidence.market).write(running)
+    return done
+
+
+def _run_day(
+    world: World,
+    prepared: Prepared,
+    console: Console,
+    *,
+    folder: Path,
+    settings: Mapping[str, str],
+    is_hand_traded: bool,
+) -> DayRun:
+    day = tradable_day(world.on)
     clock = ClockFile(folder / "clock", pre_open_at(day) - timedelta(minutes=1))
     started = time.perf_counter()
     beside = {"is_hand_traded": is_hand_traded}

@@ -12,6 +12,7 @@ import numpy as np
 from shared.core.errors import ContractError
 from shared.core.features.past import BAR_S, DAY_S, midnight_s, new_york_clock
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe, TradingDay
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
 
@@ -66,6 +67,11 @@ class ParquetHistory:
         """Bars of timeframe 5Min or 1Day that start in [start, end)."""
         bars = (self._daily if timeframe is Timeframe.DAY_1 else self._intraday).get(symbol, Bars.empty())
         return bars.between(int(start.timestamp()), int(end.timestamp()))
+
+    def splits(self, symbol: Symbol) -> Splits:
+        """None: a file of bars does not tell of them."""
+        del symbol
+        return NO_SPLITS
 
 
 def five_minute_bars(bars: Bars) -> Bars:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from sandbox.market.tape import BasePrices, Halt
 from shared.core.errors import SettingsError
 from shared.core.ids import hash_id
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Timeframe
+from shared.core.splits import Splits
 from shared.core.values import Symbol
 
 _EMPTY = BasePrices(bars=Bars.empty(), path=np.empty((0, 4)), bid=np.empty((0, 4)), ask=np.empty((0, 4)))
@@ -39,7 +41,9 @@ class ReplayTape:
         daily_bars: Mapping[str, Bars],
         quotes: Mapping[str, tuple[IntArray, FloatArray]],
         daily_quarantined: Mapping[str, int],
+        splits: Mapping[str, Splits] = MappingProxyType({}),
     ) -> None:
+        self._splits = {symbol: found for symbol, found in splits.items() if symbol in intraday.bars}
         self._intraday = intraday
         self._on = on
         self._content_id = content_id
@@ -68,7 +72,8 @@ class ReplayTape:
             The day to be traded; it must be covered.
         daily : Path, optional
             Daily bars for the days before `on`, where they reach (columns as above, or `date` instead of `ts`). What
-            they lack is aggregated from the intraday bars.
+            they lack is aggregated from the intraday bars. A column `split_next` tells of splits; bars of both files
+            are then as traded.
         quotes : Path, optional
             Quote bars of the same length (symbol, ts, bid_open ... ask_close). Where they lack one, or it is
             one-sided, locked or crossed, the spread is modelled (see `sandbox.market.replay_quotes`).
@@ -81,7 +86,7 @@ class ReplayTape:
             If a file cannot be used (names the columns found).
         """
         recorded_bars = read_intraday(path, on)
-        history, set_aside = read_daily(daily, on) if daily else ({}, {})
+        history = read_daily(daily, on) if daily else None
         files = [each for each in (path, daily, quotes) if each]
         if quotes is not None and not quotes.is_file():
             raise SettingsError(f"no file of recorded quotes at {quotes}")
@@ -89,9 +94,10 @@ class ReplayTape:
             recorded_bars,
             on,
             content_id=hash_id("replay", on.isoformat(), *map(_file_digest, files)),
-            daily_bars=history,
+            daily_bars=history.bars if history else {},
+            splits=history.splits if history else {},
             quotes=read_quotes(quotes, on) if quotes else {},
-            daily_quarantined=set_aside,
+            daily_quarantined=history.quarantined if history else {},
         )
 
     @property
@@ -118,6 +124,11 @@ class ReplayTape:
     def session_dates(self) -> Sequence[date]:
         """Dates with intraday bars, ascending; the last is `on`."""
         return self._intraday.edges.dates
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """By symbol, as the daily bars tell."""
+        return self._splits
 
     @property
     def quarantined(self) -> int:

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sandbox.market.days import DayEdges, trading_days
+from sandbox.market.days import DayEdges, midnight_s, trading_days
 from shared.core.errors import ContractError, SettingsError
 from shared.core.market import Bars, FloatArray, IntArray
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
+from shared.core.splits import Splits
 
 _PRICES = ("open", "high", "low", "close")
 BAR_COLUMNS = ("symbol", "ts", *_PRICES, "volume")
@@ -66,6 +67,8 @@ def read_intraday(path: Path, on: date) -> Recorded:
         raise SettingsError(_not_covered(path, on))
     first, last = (datetime.fromtimestamp(int(s), NEW_YORK).date() for s in (rows.start_s.min(), rows.start_s.max()))
     days = trading_days(first, max(last, first + timedelta(days=1)))
+    if not days:
+        raise SettingsError(_not_covered(path, on))
     opens = np.array([int(pre_open_at(day).timestamp()) for day in days])
     closes = np.array([int(aft_close_at(day).timestamp()) for day in days])
     at = np.searchsorted(opens, rows.start_s, side="right") - 1
@@ -83,15 +86,51 @@ def read_intraday(path: Path, on: date) -> Recorded:
     )
 
 
-def read_daily(path: Path, before: date) -> tuple[Mapping[str, Bars], Mapping[str, int]]:
-    """Daily bars of dates before `before`, and the rows set aside. The date is in `date`, else that of `ts`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDaily:
+    """Daily bars and splits by symbol, and how many rows were set aside for what."""
+
+    bars: Mapping[str, Bars]
+    splits: Mapping[str, Splits]
+    quarantined: Mapping[str, int]
+
+
+def read_daily(path: Path, before: date) -> RecordedDaily:
+    """Daily bars of dates before `before`. The date is in `date`, else that of `ts`.
+
+    A column `split_next`, what a price of the date is multiplied by to stand in the next session's terms, tells of
+    splits; without it there are none.
+    """
     has_date = "date" in _schema(path).names
     column = "date" if has_date else "ts"
     limit = before if has_date else datetime.combine(before, time(0), NEW_YORK)
-    rows = _read(path, ("symbol", column, *_PRICES, "volume"), column, limit)
+    split = ("split_next",) if "split_next" in _schema(path).names else ()
+    rows = _read(path, ("symbol", column, *_PRICES, "volume", *split), column, limit)
     rows = _sorted(rows if has_date else _dated(rows))
     good, reasons = _checked(rows)
-    return _by_symbol(_kept(rows, good)), {reason: count for reason, count in reasons.items() if count}
+    return RecordedDaily(
+        bars=_by_symbol(_kept(rows, good)),
+        splits=_splits(rows) if split else {},
+        quarantined={reason: count for reason, count in reasons.items() if count},
+    )
+
+
+def _splits(rows: _Rows) -> Mapping[str, Splits]:
+    """A factor holds from the midnight after its row on, whether the row's prices are good or not."""
+    factor = rows.values[-1]
+    at = np.flatnonzero((factor != 1) & (factor > 0) & np.isfinite(factor))
+    found = _kept(rows, np.isin(np.arange(len(rows.code)), at))
+    return {symbol: _splits_of(found.start_s[part], found.values[-1, part]) for symbol, part in _parts(found)}
+
+
+def _splits_of(start_s: IntArray, factor: FloatArray) -> Splits:
+    from_s, first = np.unique(_next_midnights(start_s), return_index=True)
+    return Splits(from_s=from_s, factor=factor[first])
+
+
+def _next_midnights(start_s: IntArray) -> IntArray:
+    dates = (datetime.fromtimestamp(int(s), NEW_YORK).date() + timedelta(days=1) for s in start_s)
+    return np.array([midnight_s(on) for on in dates], np.int64)
 
 
 def read_quotes(path: Path, on: date) -> Mapping[str, tuple[IntArray, FloatArray]]:
@@ -177,7 +216,7 @@ def _kept(rows: _Rows, keep: BoolArray) -> _Rows:
 
 def _checked(rows: _Rows) -> tuple[BoolArray, dict[str, int]]:
     """Which sorted rows can be bars, and how many cannot for what reason (the first that applies)."""
-    open_, high, low, close, volume = rows.values
+    open_, high, low, close, volume = rows.values[:5]
     finite = np.isfinite(rows.values[:4]).all(axis=0) & (rows.values[:4] > 0).all(axis=0)
     ordered = (high >= np.maximum(open_, close)) & (low <= np.minimum(open_, close))
     counted = np.isfinite(volume) & (volume >= 0)
@@ -205,7 +244,7 @@ def _parts(rows: _Rows) -> list[tuple[str, slice]]:
 def _by_symbol(rows: _Rows) -> dict[str, Bars]:
     names = [field.name for field in fields(Bars)][1:]
     return {
-        symbol: Bars(start_s=rows.start_s[part], **dict(zip(names, rows.values[:, part], strict=True)))
+        symbol: Bars(start_s=rows.start_s[part], **dict(zip(names, rows.values[:5, part], strict=True)))
         for symbol, part in _parts(rows)
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from sandbox.venue.engine import Exchange
 from sandbox.venue.orders import Order
 from sandbox.venue.refusals import Refusal
 from sandbox.venue.requests import parse_order, parse_replace
-from sandbox.venue.views import account_json, order_json, position_json, receipt_json
+from sandbox.venue.views import account_id, account_json, order_json, position_json, receipt_json
 from shared.adapters.alpaca import order_fields
 from shared.adapters.alpaca_parse import (
     order_or_unread,
@@ -23,7 +24,7 @@ from shared.core.errors import BrokerError
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.unread import Listing, Unread
-from shared.core.values import Symbol, parse_utc
+from shared.core.values import ZERO, Symbol, parse_utc
 
 NOT_FOUND = 404
 NOT_CANCELABLE = 422
@@ -36,11 +37,14 @@ class SimBroker:
     ----------
     hanging : dict of order id to datetime
         Orders whose cancel was taken and is not done before that instant; they show as pending_cancel.
+    withheld : Decimal
+        USD of buying power that the broker does not grant: cash that is not settled yet.
     """
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.hanging: dict[str, datetime] = {}
+        self.withheld = ZERO
         self._seen: dict[tuple[Any, ...], BrokerOrder] = {}
         self._account: tuple[tuple[Any, ...], Account] | None = None
         self._positions: dict[str, tuple[tuple[Any, ...], Position]] = {}
@@ -49,6 +53,10 @@ class SimBroker:
     def now(self) -> datetime:
         """Return the exchange's time."""
         return self.exchange.now
+
+    def account_id(self) -> str:
+        """Return the id of the one account."""
+        return account_id(self.exchange)
 
     def account(self) -> Account:
         """Return equity, cash, buying power and flags; read anew where money, positions or marks have changed."""
@@ -62,7 +70,9 @@ class SimBroker:
             held,
         )
         if self._account is None or self._account[0] != key:
-            self._account = (key, read_account(account_json(exchange)))
+            found = read_account(account_json(exchange))
+            granted = max(ZERO, found.buying_power - self.withheld)
+            self._account = (key, replace(found, buying_power=granted))
         return self._account[1]
 
     def positions(self) -> Listing[Position]:

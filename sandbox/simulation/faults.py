@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
+from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.market import SimMarket
-from sandbox.simulation.options import Faults
+from sandbox.simulation.options import Faults, Run
+from sandbox.simulation.refusing import Refusing
 from shared.adapters.memory import MemoryBlobs, MemoryTables
-from shared.core.errors import ConflictError, RateLimitedError, TransientError
+from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
-from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.splits import Splits
 from shared.core.unread import Listing
-from shared.core.values import Symbol
+from shared.core.values import CENT, Side, Symbol
 from shared.ports import Row, Stored
 
 STORAGE_TIMEOUT_S = 15.0
 BROKER_TIMEOUT_S = 10.0
 HANGS_MAX_S = 60.0
 LAG_MAX_S = 4.0
+FORBIDDEN, NO_POWER = 403, 40310000
 LATE_S = (20.0, 40.0, 200.0)
 
 
@@ -35,6 +40,9 @@ class Surroundings(Protocol):
     """What the injectors need of the simulation."""
 
     faults: Faults
+    run: Run
+    refusing: Refusing
+    hiding: Hiding
     rng: random.Random
     is_calm: bool
     broker_down: bool
@@ -61,6 +69,9 @@ class Surroundings(Protocol):
 
     def saw(self, call: str, detail: object) -> None:
         """Note a call's effect."""
+
+    def shown(self, account: Account) -> Account:
+        """Return what a look at the account is told."""
 
 
 class Injector:
@@ -238,22 +249,32 @@ class FaultyBroker:
         self._world = injector.world
         self._call = injector.broker
         self._hidden: dict[str, datetime] = {}
+        self._refused: set[str] = set()
+        self._taken: set[str] = set()
 
     def now(self) -> datetime:
         """Return the broker's time."""
         return self._call("clock", self._broker.now)
 
+    def account_id(self) -> str:
+        """Return the account's id, which a process knows once it has seen the account."""
+        return self._broker.account_id()
+
     def account(self) -> Account:
         """Return the account."""
-        return self._part("account", self._broker.account)
+        return self._part("account", lambda: self._world.shown(self._broker.account()))
 
     def positions(self) -> Listing[Position]:
         """Return open positions."""
-        return self._part("positions", self._broker.positions)
+        return self._part("positions", lambda: Listing() if self._world.hiding.is_on else self._broker.positions())
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return what is held of one symbol."""
-        return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
+
+        def effect() -> Position | None:
+            return None if self._world.hiding.is_on else self._broker.position(symbol)
+
+        return self._call(f"position {symbol}", effect)
 
     def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
@@ -294,13 +315,50 @@ class FaultyBroker:
 
         def effect() -> BrokerOrder:
             world.saw("submit", request)
-            order = self._broker.submit(request)
+            try:
+                if self._is_refused(request):
+                    raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
+                if words := world.refusing.words(request):
+                    raise BrokerError(FORBIDDEN, NO_POWER, words)
+                order = self._broker.submit(self._left_behind(request))
+            except BrokerError as error:
+                world.refusing.refused(request, error.message)
+                raise
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())
             return order
 
-        return self._call(f"submit {request.client_order_id}", effect)
+        try:
+            return self._call(f"submit {request.client_order_id}", effect)
+        except BrokerError as error:
+            world.saw("refused", (request.client_order_id, str(error)))
+            raise
+
+    def _left_behind(self, request: OrderRequest) -> OrderRequest:
+        """The order as it stands to the market on its arrival: one that ran away is as good as a lower limit."""
+        world = self._world
+        chance, stop = world.faults.runs_away, request.stop_price
+        is_entry = request.side is Side.BUY and stop is not None
+        if not chance or not is_entry or world.is_calm or world.rng.random() >= chance:
+            return request
+        assert stop is not None
+        return dataclasses.replace(request, limit_price=stop + CENT)
+
+    def _is_refused(self, request: OrderRequest) -> bool:
+        """A rule says the same of the same order, whichever host sends it."""
+        world, client_order_id = self._world, request.client_order_id
+        if client_order_id in self._taken:
+            return False
+        if client_order_id not in self._refused:
+            chance = world.faults.order_refused
+            if not chance or world.is_calm or request.order_class is OrderClass.OCO or world.rng.random() >= chance:
+                self._taken.add(client_order_id)
+                return False
+            self._refused.add(client_order_id)
+        if request.side is Side.SELL:
+            world.hurt("order_refused", f"submit {request.client_order_id}")
+        return True
 
     def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
         """Replace a working order."""
@@ -330,13 +388,26 @@ class FaultyBroker:
         self._call(f"cancel {order_id[:8]}", effect)
 
 
+SPOILT_QUOTES: tuple[Mapping[str, object], ...] = (
+    {"bp": None},
+    {"ap": float("nan")},
+    {"bp": -1},
+    {"as": "many"},
+    {"t": "noon"},
+    {"t": None},
+)
+"""Members that make a quote's row one that cannot be read."""
+
+
 class FaultyMarket:
-    """`MarketData` whose quotes may be old."""
+    """`MarketData` whose quotes may be old, or of rows that cannot be read."""
 
     def __init__(self, market: SimMarket, injector: Injector) -> None:
         self._market = market
         self._world = injector.world
         self._call = injector.broker
+        # Of its own, so that what other faults draw stays where it is.
+        self._spoils = random.Random(f"bad_rows:{injector.world.run.seed}")
 
     def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
         """Return latest quotes, perhaps of some time ago."""
@@ -345,8 +416,14 @@ class FaultyMarket:
         def effect() -> Mapping[Symbol, Quote]:
             if not world.is_calm and world.rng.random() < world.faults.late_data:
                 world.hurt("late_data", " ".join(symbols))
-                return self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
-            return self._market.quotes(symbols)
+                found = self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
+            elif not world.is_calm and self._spoils.random() < world.faults.bad_rows:
+                world.hurt("bad_rows", " ".join(symbols))
+                found = self._market.spoilt_quotes(symbols, self._spoils.choice(SPOILT_QUOTES))
+            else:
+                found = self._market.quotes(symbols)
+            world.saw("quotes", found)
+            return found
 
         return self._call("quotes", effect)
 
@@ -363,6 +440,10 @@ class FaultyMarket:
     ) -> Mapping[Symbol, Bars]:
         """Return bars."""
         return self._market.bars(symbols, timeframe, start, end)
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Return splits."""
+        return self._market.splits(first, last)
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.core.answers import Answer, Answered
 from shared.core.ids import client_order_id
 from shared.core.market import Quote
 from shared.core.order_absence import without_absent, written_off
@@ -28,9 +29,6 @@ LOOK_AGAIN = "changed"
 
 STOP_ENTERING = "stop-entering"
 """What is reported when no entry is wanted any more, while positions may stay."""
-
-APPROVE, REFUSE = "approve", "refuse"
-"""A person's answer to an order that waits for approval."""
 
 ARM_PATIENCE = timedelta(seconds=30)
 """How long a filled entry may stand without armed exit legs before the position is closed."""
@@ -102,7 +100,8 @@ class Observation:
     `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
     cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
     sent again. `hours` are those of another trading day than the one the order knew of, `sized` what the gates left of
-    an entry's shares after a person's answer, `verdicts` what the gates said before an entry was sent.
+    an entry's shares after a person's answer, `verdicts` what the gates said before an entry was sent, `answered` the
+    answer to the order's question.
     """
 
     at: datetime
@@ -112,6 +111,7 @@ class Observation:
     hours: Hours | None = None
     sized: int | None = None
     verdicts: tuple[Verdict, ...] = ()
+    answered: Answered | None = None
     denied: str = ""
     rejected: str = ""
     failed: str = ""
@@ -128,7 +128,10 @@ def next_step(state: OrderState, now: datetime) -> Step:
         return _retried(state, Step(command=Command.CLOSE, not_before=now + CONFIRM_UNSENT if waits else None), now)
     match state.phase:
         case Phase.APPROVAL_PENDING:
-            return Step(command=Command.LOOK, not_before=max(state.plan.approve_by or now, now))
+            # Past its deadline only a host whose clock is behind finds no answer: it looks again, and not at once.
+            until = state.plan.approve_by
+            due_at = until if until is not None and now < until else now + state.plan.poll
+            step = Step(command=Command.LOOK, not_before=due_at)
         case Phase.PLANNED | Phase.SUBMITTING:
             step = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(state), qty_shares=state.wanted)
         case Phase.WORKING | Phase.PARTIALLY_FILLED:
@@ -207,8 +210,9 @@ def entry_id(state: OrderState) -> str:
 
 def _exit_step(state: OrderState, now: datetime) -> Step:
     guards = [order for order in state.live_sells if order.role in GUARDS]
-    tries_at = _tries_again_at(state, is_guarded=bool(guards))
-    if guards and state.refusals >= REFUSALS_TOLD and tries_at is not None and now < tries_at:
+    has_stop = any(order.role is Role.STOP for order in guards)  # a target alone guards against nothing
+    tries_at = _tries_again_at(state, is_guarded=has_stop)
+    if has_stop and state.refusals >= REFUSALS_TOLD and tries_at is not None and now < tries_at:
         return _look_later(state, now)
     if (guards or _is_passed_over(state, now)) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_EXITS)
@@ -292,22 +296,36 @@ def begin(state: OrderState) -> OrderState:
     return replace(state, phase=Phase.APPROVAL_PENDING) if waits else state
 
 
-def answer_approval(state: OrderState, answer: str) -> OrderState:
-    """Take a person's answer; later ones change nothing."""
+def _heard(state: OrderState, answered: Answered | None) -> OrderState:
+    """Take the answer to the order's question; an order that no longer waits only keeps it."""
+    if answered is None or state.answered is not None:
+        return state
+    state = replace(state, answered=answered)
     if state.phase is not Phase.APPROVAL_PENDING or state.outcome is not None:
         return state
-    if answer == APPROVE:
-        return replace(state, phase=Phase.PLANNED, note="approved")
-    return replace(state, outcome=Phase.DENIED, note="APPROVAL refused by a person")
+    match answered.answer:
+        case Answer.APPROVE:
+            return replace(state, phase=Phase.PLANNED, note=f"approved by {answered.by}")
+        case Answer.REFUSE:
+            return replace(state, outcome=Phase.DENIED, note=f"APPROVAL refused by {answered.by}")
+        case Answer.NOBODY:
+            return replace(state, outcome=Phase.DENIED, note="APPROVAL deadline passed")
 
 
 def report(state: OrderState, event: str) -> OrderState:
-    """Take in what was reported to the order from outside: an answer, a stop, a reason to leave, or nothing known."""
-    if event in {APPROVE, REFUSE}:
-        return answer_approval(state, event)
+    """Take in what was reported to the order from outside: a stop, a reason to leave, or nothing known.
+
+    A person's answer is not reported: it is a row that the order looks at, so that a lost event loses none.
+    """
     if event == STOP_ENTERING:
         return stop_entering(state)
     return ask_exit(state, ExitReason(event)) if event in ExitReason else state
+
+
+def restarted(state: OrderState, event: str) -> OrderState:
+    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone."""
+    told = report(state, event)
+    return replace(told, phase=Phase.FILLED) if told.phase is Phase.PROTECTED else told
 
 
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
@@ -322,6 +340,7 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
         found = frozenset(order.order_id for order in seen.orders)
         state = without_absent(state, found, seen.held_at_broker)
     state = written_off(state, seen.held_at_broker, seen.at)
+    state = _heard(state, seen.answered)
     match step.command:
         case Command.SUBMIT_ENTRY:
             state = _entry_sent(state, seen)
@@ -341,10 +360,12 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
             state = replace(state, orders=without_stale(state.orders))
         case Command.CLOSE if seen.orders:
             # An entry stands at the broker after all: it is carried on with, as if it had been sent now.
-            state = replace(state, outcome=None, attempt_at=seen.at, cancel_at=None, cancels=0)
+            state = replace(state, outcome=None, why="", attempt_at=seen.at, cancel_at=None, cancels=0)
         case Command.CLOSE:
             return replace(state, phase=state.outcome or state.phase)
     state = _settled(_timed(state, seen.at), seen.at)
+    if state.outcome is not None and before.outcome is None:
+        state = replace(state, why=state.note)
     is_quiet = step.command is Command.WATCH and replace(state, seq=before.seq, note=before.note) == before
     return before if is_quiet else state
 
@@ -396,9 +417,7 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
 
 
 def _timed(state: OrderState, at: datetime) -> OrderState:
-    """Note the first fill, and let time limits turn into exits and refusals."""
-    if state.phase is Phase.APPROVAL_PENDING and state.plan.approve_by and at >= state.plan.approve_by:
-        return replace(state, outcome=Phase.DENIED, note="APPROVAL deadline passed")
+    """Note the first fill, and let time limits turn into exits."""
     if state.bought and state.filled_at is None and state.live_entry is None:
         state = replace(state, filled_at=at)
     if state.exit_reason is None and state.held and (reason := _due_exit(state, at)) is not None:

@@ -1,11 +1,13 @@
-"""Rows of the broker that cannot be read: kept beside those that can, so that one of them never hides the rest."""
+"""Rows of broker and market that cannot be read: kept beside those that can, so that one never hides the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, overload
+from typing import overload
+
+from shared.core.values import Symbol
 
 NAME_CHARACTERS = 40
 
@@ -17,7 +19,7 @@ class Unread:
     Attributes
     ----------
     what : str
-        Kind of row.
+        Kind of row: position, order, asset, snapshot, quote, bars, split, headline.
     name : str
         Symbol as the broker spells it, one word; empty where that cannot be read either.
     fault : str
@@ -30,7 +32,7 @@ class Unread:
         An order's, empty where they cannot be read.
     """
 
-    what: Literal["position", "order"]
+    what: str
     name: str
     fault: str
     raw: str
@@ -73,3 +75,21 @@ def one_word(text: str) -> str:
     """Return a name as one printable word of bounded length: it becomes part of names and keys."""
     word = "".join(c if c.isprintable() and not c.isspace() and c not in ";|" else "_" for c in text.strip())
     return word[:NAME_CHARACTERS]
+
+
+class BySymbol[T](dict[Symbol, T]):
+    """An answer by symbol, with what could not be read; a symbol that could not is missing."""
+
+    def __init__(self, rows: Mapping[Symbol, T], unread: Iterable[Unread] = ()) -> None:
+        super().__init__(rows)
+        self.unread = tuple(unread)
+
+
+def unread_in(*answers: object) -> tuple[Unread, ...]:
+    """What some answers could not read; a source that reads no foreign text has nothing to tell."""
+    return tuple(row for answer in answers for row in getattr(answer, "unread", ()))
+
+
+def why_unread(name: str, *answers: object) -> tuple[str, ...]:
+    """Why there is nothing of a symbol in some answers: `bars unread: o must be positive, got 0.0`."""
+    return tuple(f"{row.what} unread: {row.fault}" for row in unread_in(*answers) if row.name == name)

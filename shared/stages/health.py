@@ -13,7 +13,7 @@ from shared.core.schedule import Job, fired, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.values import iso
 from shared.ports import Ports
-from shared.stages.facts import live_bar
+from shared.stages.facts import live_bar, not_ours
 from shared.stages.incidents import BROKEN
 from shared.stages.silence import BEAT_WINDOW
 
@@ -74,8 +74,9 @@ def _storage(ports: Ports) -> Check:
 
 def _broker(ports: Ports) -> Check:
     account = ports.broker.account()
-    fault = "the account is blocked" if account.is_blocked else ""
-    return Check(found={"equity_usd": str(account.equity)}, fault=fault)
+    faults = (not_ours(ports, account.account_id), "the account is blocked" if account.is_blocked else "")
+    found = {"account_id": account.account_id, "equity_usd": str(account.equity)}
+    return Check(found=found, fault="; ".join(filter(None, faults)))
 
 
 def _clock(ports: Ports) -> Check:

@@ -18,7 +18,7 @@ from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
 from shared.stages.calls import CONFLICT, DOWN, Call, Reply, refused, told
-from shared.stages.facts import kill_reason, load_ledger, update_ledger
+from shared.stages.facts import kill_reason, load_ledger, not_ours, update_ledger
 from shared.stages.notices import notice
 from shared.stages.panel import trading_day
 
@@ -115,10 +115,12 @@ def kill(ports: Ports, call: Call) -> Reply:
 
 
 def _cancel_entries(ports: Ports) -> list[str]:
-    """Ask for the cancel of each open buy order; return their client order ids.
+    """Ask for the cancel of each open buy order; return their client order ids. Those of another account stay.
 
     One that cannot be read is cancelled too, unless it says that it sells; its order id is returned.
     """
+    if fault := not_ours(ports, ports.broker.account_id()):
+        raise ContractError(fault)
     since = ports.clock.now() - CANCEL_LOOK
     sent = ports.broker.orders(since=since)
     working = {o.order_id: o.client_order_id for o in sent if o.side is Side.BUY and not o.status.is_final}
@@ -147,11 +149,15 @@ def halt(ports: Ports, call: Call) -> Reply:
 def resume(ports: Ports, call: Call) -> Reply:
     """Turn the kill switch off, lift a drawdown halt, accept what is unexplained: a person's recorded act.
 
-    A day halt ends with its day.
+    A day halt ends with its day. What another account stands at says nothing of the ledger's: nothing is resumed
+    while its keys are not back.
     """
     account = ports.broker.account()
-    on = ports.clock.now().astimezone(NEW_YORK).date()
-    update_ledger(ports, on, account.equity, lift_halts)
+    if fault := not_ours(ports, account.account_id):
+        return refused(CONFLICT, fault)
+    if load_ledger(ports) is not None:  # one that is lost is found again by supervise first, and shown to the person
+        on = ports.clock.now().astimezone(NEW_YORK).date()
+        update_ledger(ports, on, account, lift_halts)
     _switch(ports, call, is_on=False, is_flattening=False)
     record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
     body = {"kill_switch": kill_reason(ports) or None}

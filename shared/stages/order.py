@@ -16,14 +16,17 @@ from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.ledger import Ledger, release
-from shared.core.order_exit import can_pair, exit_limit, exit_request, pair_request
+from shared.core.order_exit import beyond_exits, can_pair, exit_limit, exit_request, pair_request
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
 from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
+from shared.core.portfolio import Account, another_account
 from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
 from shared.core.values import Rounding, Side, round_to_tick
 from shared.core.wording import closed, ended, opened
 from shared.ports import Ports
+from shared.stages.announce import announced_order
+from shared.stages.answers import heard
 from shared.stages.facts import quote_of, update_ledger, watching
 from shared.stages.notices import worded
 from shared.stages.order_gates import look_again
@@ -53,12 +56,14 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     """
     done = recorded_step(ports, state)
     if done is not None:
-        return done, []
+        # The run that recorded it may have died before its notices went out; who has them knows them by their ids.
+        return done, _notices(state, done, ports)
     seen = _dated(state, _observed(state, step, ports), ports)
     after = observe(state, step, seen)
     if after == state:
         return state, []  # a quote was looked at and asks for nothing: no row is worth its price
     gates = ports.codec.encode(seen.verdicts) if seen.verdicts else ""
+    after = after if seen.failed else _pinned(after, ports)
     after = replace(after, chain=chained(state, step, after, seen.at, ports.codec, gates))
     told = troubles(ports, state, after, seen.at)
     if not record_step(ports, state, step, after, seen.at, gates):
@@ -67,12 +72,25 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
 
 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed."""
+    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed.
+
+    So does every step while the keys open another account than the order's: it goes on when the right ones are back.
+    """
     try:
         with watching(ports, "broker"):
+            fault = another_account(state.plan.account_id, ports.broker.account_id())
+            if fault:
+                return Observation(at=ports.clock.now(), failed=fault)
             return _RUNS[step.command](state, step, ports)
     except (BrokerError, TransientError, ContractError) as error:
         return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
+
+
+def _pinned(state: OrderState, ports: Ports) -> OrderState:
+    """Bind an order of older code, which knew no account, to the one that its first step finds."""
+    if state.plan.account_id:
+        return state
+    return replace(state, plan=replace(state.plan, account_id=ports.broker.account_id()))
 
 
 def _dated(state: OrderState, seen: Observation, ports: Ports) -> Observation:
@@ -102,10 +120,12 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     limit = round_to_tick(quote.ask, Rounding.UP)
     if limit > plan.worst_price:
         return Observation(at=now, denied=f"SLIPPAGE ask {limit} beyond {plan.worst_price}")
+    regular = _is_regular(ports)
+    if beyond := beyond_exits(plan, limit, quote.bid, is_regular=regular):
+        return Observation(at=now, denied=f"EXITS {beyond}")
     second = look_again(state, ports, quote)
     if second.denied:
         return Observation(at=now, denied=second.denied, verdicts=second.verdicts)
-    regular = _is_regular(ports)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=plan.symbol,
@@ -255,8 +275,12 @@ def _cancelled(state: OrderState, step: Step, ports: Ports, orders: Sequence[Ord
 def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     """Ask for every order of ours that may have changed; legs come with their parents.
 
-    One that is not found by its id is looked for in the list of all orders; only what is in neither is lost.
+    One that is not found by its id is looked for in the list of all orders; only what is in neither is lost. An order
+    that waits for a person has none yet: it looks for the answer.
     """
+    if state.phase is Phase.APPROVAL_PENDING:
+        now = ports.clock.now()
+        return Observation(at=now, answered=heard(ports, state, now))
     guarded = any(order.is_live for order in state.of(*GUARDS))
     wanted = [
         order.client_order_id
@@ -292,20 +316,24 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
         with suppress(BrokerError):  # gone already, as it should be
             ports.broker.cancel(order.order_id)
     now = ports.clock.now()
+    # An order that was too old when execute read it has asked nobody.
+    is_open = state.plan.approve_by is not None and state.answered is None and state.outcome is not Phase.EXPIRED
+    answered = heard(ports, state, now, is_last=True) if is_open else None
     until = now + timedelta(minutes=ports.settings.policy.cooldown_min)
 
     def change(ledger: Ledger) -> Ledger:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
         return replace(released, unexplained=ledger.unexplained or oversold(state))
 
-    update_ledger(ports, state.on, _equity(ports), change)
-    return Observation(at=now)
+    update_ledger(ports, state.on, _account(ports), change, at=now)
+    return Observation(at=now, answered=answered)
 
 
-def _equity(ports: Ports) -> Decimal | None:
-    """Equity to mark the ledger with, None where the broker does not tell: room is given back all the same."""
+def _account(ports: Ports) -> Account | None:
+    """Account to mark the ledger with, None where the broker does not tell: room is given back all the same."""
     try:
-        return ports.broker.account().equity
+        with watching(ports, "broker"):
+            return ports.broker.account()
     except (BrokerError, TransientError, ContractError):
         return None
 
@@ -327,10 +355,14 @@ def _seen(ports: Ports, orders: Sequence[BrokerOrder]) -> Observation:
 
 
 def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:
-    """Tell of a position opened and of an order's end; nothing between."""
+    """Tell of a position opened and of an order's end; between, that an order is sent for which a person answered.
+
+    Whoever was asked hears of an end that bought nothing as loudly as of the question.
+    """
     now = ports.clock.now()
+    sent = announced_order(after, ports) if after.answered and after.orders and not before.orders else []
     if after.phase is before.phase:
-        return []
+        return sent
     if after.phase in _OPENED and not _is_told(after, now):
         kind, words = "position-opened", opened(after)
     elif after.phase is Phase.CLOSED:
@@ -338,8 +370,10 @@ def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice
     elif after.phase.is_over:
         kind, words = "order-ended", ended(after)
     else:
-        return []
-    return [worded(now, words, kind=kind, severity=Severity.INFO, cause=after.plan.decision_id)]
+        return sent
+    is_answer = after.answered is not None and kind == "order-ended"
+    severity = Severity.CRITICAL if is_answer else Severity.INFO
+    return [*sent, worded(now, words, kind=kind, severity=severity, cause=after.plan.decision_id)]
 
 
 _OPENED = frozenset({Phase.PROTECTED, Phase.GUARDED})

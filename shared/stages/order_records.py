@@ -42,7 +42,7 @@ def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
         "target_usd": str(plan.target_price),
         "entry_usd": _text(entry.average_price if entry else None),
         "realised_usd": str(state.realised),
-        "note": state.note or None,
+        "note": state.note or state.why or None,
         "seq": state.seq,
         "updated_at": iso(at),
         "state": codec.encode(state),

@@ -10,6 +10,7 @@ from shared.contracts.records import symbol_key
 from shared.core.order_absence import ABSENCES_BELIEVED
 from shared.core.order_states import OrderState
 from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
+from shared.core.portfolio import OTHER_ACCOUNT
 from shared.ports import Ports
 from shared.stages.incidents import record_incident
 
@@ -54,6 +55,9 @@ def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, st
         at = f"{after.hours.starts_at:%Y-%m-%d %H:%M}Z"
         body = f"Nobody has bought it before trading ended. Its room stays taken; its exit goes on at {at}."
         yield "held-overnight", f"{symbol}: {after.held} shares are held over night", body
+    if after.note.startswith(OTHER_ACCOUNT) and not before.note.startswith(OTHER_ACCOUNT):
+        body = f"{after.note}. Nothing is done for the order there. It goes on when the keys of its account are back."
+        yield "other-account", f"{symbol}: the keys open an account that the order does not belong to", body
     if after.phase.is_over and oversold(after):
         body = "Entries are halted. Buy the short back at the broker, then resume."
         yield "oversold", f"{symbol}: {oversold(after)}", body

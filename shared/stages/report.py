@@ -13,6 +13,7 @@ from shared.contracts.messages import Message, Severity
 from shared.contracts.records import Container, Table
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import canonical_json, digest
+from shared.core.portfolio import another_account
 from shared.core.schedule import DueJob, Job
 from shared.core.values import ZERO, iso
 from shared.core.wording import DaySummary, day_summary
@@ -124,14 +125,20 @@ _FIGURES: Mapping[Table, Callable[[Row], object]] = {
 
 
 def _account(ports: Ports) -> dict[str, Any]:
-    """What the broker says at the day's end; unknown where it does not answer, since a report is better than none."""
+    """What the broker says at the day's end; unknown where it does not answer, since a report is better than none.
+
+    So is what another account stands at.
+    """
+    unknown = {"equity_usd": None, "day_change_usd": None, "open_orders": None, "open_positions": None}
     try:
         account = ports.broker.account()
         positions = ports.broker.positions()
     except (TransientError, ContractError, BrokerError):
-        return {"equity_usd": None, "day_change_usd": None, "open_orders": None, "open_positions": None}
+        return unknown
     stored = load_ledger(ports)
-    opening = stored.value.opening_equity if stored else account.last_equity
+    if stored is not None and another_account(stored.value.account_id, account.account_id):
+        return unknown
+    opening = stored.value.opening_equity if stored else account.opening_equity or account.equity
     return {
         "equity_usd": str(account.equity),
         "day_change_usd": str(account.equity - opening),

@@ -41,6 +41,9 @@ BARS_WINDOW = timedelta(minutes=20)
 STUCK = timedelta(minutes=5)
 """A candidate or signal has expired by then."""
 
+TOLD_BY_SUPERVISE = ("broker-down", "other-account")
+"""Incidents, told once an hour, under which supervise writes no row of equity and is there all the same."""
+
 BEAT_WINDOW = timedelta(minutes=15)
 """Three rows of equity."""
 
@@ -136,7 +139,7 @@ def _no_bars(ports: Ports, now: datetime) -> Iterator[Silence]:
 
 
 def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datetime) -> Iterator[Silence]:
-    """No row of equity: silence, unless the app has only just started, or supervise itself told of a dead broker."""
+    """No row of equity: silence, unless the app has only just started, or supervise itself told why there is none."""
     scans = ports.tables.query(
         Table.RUNS,
         str(day.on),
@@ -144,8 +147,12 @@ def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datet
         key_to=f"{Job.NEWS_SCAN}|{slot_of(now - timedelta(minutes=5))}",
     )
     hours = (f"{slot_of(since)[:2]}", f"{slot_of(now)[:2]}")
-    told = ports.tables.query(
-        Table.INCIDENTS, str(day.on), key_from=f"broker-down|{hours[0]}", key_to=f"broker-down|{hours[1]}~"
+    told = (
+        row
+        for kind in TOLD_BY_SUPERVISE
+        for row in ports.tables.query(
+            Table.INCIDENTS, str(day.on), key_from=f"{kind}|{hours[0]}", key_to=f"{kind}|{hours[1]}~"
+        )
     )
     if any(True for _ in scans) and not any(True for _ in told):
         yield Silence(what="supervise", since=since)

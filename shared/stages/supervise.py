@@ -21,11 +21,13 @@ from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.portfolio import Account as AccountState
+from shared.core.portfolio import another_account
 from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.values import ZERO, iso
 from shared.core.wording import halt
 from shared.ports import Ports, Row, Stored
+from shared.stages.answers import unheard
 from shared.stages.facts import live_orders, load_ledger, opened, room_of, update_ledger, watching
 from shared.stages.incidents import record_broken, record_incident
 from shared.stages.panel import trading_day
@@ -76,7 +78,9 @@ def supervise(ports: Ports) -> Supervision:
     messages = _broker_down(ports, day, now, look.faults)
     if stored is None and look.account is None:
         return Supervision(wakes=_blindly(ports, day, now, controls), messages=messages)
-    before = stored.value if stored else opened(ports, day.on, look.account.equity)  # type: ignore[union-attr]
+    before = stored.value if stored else opened(ports, day.on, look.account)  # type: ignore[arg-type]
+    if look.account is not None and (fault := another_account(before.account_id, look.account.account_id)):
+        return _other_account(ports, day, now, fault)
     policy = ports.settings.policy
     ttl, hold = timedelta(seconds=policy.signal_ttl_s), timedelta(minutes=policy.hold_max_min)
     found = compare(before, look.seen, ttl, hold)
@@ -92,7 +96,10 @@ def supervise(ports: Ports) -> Supervision:
     with _by_itself("reversals"):
         leaving += reversals(ports, day.on, staying)
     gone |= {each.intent_id for each in leaving}
-    rest = (*found.wakes, *asleep, *asked)
+    answered: list[Wake] = []
+    with _by_itself("answers"):
+        answered = unheard(ports, after, look.seen.orders or ())
+    rest = (*found.wakes, *asleep, *answered, *asked)
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     with _by_itself("incidents"):
         messages = (*messages, *_halts(ports, day, after, now), *incidents(ports, look.seen, repair, after))
@@ -159,8 +166,8 @@ def _settle(
     try:
         lost, asleep = without_order(ports, found, seen)
         repair = Repair(lost=tuple(lost), found=tuple(adopted(ports, found, seen, before)))
-        equity = look.account.equity if look.account is not None else None
-        after = update_ledger(ports, seen.on, equity, change, known=stored)
+        backs_up = _is_beat(seen.now)
+        after = update_ledger(ports, seen.on, look.account, change, at=seen.now, known=stored, backs_up=backs_up)
         return asleep, replace(repair, found=tuple(taken)), after
     except TransientError as error:
         logger.warning("the ledger is not carried on: %s", error)
@@ -252,14 +259,19 @@ def _record_flatten(ports: Ports, slot: DueJob, now: datetime) -> None:
     ports.tables.insert(Table.RUNS, str(slot.on), slot.key, row)
 
 
+def _is_beat(now: datetime) -> bool:
+    return int(slot_of(now)) % HEARTBEAT_MIN == 0
+
+
 def _heartbeat(ports: Ports, day: TradingDay, now: datetime, look: _Look) -> None:
     """A row of equity every five minutes, where it is known: the day's curve, and the proof of life."""
-    slot, account, positions = slot_of(now), look.account, look.seen.positions
-    if int(slot) % HEARTBEAT_MIN or account is None or positions is None:
+    account, positions = look.account, look.seen.positions
+    if not _is_beat(now) or account is None or positions is None:
         return
     unread = (row.market_value or ZERO for row in positions.unread)
     row = {
         "at": iso(now),
+        "account_id": account.account_id,
         "session": session_at(now, day).value,
         "equity_usd": str(account.equity),
         "cash_usd": str(account.cash),
@@ -267,7 +279,7 @@ def _heartbeat(ports: Ports, day: TradingDay, now: datetime, look: _Look) -> Non
         "positions": len(positions) + len(positions.unread),
         "exposure_usd": str(sum((abs(p.market_value) for p in positions), sum(unread, ZERO))),
     }
-    ports.tables.put(Table.LEDGER, str(day.on), slot, row)
+    ports.tables.put(Table.LEDGER, str(day.on), slot_of(now), row)
 
 
 def _halts(ports: Ports, day: TradingDay, ledger: Ledger, now: datetime) -> list[Message]:
@@ -285,6 +297,15 @@ def _halts(ports: Ports, day: TradingDay, ledger: Ledger, now: datetime) -> list
                 ports, day.on, f"halt|{name}", now=now, kind="halt", title=words.title, body=words.body
             )
     return told
+
+
+def _other_account(ports: Ports, day: TradingDay, now: datetime, fault: str) -> Supervision:
+    """Nothing of what the keys open is ours: it is neither compared with the ledger nor told of to any order."""
+    title = "The keys open another account than the ledger's"
+    body = f"{fault}. Nothing is entered, and orders wait for the keys of their account."
+    key = f"other-account|{slot_of(now)[:2]}"
+    messages = record_incident(ports, day.on, key, now=now, kind="other-account", title=title, body=body)
+    return Supervision(messages=tuple(messages))
 
 
 def _broker_down(ports: Ports, day: TradingDay, now: datetime, faults: Mapping[str, str]) -> tuple[Message, ...]:

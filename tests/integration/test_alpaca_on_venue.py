@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -145,6 +146,50 @@ def test_a_submit_whose_answer_was_lost_left_exactly_one_order(
     assert found is not None
     assert found.qty_shares == 10
     assert len([entry for entry in venue.exchange.book.orders.values() if entry.client_order_id == "i-entry-1"]) == 1
+
+
+def test_a_sale_beside_a_resting_buy_of_the_account_is_a_wash_trade_and_a_pair_is_not(
+    venue: Venue, venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    bid = venue_data.quotes([AAPL])[AAPL].bid
+    simple = {"order_class": OrderClass.SIMPLE, "stop_price": None, "target_price": None}
+    venue_broker.submit(bracket(venue_data, **simple))
+    venue.clock.at += timedelta(minutes=2)
+    theirs = venue_broker.submit(bracket(venue_data, **simple, client_order_id="by-hand", limit_price=bid - 3))
+    sale = bracket(
+        venue_data, **simple, client_order_id="x-0", side=Side.SELL, order_type=OrderType.MARKET, limit_price=None
+    )
+    with pytest.raises(BrokerError) as caught:
+        venue_broker.submit(sale)
+    assert (caught.value.status, caught.value.code) == (403, 40310000)
+    assert "potential wash trade detected. use complex orders" in str(caught.value)
+    (named,) = venue_broker.open_orders(AAPL)
+    assert (named.order_id, named.side, named.limit_price) == (theirs.order_id, Side.BUY, bid - 3)
+    pair = replace(
+        sale, order_type=OrderType.LIMIT, order_class=OrderClass.OCO, stop_price=bid - 2, target_price=bid - 1
+    )
+    sold = venue_broker.submit(pair)
+    venue.clock.at += timedelta(minutes=1)
+    found = venue_broker.order("x-0")
+    assert found is not None
+    assert (found.order_id, found.status) == (sold.order_id, OrderStatus.FILLED)
+    assert venue_broker.position(AAPL) is None
+    assert [order.order_id for order in venue_broker.open_orders(AAPL)] == [theirs.order_id]
+
+
+def test_one_position_is_asked_for_by_its_symbol_and_may_be_none(
+    venue: Venue, venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    assert venue_broker.position(AAPL) is None
+    venue_broker.submit(bracket(venue_data))
+    venue.clock.at += timedelta(minutes=2)
+    found = venue_broker.position(AAPL)
+    assert found is not None
+    assert (found.symbol, found.qty_shares) == (AAPL, 10)
+    assert venue_broker.position(MSFT) is None
+    standing = venue_broker.open_orders(AAPL)
+    assert {order.side for order in standing if not order.status.is_final} == {Side.SELL}
+    assert list(venue_broker.open_orders(MSFT)) == []
 
 
 def test_the_market_is_read_as_the_tape_has_it(venue: Venue, venue_data: AlpacaMarketData) -> None:

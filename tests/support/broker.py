@@ -22,6 +22,25 @@ DUPLICATE = 40010001
 NO_SHARES = 40310000
 
 
+def account_at(
+    equity: int | str | Decimal = 100_000,
+    *,
+    last_equity: int | str | Decimal = 100_000,
+    account_id: str = "hand",
+    paid_in: int | str | Decimal = 0,
+) -> Account:
+    """An account with nothing but cash, in USD."""
+    return Account(
+        account_id=account_id,
+        equity=Decimal(equity),
+        last_equity=Decimal(last_equity),
+        cash=Decimal(equity),
+        buying_power=Decimal(equity),
+        is_blocked=False,
+        paid_in=Decimal(paid_in),
+    )
+
+
 @dataclass(slots=True)
 class HandBroker:
     """`shared.ports.Broker` in memory.
@@ -42,6 +61,10 @@ class HandBroker:
     equity: Decimal = Decimal(100_000)
     buying_power: Decimal = Decimal(100_000)
     is_blocked: bool = False
+    account_of: str = "hand"
+    """Id of the account that the keys open."""
+    last_equity: Decimal = Decimal(100_000)
+    paid_in: Decimal = Decimal(0)
     lost: list[str] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
     refusals: dict[str, BrokerError] = field(default_factory=dict)
@@ -86,15 +109,19 @@ class HandBroker:
         self._begin("clock")
         return self.clock.now()
 
+    def account_id(self) -> str:
+        return self.account_of
+
     def account(self) -> Account:
         self._begin("account")
         return Account(
-            account_id="hand",
+            account_id=self.account_of,
             equity=self.equity,
-            last_equity=Decimal(100_000),
+            last_equity=self.last_equity,
             cash=self.equity - self.unlisted_usd - self._worth(),
             buying_power=self.buying_power,
             is_blocked=self.is_blocked,
+            paid_in=self.paid_in,
         )
 
     def positions(self) -> Listing[Position]:

@@ -23,8 +23,8 @@ FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
     "ALPACA_KEY_ID": "backtest",
     "ALPACA_SECRET_KEY": "backtest",
-    "ALPACA_TRADING_URL": "http://backtest.invalid",
-    "ALPACA_DATA_URL": "http://backtest.invalid",
+    "ALPACA_TRADING_URL": "http://127.0.0.1:1",
+    "ALPACA_DATA_URL": "http://127.0.0.1:1",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 """What the app asks of every environment, and nothing in a backtest ever uses."""

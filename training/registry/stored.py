@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
-from shared.core.features.past import midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, Timeframe, TradingDay
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
-from training.data.rows import SymbolBars, is_crypto, session_dates, trading_days
+from training.data.align import splits_of
+from training.data.rows import is_crypto, session_dates, trading_days
 from training.data.store import BarStore
 from training.parquet import daily_bars
 
@@ -20,8 +19,8 @@ from training.parquet import daily_bars
 class StoreHistory:
     """A `HistorySource` over the equities of a store, read once each.
 
-    Prices are put in the terms of the last session, volumes the other way: features are ratios, so a row has the value
-    it would have had at its time. Daily bars are the store's, or made of the intraday ones where it has none.
+    Bars are as traded, and `splits` brings them into a day's terms. Daily bars are the store's, or made of the intraday
+    ones where it has none.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class StoreHistory:
         self._store = store
         self._symbols = tuple(symbol for symbol in store.symbols(Timeframe.MIN_5) if not is_crypto(symbol))
         self._content_id = hash_id("store", *(self._hashes(timeframe) for timeframe in _READ))
-        self._bars: dict[Symbol, tuple[Bars, Bars]] = {}
+        self._bars: dict[Symbol, tuple[Bars, Bars, Splits]] = {}
         dates = {on for symbol in self._symbols for on in session_dates(self._read(symbol)[0].start_s)}
         known = trading_days(calendar, sorted(dates))
         self._days = tuple(day for day in known.values() if day is not None)
@@ -59,12 +58,16 @@ class StoreHistory:
         """Bars of timeframe 5Min or 1Day that start in [start, end)."""
         if symbol not in self._symbols:
             return Bars.empty()
-        intraday, daily = self._read(symbol)
+        intraday, daily, _ = self._read(symbol)
         if timeframe is Timeframe.DAY_1:
             chosen = daily if len(daily) else daily_bars(intraday, self._days)
         else:
             chosen = intraday
         return chosen.between(int(start.timestamp()), int(end.timestamp()))
+
+    def splits(self, symbol: Symbol) -> Splits:
+        """Splits that the daily bars tell of."""
+        return self._read(symbol)[2] if symbol in self._symbols else NO_SPLITS
 
     def _hashes(self, timeframe: Timeframe) -> str:
         manifests = ((symbol, self._store.manifest(timeframe, symbol)) for symbol in self._symbols)
@@ -75,37 +78,11 @@ class StoreHistory:
             for label, part in sorted(manifest.parts.items())
         )
 
-    def _read(self, symbol: Symbol) -> tuple[Bars, Bars]:
+    def _read(self, symbol: Symbol) -> tuple[Bars, Bars, Splits]:
         if symbol not in self._bars:
             intraday, daily = (self._store.read(timeframe, symbol) for timeframe in _READ)
-            self._bars[symbol] = (in_last_terms(intraday.bars, daily), in_last_terms(daily.bars, daily))
+            self._bars[symbol] = (intraday.bars, daily.bars, splits_of(daily))
         return self._bars[symbol]
 
 
 _READ = (Timeframe.MIN_5, Timeframe.DAY_1)
-
-
-def in_last_terms(bars: Bars, daily: SymbolBars) -> Bars:
-    """Bars with all splits that followed them taken in.
-
-    Parameters
-    ----------
-    bars : Bars
-    daily : SymbolBars
-        Of the same symbol: its `split_next` names the splits.
-    """
-    split = np.flatnonzero(daily.split_next != 1)
-    if not split.size or not len(bars):
-        return bars
-    dates = session_dates(daily.bars.start_s)
-    after_s = np.array([midnight_s(dates[k]) + 86_400 for k in split])
-    following = np.append(np.cumprod(daily.split_next[split][::-1])[::-1], 1.0)
-    factor = following[np.searchsorted(after_s, bars.start_s, side="right")]
-    return Bars(
-        start_s=bars.start_s,
-        open=bars.open * factor,
-        high=bars.high * factor,
-        low=bars.low * factor,
-        close=bars.close * factor,
-        volume=bars.volume / factor,
-    )

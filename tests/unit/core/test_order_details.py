@@ -9,16 +9,15 @@ from decimal import Decimal
 
 import pytest
 
+from shared.core.answers import Answer, Answered
 from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role, merge
 from shared.core.order_steps import (
-    APPROVE,
     ARM_PATIENCE,
     CANCEL_PATIENCE,
     CANCELS_TOLD,
     CONFIRM_UNSENT,
     MAX_BACKOFF_DOUBLINGS,
-    REFUSE,
     STOP_ENTERING,
     Command,
     Observation,
@@ -192,21 +191,40 @@ def test_stopping_what_is_decided_or_stopped_changes_nothing() -> None:
         assert report(settled, STOP_ENTERING) == settled
 
 
-def test_a_persons_answer_is_noted_in_words() -> None:
-    waiting = state(phase=Phase.APPROVAL_PENDING)
-    assert report(waiting, APPROVE) == replace(waiting, phase=Phase.PLANNED, note="approved")
-    refused = replace(waiting, outcome=Phase.DENIED, note="APPROVAL refused by a person")
-    assert report(waiting, REFUSE) == refused
-
-
 # -- what a command brought back ---------------------------------------------------------------------------------------
 
 
-def test_a_missed_deadline_is_noted_in_words() -> None:
+@pytest.mark.parametrize(
+    ("answer", "phase", "outcome", "note"),
+    [
+        (Answer.APPROVE, Phase.PLANNED, None, "approved by me"),
+        (Answer.REFUSE, Phase.APPROVAL_PENDING, Phase.DENIED, "APPROVAL refused by me"),
+        (Answer.NOBODY, Phase.APPROVAL_PENDING, Phase.DENIED, "APPROVAL deadline passed"),
+    ],
+)
+def test_an_answer_is_noted_in_words_and_kept_and_the_first_counts(
+    answer: Answer, phase: Phase, outcome: Phase | None, note: str
+) -> None:
     waiting = OrderState(plan=replace(PLAN, approve_by=NOW), on=ON, phase=Phase.APPROVAL_PENDING)
-    assert (looked(waiting).outcome, looked(waiting).note) == (Phase.DENIED, "APPROVAL deadline passed")
-    early = looked(waiting, -SECOND)
-    assert (early.outcome, early.phase) == (None, Phase.APPROVAL_PENDING)
+    given = Answered(answer=answer, by="me", reason="as planned", at=NOW)
+    after = seen(waiting, Command.LOOK, answered=given)
+    assert (after.phase, after.outcome, after.note, after.answered) == (phase, outcome, note, given)
+    assert after.why == ("" if outcome is None else note)
+    other = replace(given, answer=Answer.REFUSE, by="you")
+    assert seen(after, Command.LOOK, answered=other).answered == given
+
+
+def test_a_look_that_finds_no_answer_leaves_the_order_waiting() -> None:
+    waiting = OrderState(plan=replace(PLAN, approve_by=NOW), on=ON, phase=Phase.APPROVAL_PENDING)
+    assert (looked(waiting).outcome, looked(waiting).phase) == (None, Phase.APPROVAL_PENDING)
+
+
+def test_why_an_order_came_to_nothing_outlives_the_steps_that_close_it() -> None:
+    denied = seen(state(), Command.SUBMIT_ENTRY, denied="SLIPPAGE ask 11")
+    failed = seen(denied, Command.CLOSE, failed="TransientError: down")
+    closed = seen(failed, Command.CLOSE)
+    assert (failed.note, closed.note, closed.phase) == ("TransientError: down", "", Phase.DENIED)
+    assert denied.why == failed.why == closed.why == "SLIPPAGE ask 11"
 
 
 def test_a_deadline_means_nothing_to_an_order_that_was_approved() -> None:
@@ -344,6 +362,8 @@ def test_under_its_guard_a_refused_exit_is_tried_again_after_a_longer_pause_and_
     assert next_step(guarded, half) == Step(command=Command.LOOK, not_before=half + again / 8)
     assert next_step(guarded, NOW + again - SECOND).command is Command.LOOK
     assert next_step(guarded, NOW + again).command is Command.CANCEL_EXITS
+    target = replace(refused(3), orders=state(bought(), view(Role.TARGET)).orders)
+    assert next_step(target, NOW).command is Command.CANCEL_EXITS, "a target alone guards against nothing"
     assert next_step(replace(guarded, refusals=2), NOW).command is Command.CANCEL_EXITS
     assert next_step(replace(guarded, attempt_at=None), NOW).command is Command.CANCEL_EXITS
     often = replace(guarded, refusals=60, exit_attempt=60)

@@ -15,7 +15,7 @@ from sandbox.venue.orders import OrderType as VenueType
 from sandbox.venue.orders import TimeInForce
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_absence import ABSENCES_BELIEVED
-from shared.core.order_states import ExitReason, Phase
+from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import REFUSALS_TOLD, next_step
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side
@@ -43,6 +43,10 @@ def any_sale(request: OrderRequest) -> str:
     return RULE if request.side is Side.SELL else ""
 
 
+def refused_so_often(times: int) -> Callable[[OrderState], bool]:
+    return lambda state: state.refusals == times
+
+
 def incidents(life: Life) -> dict[str, str]:
     """Text of each incident by its kind."""
     return {str(row["kind"]): f"{row['title']}\n{row['body']}" for row in life.ports.rows("incidents", ON).values()}
@@ -59,6 +63,10 @@ def sold(life: Life, shares: int = 100, *, refused_sales: int = 0) -> None:
     assert life.ports.broker.oversells == refused_sales
     assert [o for o in life.ports.broker.live(Side.SELL) if o.client_order_id != "by-hand"] == []
     assert life.ports.broker.held(AAA) == 0
+
+
+def has_refusals(refusals: int, state: OrderState) -> bool:
+    return state.refusals == refusals
 
 
 def fill_marketable(life: Life) -> None:
@@ -192,7 +200,7 @@ def test_three_refusals_are_told_once_and_what_is_held_is_guarded_between_ever_r
     assert life.ports.broker.requests[-1].target_price == PLAN.target_price
     tries = []
     for refusals in range(4, 9):
-        life.until(lambda state, n=refusals: state.refusals == n)
+        life.until(refused_so_often(refusals))
         tries.append(life.ports.clock.now())
         life.step()
         assert life.state.is_guarded, "again at once"
@@ -229,6 +237,22 @@ def test_the_stop_of_a_refused_exit_sells_it() -> None:
     life.ports.broker.fill(protect_id(), leg="stop", price="9.80")
     state = life.to_end()
     assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.KILL, 100)
+
+
+def test_a_pair_put_back_that_loses_its_stop_is_no_guard_and_the_exit_is_tried_at_once() -> None:
+    life = new_life().protected()
+    life.ports.broker.refuses = at_once
+    life.ask(ExitReason.KILL)
+    life.until(lambda state: state.refusals == REFUSALS_TOLD)
+    life.step()
+    life.ports.broker.end(f"{life.ports.broker.find(protect_id()).order_id}-stop", OrderStatus.CANCELED)
+    if (target := life.ports.broker.find(protect_id())).status.is_final:
+        life.ports.broker.say(target.client_order_id, OrderStatus.NEW)
+    began_at = life.ports.clock.now()
+    life.until(lambda state: state.refusals == REFUSALS_TOLD + 1)
+    life.step()
+    assert life.state.is_guarded
+    assert life.ports.clock.now() - began_at < timedelta(seconds=40)
 
 
 def test_a_broker_that_takes_neither_sale_nor_guard_is_asked_on_without_end() -> None:
@@ -390,7 +414,8 @@ def test_a_persons_resting_order_on_the_venue_delays_an_exit_by_less_than_a_minu
     life.ask(ExitReason.KILL)
     began_at = life.ports.clock.now()
     state = life.to_end()
-    assert (state.phase, state.sold, life.exchange.account.held("AAA")) == (Phase.CLOSED, 100, 0)
+    assert (state.phase, state.sold) == (Phase.CLOSED, 100)
+    assert not life.exchange.account.held("AAA")
     assert life.ports.clock.now() - began_at < timedelta(minutes=1)
     assert theirs.is_open
     assert theirs.id in incidents(life).get("exit-refused", "") or state.refusals == 0

@@ -39,7 +39,7 @@ def share(symbol: str, qty: int = 7, fraction: str = "0") -> Position:
 
 def unread(what: str, name: str, value: str | None = None, **parts: str) -> Unread:
     worth = None if value is None else Decimal(value)
-    return Unread(what=what, name=name, fault="qty is null", raw='{"qty":null}', market_value=worth, **parts)  # type: ignore[arg-type]
+    return Unread(what=what, name=name, fault="qty is null", raw='{"qty":null}', market_value=worth, **parts)
 
 
 def ledger(ports: FakePorts) -> Ledger:

@@ -160,6 +160,8 @@ def halted() -> FakePorts:
     supervise(ports)
     ports.broker.equity = Decimal(90_000)
     supervise(ports)
+    ports.clock.pass_by(timedelta(minutes=1))
+    supervise(ports)  # the second look confirms what the first one saw
     return ports
 
 
@@ -211,7 +213,9 @@ def test_a_halt_that_another_stage_has_set_is_told_too() -> None:
     ports = fake_ports(NOW)
     supervise(ports)
     ports.broker.equity = Decimal(96_000)
-    update_ledger(ports, ON, Decimal(96_000), lambda ledger: ledger)
+    for _ in range(2):  # the second look confirms what the first one saw
+        update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+        ports.clock.pass_by(timedelta(minutes=1))
     assert [each.title for each in supervise(ports).messages if isinstance(each, Notice)] == [
         "Entries halted: day loss 4.00%"
     ]
