@@ -213,7 +213,7 @@ class Duties:
         intent = checkers.intents.get(wake.intent_id)
         if wake.event != LOOK_AGAIN or intent is None or work is None or work.is_hurt or work.began_at is None:
             return
-        if world.parts_down or world.hiding.is_on or world.other is not None:
+        if world.parts_down or world.hiding.was_on_since(work.began_at) or world.other is not None:
             return  # supervise sees one half of the account, and asks who could know
         changed_at = checkers.changed_at.get(wake.symbol)
         if world.now() > intent.exit_by + LATE or changed_at is None or changed_at >= work.began_at:

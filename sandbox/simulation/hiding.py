@@ -47,6 +47,10 @@ class Hiding:
         """Whether positions are hidden now."""
         return self._world.now() < self._until and not self._world.is_calm
 
+    def was_on_since(self, at: datetime) -> bool:
+        """Whether positions have been hidden at any time since an instant."""
+        return self._until >= at
+
     def step_ended(self, asked: StepCall, after: OrderState) -> None:
         """Look whether shares were written off that the account holds."""
         before = asked.state

@@ -100,6 +100,7 @@ class Rooms:
             and is_ours
             and self._world.exchange.account.held(symbol) > 0
             and symbol not in checkers.split
+            and not self._world.hiding.is_on  # nothing is shown, and where the row is gone too nobody knows of it
         ):
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 

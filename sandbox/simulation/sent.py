@@ -70,7 +70,7 @@ class Sent:
                 self._refused.setdefault(client_order_id, self._world.now())
 
     def _stop_tightens(self, intent: OrderIntent, request: OrderRequest) -> None:
-        if request.stop_price is None:
+        if request.stop_price is None or _is_sold_by_pair(intent, request):
             return
         before = self._stops.get(intent.intent_id, intent.stop_price)
         # A broker takes no stop above the market: where that stands at the stop, the stop lies a little under it.
@@ -108,3 +108,9 @@ class Sent:
             raise Violation("no entry over a wide spread", f"{name}: {quote.bid}/{quote.ask}")
         if (limit / quote.mid - 1) * BASIS_POINTS > Decimal(repr(risk.slippage_max_bp)):
             raise Violation("no entry beyond its slippage", f"{name}: {limit} at {quote.bid}/{quote.ask}")
+
+
+def _is_sold_by_pair(intent: OrderIntent, request: OrderRequest) -> bool:
+    """A pair whose target lies under the plan's sells at once: a refused exit by another way, and no guard."""
+    is_pair = request.order_class is OrderClass.OCO and request.target_price is not None
+    return is_pair and request.target_price < intent.target_price  # type: ignore[operator]

@@ -171,7 +171,8 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
 def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: int) -> Observation | None:
     """Send a pair whose target sells at the bid; None where none can be priced, or the broker refuses it."""
     try:
-        target = _limit_under_bid(state, ports)
+        with watching(ports, "broker"):
+            target = _limit_under_bid(state, ports)
     except (TransientError, ContractError):
         return None
     if not can_pair(target):
@@ -204,7 +205,7 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     if not is_regular:
         limit = _limit_under_bid(state, ports, others.rivals)
     elif state.refusals % 2:
-        with suppress(TransientError, ContractError):  # without a quote it goes at the market once more
+        with suppress(TransientError, ContractError), watching(ports, "broker"):  # without a quote at the market again
             limit = _limit_under_bid(state, ports, others.rivals)
     qty_shares = _free(step, held, others)
     seen = _send(ports, exit_request(state.plan, step.client_order_id, qty_shares, limit, is_regular=is_regular))
