@@ -93,6 +93,8 @@ class Rooms:
             began = work.began_at or self._world.now()
             self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
         is_ours = checkers.bought[room.intent_id] > checkers.sold[room.intent_id]
+        if self._world.hiding.is_on:
+            return  # nobody can see that it is held
         if (
             work is not None
             and is_ours
