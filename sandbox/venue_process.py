@@ -57,7 +57,7 @@ def serve_venue(
 
 
 def beside_of(world: World, symbols: Iterable[str]) -> Beside:
-    """What a person trades by hand beside a market; orders rest in every thirteenth symbol, one that the app buys too."""
+    """What a person trades by hand beside a market, with orders that rest in every thirteenth of its symbols."""
     day = XnysCalendar().day(world.on)
     assert day is not None
     return hand_traded(sorted(symbols)[::13], pre_open_at(day) + timedelta(seconds=1))

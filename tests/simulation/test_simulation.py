@@ -30,7 +30,7 @@ def test_days_with_all_faults_break_no_rule() -> None:
     assert [(o.run.seed, o.rule, o.text) for o in summary.violations] == []
     assert summary.seeds == len(SEEDS) <= summary.days, "some are played over a night"
     assert summary.fills > 5 * len(SEEDS), "days on which hardly anything is bought would prove nothing"
-    assert sum(o.orders > 0 for o in outcomes) > 0.9 * len(SEEDS)
+    assert sum(o.orders > 0 for o in outcomes) > 0.8 * len(SEEDS), "some find the account full, halted or switched off"
 
 
 def test_days_without_faults_break_no_rule_and_trade() -> None:
