@@ -31,6 +31,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
+from training.commands.options import say
 
 KIB = 1024
 """Linux counts resident memory in KiB."""
@@ -63,6 +64,7 @@ def run_day(
     if day is None:
         raise SettingsError(f"--on must be a session date of XNYS, got {world.on}")
     prepared = prepared_world(world)
+    say(console, prepared.told)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     clock = ClockFile(folder / "clock", pre_open_at(day) - timedelta(minutes=1))

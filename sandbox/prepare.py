@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sandbox.market.replay import ReplayTape
 from sandbox.market.synthetic import SyntheticTape
 from sandbox.market.tape import Tape
 from sandbox.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, World, core_symbols, folder_of
@@ -48,6 +49,7 @@ def prepare(world: World, console: Console) -> Path:
         "market_symbols": [s for s in MARKET_SYMBOLS if s in tape.assets] or list(core_symbols(tape)[:1]),
         "content_id": tape.content_id,
         "trained_on": teacher.content_id,
+        "told": list(tape.told) if isinstance(tape, ReplayTape) else [],
     }
     (partial / "world.json").write_text(json.dumps(document, indent=1))
     try:

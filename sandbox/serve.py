@@ -23,6 +23,7 @@ from sandbox.venue_process import venue
 from sandbox.world import ROOT, STATE, World
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
+from training.commands.options import say
 
 SERVE_FOLDER = STATE / "serve"
 HOST_PORT = 7071
@@ -48,6 +49,7 @@ class ServeOptions:
 def serve(world: World, options: ServeOptions, console: Console) -> None:
     """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders."""
     prepared = prepared_world(world)
+    say(console, prepared.told)
     folder = options.folder
     fresh = not (folder / "clock").exists()
     folder.mkdir(parents=True, exist_ok=True)

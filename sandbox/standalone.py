@@ -15,6 +15,7 @@ from sandbox.world import STATE, World
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import SystemClock
 from shared.core.sessions import NEW_YORK
+from training.commands.options import say
 
 
 def standalone(world: World, console: Console) -> None:
@@ -25,6 +26,7 @@ def standalone(world: World, console: Console) -> None:
     day = calendar.day(today) or calendar.next_day(today)
     world = replace(world, on=day.on)
     prepared = prepared_world(world)
+    say(console, prepared.told)
     folder = STATE / "standalone"
     folder.mkdir(parents=True, exist_ok=True)
     with Azurite(folder / "azurite", STANDARD_PORTS) as azurite:

@@ -15,7 +15,6 @@ from sandbox.market.days import midnight_s
 from sandbox.market.replay_quotes import modelled, path_of, recorded
 from sandbox.market.replay_read import Recorded, read_daily, read_intraday, read_quotes
 from sandbox.market.tape import BasePrices, Halt
-from shared.core.errors import SettingsError
 from shared.core.ids import hash_id
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Timeframe
 from shared.core.values import Symbol
@@ -39,6 +38,7 @@ class ReplayTape:
         daily_bars: Mapping[str, Bars],
         quotes: Mapping[str, tuple[IntArray, FloatArray]],
         daily_quarantined: Mapping[str, int],
+        told: Sequence[str],
     ) -> None:
         self._intraday = intraday
         self._on = on
@@ -49,6 +49,7 @@ class ReplayTape:
             symbol: _history(daily(bars, intraday.edges), daily_bars.get(symbol), on)
             for symbol, bars in intraday.bars.items()
         }
+        self._told = tuple(told)
         start_s = midnight_s(on)
         self._day_usd: dict[tuple[str, date], float] = {}
         self._assets = {
@@ -57,18 +58,20 @@ class ReplayTape:
         }
 
     @classmethod
-    def from_parquet(cls, path: Path, on: date, *, daily: Path | None = None, quotes: Path | None = None) -> Self:
-        """Read a file of 1-minute or 5-minute bars, only rows up to the end of `on`.
+    def from_parquet(
+        cls, path: Path, on: date | None, *, daily: Path | None = None, quotes: Path | None = None
+    ) -> Self:
+        """Read a file of 1-minute or 5-minute bars, parquet or CSV, only rows up to the end of `on`.
 
         Parameters
         ----------
         path : Path
             Columns symbol, ts (UTC start), open, high, low, close, volume.
         on : date
-            The day to be traded; it must be covered.
+            The day to be traded; it must be covered. None: the last one that is.
         daily : Path, optional
             Daily bars for the days before `on`, where they reach (columns as above, or `date` instead of `ts`). What
-            they lack is aggregated from the intraday bars.
+            they lack is aggregated from the intraday bars. A stamp at midnight UTC means that date.
         quotes : Path, optional
             Quote bars of the same length (symbol, ts, bid_open ... ask_close). Where they lack one, or it is
             one-sided, locked or crossed, the spread is modelled (see `sandbox.market.replay_quotes`).
@@ -81,17 +84,18 @@ class ReplayTape:
             If a file cannot be used (names the columns found).
         """
         recorded_bars = read_intraday(path, on)
-        history, set_aside = read_daily(daily, on) if daily else ({}, {})
+        on = on or recorded_bars.edges.dates[-1]
+        history, set_aside, told = read_daily(daily, on) if daily else ({}, {}, ())
+        quoted = read_quotes(quotes, on) if quotes else {}
         files = [each for each in (path, daily, quotes) if each]
-        if quotes is not None and not quotes.is_file():
-            raise SettingsError(f"no file of recorded quotes at {quotes}")
         return cls(
             recorded_bars,
             on,
             content_id=hash_id("replay", on.isoformat(), *map(_file_digest, files)),
             daily_bars=history,
-            quotes=read_quotes(quotes, on) if quotes else {},
+            quotes=quoted,
             daily_quarantined=set_aside,
+            told=(*recorded_bars.told, *told),
         )
 
     @property
@@ -128,6 +132,11 @@ class ReplayTape:
     def quarantined_by_reason(self) -> Mapping[str, int]:
         """How many rows were set aside for what."""
         return self._quarantined
+
+    @property
+    def told(self) -> Sequence[str]:
+        """What to say of the files: rows, and those that were set aside."""
+        return self._told
 
     def base(self, symbol: str, on: date) -> BasePrices:
         """Recorded bars of a date with the path and quotes laid through them; empty where there are none."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
-from shared.core.features.past import midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.values import Symbol
 from shared.ports import Calendar
-from training.data.rows import SymbolBars, is_crypto, session_dates, trading_days
+from training.data.rows import in_last_terms, is_crypto, session_dates, trading_days
 from training.data.store import BarStore
 from training.parquet import daily_bars
 
@@ -30,6 +27,7 @@ class StoreHistory:
     """
 
     is_synthetic = False
+    told: tuple[str, ...] = ()
 
     def __init__(self, store: BarStore, calendar: Calendar) -> None:
         self._store = store
@@ -83,29 +81,3 @@ class StoreHistory:
 
 
 _READ = (Timeframe.MIN_5, Timeframe.DAY_1)
-
-
-def in_last_terms(bars: Bars, daily: SymbolBars) -> Bars:
-    """Bars with all splits that followed them taken in.
-
-    Parameters
-    ----------
-    bars : Bars
-    daily : SymbolBars
-        Of the same symbol: its `split_next` names the splits.
-    """
-    split = np.flatnonzero(daily.split_next != 1)
-    if not split.size or not len(bars):
-        return bars
-    dates = session_dates(daily.bars.start_s)
-    after_s = np.array([midnight_s(dates[k]) + 86_400 for k in split])
-    following = np.append(np.cumprod(daily.split_next[split][::-1])[::-1], 1.0)
-    factor = following[np.searchsorted(after_s, bars.start_s, side="right")]
-    return Bars(
-        start_s=bars.start_s,
-        open=bars.open * factor,
-        high=bars.high * factor,
-        low=bars.low * factor,
-        close=bars.close * factor,
-        volume=bars.volume / factor,
-    )

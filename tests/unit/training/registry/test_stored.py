@@ -14,9 +14,9 @@ from shared.core.market import Bars, Timeframe
 from shared.core.values import Symbol
 from tests.support.nights import CALENDAR, ON
 from training.data.manifest import Dates
-from training.data.rows import SymbolBars
+from training.data.rows import SymbolBars, in_last_terms
 from training.data.store import BarStore
-from training.registry.stored import StoreHistory, in_last_terms
+from training.registry.stored import StoreHistory
 
 
 def bars(start_s: list[int], price: list[float]) -> Bars:
