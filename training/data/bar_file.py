@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -220,29 +221,43 @@ def _table(path: Path, wanted: tuple[str, ...] = ("symbol", *PRICES)) -> Any:
 
     if not path.is_file():
         raise SettingsError(f"no file of bars at {path}")
+    is_parquet = path.suffix == ".parquet"
     try:
-        table = pq.read_table(path) if path.suffix == ".parquet" else _csv(path)
+        names = pq.read_schema(path).names if is_parquet else _csv_names(path)
+        _require_columns(names, wanted, path)
+        table = pq.read_table(path) if is_parquet else _csv(path, names)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise ContractError(f"{path.name} cannot be read: {error}") from error
-    names = Counter(table.column_names)
-    if absent := [name for name in wanted if name not in names]:
-        raise ContractError(f"{path.name}: columns {absent} are missing; it has {table.column_names}")
-    if not {"ts", "date"} & set(names):
-        raise ContractError(f"{path.name}: neither a column ts nor a column date; it has {table.column_names}")
-    if doubled := [name for name, count in names.items() if count > 1]:
-        raise ContractError(f"{path.name}: columns {doubled} are there more than once")
     if not table.num_rows:
         raise ContractError(f"{path.name} has a header and no rows")
+    for k, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type) or pa.types.is_binary_view(field.type):  # rows cannot be taken of them
+            kind = pa.string() if pa.types.is_string_view(field.type) else pa.binary()
+            table = table.set_column(k, field.name, table[k].cast(kind))
     return table.combine_chunks()
 
 
-def _csv(path: Path) -> Any:
+def _require_columns(names: Sequence[str], wanted: tuple[str, ...], path: Path) -> None:
+    if absent := [name for name in wanted if name not in names]:
+        raise ContractError(f"{path.name}: columns {absent} are missing; it has {names}")
+    if not {"ts", "date"} & set(names):
+        raise ContractError(f"{path.name}: neither a column ts nor a column date; it has {names}")
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
+        raise ContractError(f"{path.name}: columns {doubled} are there more than once")
+
+
+def _csv_names(path: Path) -> list[str]:
+    import pyarrow.csv as pc  # noqa: PLC0415 - only who touches files pays
+
+    with pc.open_csv(path) as reader:
+        return list(reader.schema.names)
+
+
+def _csv(path: Path, names: Sequence[str]) -> Any:
     """Every column as text: NA, TRUE, NAN and INF are symbols, and a number is one or is told by its row."""
     import pyarrow as pa  # noqa: PLC0415 - only who touches files pays
     import pyarrow.csv as pc  # noqa: PLC0415 - as above
 
-    with pc.open_csv(path) as reader:
-        names = reader.schema.names
     options = pc.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
     return pc.read_csv(path, convert_options=options)
 
@@ -260,7 +275,7 @@ def _plain(table: Any, name: str) -> Any:
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa  # noqa: PLC0415 - only who touches files pays
 
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _symbols(table: Any, path: Path) -> tuple[IntArray, tuple[str, ...], dict[Reason, BoolArray]]:
@@ -495,7 +510,7 @@ def _timeframe(
     codes: IntArray, starts: _Starts, path: Path, named: Timeframe | None, lengths: frozenset[Timeframe]
 ) -> Timeframe:
     """The bars' length: named, or told by their starts, and in both cases not another than they show."""
-    usual = _usual_step(codes, starts)
+    usual, steps = _usual_step(codes, starts)
     is_daily = starts.is_dates or usual >= _DAY_S
     if is_daily and usual > 4 * _DAY_S:
         raise ContractError(f"{path.name}: its bars are {_span(usual)} apart, and no daily ones")
@@ -507,15 +522,15 @@ def _timeframe(
         raise ContractError(
             f"{path.name}: one bar of each symbol does not say how long they are; name the timeframe (--timeframe)"
         )
-    if named and usual and (usual < named.seconds if not is_daily else named is not Timeframe.DAY_1):
+    if named and steps >= _LEAST_STEPS and (usual < named.seconds if not is_daily else named is not Timeframe.DAY_1):
         raise ContractError(f"{path.name}: its bars are {_span(usual)} apart, and no bars of {named}")
     if frame not in lengths:
         raise ContractError(f"{path.name}: its bars are {_span(frame.seconds)} long; they must be {wanted}")
     return frame
 
 
-def _usual_step(codes: IntArray, starts: _Starts) -> int:
-    """The step between a symbol's bars that is most frequent, in seconds; of dates, whole days; 0 where there is none.
+def _usual_step(codes: IntArray, starts: _Starts) -> tuple[int, int]:
+    """The most frequent step between a symbol's bars, in seconds, 0 where there is none; and how many steps there are.
 
     Few steps say nothing against daily bars: a list of single days has wide ones.
     """
@@ -525,10 +540,10 @@ def _usual_step(codes: IntArray, starts: _Starts) -> int:
     steps = np.diff(at_s[order])[np.diff(codes[known][order]) == 0]
     steps = steps[steps > 0]
     if not steps.size:
-        return 0
+        return 0, 0
     lengths, counts = np.unique(steps, return_counts=True)
     usual = int(lengths[np.argmax(counts)])
-    return min(usual, _DAY_S) if steps.size < _LEAST_STEPS else usual
+    return min(usual, _DAY_S) if steps.size < _LEAST_STEPS else usual, int(steps.size)
 
 
 def _span(seconds: int) -> str:
