@@ -26,7 +26,7 @@ from shared.core.features.past import midnight_s
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe
 from shared.core.values import Symbol, require_symbol
 from shared.ports import Calendar
-from training.data.rows import EPOCH, PRICES, SymbolBars, edges_of, in_last_terms, is_crypto, midnights, session_dates
+from training.data.rows import EPOCH, PRICES, SymbolBars, edges_of, in_last_terms, is_crypto, midnights
 from training.data.splits import RawSplit, raw_splits
 from training.data.validate import Checked, RawRows, Reason, by_symbol, check, set_aside
 
@@ -97,7 +97,11 @@ class BarFile:
         if parts:
             lines.append(f"quarantined: {', '.join(parts)}")
         more = [f"and {len(self.raw_splits) - _SHOWN} more"] if len(self.raw_splits) > _SHOWN else []
-        return [*lines, *(self._said_of(split) for split in self.raw_splits[:_SHOWN]), *more]
+        return [
+            *lines,
+            *(split.said(self.symbols[int(self.rows.symbol[split.row])]) for split in self.raw_splits[:_SHOWN]),
+            *more,
+        ]
 
     def _place(self, k: int) -> str:
         found = {name: values[0] for name, values in self.bad.slice(k, 1).to_pydict().items()}
@@ -106,14 +110,6 @@ class BarFile:
             numbers = (*PRICES, "split_next", "split_factor")
             names = [name for name in numbers if isinstance(found.get(name), str) and _is_word(found[name])]
         return f"row {found['row']}, " + " ".join(f"{name} {_shown(found[name])}" for name in names)
-
-    def _said_of(self, split: RawSplit) -> str:
-        on = session_dates(self.rows.start_s[split.row : split.row + 1])[0]
-        return (
-            f"{self.symbols[int(self.rows.symbol[split.row])]} opens at {split.ratio:.4g} times its price on {on}, as "
-            "after a split that the file does not tell of: adjust its prices, or add a column split_next (1 where the "
-            "price did move)"
-        )
 
 
 def read_file(

@@ -8,12 +8,14 @@ leaves it as it was. So a jump is taken for a split only if price, turnover and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
 
 from shared.core.features.past import new_york_clock
 from shared.core.market import FloatArray, IntArray
+from training.data.rows import EPOCH
 from training.data.validate import RawRows
 
 _WHOLE: Final = np.array([2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100], float)
@@ -37,13 +39,21 @@ _PRICE_MIN: Final = 0.1
 class RawSplit:
     """A jump that only a split explains.
 
-    `rows` are the symbol's rows before it (places in the rows that were given), `ratio` what the price was multiplied
-    by, `row` the first row after it.
+    `rows` are the symbol's rows before it (places in the rows that were given), `row` is the first one after it, of
+    date `on`, and `ratio` what the price was multiplied by.
     """
 
     rows: IntArray
     row: int
+    on: date
     ratio: float
+
+    def said(self, symbol: str) -> str:
+        """What to say of it."""
+        return (
+            f"{symbol} opens at {self.ratio:.4g} times its price on {self.on}, as after a split that nothing tells of: "
+            "adjust the prices, or add a column split_next (1 where the price did move)"
+        )
 
 
 def raw_splits(rows: RawRows, order: IntArray) -> list[RawSplit]:
@@ -76,9 +86,11 @@ def raw_splits(rows: RawRows, order: IntArray) -> list[RawSplit]:
         is_quiet = usual > 0 and turnover[k + 1] <= _TURNOVER_MAX * usual
         level = np.median(closed[after[:_STAYS_SESSIONS]]) / np.median(closed[before[-_STAYS_SESSIONS:]])
         if (is_quiet or ratio[k] > _NO_MOVE) and abs(np.log(level / ratio[k])) <= _STAYS:
-            until = int(first[k + 1])
-            since = int(first[own[0]])
-            found[int(code[first[k]])] = RawSplit(rows=order[since:until], row=int(order[until]), ratio=float(ratio[k]))
+            since, until = int(first[own[0]]), int(first[k + 1])
+            on = EPOCH + timedelta(days=int(day[until]))
+            found[int(code[first[k]])] = RawSplit(
+                rows=order[since:until], row=int(order[until]), on=on, ratio=float(ratio[k])
+            )
     return list(found.values())
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+
+from shared.core.features.past import midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.values import Symbol
 from shared.ports import Calendar
 from training.data.rows import in_last_terms, is_crypto, session_dates, trading_days
+from training.data.splits import raw_splits
 from training.data.store import BarStore
+from training.data.validate import raw_rows
 from training.parquet import daily_bars
 
 
@@ -18,7 +23,8 @@ class StoreHistory:
     """A `HistorySource` over the equities of a store, read once each.
 
     Prices are put in the terms of the last session, volumes the other way: features are ratios, so a row has the value
-    it would have had at its time. Daily bars are the store's, or made of the intraday ones where it has none.
+    it would have had at its time. Daily bars are the store's, or made of the intraday ones where it has none. Imported
+    bars before a split that no daily bar tells of are left out; `told` says so.
 
     Parameters
     ----------
@@ -27,10 +33,10 @@ class StoreHistory:
     """
 
     is_synthetic = False
-    told: tuple[str, ...] = ()
 
     def __init__(self, store: BarStore, calendar: Calendar) -> None:
         self._store = store
+        self.told: tuple[str, ...] = ()
         self._symbols = tuple(symbol for symbol in store.symbols(Timeframe.MIN_5) if not is_crypto(symbol))
         self._content_id = hash_id("store", *(self._hashes(timeframe) for timeframe in _READ))
         self._bars: dict[Symbol, tuple[Bars, Bars]] = {}
@@ -76,8 +82,20 @@ class StoreHistory:
     def _read(self, symbol: Symbol) -> tuple[Bars, Bars]:
         if symbol not in self._bars:
             intraday, daily = (self._store.read(timeframe, symbol) for timeframe in _READ)
-            self._bars[symbol] = (in_last_terms(intraday.bars, daily), in_last_terms(daily.bars, daily))
+            parts = in_last_terms(intraday.bars, daily), in_last_terms(daily.bars, daily)
+            self._bars[symbol] = self._comparable(symbol, *parts)
         return self._bars[symbol]
+
+    def _comparable(self, symbol: Symbol, intraday: Bars, daily: Bars) -> tuple[Bars, Bars]:
+        """Bars from the last unknown split on. What is fetched comes with its splits."""
+        manifest = self._store.manifest(Timeframe.MIN_5, symbol)
+        if manifest is None or manifest.source != "import":
+            return intraday, daily
+        for split in raw_splits(raw_rows(intraday), np.arange(len(intraday))):
+            self.told = (*self.told, split.said(symbol))
+            since = midnight_s(split.on)
+            intraday, daily = (bars[int(np.searchsorted(bars.start_s, since)) :] for bars in (intraday, daily))
+        return intraday, daily
 
 
 _READ = (Timeframe.MIN_5, Timeframe.DAY_1)

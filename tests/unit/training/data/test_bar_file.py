@@ -25,6 +25,7 @@ from training.data.store import BarStore
 from training.data.universe import DailyHistory
 from training.data.validate import Reason
 from training.parquet import ParquetHistory
+from training.registry.stored import StoreHistory
 
 ON = date(2025, 10, 15)
 DAYS = [*(day.on for day in CALENDAR.previous_days(ON, 12)), ON]
@@ -411,7 +412,20 @@ def test_import_keeps_raw_bars_and_says_what_it_takes_for_a_split(tmp_path: Path
     path = put(tmp_path / "bars.parquet", split(market(DAYS), DAYS[8], 0.25))
     found = import_file(path, BarStore(tmp_path / "store", CALENDAR)).file
     assert found.checked.bad.size == 0
-    assert "as after a split that the file does not tell of" in found.told()[1]
+    assert "as after a split that nothing tells of" in found.told()[1]
+
+
+def test_imported_raw_bars_are_learned_from_since_the_split_that_no_daily_bar_tells_of(tmp_path: Path) -> None:
+    store, on = BarStore(tmp_path / "store", CALENDAR), DAYS[8]
+    import_file(put(tmp_path / "bars.parquet", split(market(DAYS), on, 0.25)), store)
+    silent = StoreHistory(store, CALENDAR)
+    assert silent.told[0].startswith(f"ABC opens at 0.25 times its price on {on}")
+    assert [len(silent.bars(name, Timeframe.MIN_5, *ALWAYS)) for name in (ABC, XYZ)] == [5 * 78, 13 * 78]
+    told = daily(DAYS[7:9], pa.date32(), "date").append_column("split_next", pa.array([0.25, 1.0]))
+    import_file(put(tmp_path / "daily.parquet", told), store)
+    known = StoreHistory(store, CALENDAR)
+    assert known.told == ()
+    assert len(known.bars(ABC, Timeframe.MIN_5, *ALWAYS)) == 13 * 78
 
 
 @pytest.mark.parametrize("name", ["split_next", "split_factor"])
