@@ -143,7 +143,7 @@ def test_a_history_too_short_for_the_rules_splits_is_refused_before_anything_is_
         train(
             source,
             seed=7,
-            on=ON,
+            on=source.days[-1].on + timedelta(days=1),
             created_at=NOW,
             rule=thorough(31),
             progress=lambda what, done: told.append(what),
