@@ -52,7 +52,7 @@ def raw_rows(bars: Bars) -> RawRows:
     """Bars of one symbol, of code 0, without a split."""
     none = np.zeros(len(bars), np.int64)
     values = {name: getattr(bars, name) for name in PRICES}
-    return RawRows(symbol=none, start_s=bars.start_s, **values, split_next=none + 1.0)
+    return RawRows(symbol=none, start_s=bars.start_s, **values, split_next=np.ones(len(bars)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
