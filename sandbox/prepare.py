@@ -26,8 +26,8 @@ from shared.core.values import Symbol
 from training.pipeline import TrainedModels, TrainingRule, train
 from training.source import TapeHistory
 
-MIN_SESSIONS = 30
-"""Fewer recorded sessions than this teach nothing: then the seeded market does."""
+MIN_SESSIONS = 35
+"""Fewer recorded sessions than the quick rule splits teach nothing: then the seeded market does."""
 
 
 def prepare(world: World, console: Console) -> Path:

@@ -359,9 +359,10 @@ def test_times_that_are_missing_or_none_are_quarantined(tmp_path: Path) -> None:
         Reason.NO_TIME: 3
     }
     words = {"r1": None, "r2": "yesterday", "r3": "2025-10-15 10:00:00", "r4": "1760535000", "r5": "2025-13-40T00:00Z"}
+    words |= {"r6": "1850-01-01T15:00:00Z", "r7": "2900-01-01T15:00:00Z"}
     table = with_cells(texts(market()), "ts", **words)
     for name in ("b.parquet", "b.csv"):
-        assert read_file(put(tmp_path / name, table)).checked.counts == {Reason.NO_TIME: 5}
+        assert read_file(put(tmp_path / name, table)).checked.counts == {Reason.NO_TIME: 7}
 
 
 def test_no_row_that_cannot_be_a_bar_reaches_what_is_learned_from(tmp_path: Path) -> None:
