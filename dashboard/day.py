@@ -116,6 +116,7 @@ class Risk:
     is_day_halted: bool = False
     is_drawdown_halted: bool = False
     unexplained: str = ""
+    accepted: tuple[str, ...] = ()
     broker_failures: int = 0
     market_failures: int = 0
 
@@ -174,6 +175,7 @@ def risk_of(source: Source, on: date, equity: pd.DataFrame) -> Risk:
         is_day_halted=bool(ledger["is_day_halted"]),
         is_drawdown_halted=bool(ledger["is_drawdown_halted"]),
         unexplained=str(ledger["unexplained"]),
+        accepted=tuple(ledger.get("accepted", ())),
         broker_failures=int(str(row["broker_failures"])),
         market_failures=int(str(row["market_failures"])),
         exposure_usd=exposure_usd,

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from shared.contracts.settings import Environment, StorageSettings
+from shared.contracts.settings.address import address_of
 from shared.core.errors import SettingsError
 
 PREFIX = "GATEHOUSE_DASHBOARD"
@@ -69,12 +69,8 @@ def _profile(environment: Environment, source: Mapping[str, str]) -> Profile | N
         return None
     if bool(connection) == bool(account):
         raise SettingsError(f"one of {names['STORAGE']} and {names['ACCOUNT']} must be set, not both and not neither")
-    address = urlsplit(api)
-    if api and not (address.scheme == "https" or (address.scheme == "http" and _is_loopback(address.hostname))):
+    address = address_of(api)
+    if api and not (address and (address.scheme == "https" or address.is_loopback)):
         raise SettingsError(f"{names['API']} must be an https address (http on this machine only), got {api[:80]!r}")
     storage = StorageSettings(connection=connection, account_name=account)
     return Profile(environment=environment, storage=storage, api=api.rstrip("/"))
-
-
-def _is_loopback(host: str | None) -> bool:
-    return host in {"127.0.0.1", "localhost", "::1"}

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from decimal import Decimal
+from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, tell
-from functions.http import Begun, begin, caller_of, finish, guarded, media_of
+from functions.http import Begun, begin, caller_of, finish, guarded, media_of, said
 from functions.pages import HEADERS, message_page, question_page
-from shared.bootstrap import App, app
+from functions.supervise import tell_lifecycle
+from shared.bootstrap import app
 from shared.contracts.openapi import routes
 from shared.contracts.openapi.document import MAX_TOKEN_CHARACTERS
 from shared.contracts.records import Queue
-from shared.core.order_steps import APPROVE, REFUSE
-from shared.core.sessions import NEW_YORK
-from shared.lifecycle import EVENT
-from shared.stages.answers import Asked, answered, asked, claim, release
-from shared.stages.calls import FORBIDDEN, GONE, NOT_FOUND, Call, Reply, record_call, refused
+from shared.core.answers import Answer
+from shared.core.order_states import OrderState
+from shared.core.order_steps import LOOK_AGAIN
+from shared.core.wording import until_when
+from shared.stages.answers import Asked, answer, asked, quote_now, waiting
+from shared.stages.calls import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply
+from shared.stages.reconcile import Wake
 
 bp = df.Blueprint()
 
@@ -39,16 +43,16 @@ logger = logging.getLogger("gatehouse")
 async def answer_approval(
     req: func.HttpRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> func.HttpResponse:  # fmt: skip
-    """The answer goes to the lifecycle that waits for it."""
+    """The answer is claimed for the order that waits, and its lifecycle told to look."""
     begun = await asyncio.to_thread(begin, routes.APPROVE, req)
     if isinstance(begun, func.HttpResponse):
         return begun
-    intent_id, is_approved = begun.call.text("intent_id"), begun.call.flag("approve")
-    if not await _waits(client, intent_id):
-        reply = refused(NOT_FOUND, f"no order {intent_id} waits", "intent_id", intent_id=intent_id)
-        return await asyncio.to_thread(finish, begun.call, reply, begun.ports)
-    await client.raise_event(intent_id, EVENT, APPROVE if is_approved else REFUSE)
-    return await asyncio.to_thread(_close, begun, intent_id, is_approved, notices)
+    chosen = Answer.APPROVE if begun.call.flag("approve") else Answer.REFUSE
+    order = await asyncio.to_thread(_found, lambda: waiting(begun.ports, begun.call.text("intent_id")))
+    reply = order if isinstance(order, Reply) else await _answered(client, begun, order, chosen)
+    reply = replace(reply, record={**reply.record, "answer": chosen.value})
+    tell(reply.messages, notices)
+    return await asyncio.to_thread(finish, begun.call, reply, begun.ports)
 
 
 @bp.route(routes.ANSWER_PAGE.path, methods=[routes.ANSWER_PAGE.method], auth_level=func.AuthLevel.ANONYMOUS)
@@ -56,22 +60,27 @@ def show_question(req: func.HttpRequest) -> func.HttpResponse:
     """The page that a link opens: the order, and a button. Changes nothing."""
     token = req.params.get("token", "")
     ports = app()
-    found = _tried(ports, token)
+    found = _found(lambda: asked(ports, token))
     if isinstance(found, Reply):
         return _refusal(found)
-    order, claims = found.order, found.claims
+    plan, claims = found.order.plan, found.claims
+    question = found.question
     rows = {
-        "Symbol": claims.symbol,
-        "Shares": str(order["qty_shares"]),
-        "Limit": f"{order['limit_usd']} USD",
-        "Cost, about": f"{Decimal(str(order['limit_usd'])) * int(str(order['qty_shares'])):,.2f} USD",
-        "Stop": f"{order['stop_usd']} USD",
-        "Target": f"{order['target_usd']} USD",
+        "Symbol": plan.symbol,
+        "Shares": str(plan.qty_shares),
+        "Limit": f"{plan.limit_price} USD",
+        "Cost": question.cost,
+        "Stop": f"{plan.stop_price} USD",
+        "Target": f"{plan.target_price} USD",
+        "Risk": question.loss,
+        "Quote at the decision": question.quote,
+        "Quote now": quote_now(ports, plan.symbol),
         **_why(found),
         "Order": claims.intent_id,
     }
+    rows = {name: text for name, text in rows.items() if text}
     verb = "Approve" if claims.is_approval else "Refuse"
-    until = f"{claims.expires_at.astimezone(NEW_YORK):%H:%M:%S} New York"
+    until = until_when(claims.expires_at)
     text = question_page(f"{verb} this order?", rows, token=token, button=f"{verb} {claims.symbol}", until=until)
     return func.HttpResponse(text, mimetype="text/html", headers=HEADERS)
 
@@ -87,46 +96,47 @@ async def answer_question(
     if isinstance(form, func.HttpResponse):
         return form
     ports = await asyncio.to_thread(app)
-    found = await asyncio.to_thread(_tried, ports, form.get("token", ""))
-    call = Call(
-        route=routes.ANSWER.name, by="link", reason=form.get("reason", "") or "by link", caller=caller_of(req, ports)
-    )
+    found = await asyncio.to_thread(_found, lambda: asked(ports, form.get("token", "")))
+    reason = said(form.get("reason")) or "by link"
+    call = Call(route=routes.ANSWER.name, by="link", reason=reason, caller=caller_of(req, ports))
     if isinstance(found, Reply):
         if found.status == GONE:  # signed once: worth a row; what anybody can make up is not
-            await asyncio.to_thread(record_call, ports, call, found)
+            await asyncio.to_thread(finish, call, found, ports)
         return _refusal(found)
-    claims = found.claims
-    if not await _waits(client, claims.intent_id) or not await asyncio.to_thread(claim, ports, claims):
-        gone = refused(GONE, "this order no longer waits, or was answered before", intent_id=claims.intent_id)
-        await asyncio.to_thread(record_call, ports, call, gone)
-        return _refusal(gone)
-    try:
-        await client.raise_event(claims.intent_id, EVENT, APPROVE if claims.is_approval else REFUSE)
-    except Exception:
-        await asyncio.to_thread(release, ports, claims)
-        raise
-    await asyncio.to_thread(_close, Begun(call=call, ports=ports), claims.intent_id, claims.is_approval, notices)
-    verb = "approved" if claims.is_approval else "refused"
-    return _page(f"Order {verb}", f"{claims.symbol}: {verb}. The record says so; you may close this page.")
-
-
-def _close(begun: Begun, intent_id: str, is_approved: bool, notices: func.Out[Texts]) -> func.HttpResponse:
-    reply = answered(begun.ports, begun.call, intent_id, is_approved=is_approved)
+    begun = Begun(call=call, ports=ports)
+    reply = await _answered(client, begun, found.order, found.claims.answer)
+    if reply.status == CONFLICT:  # answered between the two looks: the link is used up
+        reply = replace(reply, status=GONE)
     tell(reply.messages, notices)
-    return finish(begun.call, reply, begun.ports)
+    await asyncio.to_thread(finish, call, reply, ports)
+    if not reply.is_done:
+        return _refusal(reply)
+    verb = "approved" if found.claims.is_approval else "refused"
+    return _page(f"Order {verb}", f"{found.claims.symbol}: {verb}. The record says so; you may close this page.")
 
 
-async def _waits(client: df.DurableOrchestrationClient, intent_id: str) -> bool:
-    status = await client.get_status(intent_id)
-    return status is not None and status.runtime_status is df.OrchestrationRuntimeStatus.Running
+async def _answered(
+    client: df.DurableOrchestrationClient, begun: Begun, order: OrderState, chosen: Answer
+) -> Reply:  # fmt: skip
+    """Claim an answer, then wake the order that it is for."""
+    reply = await asyncio.to_thread(guarded, lambda: answer(begun.ports, begun.call, order, chosen))
+    if reply.is_done:
+        plan = order.plan
+        try:
+            wake = Wake(on=order.on, symbol=plan.symbol, intent_id=plan.intent_id, event=LOOK_AGAIN)
+            await tell_lifecycle(client, wake)
+        except Exception:  # the SDK's client raises whatever the host answered
+            # The answer stands: supervise tells the order within a minute, and its deadline looks by itself.
+            logger.exception("order %s could not be told that it was answered", plan.intent_id)
+    return reply
 
 
-def _tried(ports: App, token: str) -> Asked | Reply:
-    """Read a link; where storage does not answer, say so instead."""
-    found: list[Asked] = []
+def _found[T](look: Callable[[], T | Reply]) -> T | Reply:
+    """Look something up; where storage does not answer, say so instead."""
+    found: list[T] = []
 
     def stage() -> Reply:
-        result = asked(ports, token)
+        result = look()
         if isinstance(result, Reply):
             return result
         found.append(result)
@@ -162,7 +172,7 @@ def _form_of(req: func.HttpRequest) -> dict[str, str] | func.HttpResponse:
 def _why(found: Asked) -> dict[str, str]:
     """What the models said, where the decision can be found."""
     row = found.decision
-    if row is None:
+    if not row:
         return {}
     return {
         "Up, by the model": f"{float(str(row['p_up'])):.0%}",

@@ -12,7 +12,7 @@ import azure.functions as func
 from functions.edges import Texts, tell
 from shared.adapters.codec import parse_json
 from shared.bootstrap import App, app
-from shared.contracts.openapi import MAX_BODY_BYTES, Problem, Route, check
+from shared.contracts.openapi import MAX_BODY_BYTES, Problem, Route, check, one_line
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.stages.calls import DOWN, Call, Reply, record_call, refused
 
@@ -40,11 +40,11 @@ def begin(route: Route, req: func.HttpRequest) -> Begun | func.HttpResponse:
     if route.fields:
         body, problem = _body_of(req)
     found = problem or check(route, req.route_params, body)
-    said = body if isinstance(body, dict) else {}
+    given = body if isinstance(body, dict) else {}
     call = Call(
         route=route.name,
-        by=_short(said.get("by")),
-        reason=_short(said.get("reason")),
+        by=said(given.get("by")),
+        reason=said(given.get("reason")),
         caller=caller_of(req, ports),
         values={} if isinstance(found, Problem) else found,
     )
@@ -104,7 +104,7 @@ def respond(reply: Reply) -> func.HttpResponse:
 def caller_of(req: func.HttpRequest, ports: App) -> str:
     """Who the platform says is calling, where it is trusted to; the host does not tell which function key was shown."""
     header = ports.settings.operate.principal_header
-    return _short(req.headers.get(header.lower()) or req.headers.get(header)) if header else ""
+    return said(req.headers.get(header.lower()) or req.headers.get(header)) if header else ""
 
 
 def media_of(headers: Mapping[str, str]) -> str:
@@ -125,8 +125,6 @@ def _body_of(req: func.HttpRequest) -> tuple[object, Problem | None]:
         return None, Problem(status=BAD, field="body", text=str(error)[:200])
 
 
-def _short(value: object) -> str:
-    """What somebody says of themselves, as far as a row keeps it."""
-    if not isinstance(value, str):
-        return ""
-    return value.encode("utf-8", "replace").decode()[:500]
+def said(value: object) -> str:
+    """What somebody says of themselves or of their reasons, as far as a row and a line of the log keep it."""
+    return one_line(value)[:500] if isinstance(value, str) else ""

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, tell
-from shared.bootstrap import app
+from shared.bootstrap import App, app
+from shared.contracts.messages import Message
 from shared.contracts.records import Queue
-from shared.core.order_steps import report
+from shared.core.order_steps import restarted
 from shared.lifecycle import EVENT, LIFECYCLE
+from shared.stages.incidents import untold
 from shared.stages.parameters import fault_incident
-from shared.stages.reconcile import Wake, recorded_order
+from shared.stages.reconcile import Wake, recorded_order, wake_failed
 from shared.stages.silence import watch_stages
-from shared.stages.supervise import supervise
+from shared.stages.supervise import Supervision, part_failed, supervise
 from shared.stages.sweep import clear, sweep
 
 bp = df.Blueprint()
+logger = logging.getLogger("gatehouse.supervise")
 
 
 @bp.timer_trigger(schedule="%GATEHOUSE_SUPERVISE_SCHEDULE%", arg_name="timer", use_monitor=False)
@@ -42,18 +47,39 @@ async def supervise_evening(
 
 
 async def _supervise(client: df.DurableOrchestrationClient, notices: func.Out[Texts]) -> None:
+    """Every part, wake and notice by itself: what fails is told, and keeps nothing else from being done."""
     ports = await asyncio.to_thread(app)
     fired_at = ports.clock.now()
-    with ports.telemetry.stage("supervise"):
-        seen = await asyncio.to_thread(supervise, ports)
-    fault = await asyncio.to_thread(fault_incident, ports, app.parameter_fault)
-    silent = await asyncio.to_thread(watch_stages, ports, ports.queues, fired_at)
+    told: list[Message] = []
+
+    async def part[T](name: str, run: Callable[[], T], otherwise: T) -> T:
+        try:
+            return await asyncio.to_thread(run)
+        except Exception as error:
+            logger.exception("%s failed", name)
+            told.extend(await asyncio.to_thread(part_failed, ports, name, error))
+            return otherwise
+
+    seen = await part("supervise", lambda: _watched(ports), Supervision())
     for wake in seen.wakes:
-        await tell_lifecycle(client, wake)
-    # Last, since a function that fails sends nothing: what was swept up must be told, and only then may it go.
-    swept = await asyncio.to_thread(sweep, ports, ports.queues, fired_at)
-    tell([*seen.messages, *fault, *silent, *swept.notices], notices)
-    await asyncio.to_thread(clear, ports.queues, swept)
+        try:
+            await tell_lifecycle(client, wake)
+        except Exception as error:
+            logger.exception("%s is not told %s", wake.intent_id, wake.event)
+            told.extend(await asyncio.to_thread(wake_failed, ports, wake, error))
+    told += await part("parameters", lambda: fault_incident(ports, app.parameter_fault), [])
+    told += await part("silence", lambda: watch_stages(ports, ports.queues, fired_at), [])
+    told += await part("untold", lambda: untold(ports), [])
+    # Last, since a function that dies sends nothing: what was swept up must be told, and only then may it go.
+    swept = await part("sweep", lambda: sweep(ports, ports.queues, fired_at), None)
+    tell([*seen.messages, *told, *(swept.notices if swept else ())], notices)
+    if swept:
+        await asyncio.to_thread(clear, ports.queues, swept)
+
+
+def _watched(ports: App) -> Supervision:
+    with ports.telemetry.stage("supervise"):
+        return supervise(ports)
 
 
 async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> None:
@@ -64,7 +90,7 @@ async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> N
         return
     state = await asyncio.to_thread(recorded_order, app(), wake.on, wake.symbol, wake.intent_id)
     if state is not None and not state.phase.is_over:
-        await client.start_new(LIFECYCLE, wake.intent_id, app.own.codec.encode(report(state, wake.event)))
+        await client.start_new(LIFECYCLE, wake.intent_id, app.own.codec.encode(restarted(state, wake.event)))
 
 
 _ALIVE = (

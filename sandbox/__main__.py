@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_on
+from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_date, parse_on
 from shared.core.errors import GatehouseError, SettingsError
 
 
@@ -37,6 +37,7 @@ def _world_options(command: argparse.ArgumentParser) -> None:
 def _day_options(command: argparse.ArgumentParser) -> None:
     _world_options(command)
     command.add_argument("--json", type=Path, help="write the outcome as JSON")
+    command.add_argument("--beside", choices=["hand-traded"], help="an account that a person trades in by hand as well")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
 
@@ -55,6 +56,7 @@ def _venue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=7080)
     command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
     command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
+    command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
 
 
 def _drill_options(command: argparse.ArgumentParser) -> None:
@@ -132,7 +134,13 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    done = run_day(_world(options), console, folder=options.folder, settings=_settings(options.set))
+    done = run_day(
+        _world(options),
+        console,
+        folder=options.folder,
+        settings=_settings(options.set),
+        is_hand_traded=options.beside is not None,
+    )
     show(done, console)
     if options.json:
         options.json.write_text(done.evidence.as_json(done.profile.errors))
@@ -155,9 +163,11 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
 
 def _storage(options: argparse.Namespace, console: Console) -> int:
     from sandbox.azurite import STANDARD_PORTS, Azurite
+    from sandbox.books import last_day
+    from sandbox.state import PORTS, held
 
-    with Azurite(STATE / "day" / "azurite", STANDARD_PORTS):
-        console.print("The last day's storage is open on Azurite's standard ports: in Storage Explorer, Emulator.")
+    with held(PORTS, "sandbox storage"), last_day(STATE / "day") as day, Azurite(day / "azurite", STANDARD_PORTS):
+        console.print("Its storage, a copy, is open on Azurite's standard ports: in Storage Explorer, Emulator.")
         console.print("Ctrl-C ends.")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
@@ -167,7 +177,7 @@ def _storage(options: argparse.Namespace, console: Console) -> int:
 def _dashboard(options: argparse.Namespace, console: Console) -> int:
     from sandbox.dashboard import show_dashboard
 
-    return show_dashboard(STATE / "day" / "azurite", options.port, console)
+    return show_dashboard(STATE / "day", options.port, console)
 
 
 def _standalone(options: argparse.Namespace, console: Console) -> int:
@@ -180,7 +190,8 @@ def _standalone(options: argparse.Namespace, console: Console) -> int:
 def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
-    serve_venue(_world(options), port=options.port, clock_file=options.clock_file, journal=options.journal)
+    given = {"port": options.port, "clock_file": options.clock_file, "journal": options.journal}
+    serve_venue(_world(options), **given, is_hand_traded=options.beside is not None)
     return 0
 
 
@@ -227,7 +238,10 @@ def _replay(options: argparse.Namespace, console: Console) -> int:
 def _query(options: argparse.Namespace, console: Console) -> int:
     from sandbox.query import QueryOptions, query
 
-    since, until = (parse_on(text) if text else None for text in (options.since, options.until))
+    given_dates = {"--since": options.since, "--until": options.until}
+    since, until = (parse_date(name, text) if text else None for name, text in given_dates.items())
+    if since and until and since > until:
+        raise SettingsError(f"--since must not be after --until, got {since} and {until}")
     given = QueryOptions(ask=options.ask, since=since, until=until, **_place(options))
     return query(given, console, as_csv=options.csv)
 

@@ -6,8 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.console import Console
+
 from sandbox.azurite import Azurite
 from sandbox.host.settings import read_local_settings
+from sandbox.state import copied
 from sandbox.world import ROOT, STATE
 from shared.bootstrap import App
 from shared.core.errors import SettingsError
@@ -24,22 +27,36 @@ def opened(storage: str, folder: Path = DAY_FOLDER) -> Iterator[App]:
     ----------
     storage : str
         A connection string, `account:NAME` to enter with the identity of whoever is logged in, or empty: what a
-        sandbox day has left in `folder`, served by an Azurite of its own on free ports.
+        finished sandbox day has left in `folder`: a copy of it, served by an Azurite of its own on free ports.
     folder : Path
         The state of that day.
 
     Raises
     ------
     SettingsError
-        If no day has left anything.
+        If no day has been finished.
     """
     if storage:
         yield _app(storage)
         return
-    if not (folder / "azurite").is_dir():
-        raise SettingsError(f"no day has left its storage in {folder}: run make day, or give --storage")
-    with Azurite(folder / "azurite") as azurite:
+    with last_day(folder) as copy, Azurite(copy / "azurite") as azurite:
         yield _app(azurite.connection_string)
+
+
+@contextlib.contextmanager
+def last_day(folder: Path) -> Iterator[Path]:
+    """Yield a copy of what the last finished day has left, and say which day that is.
+
+    Raises
+    ------
+    SettingsError
+        If no day has been finished.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)  # standard output is for what is asked
+    with copied(folder, lambda told: console.print(told, markup=False)) as copy:
+        if not (copy / "azurite").is_dir():
+            raise SettingsError(f"{folder} holds no storage of a day: run make day, or give --storage")
+        yield copy
 
 
 def _app(storage: str) -> App:

@@ -36,12 +36,15 @@ class Day:
     open_orders: Sequence[Any]
     open_positions: Sequence[Any]
     hours: Hours | None = None
+    changed: Sequence[str] = ()
+    """What a person holds or has ordered by hand and that is not as they left it."""
 
 
 def check_day(day: Day) -> list[str]:
     """Run every check."""
     checks = (
         nothing_open,
+        nothing_foreign_changed,
         one_order_per_id,
         never_short,
         guarded,
@@ -60,6 +63,12 @@ def nothing_open(day: Day) -> Iterator[str]:
         yield f"order {order['client_order_id']} of {order['symbol']} is open"
     for position in day.open_positions:
         yield f"{position['qty']} {position['symbol']} are held"
+
+
+def nothing_foreign_changed(day: Day) -> Iterator[str]:
+    """What a person trades by hand in the same account is as they left it."""
+    for name in day.changed:
+        yield f"{name} is a person's own, and was changed"
 
 
 def one_order_per_id(day: Day) -> Iterator[str]:

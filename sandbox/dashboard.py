@@ -13,8 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sandbox.azurite import STANDARD_PORTS, Azurite
+from sandbox.books import last_day
+from sandbox.state import PORTS, held
 from sandbox.world import ROOT
-from shared.core.errors import SettingsError
 
 _VARIABLES = "GATEHOUSE_DASHBOARD_"
 
@@ -33,7 +34,7 @@ def show_dashboard(folder: Path, port: int, console: Console) -> int:
     with contextlib.ExitStack() as stack:
         if not any(name.startswith(_VARIABLES) for name in os.environ) and not _listens():
             stack.enter_context(_last_day(folder))
-            console.print("No sandbox is being served: these are the pages of the last day.")
+            console.print("No sandbox is being served: these are the pages of the last finished day.")
         pages = subprocess.Popen([sys.executable, "-m", "dashboard", "--port", str(port)], cwd=ROOT)
         try:
             return pages.wait()
@@ -43,9 +44,7 @@ def show_dashboard(folder: Path, port: int, console: Console) -> int:
 
 @contextlib.contextmanager
 def _last_day(folder: Path) -> Iterator[None]:
-    if not folder.is_dir():
-        raise SettingsError("there is no day to show yet: run `make day` first, or `make serve`")
-    with Azurite(folder, STANDARD_PORTS):
+    with held(PORTS, "sandbox dashboard"), last_day(folder) as day, Azurite(day / "azurite", STANDARD_PORTS):
         yield
 
 

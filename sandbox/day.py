@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
-import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -23,11 +25,12 @@ from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.evidence import Evidence, gather_evidence
 from sandbox.host.host import Host
+from sandbox.market.days import tradable_day
 from sandbox.profile import Profile
 from sandbox.seeding import publish_models
+from sandbox.state import Finished, held, renewed
 from sandbox.venue_process import venue
 from sandbox.world import ROOT, STATE, Prepared, World, folder_of
-from shared.adapters.calendar import XnysCalendar
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
@@ -37,6 +40,7 @@ KIB = 1024
 """Linux counts resident memory in KiB."""
 
 DAY_FOLDER = STATE / "day"
+RESUMED_BEFORE_OPEN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,46 +55,91 @@ class DayRun:
 
 
 def run_day(
-    world: World, console: Console, *, folder: Path = DAY_FOLDER, settings: Mapping[str, str] = MappingProxyType({})
+    world: World,
+    console: Console,
+    *,
+    folder: Path = DAY_FOLDER,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    is_hand_traded: bool = False,
 ) -> DayRun:
     """Run a day and leave its storage in `folder`; `settings` replace the example's values by name.
+
+    Where a person trades by hand in the same account, they resume before the open what that has halted.
+    What the last day has left there stays until this one is finished.
 
     Raises
     ------
     SettingsError
-        If the world's day is no session.
+        If the world's day cannot be traded, or another process works on the folder.
     """
-    day = XnysCalendar().day(world.on)
-    if day is None:
-        raise SettingsError(f"--on must be a session date of XNYS, got {world.on}")
-    prepared = prepared_world(world)
-    say(console, prepared.told)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    tradable_day(world.on)
+    with held(folder, "sandbox day"):
+        prepared = prepared_world(world)
+        say(console, prepared.told)
+        with renewed(folder) as running:
+            done = _run_day(world, prepared, console, folder=running, settings=settings, is_hand_traded=is_hand_traded)
+            Finished.now(on=done.evidence.on, market=done.evidence.market).write(running)
+    return done
+
+
+def _run_day(
+    world: World,
+    prepared: Prepared,
+    console: Console,
+    *,
+    folder: Path,
+    settings: Mapping[str, str],
+    is_hand_traded: bool,
+) -> DayRun:
+    day = tradable_day(world.on)
     clock = ClockFile(folder / "clock", pre_open_at(day) - timedelta(minutes=1))
     started = time.perf_counter()
-    with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
+    beside = {"is_hand_traded": is_hand_traded}
+    with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder, **beside) as url:
         profile = Profile()
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))
         host = Host(ROOT, given, azurite.connection_string, clock, folder / "host", observer=profile)
-        asyncio.run(_run(host, day, console))
+        shown = asyncio.run(_run(host, day, console, **beside))
         wall_s = time.perf_counter() - started
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
-        evidence = gather_evidence(world, azurite.connection_string, url)
+        evidence = gather_evidence(world, azurite.connection_string, url, **beside)
+        if shown:
+            (folder / "positions.json").write_text(json.dumps(shown, indent=1))
     return DayRun(world=world, evidence=evidence, profile=profile, wall_s=wall_s, peak_mb=peak_mb)
 
 
-async def _run(host: Host, day: TradingDay, console: Console) -> None:
+async def _run(host: Host, day: TradingDay, console: Console, *, is_hand_traded: bool) -> dict[str, Any]:
+    """Run the day's minutes; return what the app's API showed of the account beside as a person resumed."""
+    shown: dict[str, Any] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     start, end = pre_open_at(day), aft_close_at(day)
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("04:00", total=(end - start).total_seconds())
         await host.start()
         try:
+            if is_hand_traded:
+                await host.run_virtual(day.open_at - RESUMED_BEFORE_OPEN, _shower(progress, task, start))
+                shown = await asyncio.to_thread(_resume, host)
             await host.run_virtual(end, _shower(progress, task, start))
         finally:
             await host.stop()
+    return shown
+
+
+def _resume(host: Host) -> dict[str, Any]:
+    """Do as a person does: look at the account over the app's API, accept what is theirs, and resume."""
+    before = _api(host, "GET", "/api/positions")
+    _api(host, "POST", "/api/resume", {"by": "owner", "reason": "what is unexplained is mine"})
+    return {"before": before, "after": _api(host, "GET", "/api/positions")}
+
+
+def _api(host: Host, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+    headers = {"x-functions-key": host.keys.function, "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(host.url + path, data=data, headers=headers, method=method)  # noqa: S310 (loopback)
+    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
+        return json.loads(answer.read())
 
 
 def _shower(progress: Progress, task: object, start: datetime) -> Callable[[datetime], None]:

@@ -191,7 +191,7 @@ def _proposal() -> Proposal:
 
 
 def _facts() -> Facts:
-    now = datetime(2026, 10, 14, 16, tzinfo=UTC)
+    now, on = datetime(2026, 10, 14, 16, tzinfo=UTC), date(2026, 10, 14)
     equity = Decimal(100_000)
     quote = Quote(symbol=Symbol("EXMP"), bid=Decimal("49.99"), ask=Decimal("50.01"), bid_size=100, ask_size=100, at=now)
     account = Account(
@@ -204,11 +204,11 @@ def _facts() -> Facts:
     )
     return Facts(
         now=now,
-        day=XnysCalendar().day(date(2026, 10, 14)),
+        day=XnysCalendar().day(on),
         kill_reason="",
         account=account,
         positions=(),
-        ledger=open_ledger(date(2026, 10, 14), equity),
+        ledger=open_ledger(on, account),
         quote=quote,
         model_fault="",
     )

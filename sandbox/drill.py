@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +27,9 @@ from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
 from sandbox.market.tape import Tape
 from sandbox.seeding import publish_models
+from sandbox.state import held, renewed
 from sandbox.venue_process import venue
-from sandbox.world import ROOT, STATE, World
+from sandbox.world import ROOT, STATE, Prepared, World
 from shared.adapters.codec import encode_message
 from shared.adapters.tables import AzureTables
 from shared.bootstrap import app
@@ -91,10 +91,14 @@ def run(console: Console, *, world: World | None = None, folder: Path = FOLDER) 
 
 
 def drill_kill(world: World, folder: Path) -> Drill:
-    """Run the drill; its storage is left in `folder`."""
-    prepared = prepared_world(world)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Run the drill; its storage is left in `folder` once it is over."""
+    with held(folder, "sandbox drill"):
+        prepared = prepared_world(world)
+        with renewed(folder) as running:
+            return _drill_kill(world, prepared, running)
+
+
+def _drill_kill(world: World, prepared: Prepared, folder: Path) -> Drill:
     clock = ClockFile(folder / "clock", _at(world, BEGIN))
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
         settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | ALONE

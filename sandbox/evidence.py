@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox.checkers import Day, check_day, unwatched_stretches
-from sandbox.venue_process import KEYS
+from sandbox.venue.beside import Beside
+from sandbox.venue_process import KEYS, beside_of
 from sandbox.world import World
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.calendar import XnysCalendar
@@ -44,7 +45,7 @@ class Evidence:
         return json.dumps({**asdict(self), "errors": [*errors]}, indent=1, default=str)
 
 
-def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
+def gather_evidence(world: World, connection: str, venue_url: str, *, is_hand_traded: bool = False) -> Evidence:
     """Read the day back and check it."""
     storage = StorageSettings(connection=connection)
     tables, blobs = AzureTables(storage), AzureBlobs(storage)
@@ -65,7 +66,11 @@ def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
     }
     session = XnysCalendar().day(world.on)
     hours = None if session is None else hours_of(session)
-    day = Day(rows=rows, log=log, report=report, open_orders=orders, open_positions=positions, hours=hours)
+    beside = beside_of(world, world.tape().assets) if is_hand_traded else Beside()
+    orders, positions, changed = _without(beside, orders, positions)
+    day = Day(
+        rows=rows, log=log, report=report, open_orders=orders, open_positions=positions, hours=hours, changed=changed
+    )
     return Evidence(
         on=str(world.on),
         market=f"recorded bars {world.bars.name}" if world.bars else f"seed {world.seed}",
@@ -82,6 +87,14 @@ def gather_evidence(world: World, connection: str, venue_url: str) -> Evidence:
         ],
         violations=check_day(day),
     )
+
+
+def _without(beside: Beside, orders: list[Any], positions: list[Any]) -> tuple[list[Any], list[Any], list[str]]:
+    """What is open and ours, and what of a person's own is no longer as it was."""
+    rows = [*beside.orders, *beside.positions]
+    gone = [str(row.get("client_order_id") or row["symbol"]) for row in rows if row not in [*orders, *positions]]
+    ours = [[row for row in found if row not in rows] for found in (orders, positions)]
+    return ours[0], ours[1], gone
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,5 +48,7 @@ def write_market(
     table = pa.table(columns).set_column(1, "ts", pa.array(columns["ts"]).cast(pa.timestamp("s", tz="UTC")))
     table = table.replace_schema_metadata({b"market": MADE_UP, b"content_id": tape.content_id.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # a file that is there is whole
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)
     return int(table.num_rows)

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from shared.core.answers import Answer, Answered
 from shared.core.notices import ChannelState, Severity, footer, withheld
 from shared.core.order_states import EntryPlan, ExitReason, OrderState, OrderView, Phase, Role
 from shared.core.orders import OrderStatus
 from shared.core.review import Trip, Tuned, Week, review
 from shared.core.sessions import NEW_YORK, REGULAR
+from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.core.wording import (
     DaySummary,
     DecisionStory,
     Pulse,
+    Question,
     Tape,
     Words,
     approval,
@@ -33,6 +36,7 @@ from shared.core.wording import (
     quarantined,
     sent_form,
     silent,
+    unread_rows,
     weekly_summary,
 )
 
@@ -76,7 +80,7 @@ class Example:
 def examples() -> Iterator[Example]:
     """Every kind that has words of its own, in the order of a day."""
     info, warning, critical = Severity.INFO, Severity.WARNING, Severity.CRITICAL
-    yield Example(kind="decision", severity=info, when="the gates approved a signal", words=decision(_story()))
+    yield Example(kind="decision", severity=info, when="an order is sent", words=decision(_story()))
     yield Example(
         kind="approval",
         severity=critical,
@@ -90,6 +94,12 @@ def examples() -> Iterator[Example]:
     yield Example(kind="position-opened", severity=info, when="a position stands, guarded", words=opened(_bought()))
     yield Example(kind="position-closed", severity=info, when="a position was left", words=closed(_sold()))
     yield Example(kind="order-ended", severity=info, when="an order came to nothing", words=ended(_denied()))
+    yield Example(
+        kind="order-ended, where a person was asked",
+        severity=critical,
+        when="it came to nothing, whatever was answered",
+        words=ended(_denied_after_approval()),
+    )
     yield Example(kind="heartbeat", severity=info, when="each hour in session", words=heartbeat(_pulse()))
     yield Example(
         kind="halt",
@@ -123,6 +133,13 @@ def examples() -> Iterator[Example]:
         severity=critical,
         when="a message could not be read",
         words=quarantined("signals", reason),
+    )
+    rows = [Unread(what="snapshot", name="DNPE", fault="c is null", raw='{"latestTrade": {"p": 4.1, "t": ...')]
+    yield Example(
+        kind="unread",
+        severity=warning,
+        when="a row of the market's answers could not be read; once a day for each kind",
+        words=unread_rows("snapshot", rows),
     )
     yield Example(
         kind="channel-down",
@@ -163,16 +180,24 @@ def _story() -> DecisionStory:
 
 
 def _approval() -> Words:
-    return approval(
+    question = Question(
         symbol="SPY",
         qty_shares=82,
-        notional=Decimal("55104.00"),
-        stop=Decimal("668.10"),
-        target=Decimal("675.90"),
+        limit_price=Decimal("671.92"),
+        notional=Decimal("55133.52"),
+        risk=Decimal("349.32"),
+        stop_price=Decimal("668.10"),
+        target_price=Decimal("675.90"),
+        exit_by=AT + timedelta(minutes=65),
         until=AT + timedelta(minutes=5),
         intent_id=INTENT,
-        has_links=True,
+        bid=Decimal("671.90"),
+        ask=Decimal("671.92"),
+        quote_at=AT - timedelta(seconds=1),
+        decided_at=AT,
+        equity=Decimal("100412.55"),
     )
+    return approval(question, has_links=True)
 
 
 def _view(role: Role, shares: int, price: str) -> OrderView:
@@ -200,7 +225,12 @@ def _sold() -> OrderState:
 
 
 def _denied() -> OrderState:
-    return replace(_bought(), phase=Phase.DENIED, orders={}, note="SLIPPAGE ask 5.99 beyond 5.95")
+    return replace(_bought(), phase=Phase.DENIED, orders={}, why="SLIPPAGE ask 5.99 beyond 5.95")
+
+
+def _denied_after_approval() -> OrderState:
+    approved = Answered(answer=Answer.APPROVE, by="me", reason="as planned", at=AT + timedelta(minutes=3))
+    return replace(_denied(), answered=approved)
 
 
 def _pulse() -> Pulse:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sandbox.market.replay import ReplayTape
 from sandbox.market.synthetic import SyntheticTape
 from sandbox.market.tape import Tape
+from sandbox.state import held
 from sandbox.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, World, core_symbols, folder_of
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import encode_json
@@ -31,14 +32,26 @@ MIN_SESSIONS = 35
 
 
 def prepare(world: World, console: Console) -> Path:
-    """Return the folder of the prepared world, made now unless it stands there already."""
+    """Return the folder of the prepared world, made now unless it stands there already or another process makes it."""
     folder = folder_of(world)
-    if (folder / "world.json").is_file():
-        return folder
+    if not _is_prepared(folder):
+        with held(folder, "sandbox prepare", waiting=console.print):
+            if not _is_prepared(folder):
+                _prepare(world, folder, console)
+    return folder
+
+
+def _is_prepared(folder: Path) -> bool:
+    return (folder / "world.json").is_file()
+
+
+def _prepare(world: World, folder: Path, console: Console) -> None:
+    for left in folder.parent.glob(f"{folder.name}.*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
     tape = world.tape()
     teacher = tape if _teaches(tape) else SyntheticTape(DEFAULT_SEED, world.on, cache_dir=STATE / "markets")
     models = _train(teacher, world, console)
-    partial = folder.with_suffix(f".{os.getpid()}.partial")  # two who prepare the same world do not meet
+    partial = folder.with_suffix(f".{os.getpid()}.partial")
     for model in models.all:
         place = partial / "models" / model.card.name
         place.mkdir(parents=True)
@@ -52,13 +65,7 @@ def prepare(world: World, console: Console) -> Path:
         "told": list(tape.told) if isinstance(tape, ReplayTape) else [],
     }
     (partial / "world.json").write_text(json.dumps(document, indent=1))
-    try:
-        partial.rename(folder)
-    except OSError:
-        shutil.rmtree(partial)
-        if not (folder / "world.json").is_file():
-            raise
-    return folder
+    partial.rename(folder)
 
 
 def _teaches(tape: Tape) -> bool:

@@ -19,8 +19,9 @@ from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
 from sandbox.seeding import publish_models
+from sandbox.state import PORTS, held
 from sandbox.venue_process import venue
-from sandbox.world import ROOT, STATE, World
+from sandbox.world import ROOT, STATE, Prepared, World
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
 from training.commands.options import say
@@ -47,13 +48,26 @@ class ServeOptions:
 
 
 def serve(world: World, options: ServeOptions, console: Console) -> None:
-    """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders."""
-    prepared = prepared_world(world)
-    say(console, prepared.told)
+    """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders.
+
+    Raises
+    ------
+    SettingsError
+        If `at` is no time, or another process works on the folder or listens on the standard ports.
+    """
+    start = _start(world, options.at)
+    with contextlib.ExitStack() as stack:
+        for place in (options.folder, *(() if options.free_ports else (PORTS,))):
+            stack.enter_context(held(place, "sandbox serve"))
+        prepared = prepared_world(world)
+        say(console, prepared.told)
+        _serve(world, prepared, start, options, console)
+
+
+def _serve(world: World, prepared: Prepared, start: datetime, options: ServeOptions, console: Console) -> None:
     folder = options.folder
     fresh = not (folder / "clock").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    start = _start(world, options.at)
     clock = ClockFile(folder / "clock", start)
     if fresh:
         clock.run(start, options.speed)

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from sandbox.azurite import STANDARD_PORTS, Azurite
 from sandbox.day import prepared_world
+from sandbox.market.days import tradable_day
 from sandbox.seeding import publish_models
 from sandbox.serve import VENUE_PORT
+from sandbox.state import PORTS, held
 from sandbox.venue_process import serve_venue
 from sandbox.world import STATE, World
 from shared.adapters.calendar import XnysCalendar
@@ -25,11 +27,15 @@ def standalone(world: World, console: Console) -> None:
     calendar = XnysCalendar()
     day = calendar.day(today) or calendar.next_day(today)
     world = replace(world, on=day.on)
-    prepared = prepared_world(world)
-    say(console, prepared.told)
+    tradable_day(day.on)
     folder = STATE / "standalone"
-    folder.mkdir(parents=True, exist_ok=True)
-    with Azurite(folder / "azurite", STANDARD_PORTS) as azurite:
+    with (
+        held(folder, "sandbox standalone"),
+        held(PORTS, "sandbox standalone"),
+        Azurite(folder / "azurite", STANDARD_PORTS) as azurite,
+    ):
+        prepared = prepared_world(world)
+        say(console, prepared.told)
         publish_models(prepared, azurite.connection_string, at=now)
         console.print(f"storage  {azurite.connection_string}", markup=False, soft_wrap=True)
         console.print(f"venue    http://127.0.0.1:{VENUE_PORT}, market of {day.on}", markup=False)

@@ -9,20 +9,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sandbox.clock import ClockFile
+from sandbox.venue.beside import Beside, hand_traded
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
 from sandbox.venue.face.server import run
 from sandbox.venue_journal import JournalledVenue
 from sandbox.world import ROOT, World
+from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import FileClock, SystemClock
 from shared.core.errors import GatehouseError
+from shared.core.sessions import pre_open_at
 
 KEYS = ("sandbox-key", "sandbox-secret")
 START_TIMEOUT_S = 60.0
@@ -32,13 +35,17 @@ class VenueError(GatehouseError):
     """The venue's process did not start."""
 
 
-def serve_venue(world: World, *, port: int, clock_file: Path | None, journal: Path | None) -> None:
+def serve_venue(
+    world: World, *, port: int, clock_file: Path | None, journal: Path | None, is_hand_traded: bool = False
+) -> None:
     """Serve a world's market until told to stop, or until whoever holds our standard input is gone.
 
     With a journal, the venue comes back as it was after a kill.
     """
     clock = FileClock(clock_file) if clock_file else SystemClock()
     exchange = Exchange(world.tape(), VenueConfig())
+    if is_hand_traded:
+        exchange.beside = beside_of(world, exchange.tape.assets)
 
     def make(now: Callable[[], datetime]) -> Any:
         return create_app(exchange, now, keys=KEYS)
@@ -49,13 +56,20 @@ def serve_venue(world: World, *, port: int, clock_file: Path | None, journal: Pa
     run(app, port=port)
 
 
+def beside_of(world: World, symbols: Iterable[str]) -> Beside:
+    """What a person trades by hand beside a world's market, with orders that rest in every third of its symbols."""
+    day = XnysCalendar().day(world.on)
+    assert day is not None
+    return hand_traded(sorted(symbols)[::3], pre_open_at(day) + timedelta(seconds=1))
+
+
 def _end_with_parent() -> None:
     sys.stdin.read()
     os._exit(0)
 
 
 @contextlib.contextmanager
-def venue(world: World, clock: ClockFile, port: int, folder: Path) -> Iterator[str]:
+def venue(world: World, clock: ClockFile, port: int, folder: Path, *, is_hand_traded: bool = False) -> Iterator[str]:
     """Run the venue in a process of its own; yield its base URL once it answers.
 
     Its journal and its log are in `folder`; a journal that stands there already is gone on with.
@@ -67,7 +81,7 @@ def venue(world: World, clock: ClockFile, port: int, folder: Path) -> Iterator[s
     """
     log = folder / "venue.log"
     command = [sys.executable, "-m", "sandbox", "venue", "--port", str(port), "--clock-file", str(clock.path)]
-    command += ["--journal", str(folder / "venue.jsonl")]
+    command += ["--journal", str(folder / "venue.jsonl"), *(["--beside", "hand-traded"] if is_hand_traded else [])]
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [*command, *world.arguments()],

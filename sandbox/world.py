@@ -8,8 +8,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sandbox.market.days import CALENDAR, tradable_day
 from sandbox.market.tape import Tape
-from shared.core.errors import SettingsError
+from shared.core.errors import ContractError, SettingsError
 from shared.core.ids import digest, hash_id
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK
@@ -65,9 +66,11 @@ class World:
             from sandbox.market.replay import ReplayTape
 
             return ReplayTape.from_parquet(self.bars, self.on, daily=self.daily, quotes=self.quotes)
+        from sandbox.market.splits import SplitTape, seeded_splits
         from sandbox.market.synthetic import SyntheticTape
 
-        return SyntheticTape(self.seed, self.on, cache_dir=STATE / "markets")
+        market = SyntheticTape(self.seed, self.on, cache_dir=STATE / "markets")
+        return SplitTape(market, seeded_splits(market, self.seed))
 
     @property
     def key(self) -> str:
@@ -138,8 +141,13 @@ def core_symbols(tape: Tape, size: int = CORE_SIZE, *, on: date | None = None) -
 
 
 def parse_on(text: str) -> date:
-    """Read YYYY-MM-DD. Raises SettingsError naming what was found."""
+    """Read the date of a session that can be traded. Raises SettingsError naming what was found and what is covered."""
+    return tradable_day(parse_date("--on", text)).on
+
+
+def parse_date(name: str, text: str) -> date:
+    """Read an option's date, a session or none. Raises SettingsError naming what was found and what is covered."""
     try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(f"--on must be YYYY-MM-DD, got {text!r}") from error
+        return CALENDAR.read(text)
+    except ContractError as error:
+        raise SettingsError(f"{name}: {error}") from error

@@ -133,7 +133,7 @@ class App:
         """Alpaca's market data."""
         from shared.adapters.alpaca import AlpacaMarketData
 
-        return AlpacaMarketData(self.settings.broker, self.clock)
+        return AlpacaMarketData(self.settings.broker, self.clock, tell=self.telemetry.unread)
 
     @cached_property
     def broker(self) -> Broker:

@@ -62,8 +62,7 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
                 # The SDK keeps an event that came while nobody waited, and gives it to every later wait of the same
                 # execution too: each would return at once, and the order spin. A new execution has forgotten it.
                 at_once = at_once + 1 if context.current_utc_datetime == slept_at else 0
-                # The SDK's client encodes event data twice, so text arrives in quotes (durable-python issue 295).
-                asked, event = str(event.result).strip('"'), context.wait_for_external_event(EVENT)
+                asked, event = _text_of(event.result), context.wait_for_external_event(EVENT)
                 told = report(state, asked)
                 if told != state:
                     state = told
@@ -79,5 +78,13 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
             continue
         failed = 0
         state = codec.decode(OrderState, answer)
+    # What came while the last step ran completed a wait that nobody will look at again: the host takes it for heard.
+    if event.is_completed:
+        state = report(state, _text_of(event.result))
     context.continue_as_new(codec.encode(state))
     return codec.encode(state)
+
+
+def _text_of(data: object) -> str:
+    """Event data as text: the SDK's client encodes it twice, so it arrives in quotes (durable-python issue 295)."""
+    return str(data).strip('"')

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 from shared.contracts.messages import Notice, Severity
@@ -18,6 +19,8 @@ from shared.core.features import Past
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.splits import Splits
+from shared.core.unread import Listing
 from shared.core.values import Symbol
 from shared.core.wording import Words
 
@@ -112,19 +115,35 @@ class HistoryStore(Protocol):
     """The past bars that a day's features need: one immutable parquet blob per version of the watchlist."""
 
     def write(
-        self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]], *, kind: str = "history"
+        self,
+        on: date,
+        slot: str,
+        bars: Mapping[Timeframe, Mapping[Symbol, Bars]],
+        *,
+        kind: str = "history",
+        left_out: Mapping[Symbol, str] = MappingProxyType({}),
     ) -> str:
-        """Write and return the blob's name, which starts with `kind` and carries the content's hash."""
+        """Write and return the blob's name, which starts with `kind` and carries the content's hash.
+
+        `left_out` says of symbols that are missing why they are.
+        """
 
     def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
         """Return what was written. Raises ContractError where the blob is missing or broken."""
+
+    def left_out(self, blob: str) -> Mapping[Symbol, str]:
+        """Return why symbols were left out. Raises ContractError where the blob is missing or broken."""
 
     def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
         """Return every symbol's prepared past. Raises ContractError where the blob is missing or broken."""
 
 
 class MarketData(Protocol):
-    """Prices as they stand at the clock's now; never a bar that has not closed."""
+    """Prices as they stand at the clock's now; never a bar that has not closed.
+
+    Prices and volumes are as traded: `splits` brings earlier ones into a day's terms (`shared.core.splits`). A row that
+    cannot be read is left out, the others are served, and `shared.core.unread.unread_in` tells of it.
+    """
 
     def assets(self) -> Sequence[Asset]:
         """Return tradable instruments of the configured asset class, by symbol."""
@@ -138,7 +157,13 @@ class MarketData(Protocol):
     def bars(
         self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime
     ) -> Mapping[Symbol, Bars]:
-        """Return closed bars that start in [start, end), empty `Bars` for a symbol that has none."""
+        """Return closed bars that start in [start, end), empty `Bars` for a symbol that has none.
+
+        A symbol is missing where one of its bars cannot be read.
+        """
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Return the splits of every symbol that hold from a date in [first, last] on."""
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines published in [start, end), oldest first."""
@@ -150,14 +175,26 @@ class Broker(Protocol):
     def now(self) -> datetime:
         """Return the broker's own time."""
 
+    def account_id(self) -> str:
+        """Return the id of the account that the keys open, which never changes: asked for once in a process."""
+
     def account(self) -> Account:
         """Return equity, cash, buying power and flags."""
 
-    def positions(self) -> Sequence[Position]:
-        """Return open positions, by symbol."""
+    def positions(self) -> Listing[Position]:
+        """Return open positions, by symbol, and those that cannot be read."""
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
-        """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return what is held of one symbol, None where nothing is. Raises ContractError where it cannot be read."""
+
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
+        """Return orders of every status submitted after `since`, legs as orders of their own, oldest first.
+
+        Those that cannot be read are listed too, unless they are over.
+        """
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol, however old and whoever sent it, legs as orders of their own."""
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""

@@ -18,6 +18,9 @@ pytest_plugins = ["tests.support.azurite"]
 # Mutants are to be noticed, not explained: no shrinking, the same examples for each.
 settings.register_profile("mutate", phases=(Phase.explicit, Phase.generate), derandomize=True, deadline=None)
 
+# Random lives at length, for which nobody waits: the machine that asks for this profile's name knows how long.
+settings.register_profile("nightly", deadline=None, print_blob=True)
+
 
 @pytest.fixture(scope="session")
 def world() -> World:

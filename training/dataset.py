@@ -16,6 +16,7 @@ from shared.core.features.past import BAR_S, midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe, TradingDay
 from shared.core.sessions import session_at
+from shared.core.splits import Splits
 from shared.core.values import Symbol, from_epoch, require, require_at_least
 from training.labels import BarrierRule, Labels, average_uniqueness, triple_barrier
 from training.source import HistorySource
@@ -169,9 +170,11 @@ class _Store:
         daily_start = start - timedelta(days=120)
         self._daily: dict[Symbol, Bars] = {}
         self._intraday: dict[Symbol, Bars] = {}
+        self._splits: dict[Symbol, Splits] = {}
         for k, symbol in enumerate(symbols):
             self._daily[symbol] = source.bars(symbol, Timeframe.DAY_1, daily_start, end)
             self._intraday[symbol] = source.bars(symbol, Timeframe.MIN_5, start, end)
+            self._splits[symbol] = source.splits(symbol)
             progress("bars", (k + 1) / len(symbols))
 
     def symbol_day(self, symbol: Symbol, day: TradingDay) -> SymbolDay:
@@ -179,7 +182,7 @@ class _Store:
         intraday = self._intraday[symbol]
         start, end = midnight_s(day.on), midnight_s(day.on + timedelta(days=1))
         history = intraday.between(start - 21 * 86_400, start)
-        past = prepare(symbol, daily=self._daily[symbol], history=history, day=day)
+        past = prepare(symbol, daily=self._daily[symbol], history=history, day=day, splits=self._splits[symbol])
         return SymbolDay(past=past, today=intraday.between(start, end))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from shared.core.features.past import BAR_S, DAY_S, midnight_s
 from shared.core.ids import digest, hash_id
 from shared.core.market import Bars, IntArray, Timeframe, TradingDay
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
 from training.data.bar_file import BarFile, read_traded
@@ -21,8 +22,9 @@ from training.data.rows import PRICES, session_dates, trading_days
 class ParquetHistory:
     """A `HistorySource` over a file of 1- or 5-minute bars, held in memory.
 
-    Rows are judged as `import` judges them; `told` says what was found. Prices are in the terms of the last session.
-    Daily bars are made of the intraday ones: prices of the regular session, volume of the whole day.
+    Rows are judged as `import` judges them; `told` says what was found. Bars are as the file has them, and `splits`
+    brings them into a day's terms where it tells of any. Daily bars are made of the intraday ones: prices of the
+    regular session, volume of the whole day.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ class ParquetHistory:
         self._content_id = _digest(file)
         self._is_synthetic = file.is_synthetic
         self.told = tuple(file.told())
-        self._intraday = {symbol: five_minute_bars(bars) for symbol, bars in file.in_last_terms().items()}
+        self._splits = file.splits
+        self._intraday = {symbol: five_minute_bars(found.bars) for symbol, found in file.by_symbol().items()}
         dates = session_dates(file.rows.start_s[file.checked.order])
         self._days = tuple(day for day in trading_days(calendar, dates).values() if day is not None)
         self._daily = {symbol: daily_bars(bars, self._days) for symbol, bars in self._intraday.items()}
@@ -69,6 +72,10 @@ class ParquetHistory:
         """Bars of timeframe 5Min or 1Day that start in [start, end)."""
         bars = (self._daily if timeframe is Timeframe.DAY_1 else self._intraday).get(symbol, Bars.empty())
         return bars.between(int(start.timestamp()), int(end.timestamp()))
+
+    def splits(self, symbol: Symbol) -> Splits:
+        """Splits that the file tells of."""
+        return self._splits.get(symbol, NO_SPLITS)
 
 
 def five_minute_bars(bars: Bars) -> Bars:

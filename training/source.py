@@ -8,6 +8,7 @@ from typing import Protocol
 
 from shared.core.features.past import midnight_s
 from shared.core.market import Asset, Bars, Timeframe, TradingDay
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, from_epoch, require
 from shared.ports import Calendar
 
@@ -28,7 +29,10 @@ class HistorySource(Protocol):
         """Completed trading days, ascending."""
 
     def bars(self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
-        """Bars of timeframe 5Min or 1Day that start in [start, end); empty where there are none."""
+        """Bars of timeframe 5Min or 1Day that start in [start, end), as traded; empty where there are none."""
+
+    def splits(self, symbol: Symbol) -> Splits:
+        """Splits of a symbol, as far as the source knows them."""
 
 
 class TapeLike(Protocol):
@@ -49,6 +53,10 @@ class TapeLike(Protocol):
     @property
     def session_dates(self) -> Sequence[date]:
         """Covered session dates, ascending; the last is `on`."""
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """Splits by symbol, of those that have any."""
 
     def bars(self, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
         """Bars that start in [start, end)."""
@@ -97,3 +105,7 @@ class TapeHistory:
         """Bars that start in [start, end), all before the traded day."""
         require(end <= self._limit, "end", end, f"at most {self._limit}, the start of the traded day")
         return self._tape.bars(symbol, timeframe, start, end)
+
+    def splits(self, symbol: Symbol) -> Splits:
+        """The tape's."""
+        return self._tape.splits.get(symbol, NO_SPLITS)

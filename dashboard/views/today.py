@@ -57,6 +57,8 @@ def _marks(view: View, risk: Risk) -> None:
         if failures:
             marks.append((f"{name}: {failures} failures in a row", "warn"))
     look.chips(marks or [("No halt, kill switch off", "good")])
+    if risk.accepted:
+        st.caption(f"A person's own beside ours, accepted by a resume: {', '.join(risk.accepted)}.")
 
 
 def _figures(view: View, risk: Risk, orders: pd.DataFrame, equity: pd.DataFrame) -> None:

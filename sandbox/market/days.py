@@ -5,32 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
 
-import exchange_calendars
 import numpy as np
 
-from shared.core.errors import SettingsError
+from shared.adapters.calendar import XnysCalendar
+from shared.core.errors import ContractError, SettingsError
+from shared.core.features.past import DAILY_BARS
 from shared.core.market import IntArray, TradingDay
 from shared.core.sessions import NEW_YORK
-from shared.core.values import from_epoch
 
-_MARGIN_DAYS = 14
-"""Longer than any closure of the exchange since 1990, so that a neighbour session always lies in range."""
+_ONE_DAY = timedelta(days=1)
 
 
-@lru_cache(maxsize=32)
+class ExchangeCalendar(XnysCalendar):
+    """The app's own table as tapes and venue ask it: were there two, a date could be a session for one of them only."""
+
+    def previous_day(self, before: date) -> TradingDay:
+        """Last session strictly before a date."""
+        return self.previous_days(before, 1)[0]
+
+    def between(self, start: date, end: date) -> list[TradingDay]:
+        """Sessions in [start, end], ascending; dates that the table does not cover are left out."""
+        start, end = max(start, self.first), min(end, self.last)
+        days = (self.day(start + k * _ONE_DAY) for k in range((end - start).days + 1))
+        return [day for day in days if day is not None]
+
+
+CALENDAR = ExchangeCalendar()
+
+
 def trading_days(first: date, last: date) -> tuple[TradingDay, ...]:
     """Session dates of XNYS in [first, last], ascending, with their open and (early) close."""
-    calendar = exchange_calendars.get_calendar(
-        "XNYS", start=first - timedelta(days=_MARGIN_DAYS), end=last + timedelta(days=_MARGIN_DAYS)
-    )
-    opens = calendar.opens[first.isoformat() : last.isoformat()]
-    closes = calendar.closes[first.isoformat() : last.isoformat()]
-    return tuple(
-        TradingDay(on=label.date(), open_at=_utc(opens.iloc[i]), close_at=_utc(closes.iloc[i]))
-        for i, label in enumerate(opens.index)
-    )
+    return tuple(CALENDAR.between(first, last))
 
 
 def sessions_until(on: date, count: int) -> tuple[TradingDay, ...]:
@@ -39,13 +45,35 @@ def sessions_until(on: date, count: int) -> tuple[TradingDay, ...]:
     Raises
     ------
     SettingsError
-        If the exchange is closed on `on`.
+        If the exchange is closed on `on`, or the table does not hold as many.
     """
-    days = trading_days(on - timedelta(days=2 * count + _MARGIN_DAYS), on)
-    if days[-1].on != on:
-        later = trading_days(on, on + timedelta(days=_MARGIN_DAYS))[0].on
-        raise SettingsError(f"on must be a session date of XNYS, got {on}; nearest are {days[-1].on} and {later}")
-    return days[-count:]
+    try:
+        return (*CALENDAR.previous_days(on, count - 1), _session(on))
+    except ContractError as error:
+        raise SettingsError(f"{count - 1} sessions before {on} are needed: {error}") from error
+
+
+def tradable_day(on: date) -> TradingDay:
+    """The session of a date that can be traded: the table holds what the app asks of the sessions around it.
+
+    Raises
+    ------
+    SettingsError
+        If the exchange is closed on that date, or the table does not reach far enough.
+    """
+    early = trading_days(CALENDAR.first, CALENDAR.first + 2 * DAILY_BARS * _ONE_DAY)
+    first, last = early[DAILY_BARS].on, CALENDAR.previous_day(CALENDAR.last).on
+    if not first <= on <= last:
+        raise SettingsError(f"must be a session date of XNYS from {first} to {last}, got {on}")
+    return _session(on)
+
+
+def _session(on: date) -> TradingDay:
+    day = CALENDAR.day(on)
+    if day is None:
+        nearest = f"{CALENDAR.previous_day(on).on} and {CALENDAR.next_day(on).on}"
+        raise SettingsError(f"must be a session date of XNYS, got {on}, when it is closed; nearest are {nearest}")
+    return day
 
 
 def midnight_s(on: date) -> int:
@@ -92,7 +120,3 @@ class DayEdges:
     def index_of(self, start_s: IntArray) -> IntArray:
         """Position of the date that holds each epoch second."""
         return (np.searchsorted(self.midnights_s, start_s, side="right") - 1).astype(np.int64)
-
-
-def _utc(stamp: datetime) -> datetime:
-    return from_epoch(stamp.timestamp())

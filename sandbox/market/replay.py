@@ -13,10 +13,11 @@ import numpy as np
 from sandbox.market.aggregate import daily, resample
 from sandbox.market.days import midnight_s
 from sandbox.market.replay_quotes import modelled, path_of, recorded
-from sandbox.market.replay_read import Recorded, read_daily, read_intraday, read_quotes
+from sandbox.market.replay_read import Recorded, read_daily, read_intraday, read_quotes, told_splits
 from sandbox.market.tape import BasePrices, Halt
 from shared.core.ids import hash_id
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Timeframe
+from shared.core.splits import Splits
 from shared.core.values import Symbol
 
 _EMPTY = BasePrices(bars=Bars.empty(), path=np.empty((0, 4)), bid=np.empty((0, 4)), ask=np.empty((0, 4)))
@@ -39,7 +40,9 @@ class ReplayTape:
         quotes: Mapping[str, tuple[IntArray, FloatArray]],
         daily_quarantined: Mapping[str, int],
         told: Sequence[str],
+        splits: Mapping[str, Splits],
     ) -> None:
+        self._splits = {symbol: found for symbol, found in splits.items() if len(found) and symbol in intraday.bars}
         self._intraday = intraday
         self._on = on
         self._content_id = content_id
@@ -71,7 +74,8 @@ class ReplayTape:
             The day to be traded; it must be covered. None: the last one that is.
         daily : Path, optional
             Daily bars for the days before `on`, where they reach (columns as above, or `date` instead of `ts`). What
-            they lack is aggregated from the intraday bars. A stamp at midnight UTC means that date.
+            they lack is aggregated from the intraday bars. A stamp at midnight UTC means that date. Where either file
+            tells of splits, the bars of both are as traded.
         quotes : Path, optional
             Quote bars of the same length (symbol, ts, bid_open ... ask_close). Where they lack one, or it is
             one-sided, locked or crossed, the spread is modelled (see `sandbox.market.replay_quotes`).
@@ -84,18 +88,20 @@ class ReplayTape:
             If a file cannot be used (names the columns found).
         """
         recorded_bars = read_intraday(path, on)
+        recorded_bars = read_intraday(path, on, beside=daily)
         on = on or recorded_bars.edges.dates[-1]
-        history, set_aside, told = read_daily(daily, on) if daily else ({}, {}, ())
+        history = read_daily(daily, on, beside=path) if daily else None
         quoted = read_quotes(quotes, on) if quotes else {}
         files = [each for each in (path, daily, quotes) if each]
         return cls(
             recorded_bars,
             on,
             content_id=hash_id("replay", on.isoformat(), *map(_file_digest, files)),
-            daily_bars=history,
+            daily_bars=history.bars if history else {},
+            splits=told_splits(recorded_bars, history) if history else recorded_bars.splits,
             quotes=quoted,
-            daily_quarantined=set_aside,
-            told=(*recorded_bars.told, *told),
+            daily_quarantined=history.quarantined if history else {},
+            told=(*recorded_bars.told, *(history.told if history else ())),
         )
 
     @property
@@ -122,6 +128,11 @@ class ReplayTape:
     def session_dates(self) -> Sequence[date]:
         """Dates with intraday bars, ascending; the last is `on`."""
         return self._intraday.edges.dates
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """By symbol, as the files tell."""
+        return self._splits
 
     @property
     def quarantined(self) -> int:

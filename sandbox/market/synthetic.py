@@ -21,6 +21,7 @@ from sandbox.market.tape import BasePrices, Halt
 from shared.core.errors import SettingsError
 from shared.core.market import Asset, Bars, Headline, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK
+from shared.core.splits import Splits
 from shared.core.values import from_epoch
 
 _EMPTY = BasePrices(bars=Bars.empty(), path=np.empty((0, 4)), bid=np.empty((0, 4)), ask=np.empty((0, 4)))
@@ -114,6 +115,11 @@ class SyntheticTape:
     def trading_days(self) -> Sequence[TradingDay]:
         """The session dates with their open and close."""
         return self._world.days
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """None; `sandbox.market.splits` adds some."""
+        return {}
 
     @property
     def regimes(self) -> Mapping[date, Regime]:

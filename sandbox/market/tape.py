@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from shared.core.market import Asset, Bars, FloatArray, Headline, Timeframe
+from shared.core.splits import Splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,10 @@ class Tape(Protocol):
     @property
     def session_dates(self) -> Sequence[date]:
         """Every session date the tape covers, ascending; the last is `on`."""
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """Splits by symbol, of those that have any. Prices are as traded: none is taken in."""
 
     def base(self, symbol: str, on: date) -> BasePrices:
         """Finest bars of a symbol on a covered date, 04:00 to 20:00 New York; empty where it did not trade.

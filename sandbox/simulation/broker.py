@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +11,20 @@ from sandbox.venue.engine import Exchange
 from sandbox.venue.orders import Order
 from sandbox.venue.refusals import Refusal
 from sandbox.venue.requests import parse_order, parse_replace
-from sandbox.venue.views import account_json, order_json, position_json, receipt_json
+from sandbox.venue.views import account_id, account_json, order_json, position_json, receipt_json
 from shared.adapters.alpaca import order_fields
-from shared.adapters.alpaca_parse import read_account, read_order, read_position
+from shared.adapters.alpaca_parse import (
+    order_or_unread,
+    position_or_unread,
+    read_account,
+    read_order,
+    read_position,
+)
 from shared.core.errors import BrokerError
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing, Unread
+from shared.core.values import ZERO, Symbol, parse_utc
 
 NOT_FOUND = 404
 NOT_CANCELABLE = 422
@@ -28,11 +37,14 @@ class SimBroker:
     ----------
     hanging : dict of order id to datetime
         Orders whose cancel was taken and is not done before that instant; they show as pending_cancel.
+    withheld : Decimal
+        USD of buying power that the broker does not grant: cash that is not settled yet.
     """
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.hanging: dict[str, datetime] = {}
+        self.withheld = ZERO
         self._seen: dict[tuple[Any, ...], BrokerOrder] = {}
         self._account: tuple[tuple[Any, ...], Account] | None = None
         self._positions: dict[str, tuple[tuple[Any, ...], Position]] = {}
@@ -42,18 +54,36 @@ class SimBroker:
         """Return the exchange's time."""
         return self.exchange.now
 
+    def account_id(self) -> str:
+        """Return the id of the one account."""
+        return account_id(self.exchange)
+
     def account(self) -> Account:
         """Return equity, cash, buying power and flags; read anew where money, positions or marks have changed."""
         exchange = self.exchange
         held = tuple((symbol, each.qty, exchange.mark(symbol)) for symbol, each in exchange.account.positions.items())
-        key = (exchange.account.cash, exchange.book.reserved_cash(), exchange.last_equity(), held)
+        key = (
+            exchange.account.cash,
+            exchange.book.reserved_cash(),
+            exchange.last_equity(),
+            exchange.beside.value,
+            held,
+        )
         if self._account is None or self._account[0] != key:
-            self._account = (key, read_account(account_json(exchange)))
+            found = read_account(account_json(exchange))
+            granted = max(ZERO, found.buying_power - self.withheld)
+            self._account = (key, replace(found, buying_power=granted))
         return self._account[1]
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions, by symbol."""
-        return [self._position(symbol) for symbol in sorted(self.exchange.account.positions)]
+        ours = tuple(self._position(symbol) for symbol in sorted(self.exchange.account.positions))
+        beside = [position_or_unread(row) for row in self.exchange.beside.positions]
+        return listed(ours, beside)
+
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return what is held of one symbol, None where nothing is."""
+        return self._position(symbol) if symbol in self.exchange.account.positions else None
 
     def _position(self, symbol: str) -> Position:
         """A position as its JSON is read; read anew where what the app takes from it has changed."""
@@ -64,11 +94,19 @@ class SimBroker:
             known = self._positions[symbol] = (key, read_position(position_json(self.exchange, held)))
         return known[1]
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders of every status submitted after `since`, legs as orders of their own, oldest first."""
         heads = [o for o in self.exchange.book.orders.values() if o.parent is None and o.created_at > since]
         flat = [part for head in heads for view in (self._view(head),) for part in (view, *view.legs)]
-        return sorted(flat, key=lambda order: order.submitted_at)
+        rows = [row for row in self.exchange.beside.orders if parse_utc(row["submitted_at"]) > since]
+        return listed(tuple(sorted(flat, key=lambda o: o.submitted_at)), [order_or_unread(row) for row in rows])
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol, whoever sent it, legs as orders of their own."""
+        heads = {order.head.id: order.head for order in self.exchange.book.live[symbol]}
+        ours = (part for head in heads.values() for view in (self._view(head),) for part in (view, *view.legs))
+        rows = [row for row in self.exchange.beside.open_orders() if row["symbol"] == symbol]
+        return listed(tuple(ours), [order_or_unread(row) for row in rows])
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the broker does not know it."""
@@ -99,6 +137,8 @@ class SimBroker:
 
     def cancel(self, order_id: str) -> None:
         """Cancel; what is closed already is no error."""
+        if self.exchange.beside.cancel(order_id):
+            return
         try:
             self.exchange.cancel(order_id)
         except Refusal as refusal:
@@ -119,6 +159,17 @@ class SimBroker:
             found = self._seen[key] = read_order(raw)
             self._last.setdefault(order.id, []).append(found)
         return found
+
+
+def listed[T](ours: tuple[T, ...], beside: Iterable[T | Unread | None]) -> Listing[T]:
+    """Our own rows with those of a person beside them, of which some cannot be read."""
+    rows, unread = list(ours), []
+    for each in beside:
+        if isinstance(each, Unread):
+            unread.append(each)
+        elif each is not None:
+            rows.append(each)
+    return Listing(tuple(rows), tuple(unread))
 
 
 def _error(refusal: Refusal) -> BrokerError:

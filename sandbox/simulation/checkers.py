@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.simulation.asked import Answers, group_exposure
+from sandbox.simulation.beside import BesideRules
 from sandbox.simulation.guard import Guard
+from sandbox.simulation.rooms import Rooms
+from sandbox.simulation.sent import SeenQuote, Sent
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
 from shared.adapters.codec import decode_message
@@ -17,11 +20,12 @@ from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.core.errors import ContractError
 from shared.core.ledger import Ledger
 from shared.core.order_states import OrderState
-from shared.core.order_steps import StepCall
+from shared.core.order_steps import Command, StepCall
 from shared.core.orders import OrderClass, OrderRequest, OrderType
 from shared.core.sessions import aft_close_at, session_at
 from shared.core.values import ZERO, Side
 from shared.ports import Row
+from shared.stages.reconcile import LATE
 
 if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
@@ -30,9 +34,15 @@ __all__ = ["Checkers", "Violation"]
 
 TOLERANCE = Decimal("1.01")
 """A price moves between the look at the account and the order that follows within the same second."""
-STORM_STEPS = 25
-STORM = timedelta(seconds=10)
-"""Steps of one order within this time: more is a lifecycle that turns in a circle."""
+LIFECYCLE_LOOKS = 4
+SILENT = timedelta(minutes=2)
+"""A lifecycle that is gone is started again after so many supervisions and so long."""
+STORM_STEPS = 60
+STORM = timedelta(seconds=30)
+"""Steps of one order within this time: more is a lifecycle that turns in a circle.
+
+One that has waited minutes for its host works through what it was told meanwhile, a step or two for each event.
+"""
 
 
 def _decoded(text: str) -> Signal | OrderIntent:
@@ -58,13 +68,20 @@ class Checkers:
         self.quarantined_texts: set[str] = set()
         self.hand_closed: set[str] = set()
         self.bought: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.sold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.changed_at: dict[str, datetime] = {}
+        self.reserved_at: dict[str, datetime] = {}
         self._seen_log = 0
         self._sent_ids: set[str] = set()
         self._ledger: Ledger | None = None
         self._killed_at: datetime | None = None
+        self._flattening_at: datetime | None = None
         self._halted_at = world.now()
-        self._steps: defaultdict[str, deque[datetime]] = defaultdict(deque)
-        self._answers = Answers()
+        self._steps: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
+        self.asked = Answers()
+        self._rooms = Rooms(world)
+        self._sent = Sent(world)
+        self.beside = BesideRules(world)
         self.lost_rooms: set[str] = set()
         self.split: set[str] = set()
 
@@ -91,6 +108,7 @@ class Checkers:
             raise Violation("one intent per decision", f"{intent.intent_id} was sent with two contents")
         if intent.intent_id != intent_id_of(intent.decision_id) or intent.decision_id not in self.signals:
             raise Violation("one intent per decision", f"{intent.intent_id} follows from no signal's decision")
+        self.guard.duties.sent(intent)
 
     def poisoned(self, text: str) -> None:
         """Note a message that failed too often."""
@@ -105,19 +123,27 @@ class Checkers:
         texts = self.poisoned_texts
         return {d for text in texts for d, signal in self.signals.items() if self.subjects[text][1] == intent_id_of(d)}
 
+    def signal_of(self, intent_id: str) -> Signal:
+        """The signal that an intent follows from."""
+        return next(signal for d, signal in self.signals.items() if intent_id_of(d) == intent_id)
+
     def lost_intents(self) -> set[str]:
         """Intents whose signal or intent message poisoned."""
         return {self.subjects[text][1] for text in self.poisoned_texts}
-
-    def answered(self, intent: OrderIntent, answer: str) -> None:
-        """Note a person's answer."""
-        self._answers.answered(intent, answer, self.world.now())
 
     def ledger_lost(self) -> None:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
         self._ledger = None
+        self._rooms.lost()
+        self.beside.ledger_lost()
+
+    def lifecycle_lost(self, intent_id: str, symbol: str) -> None:
+        """Note that a lifecycle has vanished: supervise starts it again once it is silent for long."""
+        self.guard.by_hand(symbol, LIFECYCLE_LOOKS)
+        self.guard.excuse(symbol, self.world.now() + LATE + SILENT)
+        self.guard.duties.gone.add(intent_id)
 
     def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
         """Note what a split has made of a position; a share's rest was paid out."""
@@ -125,35 +151,69 @@ class Checkers:
         self.positions[symbol] = qty
         self.cash += in_cash
         self.guard.was_split(symbol, qty)
+        if not qty:
+            self._all_sold(symbol)
 
     def supervised(self) -> None:
         """Note that supervise has run; one that a fault has hit may have seen nothing."""
         work = self.world.current
         if work is None or not work.is_hurt:
             self.guard.supervised()
+        if work is not None and work.began_at is not None and not work.is_hurt:
+            self.guard.duties.supervised(work.began_at)
+
+    def stepped_since(self, intent_id: str, at: datetime) -> bool:
+        """Whether an order has taken a step, or has ended, since an instant."""
+        instance = self.world.hub.instances.get(intent_id)
+        is_running = instance is not None and instance.is_running
+        return not is_running or any(step >= at for step, _ in self._steps[intent_id])
+
+    def is_approved(self, intent_id: str) -> bool:
+        """Whether a person has said yes to an order."""
+        return self.asked.is_yes(intent_id)
+
+    def is_flattening_since(self, began: datetime) -> bool:
+        """Whether the kill switch has wanted a flat account since before an instant."""
+        return self._flattening_at is not None and self._flattening_at < began
+
+    def is_stopped_since(self, began: datetime) -> bool:
+        """Whether the kill switch, or a halt, has stopped entries since before an instant."""
+        ledger = self._ledger
+        is_halted = ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted)
+        is_killed = self._killed_at is not None and self._killed_at < began
+        return is_killed or (is_halted and self._halted_at < began)
 
     def begins(self, work: Work) -> None:
         """A work begins."""
         self.guard.accrue()
+        self._rooms.begins()
 
     def ends(self, work: Work) -> None:
         """A work ended, with or without its effect."""
         self.guard.ended(work)
+        self._rooms.ends(work)
 
     def step_begins(self, asked: StepCall) -> None:
         """An order's step begins."""
         now, intent_id = self.world.now(), asked.state.plan.intent_id
         times = self._steps[intent_id]
-        times.append(now)
-        while times[0] < now - STORM:
+        times.append((now, asked.state.seq))
+        while times[0][0] < now - STORM:
             times.popleft()
-        if len(times) > STORM_STEPS:
+        # A step that the host runs twice is one; a look at a quote that asks for nothing is none, and counts each time.
+        is_quiet = asked.step.command is Command.WATCH
+        if (len(times) if is_quiet else len({seq for _, seq in times})) > STORM_STEPS:
             raise Violation("no storm", f"{intent_id} took {len(times)} steps in {STORM.seconds} s")
 
     def step_ends(self, asked: StepCall, after: OrderState) -> None:
         """An order's step is done."""
         if after.held < 0:
             raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
+        if asked.step.command is Command.SUBMIT_ENTRY and after.live_entry is not None:
+            plan = after.plan
+            self.guard.duties.entered(plan.intent_id, plan.symbol, asked.step.client_order_id)
+        self._sent.answered(asked.state, after, self.world.current)
+        self._rooms.step_ended(after, self._ledger)
 
     def saw(self, call: str, detail: object) -> None:
         """Look at a call's effect."""
@@ -169,7 +229,23 @@ class Checkers:
             self._ledger_written(detail)
         elif call.endswith("put controls"):
             assert isinstance(detail, dict)
-            self._killed_at = self.world.now() if detail.get("is_on") else None
+            self._controlled(detail)
+        elif call == "insert controls" and isinstance(detail, dict) and "answer" in detail:
+            self.asked.claimed(detail)
+        elif call == "quotes" and self.world.current is not None:
+            assert isinstance(detail, dict)
+            seen = {symbol: SeenQuote(quote=quote, at=self.world.now()) for symbol, quote in detail.items()}
+            self.world.current.quotes.update(seen)
+        elif call == "refused" and self.world.current is not None:
+            assert isinstance(detail, tuple)
+            self.world.current.refused = detail
+
+    def _controlled(self, row: Row) -> None:
+        """The kill switch was turned, on or off, or from on to on."""
+        now = self.world.now()
+        is_on, is_flattening = bool(row.get("is_on")), bool(row.get("is_flattening"))
+        self._killed_at = (self._killed_at or now) if is_on else None
+        self._flattening_at = (self._flattening_at or now) if is_on and is_flattening else None
 
     # -- submissions -------------------------------------------------------------------------------------------------
 
@@ -180,11 +256,14 @@ class Checkers:
         work = self.world.current
         began = work.began_at if work is not None and work.began_at is not None else self.world.now()
         self._native_in_session(request, began)
+        if work is not None and request.client_order_id not in self.world.exchange.book.by_client_order_id:
+            self._sent.check(self.intents[intent_id], request, work)
         if request.side is Side.SELL:
             self._sells_what_is_free(request)
             return
-        self._answers.check(self.intents[intent_id], request)
+        self.asked.check(self.intents[intent_id], request)
         ledger = self._ledger
+        self._rooms.before_entry(request.client_order_id, began)
         if self._killed_at is not None and self._killed_at < began:
             raise Violation("no entry after kill", request.client_order_id)
         if ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted) and self._halted_at < began:
@@ -216,8 +295,10 @@ class Checkers:
             return  # the venue knows the id and refuses it
         held = exchange.account.held(request.symbol)
         reserved, _ = exchange.book.reserved_to_sell(request.symbol)
-        # What a person sold by hand, or a broker that showed an old state, explains the difference until the next look.
-        explained = request.symbol in self.hand_closed or self.guard.was_misled(request.symbol)
+        # What a person sold by hand, or a broker that showed an old state, explains the difference until the next look;
+        # so does a guard whose cancel hangs for so long that nobody waits for it: the broker refuses the exit then.
+        hangs = any(order.id in self.world.broker.hanging for order in exchange.book.live[request.symbol])
+        explained = hangs or request.symbol in self.hand_closed or self.guard.was_misled(request.symbol)
         if request.qty_shares > held - reserved and not explained:
             text = f"{request.client_order_id} asks for {request.qty_shares}, held {held}, being sold {reserved}"
             raise Violation("never sells more than held", text)
@@ -279,8 +360,11 @@ class Checkers:
         after = self.world.ports.codec.decode(Ledger, str(text))
         before = self._ledger
         self._ledger = after
+        self.beside.ledger_written(after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
+        self.reserved_at |= {r.intent_id: self.world.now() for r in added}
+        self._rooms.written(before, after, self.world.current)
         is_halted = after.is_day_halted or after.is_drawdown_halted
         if is_halted and not (before is not None and (before.is_day_halted or before.is_drawdown_halted)):
             self._halted_at = self.world.now()
@@ -290,6 +374,8 @@ class Checkers:
         symbols = [r.symbol for r in after.reservations]
         if len(set(symbols)) != len(symbols):
             raise Violation("one reservation per symbol", f"{sorted(symbols)}")
+        if all(r.intent_id in self.lost_rooms for r in added):
+            return  # taken again, not approved: others may have been approved in its place
         if len(symbols) > risk.max_positions:
             raise Violation("no limit exceeded at approval", f"{len(symbols)} reservations")
         limit = after.equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE
@@ -312,12 +398,14 @@ class Checkers:
             if held != {symbol: qty for symbol, qty in self.positions.items() if qty}:
                 raise Violation("positions are the sum of fills", f"{dict(self.positions)} against {held}")
         self.guard.accrue()
+        self._rooms.settled()
 
     def _entry(self, entry: LogEntry) -> None:
         self.world.trace.note(
             entry.at, "    venue:", entry.symbol, entry.event, entry.client_order_id[-12:], entry.filled_qty, "/",
             entry.qty, entry.fill_price or "", "holds", entry.position_after,
         )  # fmt: skip
+        self.changed_at[entry.symbol] = entry.at
         self.guard.entry(entry)
         if entry.event is Event.PENDING_NEW and entry.side == Side.BUY:
             self._one_live_entry(entry)
@@ -351,6 +439,17 @@ class Checkers:
             asked = self.intents[intent_id].qty_shares
             if self.bought[intent_id] > asked:
                 raise Violation("one entry per intent", f"{intent_id} bought {self.bought[intent_id]} of {asked}")
+        else:
+            head = self.world.exchange.book.orders[entry.head_id]
+            self.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
+            if entry.position_after == 0:
+                self._all_sold(entry.symbol)
+
+    def _all_sold(self, symbol: str) -> None:
+        """Nothing is left of a symbol, whoever has sold it."""
+        for intent in self.intents.values():
+            if intent.symbol == symbol:
+                self.sold[intent.intent_id] = self.bought[intent.intent_id]
 
     @property
     def ledger(self) -> Any:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sandbox.simulation.beside import plan_beside
 from sandbox.simulation.endings import check_end, table_digest
 from sandbox.simulation.functions import Functions
+from sandbox.simulation.lifecycles import plan_lost_lifecycles
 from sandbox.simulation.losses import plan_losses
 from sandbox.simulation.options import Run
 from sandbox.simulation.signals import GARBAGE, Planned, plan_signals
@@ -29,6 +34,8 @@ CALM_IN_THE_EVENING = timedelta(hours=3)
 """From here on faults cease, so that everything comes to its end and the books can be compared; the later one counts
 where entries after the close are enabled."""
 MINUTE = timedelta(minutes=1)
+LATE_IN_MINUTE = 35
+"""Second of a minute from which what is sent may still work at the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +69,20 @@ def simulate(run: Run) -> Outcome:
     """Run a seed."""
     from sandbox.simulation.planted import planted  # noqa: PLC0415 - it patches what the stages import
 
-    with planted(run.planted):
+    with planted(run.planted), _quiet():
         return _Days(World(run)).outcome()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the app log nothing: what a fault does is in the trace."""
+    logger = logging.getLogger("gatehouse")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _call(route: str, values: Mapping[str, str | bool]) -> Call:
@@ -121,7 +140,10 @@ class _Days:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
+        self._plan_while_entering(day, [planned.at for planned in signals])
         plan_losses(world, day, [planned.at for planned in signals])
+        plan_lost_lifecycles(world, day, [planned.at for planned in signals])
+        plan_beside(world, day, [planned.at for planned in signals])
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)
@@ -197,6 +219,7 @@ class _Days:
         world = self.world
         world.trace.note(world.now(), "calm")
         world.is_calm = world.queues.is_calm = True
+        world.parts_down.clear()
         self._broker(down=False)
         self._storage(up_at=None)
 
@@ -215,6 +238,22 @@ class _Days:
             else:
                 world.at(begins_at, lambda: self._broker(down=True))
                 world.at(ends_at, lambda: self._broker(down=False))
+
+    def _plan_while_entering(self, day: TradingDay, busy: list[datetime]) -> None:
+        """While entries work the broker goes down for long, or a person kills: drawn apart from all else."""
+        world, rng = self.world, random.Random(f"entering:{self.world.run.seed}:{day.on}")
+        if rng.random() < world.faults.broker_outage:
+            begins_at = rng.choice(busy) + timedelta(seconds=rng.randrange(5, 45))
+            world.at(begins_at, lambda: self._broker(down=True))
+            world.at(begins_at + timedelta(seconds=rng.randrange(280, 420)), lambda: self._broker(down=False))
+        if rng.random() < world.faults.kill:
+            # Shortly before a firing of supervise, so that an entry may work over it.
+            sent_at = rng.choice([at for at in busy if at.second >= LATE_IN_MINUTE] or busy)
+            at = sent_at + (60 - sent_at.second) * timedelta(seconds=rng.uniform(0.3, 0.95))
+            flags = {"flatten": False, "cancel_all": False}
+            self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
+            back = at + timedelta(seconds=rng.randrange(100, 400))
+            self._person(back, "resume", lambda: resume(world.ports, _call("resume", {})))
 
     def _broker(self, *, down: bool) -> None:
         world = self.world

@@ -64,6 +64,9 @@ def check_end(world: World, *, is_last: bool = True) -> int:
         ("the journal is whole", _journal(world, rows)),
         ("positions are recorded", _positions(world, rows, stuck)),
         ("every gate runs again after approval", _second_gates(world, rows)),
+        ("every decision records every gate", _verdicts(rows)),
+        ("who is asked hears the question and the end", world.checkers.asked.at_end(world, rows[Table.ORDERS])),
+        ("what a person holds is left alone", iter(world.exchange.beside.touched)),
     ):
         for text in found:
             raise Violation(rule, text)
@@ -216,6 +219,14 @@ def _second_gates(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
         found = {verdict["gate"] for verdict in json.loads(str(row["gates"]))}
         if state["entry_attempt"] == 0 and found != set(GATES):
             yield f"{intent.intent_id}: {sorted(set(GATES) - found)} did not run"
+
+
+def _verdicts(rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """Passed or not, in their one order; a signal that came too late was judged by none."""
+    for row in rows[Table.DECISIONS].values():
+        found = [verdict["gate"] for verdict in json.loads(str(row.get("gates") or "[]"))]
+        if row["verdict"] != "expired" and found != list(GATES):
+            yield f"{row['decision_id']} names {found}"
 
 
 def table_digest(world: World) -> str:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.market import SimMarket
-from sandbox.simulation.options import Faults
+from sandbox.simulation.options import Faults, Run
 from shared.adapters.memory import MemoryBlobs, MemoryTables
-from shared.core.errors import ConflictError, RateLimitedError, TransientError
+from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
-from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
-from shared.core.values import Symbol
+from shared.core.splits import Splits
+from shared.core.unread import Listing
+from shared.core.values import CENT, Side, Symbol
 from shared.ports import Row, Stored
 
 STORAGE_TIMEOUT_S = 15.0
 BROKER_TIMEOUT_S = 10.0
 HANGS_MAX_S = 60.0
 LAG_MAX_S = 4.0
+FORBIDDEN, NO_POWER = 403, 40310000
 LATE_S = (20.0, 40.0, 200.0)
 
 
@@ -34,9 +38,11 @@ class Surroundings(Protocol):
     """What the injectors need of the simulation."""
 
     faults: Faults
+    run: Run
     rng: random.Random
     is_calm: bool
     broker_down: bool
+    parts_down: set[str]
     storage_down: bool
 
     def pause(self) -> None:
@@ -236,22 +242,43 @@ class FaultyBroker:
         self._world = injector.world
         self._call = injector.broker
         self._hidden: dict[str, datetime] = {}
+        self._refused: set[str] = set()
+        self._taken: set[str] = set()
 
     def now(self) -> datetime:
         """Return the broker's time."""
         return self._call("clock", self._broker.now)
 
+    def account_id(self) -> str:
+        """Return the account's id, which a process knows once it has seen the account."""
+        return self._broker.account_id()
+
     def account(self) -> Account:
         """Return the account."""
-        return self._call("account", self._broker.account)
+        return self._part("account", self._broker.account)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         """Return open positions."""
-        return self._call("positions", self._broker.positions)
+        return self._part("positions", self._broker.positions)
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return what is held of one symbol."""
+        return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
+
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
-        return self._call("orders", lambda: self._broker.orders(since=since))
+        return self._part("orders", lambda: self._broker.orders(since=since))
+
+    def _part[T](self, name: str, effect: Callable[[], T]) -> T:
+        """A call that may be down by itself for long; no excuse for anything that does not need it."""
+        if name in self._world.parts_down:
+            self._world.elapse(0.05)
+            raise TransientError(f"{name}: HTTP 503")
+        return self._call(name, effect)
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol."""
+        return self._call(f"open orders {symbol}", lambda: self._broker.open_orders(symbol))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order, perhaps as it was, or not yet."""
@@ -277,13 +304,44 @@ class FaultyBroker:
 
         def effect() -> BrokerOrder:
             world.saw("submit", request)
-            order = self._broker.submit(request)
+            if self._is_refused(request):
+                raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
+            order = self._broker.submit(self._left_behind(request))
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())
             return order
 
-        return self._call(f"submit {request.client_order_id}", effect)
+        try:
+            return self._call(f"submit {request.client_order_id}", effect)
+        except BrokerError as error:
+            world.saw("refused", (request.client_order_id, str(error)))
+            raise
+
+    def _left_behind(self, request: OrderRequest) -> OrderRequest:
+        """The order as it stands to the market on its arrival: one that ran away is as good as a lower limit."""
+        world = self._world
+        chance, stop = world.faults.runs_away, request.stop_price
+        is_entry = request.side is Side.BUY and stop is not None
+        if not chance or not is_entry or world.is_calm or world.rng.random() >= chance:
+            return request
+        assert stop is not None
+        return dataclasses.replace(request, limit_price=stop + CENT)
+
+    def _is_refused(self, request: OrderRequest) -> bool:
+        """A rule says the same of the same order, whichever host sends it."""
+        world, client_order_id = self._world, request.client_order_id
+        if client_order_id in self._taken:
+            return False
+        if client_order_id not in self._refused:
+            chance = world.faults.order_refused
+            if not chance or world.is_calm or request.order_class is OrderClass.OCO or world.rng.random() >= chance:
+                self._taken.add(client_order_id)
+                return False
+            self._refused.add(client_order_id)
+        if request.side is Side.SELL:
+            world.hurt("order_refused", f"submit {request.client_order_id}")
+        return True
 
     def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
         """Replace a working order."""
@@ -313,13 +371,26 @@ class FaultyBroker:
         self._call(f"cancel {order_id[:8]}", effect)
 
 
+SPOILT_QUOTES: tuple[Mapping[str, object], ...] = (
+    {"bp": None},
+    {"ap": float("nan")},
+    {"bp": -1},
+    {"as": "many"},
+    {"t": "noon"},
+    {"t": None},
+)
+"""Members that make a quote's row one that cannot be read."""
+
+
 class FaultyMarket:
-    """`MarketData` whose quotes may be old."""
+    """`MarketData` whose quotes may be old, or of rows that cannot be read."""
 
     def __init__(self, market: SimMarket, injector: Injector) -> None:
         self._market = market
         self._world = injector.world
         self._call = injector.broker
+        # Of its own, so that what other faults draw stays where it is.
+        self._spoils = random.Random(f"bad_rows:{injector.world.run.seed}")
 
     def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
         """Return latest quotes, perhaps of some time ago."""
@@ -328,8 +399,14 @@ class FaultyMarket:
         def effect() -> Mapping[Symbol, Quote]:
             if not world.is_calm and world.rng.random() < world.faults.late_data:
                 world.hurt("late_data", " ".join(symbols))
-                return self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
-            return self._market.quotes(symbols)
+                found = self._market.quotes_at(symbols, world.now() - timedelta(seconds=world.rng.choice(LATE_S)))
+            elif not world.is_calm and self._spoils.random() < world.faults.bad_rows:
+                world.hurt("bad_rows", " ".join(symbols))
+                found = self._market.spoilt_quotes(symbols, self._spoils.choice(SPOILT_QUOTES))
+            else:
+                found = self._market.quotes(symbols)
+            world.saw("quotes", found)
+            return found
 
         return self._call("quotes", effect)
 
@@ -346,6 +423,10 @@ class FaultyMarket:
     ) -> Mapping[Symbol, Bars]:
         """Return bars."""
         return self._market.bars(symbols, timeframe, start, end)
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Return splits."""
+        return self._market.splits(first, last)
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines."""

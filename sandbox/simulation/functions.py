@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sandbox.simulation.checkers import Violation
@@ -12,17 +13,20 @@ from sandbox.simulation.world import Work, World
 from shared.adapters.codec import decode_message, encode_message
 from shared.contracts.messages import Message, Notice, OrderIntent, Signal
 from shared.contracts.records import Queue
+from shared.core.answers import Answer
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.order_states import Phase
-from shared.core.order_steps import APPROVE, REFUSE, StepCall, report
+from shared.core.order_steps import LOOK_AGAIN, StepCall, restarted
 from shared.lifecycle import EVENT
 from shared.ports import Ports
+from shared.stages.answers import answer, waiting
+from shared.stages.calls import Call, Reply
 from shared.stages.execute import execute
 from shared.stages.gate import gate
 from shared.stages.incidents import poisoned, quarantine
 from shared.stages.order import carry_out
-from shared.stages.reconcile import Wake, recorded_order
-from shared.stages.supervise import supervise
+from shared.stages.reconcile import Wake, recorded_order, wake_failed
+from shared.stages.supervise import Supervision, supervise
 
 _EXPECTED = (TransientError, ConflictError)
 """What a stage may raise: the host delivers again. Anything else is a fault of ours."""
@@ -47,7 +51,10 @@ class Functions:
         for message in messages:
             text = encode_message(message, ports.blobs)
             if isinstance(message, Notice):
-                continue  # the phone is no part of the simulation; that it can be spelled is
+                # The phone is no part of the simulation, but that a person is asked, and told of the end, is.
+                if self.world.checkers.asked.concerns(message):
+                    self.world.storage_call(f"send {queue}", lambda m=message: self.world.checkers.asked.told(m))  # type: ignore[misc]
+                continue
             self.world.storage_call(f"send {queue}", lambda text=text: self.world.queues.send(queue, text))  # type: ignore[misc]
 
     # -- queues ----------------------------------------------------------------------------------------------------
@@ -135,8 +142,11 @@ class Functions:
             known = world.storage_call("get_status", lambda: hub.instances.get(state.plan.intent_id))
             if known is None:
                 world.storage_call("start_new", lambda: hub.start_new(state.plan.intent_id, started, state.plan.symbol))
+            if intent.approve_by is not None and world.now() >= intent.approve_by:
+                world.checkers.asked.found_late(intent)
             if state.phase is Phase.APPROVAL_PENDING and intent.intent_id not in self._asked:
                 self._asked.add(intent.intent_id)
+                world.checkers.guard.duties.asked(intent)
                 self._answer(intent)
             return told
 
@@ -148,21 +158,29 @@ class Functions:
         if intent.approve_by is None or rng.random() < 0.15:
             return
         wait = intent.approve_by - world.now()
-        answers = [APPROVE if rng.random() < 0.75 else REFUSE]
-        answers += [rng.choice((APPROVE, REFUSE))] if rng.random() < 0.1 else []
-        for answer in answers:
+        answers = [Answer.APPROVE if rng.random() < 0.75 else Answer.REFUSE]
+        answers += [rng.choice((Answer.APPROVE, Answer.REFUSE))] if rng.random() < 0.1 else []
+        for chosen in answers:
             at = world.now() + wait * (rng.random() if rng.random() < 0.85 else 1 + rng.random())
 
-            def raised(answer: str = answer) -> None:
-                world.hub.raise_event(intent.intent_id, EVENT, answer)
-                world.checkers.answered(intent, answer)
+            def say(chosen: Answer = chosen) -> None:
+                self._claim(intent, chosen)
 
-            def say(raised: Callable[[], None] = raised) -> None:
-                known = world.hub.instances.get(intent.intent_id)
-                if known is not None and known.is_running:
-                    world.storage_call("raise_event", raised)
+            self._person(at, f"{chosen} {intent.symbol}", say)
 
-            self._person(at, f"{answer} {intent.symbol}", say)
+    def _claim(self, intent: OrderIntent, chosen: Answer) -> None:
+        """As `functions.approvals`: claim the answer, then wake the order; where that fails the answer stands."""
+        world = self.world
+        order = waiting(world.ports, intent.intent_id)
+        if isinstance(order, Reply):
+            return
+        call = Call(route="approve", by="person", reason="drill", caller="simulation")
+        if answer(world.ports, call, order, chosen).is_done:
+            world.checkers.asked.accepted(intent, chosen)
+            with suppress(*_EXPECTED):
+                self._tell_lifecycle(
+                    Wake(on=intent.on, symbol=intent.symbol, intent_id=intent.intent_id, event=LOOK_AGAIN)
+                )
 
     # -- durable ---------------------------------------------------------------------------------------------------
 
@@ -211,14 +229,19 @@ class Functions:
 
         def run() -> None:
             seen = supervise(world.ports)
-            self._send(Queue.NOTICES, seen.messages)
+            world.checkers.beside.supervised(seen)
             for wake in seen.wakes:
-                self._tell_lifecycle(wake)
+                try:
+                    self._tell_lifecycle(wake)
+                except (*_EXPECTED, ContractError) as error:
+                    self._send(Queue.NOTICES, wake_failed(world.ports, wake, error))
+            self._send(Queue.NOTICES, seen.messages)
             world.checkers.supervised()
 
         def failed(error: Exception) -> None:
             if not isinstance(error, _EXPECTED):
                 raise Violation("stages raise only what they say", f"supervise: {error!r}") from error
+            world.checkers.beside.supervised(Supervision())
 
         return Work(label="supervise", run=run, failed=failed, crashed=lambda: None)
 
@@ -227,9 +250,11 @@ class Functions:
         world, hub = self.world, self.world.hub
         known = world.storage_call("get_status", lambda: hub.instances.get(wake.intent_id))
         if known is not None and known.is_running:
+            world.checkers.guard.duties.woken(wake, world.current)
             world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
             return
         state = recorded_order(world.ports, wake.on, wake.symbol, wake.intent_id)
         if state is not None and not state.phase.is_over:
-            text = world.ports.codec.encode(report(state, wake.event))
+            text = world.ports.codec.encode(restarted(state, wake.event))
             world.storage_call("start_new", lambda: hub.start_new(wake.intent_id, text, wake.symbol))
+            world.checkers.guard.duties.restarted(state)

@@ -14,6 +14,8 @@ Time that something known stands in the way does not count, by these rules and n
   seen the account;
 - a split has added shares over night: once the order that was split with them has ended, they are a person's;
 - the simulated host waits for a time-out of something else: a real one runs other work meanwhile.
+
+By the same rules the time counts in which something else is due (`sandbox.simulation.duties`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from sandbox.simulation.duties import Duties
 from sandbox.simulation.violation import Violation
 from sandbox.venue.journal import Event, LogEntry
 from sandbox.venue.orders import OrderClass
@@ -61,6 +64,7 @@ class Guard:
         self._outages = 0
         self._outage_over_at = world.now()
         self._at = world.now()
+        self.duties = Duties(world)
         self.longest = timedelta(0)
 
     def entry(self, entry: LogEntry) -> None:
@@ -92,17 +96,19 @@ class Guard:
         if now <= last:
             return
         self._at = now
-        if not self._bare:
+        due_at = self.duties.next_at
+        if not self._bare and (due_at is None or due_at > now):
             return
         if session_at(now, self._world.day) is Session.CLOSED or self._outages:
             return
         longest_pause = timedelta(seconds=self._world.settings.policy.entry_poll_s) * 2**MAX_BACKOFF_DOUBLINGS + SLACK
         if now < self._outage_over_at + longest_pause:
             return
+        self.duties.count(last, now, self._counted)
         is_extended = not session_at(now, self._world.day).is_regular
         crossed_max = min(MAX_BARE, MAX_CROSSED + timedelta(seconds=self._world.settings.policy.guard_poll_s))
         for symbol in self._bare:
-            if symbol in self._until_supervised or self._is_halted(symbol, now) or self._is_nobodys(symbol):
+            if self._is_barred(symbol, now):
                 continue
             if is_extended and not self._is_crossed(symbol, now):
                 self._bare[symbol] = timedelta(0)
@@ -117,6 +123,16 @@ class Guard:
                 raise Violation("guarded positions leave at their stop", text)
             if self._bare[symbol] > MAX_BARE:
                 raise Violation("positions are guarded", f"{symbol} for {self._bare[symbol].total_seconds():.0f} s")
+
+    def _is_barred(self, symbol: str, now: datetime) -> bool:
+        """Whether something that lasts stands in the way."""
+        return symbol in self._until_supervised or self._is_halted(symbol, now) or self._is_nobodys(symbol)
+
+    def _counted(self, symbol: str, last: datetime, now: datetime) -> timedelta:
+        """How much of the time since `last` counts."""
+        if self._is_barred(symbol, now):
+            return timedelta(0)
+        return max(timedelta(0), now - max(last, self._excused_until.get(symbol, last)))
 
     def skip(self) -> None:
         """Do not count the time since the last call."""

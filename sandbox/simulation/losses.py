@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.core.ledger import Ledger
 from shared.core.market import TradingDay
+from shared.core.sessions import Session
 from shared.stages.calls import Call
 from shared.stages.facts import ledger_row
 from shared.stages.operate import resume
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 LOOKS = 3
 """Supervisions after which a lost reservation is there again."""
+EVENING = timedelta(hours=3)
+EVENING_LOSSES = 6
 RESUMED_AFTER = timedelta(minutes=20)
 
 
@@ -33,6 +37,23 @@ def plan_losses(world: World, day: TradingDay, busy: Sequence[datetime]) -> None
         pick = rng.randrange(1000)
         if rng.random() < world.faults.row_lost:
             world.at(at, lambda lose=lose, pick=pick: lose(world, pick))  # type: ignore[misc]
+    _plan_evening(world, day)
+
+
+def _plan_evening(world: World, day: TradingDay) -> None:
+    """Lose an order's row where nothing of it stands at the venue either: outside the regular session it is watched.
+
+    Drawn apart, so that the other losses stay where they were.
+    """
+    sessions, rng = world.settings.policy.entry_sessions, random.Random(f"evening:{world.run.seed}:{day.on}")
+    early, late = day.open_at - world.before_open, day.close_at + EVENING
+    spans = [(early, day.open_at)] if Session.PRE in sessions else []
+    spans += [(day.close_at, late)] if Session.AFT in sessions else []
+    for begins_at, ends_at in spans:
+        for _ in range(EVENING_LOSSES):
+            at, pick = begins_at + rng.random() * (ends_at - begins_at), rng.randrange(1000)
+            if rng.random() < world.faults.row_lost:
+                world.at(at, lambda pick=pick: _order_row(world, pick))  # type: ignore[misc]
 
 
 def _order_row(world: World, pick: int) -> None:

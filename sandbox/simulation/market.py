@@ -14,11 +14,12 @@ from sandbox.market.tape import BasePrices, Halt
 from sandbox.simulation.options import Faults
 from sandbox.venue.calendar import midnight
 from sandbox.venue.strip import BoolArray, TapeView
-from shared.adapters.alpaca_parse import read_quote
-from shared.adapters.calendar import XnysCalendar
+from shared.adapters.alpaca_parse import read_quote, sift
 from shared.core.errors import TransientError
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK
+from shared.core.splits import Splits
+from shared.core.unread import BySymbol
 from shared.core.values import Symbol, from_epoch, iso
 from shared.ports import Clock
 
@@ -91,6 +92,7 @@ class SimTape:
         self.session_dates = tuple(day.on for day in days)
         self.traits = {symbol: self._traits() for symbol in SYMBOLS}
         self.assets: Mapping[str, Asset] = _ASSETS
+        self.splits: Mapping[str, Splits] = {}  # its daily bars are adjusted already
         self._halts = {day.on: self._make_halts(day) for day in days}
         self._bases: dict[tuple[str, date], BasePrices] = {}
         last = {symbol: traits.price for symbol, traits in self.traits.items()}
@@ -216,20 +218,6 @@ _ASSETS = {
 }
 
 
-class SimCalendar(XnysCalendar):
-    """The exchange's calendar as the venue asks for it."""
-
-    def previous_day(self, before: date) -> TradingDay:
-        """Last session strictly before a date."""
-        return self.previous_days(before, 1)[0]
-
-    def between(self, start: date, end: date) -> list[TradingDay]:
-        """Sessions in [start, end], ascending."""
-        count = (end - start).days + 1
-        days = (self.day(start + timedelta(days=n)) for n in range(count))
-        return [day for day in days if day is not None]
-
-
 class SimMarket:
     """`MarketData` on the tape: quotes alone, through the venue's JSON; the order path asks for nothing else."""
 
@@ -243,12 +231,16 @@ class SimMarket:
 
     def quotes_at(self, symbols: Sequence[Symbol], at: datetime) -> Mapping[Symbol, Quote]:
         """Quotes as they stood at an instant."""
-        found = {}
-        for symbol in symbols:
-            raw = self._raw(symbol, at)
-            if raw is not None:
-                found[symbol] = read_quote(symbol, raw)
-        return found
+        return self._read(symbols, at, {})
+
+    def spoilt_quotes(self, symbols: Sequence[Symbol], spoilt: Mapping[str, object]) -> Mapping[Symbol, Quote]:
+        """Quotes of rows of which some members are others than they should be, read as the adapter does."""
+        return self._read(symbols, self._clock.now(), spoilt)
+
+    def _read(self, symbols: Sequence[Symbol], at: datetime, changed: Mapping[str, object]) -> BySymbol[Quote]:
+        rows = ((symbol, raw) for symbol in symbols if (raw := self._raw(symbol, at)) is not None)
+        found, unread = sift("quote", ((symbol, {**raw, **changed}) for symbol, raw in rows), read_quote)
+        return BySymbol({quote.symbol: quote for quote in found}, unread)
 
     def _raw(self, symbol: str, at: datetime) -> Mapping[str, object] | None:
         on = at.astimezone(NEW_YORK).date()
@@ -282,6 +274,10 @@ class SimMarket:
         on = end.astimezone(NEW_YORK).date()
         first, last = int(start.timestamp()), min(int(end.timestamp()), now_s - timeframe.seconds + 1)
         return {s: self._view.tape.base(s, on).bars.between(first, max(first, last)) for s in symbols}
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Not asked for by the order path: scanner and features are no part of the simulation."""
+        raise TransientError("the simulation serves quotes only")
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Not asked for by the order path."""

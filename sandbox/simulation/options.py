@@ -63,6 +63,22 @@ class Faults:
         Per run: some symbols are halted from before a close until after the next open, and a day more is played.
     split : float
         Per symbol that is so carried over the night: it is split before the next open.
+    bad_rows : float
+        Per quote: the market's row cannot be read.
+    foreign_rows : float
+        Per run: a person trades by hand in the same account, also what the app cannot read.
+    broken_row : float
+        Per day, thrice: the row of a living order cannot be read until its next step writes it.
+    part_outage : float
+        Per day, each: account, list of positions or list of orders cannot be had, for minutes or until the close.
+    order_refused : float
+        Per entry or exit sent: the broker refuses it, by a rule of its own; the next one it may take.
+    short_funds : float
+        Per run: most of the cash is not settled, so that the broker grants little buying power.
+    lifecycle_lost : float
+        Per day, twice: the durable history of an order that lives vanishes.
+    runs_away : float
+        Per bracket sent: the market leaves its price as it arrives, and it rests a cent above its stop.
     """
 
     duplicated: float = 0.0
@@ -98,6 +114,14 @@ class Faults:
     row_lost: float = 0.0
     carry: float = 0.0
     split: float = 0.0
+    bad_rows: float = 0.0
+    foreign_rows: float = 0.0
+    broken_row: float = 0.0
+    part_outage: float = 0.0
+    order_refused: float = 0.0
+    short_funds: float = 0.0
+    lifecycle_lost: float = 0.0
+    runs_away: float = 0.0
 
 
 ALL = Faults(
@@ -132,8 +156,16 @@ ALL = Faults(
     hand_cancel=0.5,
     garbage=0.1,
     row_lost=0.15,
-    carry=0.05,
+    carry=0.15,
     split=0.5,
+    bad_rows=0.05,
+    foreign_rows=0.4,
+    broken_row=0.5,
+    part_outage=0.4,
+    order_refused=0.03,
+    short_funds=0.2,
+    lifecycle_lost=0.4,
+    runs_away=0.25,
 )
 """Every fault, as likely as a very bad day makes it."""
 

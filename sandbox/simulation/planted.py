@@ -8,21 +8,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
+from sandbox.simulation.planted_rules import RULES
 from shared import lifecycle
+from shared.adapters import alpaca_parse
+from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table
-from shared.core import order_states, order_steps, risk
-from shared.core.errors import SettingsError
+from shared.core import ledger, order_states, order_steps, risk
+from shared.core.answers import Answer, Answered
+from shared.core.errors import ContractError, SettingsError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.order_states import OrderState, OrderView
 from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Gate
 from shared.ports import Cell, Ports, Row
-from shared.stages import execute, facts, gate, order, order_gates, order_records, reconcile
+from shared.stages import (
+    answers,
+    execute,
+    facts,
+    gate,
+    incidents,
+    operate,
+    order,
+    order_gates,
+    order_records,
+    reconcile,
+)
+from shared.stages import supervise as supervise_stage
 from shared.stages.supervise import Supervision, supervise
 
 type Patches = Iterator[Any]
@@ -262,6 +279,113 @@ def _room_unneeded() -> Patches:
     yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
+def _asked_once() -> Patches:
+    from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
+
+    run = execute.execute
+
+    def once(intent: OrderIntent, ports: Ports) -> Any:
+        is_known = reconcile.recorded_order(ports, intent.on, intent.symbol, intent.intent_id) is not None
+        state, told = run(intent, ports)
+        return state, [] if is_known else told
+
+    yield patch.object(functions, "execute", once)
+
+
+def _end_told_once() -> Patches:
+    from sandbox.simulation import functions  # noqa: PLC0415 - it imports what this module patches
+
+    run = order.carry_out
+
+    def once(state: OrderState, step: Step, ports: Ports) -> Any:
+        is_known = order_records.recorded_step(ports, state) is not None
+        after, told = run(state, step, ports)
+        return after, [] if is_known else told
+
+    yield patch.object(functions, "carry_out", once)
+
+
+def _both_accepted() -> Patches:
+    claim = answers._claim
+
+    def accepted(*given: Any, **named: Any) -> bool:
+        claim(*given, **named)
+        return True
+
+    yield patch.object(answers, "_claim", accepted)
+    yield patch.object(answers, "_objection", lambda *_: "")
+
+
+def _deadline_unclaimed() -> Patches:
+    claim = answers._claim
+
+    def by_people(ports: Ports, state: OrderState, given: Answered, **named: Any) -> bool:
+        return given.answer is Answer.NOBODY or claim(ports, state, given, **named)
+
+    yield patch.object(answers, "_claim", by_people)
+
+
+def _answer_unread() -> Patches:
+    def nobody(ports: Ports, state: OrderState, now: Any, **_: Any) -> Answered | None:
+        is_late = state.plan.approve_by is not None and now >= state.plan.approve_by
+        return Answered(answer=Answer.NOBODY, by="", reason="", at=now) if is_late else None
+
+    yield patch.object(order, "heard", nobody)
+
+
+def _bad_row_raises() -> Patches:
+    sound = alpaca_parse.sift
+
+    def all_or_nothing(*given: Any) -> Any:
+        found, unread = sound(*given)
+        if unread:
+            raise ContractError(unread[0].fault)
+        return found, unread
+
+    yield patch("sandbox.simulation.market.sift", all_or_nothing)
+
+
+def _three_reads() -> Patches:
+    look = supervise_stage._look
+
+    def whole(*given: Any) -> Any:
+        seen = look(*given)
+        if seen.faults:
+            raise TransientError(f"the broker does not tell {', '.join(seen.faults)}")
+        return seen
+
+    yield patch.object(supervise_stage, "_look", whole)
+
+
+def _unread_dropped() -> Patches:
+    yield patch.object(reconcile.Account, "unread", property(lambda _: ()))
+
+
+def _resume_forgets() -> Patches:
+    resumed = ledger.resume
+    yield patch.object(operate, "lift_halts", lambda ledger: replace(resumed(ledger), accepted=()))
+
+
+def _cancels_the_symbol() -> Patches:
+    cancelled = order._cancelled
+
+    def whole_symbol(state: OrderState, step: Step, ports: Ports, orders: Any) -> Observation:
+        for each in ports.broker.orders(since=state.plan.expires_at - timedelta(days=1)):
+            if each.symbol == state.plan.symbol and not each.status.is_final:
+                ports.broker.cancel(each.order_id)
+        return cancelled(state, step, ports, orders)
+
+    yield patch.object(order, "_cancelled", whole_symbol)
+
+
+def _one_row_for_all() -> Patches:
+    def ends(_: Ports, table: Table, on: object, key: str, error: Exception) -> Any:
+        raise error
+
+    for module in (reconcile, incidents, order_records):
+        yield patch.object(module, "record_broken", ends)
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -301,6 +425,18 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
     "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
+    "asked-once": ("a person is asked by the first run of an intent alone, which may die", _asked_once),
+    "end-told-once": ("an end is told by the first run of its step alone, which may die", _end_told_once),
+    "both-accepted": ("every answer is accepted, a second and a late one too", _both_accepted),
+    "deadline-unclaimed": ("a deadline ends a wait without claiming it", _deadline_unclaimed),
+    "answer-unread": ("an order that waits does not look for its answer", _answer_unread),
+    "bad-row-raises": ("a quote that cannot be read fails the call that it came in", _bad_row_raises),
+    "three-reads": ("nobody is told to leave unless account, positions and orders can all be had", _three_reads),
+    "unread-dropped": ("what cannot be read of a person's own is passed over in silence", _unread_dropped),
+    "resume-forgets": ("what a person has accepted halts entries again", _resume_forgets),
+    "cancels-the-symbol": ("a cancel takes every order of the symbol, a person's too", _cancels_the_symbol),
+    "one-row-for-all": ("a row that cannot be read ends the look at all the others", _one_row_for_all),
+    **RULES,
 }
 """What can be broken: what it means, and the patches that do it."""
 

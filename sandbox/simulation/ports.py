@@ -12,7 +12,6 @@ from json.encoder import encode_basestring
 from types import NoneType
 from typing import Any
 
-from sandbox.simulation.market import SimCalendar
 from shared.adapters.codec import decode_json, encode_json
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.settings import NoticeChannel, Settings, parse_settings
@@ -169,14 +168,12 @@ class SimPorts:
     code_revision: str = "simulation"
 
 
-CALENDAR = SimCalendar()
-
 _FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
     "ALPACA_KEY_ID": "simulation",
     "ALPACA_SECRET_KEY": "simulation",
-    "ALPACA_TRADING_URL": "http://simulation.invalid",
-    "ALPACA_DATA_URL": "http://simulation.invalid",
+    "ALPACA_TRADING_URL": "http://127.0.0.1:1",
+    "ALPACA_DATA_URL": "http://127.0.0.1:1",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 
@@ -205,7 +202,16 @@ _VARIED = {
 }
 
 
-def settings_of(rng: random.Random) -> Settings:
-    """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds."""
+LONG_HOLD_SHARE = 0.15
+"""Share of seeds whose positions may stand for hours."""
+
+
+def settings_of(rng: random.Random, later: random.Random) -> Settings:
+    """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds.
+
+    What is drawn from `later` moves none of the draws of `rng`.
+    """
     varied = {name: rng.choice(values) for name, values in _VARIED.items()}
+    if later.random() < LONG_HOLD_SHARE:
+        varied["GATEHOUSE_HOLD_MAX_MIN"] = "150"
     return parse_settings({**_FIXED, **varied})

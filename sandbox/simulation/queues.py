@@ -78,7 +78,9 @@ class SimQueues:
             self.messages.append(message)
             self._deliver_at(self._now() + timedelta(seconds=delay), message)
             if not self.is_calm and rng.random() < faults.visibility_lost:
-                self._deliver_at(self._now() + timedelta(seconds=delay + 0.05 * rng.random()), message)
+                # Half of them at the same instant: two hosts then work on it at once.
+                again = max(0.0, 0.1 * rng.random() - 0.05)
+                self._deliver_at(self._now() + timedelta(seconds=delay + again), message)
 
     def done(self, message: Queued) -> None:
         """Delete a message, unless its lease was lost meanwhile: then it comes again."""

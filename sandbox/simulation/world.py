@@ -5,19 +5,22 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from sandbox.market.days import CALENDAR
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
 from sandbox.simulation.hosts import Pair
+from sandbox.simulation.lifecycles import withheld
 from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
 from sandbox.simulation.options import Run, faults_of
-from sandbox.simulation.ports import CALENDAR, MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
+from sandbox.simulation.ports import MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
+from sandbox.simulation.sent import SeenQuote
 from sandbox.simulation.splits import plan_splits
 from sandbox.simulation.trace import Trace
 from sandbox.venue.config import VenueConfig
@@ -37,7 +40,8 @@ FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025
 class Work:
     """Something that a host runs: a message, an activity, a firing. `intent_id` is whose lifecycle it belongs to.
 
-    `is_hurt` says that a fault has hit it, `is_heard` that the lifecycle took its answer.
+    `is_hurt` says that a fault has hit it, `is_heard` that the lifecycle took its answer; `faults` are those that hit
+    it, `quotes` the last of each symbol that it got, `refused` the client order id that the broker refused it, and why.
     """
 
     label: str
@@ -49,6 +53,9 @@ class Work:
     began_at: datetime | None = None
     is_hurt: bool = False
     is_heard: bool = False
+    faults: set[str] = field(default_factory=set)
+    quotes: dict[str, SeenQuote] = field(default_factory=dict)
+    refused: tuple[str, str] | None = None
 
 
 class World:
@@ -75,7 +82,7 @@ class World:
         while len(self.days) < run.days + is_carried:
             self.days.append(CALENDAR.next_day(self.days[-1].on))
         self.day = first
-        self.settings = settings_of(seeded)
+        self.settings = settings_of(seeded, random.Random(f"settings:{run.seed}"))
         self.before_open = EARLY if Session.PRE in self.settings.policy.entry_sessions else BEFORE_OPEN
         self.carried = frozenset(SYMBOLS[:6]) if is_carried else frozenset()
         self.splits = plan_splits(run.seed, self.faults.split, self.carried)
@@ -91,9 +98,11 @@ class World:
         self.clock = SimClock(first.open_at - self.before_open)
         self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)
         self.broker = SimBroker(self.exchange)
+        self.broker.withheld = withheld(run.seed, self.faults, CASH * config.margin_multiplier)
         self.tables, self.blobs = MemoryTables(), MemoryBlobs()
         self.is_calm = False
         self.broker_down = self.storage_down = False
+        self.parts_down: set[str] = set()
         self.storage_up_at: datetime | None = None
         self.current: Work | None = None
         self._pair: Pair | None = None
@@ -182,6 +191,7 @@ class World:
         self.trace.note(self.clock.at, "  !", fault, where)
         if work is not None:
             work.is_hurt = True
+            work.faults.add(fault)
             if work.symbol:
                 self.checkers.guard.excuse(work.symbol, self.clock.at + timedelta(seconds=seconds))
                 if fault in {"stale_view", "lookup_lag"}:
@@ -190,6 +200,11 @@ class World:
     def storage_call[T](self, name: str, effect: Callable[[], T]) -> T:
         """Run a call of storage that no port makes: the host's own, of queues and of the task hub."""
         return self._injector.storage(name, effect)
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether two hosts run at once."""
+        return self._pair is not None
 
     def saw(self, call: str, detail: object) -> None:
         """Let the checkers see a call's effect."""
@@ -253,6 +268,7 @@ class World:
 
     def _run(self, work: Work) -> None:
         work.began_at, work.is_hurt, work.is_heard = self.clock.at, False, False
+        work.faults, work.quotes, work.refused = set(), {}, None
         self.current = work
         self.trace.note(self.clock.at, work.label)
         self.checkers.begins(work)

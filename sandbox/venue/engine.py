@@ -10,11 +10,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from sandbox.market.days import CALENDAR
 from sandbox.market.tape import Tape
 from sandbox.venue.account import Account
 from sandbox.venue.admission import check_exits, check_funds, check_instrument, check_wash, plan_times, reserve_price
+from sandbox.venue.beside import Beside
 from sandbox.venue.book import Book, Due
-from sandbox.venue.calendar import ONE_DAY, TradingCalendar, XnysCalendar, midnight, new_york_date
+from sandbox.venue.calendar import ONE_DAY, TradingCalendar, midnight, new_york_date
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.floor import Floor
 from sandbox.venue.grouping import make_order, make_replacement, replacement_request
@@ -64,10 +66,11 @@ class Exchange:
     ) -> None:
         self.tape = tape
         self.config = config or VenueConfig()
-        self.calendar = calendar or XnysCalendar()
+        self.calendar = calendar or CALENDAR
         self.view = TapeView(tape, self.calendar)
         self.account = Account(self.config)
         self.book = Book(tape.content_id, self.config, self.account)
+        self.beside = Beside()
         start = start or midnight(tape.on)
         require_utc("start", start)
         self._floor = Floor(self.view, self.book, self.config, start)

@@ -139,7 +139,7 @@ def account_json(exchange: Exchange) -> Json:
     long, short = account.market_value(marks)
     equity = exchange.equity()
     reserved = exchange.book.reserved_cash()
-    power = account.buying_power(marks, reserved)
+    power = account.buying_power(marks, reserved) - exchange.beside.value
     margin = (long - short) / max(exchange.config.margin_multiplier, 1)
     free_cash = max(account.cash - reserved, ZERO)
     return {
@@ -157,7 +157,9 @@ def account_json(exchange: Exchange) -> Json:
         "options_buying_power": "0",
         "options_approved_level": 0,
         "options_trading_level": 0,
-        "cash": money(account.cash),
+        "cash": money(
+            account.cash - exchange.beside.value
+        ),  # what a person holds beside was paid from the same account
         "accrued_fees": "0",
         "pending_transfer_in": "0",
         "portfolio_value": money(equity),

@@ -6,6 +6,7 @@ exchange_calendars, the source of the file, imports pandas: half a second on a p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -19,11 +20,17 @@ DATA_FILE = Path(__file__).with_name("xnys.json")
 OPENS = time(9, 30)
 CLOSES = time(16, 0)
 _SATURDAY = 5
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ONE_DAY = timedelta(days=1)
 
 
 class XnysCalendar:
     """`Calendar` of XNYS: weekends, holidays, days of mourning, half days, daylight saving.
+
+    Attributes
+    ----------
+    first, last : date
+        What the file covers.
 
     Raises
     ------
@@ -39,8 +46,8 @@ class XnysCalendar:
             for year, days in years.items()
             for day, at in days["early"].items()
         }
-        self._first = date(min(map(int, years)), 1, 1)
-        self._last = date(max(map(int, years)), 12, 31)
+        self.first = date(min(map(int, years)), 1, 1)
+        self.last = date(max(map(int, years)), 12, 31)
         self._days: dict[date, TradingDay | None] = {}
 
     def day(self, on: date) -> TradingDay | None:
@@ -65,9 +72,19 @@ class XnysCalendar:
                 found.append(day)
         return found[::-1]
 
+    def read(self, text: str) -> date:
+        """Read a date that is covered, spelled YYYY-MM-DD."""
+        try:
+            on = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+        except ValueError:
+            on = None
+        if on is None or not self.first <= on <= self.last:
+            raise ContractError(f"a date must be YYYY-MM-DD, from {self.first} to {self.last}, got {text!r}")
+        return on
+
     def _build(self, on: date) -> TradingDay | None:
-        if not self._first <= on <= self._last:
-            raise ContractError(f"calendar covers {self._first} to {self._last}, got {on}")
+        if not self.first <= on <= self.last:
+            raise ContractError(f"calendar covers {self.first} to {self.last}, got {on}")
         if on.weekday() >= _SATURDAY or on in self._closed:
             return None
         return TradingDay(on=on, open_at=_new_york(on, OPENS), close_at=_new_york(on, self._early.get(on, CLOSES)))

@@ -1,17 +1,20 @@
 """The past that a day's features need, in one parquet blob per version of the watchlist.
 
 Container bars, `history/YYYY-MM-DD/HHMM-<hash>.parquet`: columns timeframe, symbol, start_s, open, high, low, close,
-volume, sorted. The name carries the content's hash, so a decision's inputs can be named for ever. Today's bars as a
-decision saw them are kept likewise under `today/`, a whole day's under `day/`.
+volume, sorted, in the date's terms (`shared.core.splits`). The name carries the content's hash, so a decision's inputs
+can be named for ever. Today's bars as a decision saw them are kept likewise under `today/`, a whole day's under `day/`.
 """
 
 from __future__ import annotations
 
 import io
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,9 @@ from shared.ports import BlobStore
 KEPT = 2
 """Versions kept in memory: the watchlist in force and the one before."""
 
+_LEFT_OUT = "left_out"
+"""Key of the file's metadata that says, as JSON, which symbols are missing and why; absent where none is."""
+
 _PRICES = ("open", "high", "low", "close", "volume")
 
 _ENCODING: Mapping[str, Any] = {
@@ -40,6 +46,14 @@ _ENCODING: Mapping[str, Any] = {
 """A fifth smaller than zstd's defaults in the same time, which a slice's score waits for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What a blob holds."""
+
+    bars: Mapping[Timeframe, Mapping[Symbol, Bars]]
+    left_out: Mapping[Symbol, str]
+
+
 def content_hash(data: bytes) -> str:
     """The part of a blob's name that says what is in it."""
     return digest(data)[:16]
@@ -50,20 +64,33 @@ class BlobHistory:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._read: OrderedDict[str, Mapping[Timeframe, Mapping[Symbol, Bars]]] = OrderedDict()
+        self._read: OrderedDict[str, _Kept] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, date], Mapping[Symbol, Past]] = OrderedDict()
 
     def write(
-        self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]], *, kind: str = "history"
-    ) -> str:  # fmt: skip
+        self,
+        on: date,
+        slot: str,
+        bars: Mapping[Timeframe, Mapping[Symbol, Bars]],
+        *,
+        kind: str = "history",
+        left_out: Mapping[Symbol, str] = MappingProxyType({}),
+    ) -> str:
         """Write and return the blob's name; the same content keeps its name."""
-        data = _to_parquet(bars)
+        data = _to_parquet(bars, left_out)
         name = f"{kind}/{on}/{slot}-{content_hash(data)}.parquet"
         self._blobs.insert(Container.BARS, name, data)
         return name
 
     def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
         """Return what was written. Raises ContractError where the blob is missing or broken."""
+        return self._kept(blob).bars
+
+    def left_out(self, blob: str) -> Mapping[Symbol, str]:
+        """Return why symbols were left out. Raises ContractError where the blob is missing or broken."""
+        return self._kept(blob).left_out
+
+    def _kept(self, blob: str) -> _Kept:
         found = self._read.get(blob)
         if found is None:
             stored = self._blobs.get(Container.BARS, blob)
@@ -102,37 +129,42 @@ def _keep[K, V](kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept.popitem(last=False)
 
 
-def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]]) -> bytes:
+def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]], left_out: Mapping[Symbol, str]) -> bytes:
     import pyarrow as pa  # noqa: PLC0415 (0.2 s that only scans and scores pay)
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     parts = [(tf, s, b) for tf in sorted(bars) for s, b in sorted(bars[tf].items()) if len(b)]
     sizes = [len(b) for _, _, b in parts]
     columns: dict[str, Any] = {
-        "timeframe": pa.array(np.repeat([tf.value for tf, _, _ in parts], sizes), pa.string()),
-        "symbol": pa.array(np.repeat([str(s) for _, s, _ in parts], sizes), pa.string()),
+        "timeframe": pa.array(np.repeat(np.array([tf.value for tf, _, _ in parts], object), sizes), pa.string()),
+        "symbol": pa.array(np.repeat(np.array([str(s) for _, s, _ in parts], object), sizes), pa.string()),
         "start_s": pa.array(np.concatenate([b.start_s for _, _, b in parts]) if parts else [], pa.int64()),
     }
     for name in _PRICES:
         values = np.concatenate([getattr(b, name) for _, _, b in parts]) if parts else np.empty(0)
         columns[name] = pa.array(values, pa.float64())
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, **_ENCODING)
+    table = pa.table(columns)
+    if left_out:
+        table = table.replace_schema_metadata({_LEFT_OUT: json.dumps(dict(sorted(left_out.items())))})
+    pq.write_table(table, sink, **_ENCODING)
     return sink.getvalue()
 
 
-def _from_parquet(data: bytes, name: str) -> dict[Timeframe, dict[Symbol, Bars]]:
+def _from_parquet(data: bytes, name: str) -> _Kept:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
         table = pq.read_table(io.BytesIO(data))
-        return _split(table)
+        said = (table.schema.metadata or {}).get(_LEFT_OUT.encode(), b"{}")
+        left_out = {Symbol(symbol): str(why) for symbol, why in json.loads(said).items()}
+        return _Kept(bars=_cut(table), left_out=left_out)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         raise ContractError(f"history blob {name} cannot be read: {error}") from error
 
 
-def _split(table: Any) -> dict[Timeframe, dict[Symbol, Bars]]:
+def _cut(table: Any) -> dict[Timeframe, dict[Symbol, Bars]]:
     """Cut the sorted table where timeframe or symbol changes."""
     found: dict[Timeframe, dict[Symbol, Bars]] = {}
     arrays = {name: table.column(name).to_numpy() for name in ("start_s", *_PRICES)}

@@ -29,8 +29,7 @@ class LogNotifier:
             _LEVELS[notice.severity],
             "%s: %s | %s",
             notice.kind,
-            notice.title,
-            " / ".join(notice.body.splitlines()),
+            *(" / ".join(text.splitlines()) for text in (notice.title, notice.body)),
             extra={
                 "notice_kind": notice.kind,
                 "notice_severity": notice.severity.value,

@@ -14,12 +14,13 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Any, Protocol
 
-from shared.contracts.records import CURRENT, Table
+from shared.contracts.records import BACKUP, CURRENT, Table
+from shared.core.unread import Unread
 from shared.core.values import ZERO, parse_utc
 from shared.ports import Models, ModelState, Row, Stored, TableStore
 
@@ -84,6 +85,12 @@ class Telemetry:
         """Note what a gauge shows now."""
         if self._meter is not None:
             self._meter.level(name, value, labels)
+
+    def unread(self, rows: Sequence[Unread]) -> None:
+        """Log and count what of an answer could not be read."""
+        for row in rows:
+            self.event("unread", what=row.what, symbol=row.name or None, fault=row.fault, raw=row.raw)
+            self.count("unread_rows", what=row.what)
 
     @contextmanager
     def stage(self, stage: str, **ids: str) -> Iterator[dict[str, object]]:
@@ -267,6 +274,8 @@ class RowEvents:
 
     def _ledger(self, key: str, row: Row) -> None:
         """Equity by supervise's rows; drawdown from the ledger itself, where somebody counts."""
+        if key == BACKUP:
+            return
         if key != CURRENT:
             self._telemetry.event("equity", equity_usd=row["equity_usd"], positions=row["positions"])
         elif self._telemetry.is_measuring:

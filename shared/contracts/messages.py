@@ -159,6 +159,7 @@ class OrderIntent(Envelope):
 
     `worst_price` bounds every repricing of the entry. `exit_by` is the time limit of the position. Where `approve_by`
     is set, a person must approve before then, and `basis` is what the size is worked out from again after it.
+    `account_id` is the broker's account that it was decided for; empty in one of older code.
     """
 
     schema_id: Literal["order-intent.v1"] = "order-intent.v1"
@@ -177,10 +178,12 @@ class OrderIntent(Envelope):
     exit_by: datetime
     approve_by: datetime | None = None
     basis: Basis | None = None
+    account_id: str = ""
     parameter_set: str
 
     def __post_init__(self) -> None:
         Envelope.__post_init__(self)
+        require(len(self.account_id) <= 64, "account_id", self.account_id[:80], "at most 64 characters")
         _require_id("intent_id", self.intent_id)
         _require_id("decision_id", self.decision_id)
         _require_name("parameter_set", self.parameter_set)

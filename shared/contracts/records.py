@@ -56,12 +56,13 @@ class Queue(StrEnum):
 
 ACCOUNT = "account"
 CURRENT = "current"
+BACKUP = "backup"
 CONTROLS = "controls"
 KILL = "kill"
 CHANNELS = "channels"
 PARAMETERS = "parameters"
 LIVE = "live"
-LINKS = "links"
+ANSWERS = "answers"
 
 
 def symbol_key(symbol: str, *parts: str) -> str:

@@ -6,14 +6,33 @@ cannot both have it. Money in USD.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from shared.core.breaker import CLOSED, Breaker
+from shared.core.portfolio import Account, another_account
 from shared.core.sessions import NEW_YORK
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
+
+CONFIRMED_AFTER = timedelta(seconds=30)
+"""How long after the first look at an equity a second one confirms it: brokers show wrong ones for a moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """An equity beyond a bound that no later look has confirmed yet.
+
+    `since` is the first look of those in a row that saw one; `equity` in USD is the one of them nearest the bound.
+    """
+
+    since: datetime
+    equity: Decimal
+
+    def __post_init__(self) -> None:
+        require_utc("since", self.since)
+        require_positive("equity", self.equity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +68,18 @@ class Ledger:
 
     Attributes
     ----------
+    account_id : str
+        The broker's account that it is of; empty in one of older code, which is of the account it is next marked to.
     opening_equity : Decimal
-        Equity when the day's first supervision or decision saw it; the day's loss is measured from it.
+        Equity at the last close as the broker tells it, with what was paid in since; the day's loss is measured from
+        it. Where the broker knows no last close, the equity that the day's first look saw.
+    equity : Decimal
+        As last seen, whether confirmed or not.
     peak_equity : Decimal
-        Highest equity ever seen; the drawdown is measured from it.
+        Highest equity that was confirmed; the drawdown is measured from it.
+    peak_doubt, day_doubt, drawdown_doubt : Doubt or None
+        An equity above the peak, and one that would halt the day or until a person resumes, which wait for a second
+        look. No entries under the latter two.
     is_day_halted : bool
         No entries until the next session date.
     is_drawdown_halted : bool
@@ -60,7 +87,9 @@ class Ledger:
     suspected : tuple of str
         What the last reconciliation could not explain; seen twice in a row, it is unexplained.
     unexplained : str
-        A difference to the broker that nobody could explain; no entries until a person resumes. Empty: none.
+        Differences to the broker that nobody could explain; no entries until a person resumes. Empty: none.
+    accepted : tuple of str
+        Those that a person has resumed on and that stand still: they are the person's own, and halt nothing.
     broker, market : Breaker
         Circuit breakers of the trading and the market data API.
     cooling_until : mapping of symbol to datetime
@@ -68,13 +97,18 @@ class Ledger:
     """
 
     on: date
+    account_id: str = ""
     opening_equity: Decimal
     equity: Decimal
     peak_equity: Decimal
+    peak_doubt: Doubt | None = None
+    day_doubt: Doubt | None = None
+    drawdown_doubt: Doubt | None = None
     is_day_halted: bool = False
     is_drawdown_halted: bool = False
     suspected: tuple[str, ...] = ()
     unexplained: str = ""
+    accepted: tuple[str, ...] = ()
     broker: Breaker = CLOSED
     market: Breaker = CLOSED
     reservations: tuple[Reservation, ...] = ()
@@ -100,26 +134,76 @@ class Ledger:
         return (self.peak_equity - self.equity) / self.peak_equity
 
 
-def open_ledger(on: date, equity: Decimal) -> Ledger:
-    """Return the first ledger of an account."""
-    require_positive("equity", equity)
-    return Ledger(on=on, opening_equity=equity, equity=equity, peak_equity=equity)
+def open_ledger(on: date, account: Account) -> Ledger:
+    """Return the first ledger of an account. Its peak is the equity that the day's loss is measured from."""
+    require_positive("equity", account.equity)
+    opening = account.opening_equity or account.equity
+    return Ledger(
+        on=on, account_id=account.account_id, opening_equity=opening, equity=account.equity, peak_equity=opening
+    )
 
 
-def mark(ledger: Ledger, on: date, equity: Decimal, day_loss_max: Decimal, drawdown_max: Decimal) -> Ledger:
-    """Carry the ledger to `on` and to the equity now seen; set the halts that follow.
+def mark(  # noqa: PLR0917 - what was seen, when, and the two limits
+    ledger: Ledger, on: date, account: Account, at: datetime, day_loss_max: Decimal, drawdown_max: Decimal
+) -> Ledger:
+    """Carry the ledger to `on` and to the equity that a look at `at` has seen; set the halts that follow.
 
-    Nothing is lifted here but the day's halt, at the next session date.
+    An equity above the peak, or one that would halt, is believed when a second look in a row, `CONFIRMED_AFTER` after
+    the first, sees one too. Nothing is lifted here but the day's halt, at the next session date. What another account
+    shows changes nothing.
     """
-    require_positive("equity", equity)
+    require_positive("equity", account.equity)
+    if another_account(ledger.account_id, account.account_id):
+        return ledger
     if on > ledger.on:
-        ledger = replace(ledger, on=on, opening_equity=equity, is_day_halted=False, cooling_until={})
-    ledger = replace(ledger, equity=equity, peak_equity=max(ledger.peak_equity, equity))
+        ledger = replace(
+            ledger, on=on, opening_equity=account.equity, is_day_halted=False, day_doubt=None, cooling_until={}
+        )
+    # The broker's last close is taken anew at each look: one that it rolls late, or got wrong once, holds no longer.
+    opening = account.opening_equity or ledger.opening_equity
+    ledger = replace(ledger, account_id=account.account_id, opening_equity=opening, equity=account.equity)
+    return _halted(_risen(ledger, at), at, day_loss_max, drawdown_max)
+
+
+def _risen(ledger: Ledger, at: datetime) -> Ledger:
+    """Raise the peak to what is confirmed."""
+    doubt, risen = _second_look(ledger.peak_doubt, at, ledger.equity, is_beyond=ledger.equity > ledger.peak_equity)
+    if risen is None:
+        return replace(ledger, peak_doubt=doubt)
+    rest = Doubt(since=at, equity=ledger.equity) if ledger.equity > risen else None
+    return replace(ledger, peak_equity=risen, peak_doubt=rest)
+
+
+def _halted(ledger: Ledger, at: datetime, day_loss_max: Decimal, drawdown_max: Decimal) -> Ledger:
+    """Set the halts that are confirmed."""
+    is_lost = not ledger.is_day_halted and ledger.day_loss >= day_loss_max
+    is_down = not ledger.is_drawdown_halted and ledger.drawdown >= drawdown_max
+    day, lost = _second_look(ledger.day_doubt, at, ledger.equity, is_beyond=is_lost, nearest=max)
+    drawdown, down = _second_look(ledger.drawdown_doubt, at, ledger.equity, is_beyond=is_down, nearest=max)
     return replace(
         ledger,
-        is_day_halted=ledger.is_day_halted or ledger.day_loss >= day_loss_max,
-        is_drawdown_halted=ledger.is_drawdown_halted or ledger.drawdown >= drawdown_max,
+        day_doubt=day,
+        drawdown_doubt=drawdown,
+        is_day_halted=ledger.is_day_halted or lost is not None,
+        is_drawdown_halted=ledger.is_drawdown_halted or down is not None,
     )
+
+
+def _second_look(
+    doubt: Doubt | None,
+    at: datetime,
+    equity: Decimal,
+    *,
+    is_beyond: bool,
+    nearest: Callable[[Decimal, Decimal], Decimal] = min,
+) -> tuple[Doubt | None, Decimal | None]:
+    """Return the doubt that a look leaves, and the equity that it confirms: of those seen the one nearest the bound."""
+    if not is_beyond:
+        return None, None
+    if doubt is None:
+        return Doubt(since=at, equity=equity), None
+    seen = nearest(doubt.equity, equity)
+    return (None, seen) if at - doubt.since >= CONFIRMED_AFTER else (replace(doubt, equity=seen), None)
 
 
 def reserve(ledger: Ledger, reservation: Reservation) -> Ledger:
@@ -138,9 +222,23 @@ def without(ledger: Ledger, intent_id: str) -> Ledger:
     return replace(ledger, reservations=tuple(r for r in ledger.reservations if r.intent_id != intent_id))
 
 
-def resume(ledger: Ledger) -> Ledger:
-    """Lift the drawdown halt and an unexplained difference by a person's act; the peak starts anew at this equity.
+NEXT = "; "
+"""Stands between two unexplained differences."""
 
-    A day halt stays: nobody trades on after the day's loss, and the next mark would set it again.
+
+def unexplained_of(ledger: Ledger) -> tuple[str, ...]:
+    """Return each unexplained difference by its name."""
+    return tuple(ledger.unexplained.split(NEXT)) if ledger.unexplained else ()
+
+
+def resume(ledger: Ledger) -> Ledger:
+    """Lift the drawdown halt by a person's act, and accept what was unexplained.
+
+    Where a drawdown had halted, the peak starts anew at this equity; a resume of anything else leaves it. A day halt
+    stays: nobody trades on after the day's loss, and the next marks would set it again.
     """
-    return replace(ledger, is_drawdown_halted=False, unexplained="", peak_equity=ledger.equity)
+    accepted = tuple(dict.fromkeys((*ledger.accepted, *unexplained_of(ledger))))
+    ledger = replace(ledger, unexplained="", accepted=accepted)
+    if not ledger.is_drawdown_halted:
+        return ledger
+    return replace(ledger, is_drawdown_halted=False, drawdown_doubt=None, peak_equity=ledger.equity, peak_doubt=None)

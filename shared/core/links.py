@@ -14,7 +14,8 @@ import json
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from shared.core.ids import canonical_json, hash_id
+from shared.core.answers import Answer
+from shared.core.ids import canonical_json
 from shared.core.values import Symbol, iso, parse_utc, require, require_symbol, require_utc
 
 MIN_KEY_CHARACTERS = 32
@@ -24,35 +25,26 @@ MAX_TOKEN_CHARACTERS = 1200
 PURPOSE = b"gatehouse answer v1\n"
 """Signed with the claims, so that nothing else that is ever signed with this key can pass for a link."""
 
-APPROVE_ANSWER = "approve"
-REFUSE_ANSWER = "refuse"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a link says. The nonce is that of the question: the first answer, whichever it is, uses up both links."""
+    """What a link says."""
 
     intent_id: str
     on: date
     symbol: Symbol
-    answer: str
-    nonce: str
+    answer: Answer
     expires_at: datetime
 
     def __post_init__(self) -> None:
-        require(self.answer in {APPROVE_ANSWER, REFUSE_ANSWER}, "answer", self.answer, "approve or refuse")
+        require(self.answer in {Answer.APPROVE, Answer.REFUSE}, "answer", self.answer, "approve or refuse")
         require_symbol("symbol", self.symbol)
         require_utc("expires_at", self.expires_at)
 
     @property
     def is_approval(self) -> bool:
         """Whether the answer lets the order go."""
-        return self.answer == APPROVE_ANSWER
-
-
-def nonce_of(intent_id: str, expires_at: datetime) -> str:
-    """Nonce of the one question about an intent. It need not be secret: the signature keeps it."""
-    return hash_id("question", intent_id, iso(expires_at))
+        return self.answer is Answer.APPROVE
 
 
 def signed(claims: Claims, key: str) -> str:
@@ -69,7 +61,6 @@ def signed(claims: Claims, key: str) -> str:
         "on": claims.on.isoformat(),
         "symbol": claims.symbol,
         "answer": claims.answer,
-        "nonce": claims.nonce,
         "expires_at": iso(claims.expires_at),
     }
     text = _spelled(canonical_json(content))
@@ -90,8 +81,7 @@ def read_token(token: str, key: str) -> Claims | None:
             intent_id=str(content["intent_id"]),
             on=date.fromisoformat(content["on"]),
             symbol=Symbol(content["symbol"]),
-            answer=content["answer"],
-            nonce=str(content["nonce"]),
+            answer=Answer(content["answer"]),
             expires_at=parse_utc(content["expires_at"]),
         )
     except (ValueError, KeyError, TypeError, binascii.Error):

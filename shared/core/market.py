@@ -135,7 +135,7 @@ class Snapshot:
     """What a scanner sees of one symbol at one instant. Prices in USD, volumes in shares.
 
     The day's open, high, low and close are those of the day's bar so far (0 before it has one), its volume includes
-    premarket. The previous close and volume are those of the last completed session.
+    premarket. The previous close and volume are those of the last completed session, whose bar began at `previous_at`.
     """
 
     symbol: Symbol
@@ -150,11 +150,14 @@ class Snapshot:
     day_volume: float
     previous_close: float
     previous_volume: float
+    previous_at: datetime | None = None
 
     def __post_init__(self) -> None:
         require_symbol("symbol", self.symbol)
         require_positive("last_price", self.last_price)
         require_utc("last_at", self.last_at)
+        if self.previous_at is not None:
+            require_utc("previous_at", self.previous_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

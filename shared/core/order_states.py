@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from shared.core.answers import Answered
 from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
 from shared.core.sessions import Hours
 from shared.core.sizing import Basis
@@ -83,11 +84,13 @@ class EntryPlan:
     Prices in USD per share. `patience_s` is the time one entry price may work, `poll_s` the pause between two looks at
     a working order. Where `approve_by` is set, a person must approve before then, and `basis` is what the size is
     worked out from again after it. `guard_poll_s` is the pause between two looks at the quote of a position that the
-    lifecycle itself guards.
+    lifecycle itself guards. `account_id` is the broker's account that the order belongs to; an order of older code has
+    none, and belongs to the account that its next step finds.
     """
 
     intent_id: str
     decision_id: str
+    account_id: str = ""
     symbol: Symbol
     qty_shares: int
     arrival_price: Decimal
@@ -166,6 +169,14 @@ class OrderState:
         alone.
     sized : int or None
         Shares that the gates left after a person had approved, where they looked at the size once more.
+    answered : Answered or None
+        What a person, or the deadline, made of the question, where one was asked.
+    why : str
+        Why nothing was bought, in the words of the step that settled it; later steps have notes of their own.
+    refusals : int
+        Exits that the broker has refused since shares were last sold.
+    protect_at : datetime or None
+        When a pair was last asked for.
     """
 
     plan: EntryPlan
@@ -191,6 +202,10 @@ class OrderState:
     chain: str = ""
     hours: Hours | None = None
     sized: int | None = None
+    answered: Answered | None = None
+    why: str = ""
+    refusals: int = 0
+    protect_at: datetime | None = None
 
     def of(self, *roles: Role) -> tuple[OrderView, ...]:
         """Orders of some roles."""

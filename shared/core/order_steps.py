@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.core.answers import Answer, Answered
 from shared.core.ids import client_order_id
 from shared.core.market import Quote
 from shared.core.order_absence import without_absent, written_off
@@ -29,9 +30,6 @@ LOOK_AGAIN = "changed"
 STOP_ENTERING = "stop-entering"
 """What is reported when no entry is wanted any more, while positions may stay."""
 
-APPROVE, REFUSE = "approve", "refuse"
-"""A person's answer to an order that waits for approval."""
-
 ARM_PATIENCE = timedelta(seconds=30)
 """How long a filled entry may stand without armed exit legs before the position is closed."""
 
@@ -43,6 +41,9 @@ CONFIRM_UNSENT = timedelta(seconds=10)
 
 CANCELS_TOLD = 3
 """A cancel asked for so often is told to a person, and no longer waited for where its sibling is cancelled."""
+
+REFUSALS_TOLD = 3
+"""An exit refused so often is told to a person, and what it could not sell is guarded again between two tries."""
 
 LOOK_AT_LEAST = timedelta(seconds=60)
 """An exit order that stands is looked at so often at least."""
@@ -63,6 +64,9 @@ class Command(StrEnum):
     LOOK = "look"
     CLOSE = "close"
 
+
+_SENDING = frozenset({Phase.SUBMITTING, Phase.FILLED, Phase.GUARDED})
+"""Phases whose next step may send what the state does not know of until it is answered: an entry or a pair."""
 
 LOOKING = frozenset({Command.LOOK, Command.CANCEL_ENTRY, Command.CANCEL_EXITS})
 """Commands that bring back every order that may have changed."""
@@ -96,7 +100,8 @@ class Observation:
     `denied` is our own refusal (a gate before submission), `rejected` the broker's final one of the order sent or the
     cancel asked for; `failed` is a call without an answer: whether it had its effect is looked up before anything is
     sent again. `hours` are those of another trading day than the one the order knew of, `sized` what the gates left of
-    an entry's shares after a person's answer, `verdicts` what the gates said before an entry was sent.
+    an entry's shares after a person's answer, `verdicts` what the gates said before an entry was sent, `answered` the
+    answer to the order's question.
     """
 
     at: datetime
@@ -106,6 +111,7 @@ class Observation:
     hours: Hours | None = None
     sized: int | None = None
     verdicts: tuple[Verdict, ...] = ()
+    answered: Answered | None = None
     denied: str = ""
     rejected: str = ""
     failed: str = ""
@@ -122,10 +128,12 @@ def next_step(state: OrderState, now: datetime) -> Step:
         return _retried(state, Step(command=Command.CLOSE, not_before=now + CONFIRM_UNSENT if waits else None), now)
     match state.phase:
         case Phase.APPROVAL_PENDING:
-            return Step(command=Command.LOOK, not_before=max(state.plan.approve_by or now, now))
+            # Past its deadline only a host whose clock is behind finds no answer: it looks again, and not at once.
+            until = state.plan.approve_by
+            due_at = until if until is not None and now < until else now + state.plan.poll
+            step = Step(command=Command.LOOK, not_before=due_at)
         case Phase.PLANNED | Phase.SUBMITTING:
-            leg = client_order_id(state.plan.intent_id, "entry", state.entry_attempt)
-            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=leg, qty_shares=state.wanted)
+            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(state), qty_shares=state.wanted)
         case Phase.WORKING | Phase.PARTIALLY_FILLED:
             step = _working_step(state, now)
         case _ if state.rests(now):
@@ -184,19 +192,50 @@ def _unguarded_step(state: OrderState, now: datetime) -> Step:
     if state.live_sells:
         return _look(state, now)
     if state.guards_itself(now):
+        if state.exit_reason is not None:  # a pair that may have been sent has ended with its session
+            return _exit_step(state, now)
         return Step(command=Command.WATCH, not_before=next_watch(state, now))
-    leg = client_order_id(state.plan.intent_id, "protect", state.protect_attempt)
-    return Step(command=Command.PROTECT, client_order_id=leg, qty_shares=state.held)
+    return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty_shares=state.held)
+
+
+def pair_id(state: OrderState) -> str:
+    """Client order id of the pair that is sent next, or whose answer was lost."""
+    return client_order_id(state.plan.intent_id, "protect", state.protect_attempt)
+
+
+def entry_id(state: OrderState) -> str:
+    """Client order id of the entry that is sent next, or whose answer was lost."""
+    return client_order_id(state.plan.intent_id, "entry", state.entry_attempt)
 
 
 def _exit_step(state: OrderState, now: datetime) -> Step:
     guards = [order for order in state.live_sells if order.role in GUARDS]
+    tries_at = _tries_again_at(state, is_guarded=bool(guards))
+    if guards and state.refusals >= REFUSALS_TOLD and tries_at is not None and now < tries_at:
+        return _look_later(state, now)
     if (guards or _is_passed_over(state, now)) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_EXITS)
     if not all(_is_stuck(state, order) for order in state.live_sells):
         return _look(state, now) if guards else _look_later(state, now)
+    if wants_guard(state, now):
+        return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty_shares=state.held)
     leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
-    return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held)
+    return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held, not_before=tries_at)
+
+
+def wants_guard(state: OrderState, now: datetime) -> bool:
+    """Whether an exit was refused so often that what is held is guarded until the next try, once for each refusal."""
+    if state.refusals < REFUSALS_TOLD or state.live_sells or state.guards_itself(now) or state.attempt_at is None:
+        return False
+    return state.protect_at is None or state.protect_at < state.attempt_at
+
+
+def _tries_again_at(state: OrderState, *, is_guarded: bool) -> datetime | None:
+    """When a refused exit is tried again; under a guard, which the next try takes off, after a longer pause."""
+    if not state.refusals or state.attempt_at is None:
+        return None
+    pause: timedelta = state.plan.poll * 2 ** min(state.refusals - 1, MAX_BACKOFF_DOUBLINGS)
+    return state.attempt_at + (max(pause, _exit_patience(state)) if is_guarded else pause)
 
 
 def _look_later(state: OrderState, now: datetime) -> Step:
@@ -237,7 +276,7 @@ def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
         return state
     state = replace(state, exit_reason=reason, cancel_at=None, cancels=0)
     # An entry or pair whose answer was lost may stand at the broker: only a look tells what there is to leave.
-    is_unsure = state.failures > 0 and state.phase in {Phase.SUBMITTING, Phase.FILLED}
+    is_unsure = state.failures > 0 and state.phase in _SENDING
     return state if is_unsure else _settled(state)
 
 
@@ -256,35 +295,51 @@ def begin(state: OrderState) -> OrderState:
     return replace(state, phase=Phase.APPROVAL_PENDING) if waits else state
 
 
-def answer_approval(state: OrderState, answer: str) -> OrderState:
-    """Take a person's answer; later ones change nothing."""
+def _heard(state: OrderState, answered: Answered | None) -> OrderState:
+    """Take the answer to the order's question; an order that no longer waits only keeps it."""
+    if answered is None or state.answered is not None:
+        return state
+    state = replace(state, answered=answered)
     if state.phase is not Phase.APPROVAL_PENDING or state.outcome is not None:
         return state
-    if answer == APPROVE:
-        return replace(state, phase=Phase.PLANNED, note="approved")
-    return replace(state, outcome=Phase.DENIED, note="APPROVAL refused by a person")
+    match answered.answer:
+        case Answer.APPROVE:
+            return replace(state, phase=Phase.PLANNED, note=f"approved by {answered.by}")
+        case Answer.REFUSE:
+            return replace(state, outcome=Phase.DENIED, note=f"APPROVAL refused by {answered.by}")
+        case Answer.NOBODY:
+            return replace(state, outcome=Phase.DENIED, note="APPROVAL deadline passed")
 
 
 def report(state: OrderState, event: str) -> OrderState:
-    """Take in what was reported to the order from outside: an answer, a stop, a reason to leave, or nothing known."""
-    if event in {APPROVE, REFUSE}:
-        return answer_approval(state, event)
+    """Take in what was reported to the order from outside: a stop, a reason to leave, or nothing known.
+
+    A person's answer is not reported: it is a row that the order looks at, so that a lost event loses none.
+    """
     if event == STOP_ENTERING:
         return stop_entering(state)
     return ask_exit(state, ExitReason(event)) if event in ExitReason else state
 
 
+def restarted(state: OrderState, event: str) -> OrderState:
+    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone."""
+    told = report(state, event)
+    return replace(told, phase=Phase.FILLED) if told.phase is Phase.PROTECTED else told
+
+
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     """Take in what a command brought back and settle where the order now stands."""
-    before, failures = state, state.failures
+    before = state
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
     if seen.failed:
         return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
     state = replace(state, failures=0, orders=merge(state.orders, seen.orders), hours=seen.hours or state.hours)
+    state = _counted(before, state, step, seen)
     if step.command in LOOKING:
         found = frozenset(order.order_id for order in seen.orders)
         state = without_absent(state, found, seen.held_at_broker)
     state = written_off(state, seen.held_at_broker, seen.at)
+    state = _heard(state, seen.answered)
     match step.command:
         case Command.SUBMIT_ENTRY:
             state = _entry_sent(state, seen)
@@ -292,23 +347,48 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
             state = replace(state, cancel_at=seen.at, cancels=state.cancels + 1)
         case Command.PROTECT:
             # A pair that the broker refuses leaves the position bare: then it is closed.
-            reason = ExitReason.UNPROTECTED if seen.rejected else state.exit_reason
-            state = replace(state, protect_attempt=state.protect_attempt + _used(seen), exit_reason=reason)
+            reason = ExitReason.UNPROTECTED if seen.rejected else None
+            state = replace(state, exit_reason=state.exit_reason or reason, protect_at=seen.at)
         case Command.WATCH:
             state = replace(state, exit_reason=state.exit_reason or reached(state.plan, seen.quote))
         case Command.SUBMIT_EXIT:
             cancels = state.cancels if any(order.role in GUARDS for order in state.live_sells) else 0
             state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + _used(seen), cancels=cancels)
+            # What a refusal has brought to light, a pair whose answer was lost say, is cancelled at once.
+            state = replace(state, cancel_at=None if seen.rejected and seen.orders else state.cancel_at)
             state = replace(state, orders=without_stale(state.orders))
-            state = replace(state, failures=failures + 1) if seen.rejected else state
         case Command.CLOSE if seen.orders:
             # An entry stands at the broker after all: it is carried on with, as if it had been sent now.
-            state = replace(state, outcome=None, attempt_at=seen.at, cancel_at=None, cancels=0)
+            state = replace(state, outcome=None, why="", attempt_at=seen.at, cancel_at=None, cancels=0)
         case Command.CLOSE:
             return replace(state, phase=state.outcome or state.phase)
     state = _settled(_timed(state, seen.at), seen.at)
+    if state.outcome is not None and before.outcome is None:
+        state = replace(state, why=state.note)
     is_quiet = step.command is Command.WATCH and replace(state, seq=before.seq, note=before.note) == before
     return before if is_quiet else state
+
+
+def _counted(before: OrderState, state: OrderState, step: Step, seen: Observation) -> OrderState:
+    """Count pairs sent, and exits refused since shares were last sold: by an answer, or after they had been taken.
+
+    A refusal that has an order of ours behind it is no rule of the broker's: that order is cancelled first.
+    """
+    is_sent = any(order.client_order_id == pair_id(before) for order in seen.orders)
+    is_refused = bool(seen.rejected) and not seen.orders
+    late = [
+        key
+        for key, order in state.orders.items()
+        if order.role is Role.EXIT and order.status is OrderStatus.REJECTED
+        and (key not in before.orders or before.orders[key].status is not OrderStatus.REJECTED)
+    ]  # fmt: skip
+    refused = len(late) + (is_refused and step.command is Command.SUBMIT_EXIT)
+    is_used = is_sent or (is_refused and step.command is Command.PROTECT)
+    return replace(
+        state,
+        protect_attempt=state.protect_attempt + is_used,
+        refusals=(0 if state.sold > before.sold else state.refusals) + refused,
+    )
 
 
 def _used(seen: Observation) -> int:
@@ -336,9 +416,7 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
 
 
 def _timed(state: OrderState, at: datetime) -> OrderState:
-    """Note the first fill, and let time limits turn into exits and refusals."""
-    if state.phase is Phase.APPROVAL_PENDING and state.plan.approve_by and at >= state.plan.approve_by:
-        return replace(state, outcome=Phase.DENIED, note="APPROVAL deadline passed")
+    """Note the first fill, and let time limits turn into exits."""
     if state.bought and state.filled_at is None and state.live_entry is None:
         state = replace(state, filled_at=at)
     if state.exit_reason is None and state.held and (reason := _due_exit(state, at)) is not None:

@@ -11,7 +11,11 @@ from shared.core.values import ZERO, Symbol, require_at_least, require_symbol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The broker's account as it stands."""
+    """The broker's account as it stands.
+
+    `last_equity` is that at the last trading day's close, not above 0 where the broker knows none; `paid_in` what was
+    paid in since, less what was paid out.
+    """
 
     account_id: str
     equity: Decimal
@@ -19,16 +23,40 @@ class Account:
     cash: Decimal
     buying_power: Decimal
     is_blocked: bool
+    paid_in: Decimal = ZERO
+
+    @property
+    def opening_equity(self) -> Decimal:
+        """What a day's loss is measured from, in USD; 0 where the broker knows no last close.
+
+        A deposit is no profit to be lost again. What was paid out does count as lost: it halts sooner, never later.
+        """
+        return self.last_equity + max(self.paid_in, ZERO) if self.last_equity > 0 else ZERO
+
+
+OTHER_ACCOUNT = "the keys open another account"
+
+
+def another_account(pinned: str, found: str) -> str:
+    """Say that what belongs to account `pinned` is nothing to do with `found`, whose keys we have.
+
+    Empty where it is the same, or where nothing is pinned yet: rows of older code know no account.
+    """
+    return "" if not pinned or pinned == found else f"{OTHER_ACCOUNT}: {found}, not {pinned}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Shares held of one symbol; negative is short, which this system never opens."""
+    """Shares held of one symbol; negative is short, which this system never opens.
+
+    `fraction` is what is held beside whole shares: this system never buys any, a person may have.
+    """
 
     symbol: Symbol
     qty_shares: int
     average_price: Decimal
     market_price: Decimal
+    fraction: Decimal = ZERO
 
     def __post_init__(self) -> None:
         require_symbol("symbol", self.symbol)
@@ -37,12 +65,12 @@ class Position:
     @property
     def market_value(self) -> Decimal:
         """Signed value in USD."""
-        return self.market_price * self.qty_shares
+        return self.market_price * (self.qty_shares + self.fraction)
 
     @property
     def unrealised(self) -> Decimal:
         """Open profit in USD, before costs of closing."""
-        return (self.market_price - self.average_price) * self.qty_shares
+        return (self.market_price - self.average_price) * (self.qty_shares + self.fraction)
 
 
 def exposure_by_symbol(positions: Iterable[Position]) -> Mapping[Symbol, Decimal]:

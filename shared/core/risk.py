@@ -14,8 +14,9 @@ from enum import StrEnum
 
 from shared.core.ledger import Ledger
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
-from shared.core.portfolio import Account, Position, exposure_by_symbol
+from shared.core.portfolio import Account, Position, another_account, exposure_by_symbol
 from shared.core.sessions import Session, entries_end_at, session_at
+from shared.core.unread import Unread
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
 
 
@@ -110,7 +111,7 @@ class Proposal:
 class Facts:
     """The world as a decision found it. The ledger does not count the proposal's own reservation.
 
-    `day_trades` are those of the four sessions before and of today so far.
+    `day_trades` are those of the four sessions before and of today so far, `unread` the positions that cannot be read.
     """
 
     now: datetime
@@ -122,6 +123,7 @@ class Facts:
     quote: Quote
     model_fault: str
     day_trades: int = 0
+    unread: tuple[Unread, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc("now", self.now)
@@ -130,6 +132,8 @@ class Facts:
     def exposure(self) -> Mapping[Symbol, Decimal]:
         """Exposure by symbol: held or reserved, whichever is larger, since an open position keeps its reservation."""
         held = dict(exposure_by_symbol(self.positions))
+        for row in self.unread:
+            held[Symbol(row.name)] = held.get(Symbol(row.name), ZERO) + (row.market_value or ZERO)
         for symbol in {r.symbol for r in self.ledger.reservations}:
             held[symbol] = max(held.get(symbol, ZERO), self.ledger.reserved_in(symbol))
         return held
@@ -181,14 +185,23 @@ def kill_switch(_: Proposal, facts: Facts, __: Limits) -> Verdict:
 
 def halted_day_loss(_: Proposal, facts: Facts, __: Limits) -> Verdict:
     """No entries on a day that has lost its share."""
-    fault = f"halted at {_text(facts.ledger.day_loss)}" if facts.ledger.is_day_halted else ""
+    ledger = facts.ledger
+    fault = _halt(ledger.day_loss, is_halted=ledger.is_day_halted, is_in_doubt=ledger.day_doubt is not None)
     return _is_clear(Gate.HALTED_DAY_LOSS, fault, "not halted")
 
 
 def halted_drawdown(_: Proposal, facts: Facts, __: Limits) -> Verdict:
     """No entries under a drawdown until a person resumes."""
-    fault = f"halted at {_text(facts.ledger.drawdown)}" if facts.ledger.is_drawdown_halted else ""
+    ledger = facts.ledger
+    fault = _halt(ledger.drawdown, is_halted=ledger.is_drawdown_halted, is_in_doubt=ledger.drawdown_doubt is not None)
     return _is_clear(Gate.HALTED_DRAWDOWN, fault, "not halted")
+
+
+def _halt(found: Decimal, *, is_halted: bool, is_in_doubt: bool) -> str:
+    """A loss that one look has seen halts no day yet, and lets nothing in either."""
+    if is_halted:
+        return f"halted at {_text(found)}"
+    return f"{_text(found)} at one look, no second one yet" if is_in_doubt else ""
 
 
 def size_is_positive(proposal: Proposal, _: Facts, __: Limits) -> Verdict:
@@ -318,9 +331,10 @@ def model_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
 
 
 def broker_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
-    """The account may trade, both APIs answer, and nothing at the broker is unexplained."""
+    """The account is the ledger's and may trade, both APIs answer, and nothing at the broker is unexplained."""
     ledger = facts.ledger
     faults = (
+        another_account(ledger.account_id, facts.account.account_id),
         "account blocked" if facts.account.is_blocked else "",
         "trading API failing" if ledger.broker.is_open(facts.now) else "",
         "market data API failing" if ledger.market.is_open(facts.now) else "",

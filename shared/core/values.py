@@ -18,6 +18,8 @@ CENT = Decimal("0.01")
 SUBPENNY = Decimal("0.0001")
 ONE_DOLLAR = Decimal(1)
 ZERO = Decimal(0)
+BASE_GAP = CENT
+"""Alpaca wants so many USD at least between an order's price and its stop or target, also where the tick is smaller."""
 
 
 class Side(StrEnum):
@@ -54,6 +56,24 @@ def round_to_tick(price: Decimal, rounding: Rounding = Rounding.NEAREST) -> Deci
     if rounded <= ZERO:
         raise ValueError(f"price {price} is below the smallest tick")
     return rounded
+
+
+def floor_to_tick(price: Decimal) -> Decimal:
+    """Round a positive USD price down to the tick; under the smallest tick no price exists, so that stays the least."""
+    return round_to_tick(max(price, SUBPENNY), Rounding.DOWN)
+
+
+def stop_under(base: Decimal, stop: Decimal) -> Decimal:
+    """A sale's stop in USD, moved down where it lies nearer under its base price than Alpaca takes.
+
+    Where no room is left, at a base of a cent or less, the smallest tick stands.
+    """
+    return floor_to_tick(min(stop, base - BASE_GAP))
+
+
+def target_over(base: Decimal, target: Decimal) -> Decimal:
+    """A sale's target in USD, moved up where it lies nearer over its base price than Alpaca takes."""
+    return round_to_tick(max(target, base + BASE_GAP), Rounding.UP)
 
 
 def to_price(value: float, rounding: Rounding = Rounding.NEAREST) -> Decimal:

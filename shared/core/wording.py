@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from shared.core.answers import Answer, Answered
 from shared.core.notices import Severity
 from shared.core.order_states import OrderState, Phase, Role
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
+from shared.core.unread import Unread
 from shared.core.values import ZERO
 
 TITLE_MAX = 200
@@ -37,6 +39,13 @@ class Words:
 def clock(at: datetime) -> str:
     """New York wall time, HH:MM."""
     return at.astimezone(NEW_YORK).strftime("%H:%M")
+
+
+def until_when(at: datetime) -> str:
+    """New York wall time to the second with its distance from UTC: 11:30:08 New York (UTC-4)."""
+    wall = at.astimezone(NEW_YORK)
+    sign, hours = wall.strftime("%z")[0], int(wall.strftime("%z")[1:3])
+    return f"{wall:%H:%M:%S} New York (UTC{sign}{hours})"
 
 
 def usd(value: Decimal) -> str:
@@ -131,26 +140,74 @@ def _indicators(found: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
 
 
-def approval(
-    *,
-    symbol: str,
-    qty_shares: int,
-    notional: Decimal,
-    stop: Decimal,
-    target: Decimal,
-    until: datetime,
-    intent_id: str,
-    has_links: bool,
-) -> Words:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """An order that waits for a person, and what its decision saw. Prices and money in USD.
+
+    What only the decision's row knows is None where that cannot be had: the quote, both instants, the equity.
+    """
+
+    symbol: str
+    qty_shares: int
+    limit_price: Decimal
+    notional: Decimal
+    risk: Decimal
+    stop_price: Decimal
+    target_price: Decimal
+    exit_by: datetime
+    until: datetime
+    intent_id: str
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    quote_at: datetime | None = None
+    decided_at: datetime | None = None
+    equity: Decimal | None = None
+
+    @property
+    def quote(self) -> str:
+        """The quote that was decided on, and how old it was then."""
+        if self.bid is None or self.ask is None or self.quote_at is None or self.decided_at is None:
+            return ""
+        age_s = (self.decided_at - self.quote_at).total_seconds()
+        return f"bid {self.bid}, ask {self.ask}, {age_s:.0f} s old at {until_when(self.decided_at)}"
+
+    @property
+    def cost(self) -> str:
+        """The most that is paid."""
+        return f"up to {usd(self.notional)}{self._share(self.notional)}"
+
+    @property
+    def loss(self) -> str:
+        """What is lost at the stop, bought at the worst price."""
+        return f"{usd(self.risk)} at the stop{self._share(self.risk)}"
+
+    def _share(self, amount: Decimal) -> str:
+        return f", {amount / self.equity:.2%} of the account" if self.equity else ""
+
+
+def approval(question: Question, *, has_links: bool) -> Words:
     """An order that waits for a person."""
+    q = question
     return Words.of(
-        f"Approve? Buy {qty_shares} {symbol}, up to {notional} USD",
+        f"Approve? Buy {q.qty_shares} {q.symbol}, up to {usd(q.notional)}",
         [
-            f"Stop {stop}, target {target}.",
-            f"Refused without an answer by {clock(until)}.",
-            f"Intent {intent_id}." if has_links else f"POST /api/approve with intent_id {intent_id}.",
+            f"Quote: {q.quote}." if q.quote else None,
+            f"Cost: {q.cost}; the first limit is {q.limit_price}.",
+            f"Risk: {q.loss}.",
+            f"Stop {q.stop_price}, target {q.target_price}, leaves by {clock(q.exit_by)}.",
+            f"Refused without an answer by {until_when(q.until)}.",
+            f"Intent {q.intent_id}." if has_links else f"POST /api/approve with intent_id {q.intent_id}.",
         ],
     )
+
+
+_DONE = {Answer.APPROVE: "approved", Answer.REFUSE: "refused", Answer.NOBODY: "closed"}
+
+
+def answer_given(given: Answered) -> str:
+    """Who answered a question when, and why: `approved by me at 11:26:10 New York (UTC-4): as planned`."""
+    why = f": {given.reason}" if given.reason else ""
+    return f"{_DONE[given.answer]} by {given.by} at {until_when(given.at)}{why}"
 
 
 def opened(state: OrderState) -> Words:
@@ -185,8 +242,31 @@ def closed(state: OrderState) -> Words:
 
 
 def ended(state: OrderState) -> Words:
-    """An order that came to nothing."""
-    return Words.of(f"{state.plan.symbol}: {state.phase}", [state.note, _trace(state)])
+    """An order that came to nothing; where a person was asked, what became of their answer."""
+    title, given = f"{state.plan.symbol}: {state.phase}", state.answered
+    if given is None:
+        return Words.of(title, [state.why, _trace(state)])
+    head = {
+        Answer.APPROVE: f"{title} after it was approved",
+        Answer.REFUSE: f"{title}, as it was refused",
+        Answer.NOBODY: f"{title} without an answer",
+    }[given.answer]
+    said = answer_given(given)
+    return Words.of(
+        head,
+        [
+            f"Nothing was bought: {state.why or _called_off(state)}.",
+            f"{said[0].upper()}{said[1:]}.",
+            _trace(state),
+        ],
+    )
+
+
+def _called_off(state: OrderState) -> str:
+    """Why an order ended that no step of its own refused."""
+    if state.exit_reason is not None:
+        return f"called off, {state.exit_reason}"
+    return "entries were stopped" if state.is_stopped else "nobody sold at its prices"
 
 
 def _trace(state: OrderState) -> str:
@@ -267,6 +347,35 @@ def poison(source: str, blob: str) -> Words:
 def quarantined(source: str, reason: str) -> Words:
     """A message that could not be read."""
     return Words.of(f"Quarantined a message of {source}", [reason])
+
+
+UNREAD_SHOWN = 5
+"""Rows that a notice names."""
+
+
+def unread_rows(what: str, rows: Sequence[Unread]) -> Words:
+    """Rows of the market's answers that could not be read, of one kind."""
+    more = len(rows) - UNREAD_SHOWN
+    if what == "splits":
+        return Words.of(
+            "Splits are not known: no symbol has a history",
+            [f"The corporate actions could not be had: {rows[0].fault}" if rows else None, _NO_TERMS],
+        )
+    return Words.of(
+        f"{len(rows)} {what} row{'s' if len(rows) > 1 else ''} of the market could not be read",
+        [
+            *(f"{row.name or 'no symbol'}: {row.fault}. Found: {row.raw}" for row in rows[:UNREAD_SHOWN]),
+            f"And {more} more." if more > 0 else None,
+            "What could not be read is left out and not traded on; all else goes on. Told once a day for each kind: "
+            "metric gatehouse.unread_rows counts them all.",
+        ],
+    )
+
+
+_NO_TERMS = (
+    "Without them yesterday's prices cannot be held against today's: nothing new is traded on until a scan gets them. "
+    "Each scan asks again."
+)
 
 
 def channel_down(name: str, failures: int, until: datetime, others: Sequence[str]) -> Words:

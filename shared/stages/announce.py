@@ -1,4 +1,7 @@
-"""Announce: a decision that became an order, told with its story. It runs after the gates and can refuse nothing."""
+"""Announce: a decision that became an order, told with its story. It runs after the gates and can refuse nothing.
+
+Where a person is asked, the question comes first: that the order is bought is told when it is sent.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from datetime import timedelta
 from shared.contracts.messages import Message, Notice, OrderIntent, Severity, Signal
 from shared.contracts.records import Container, Table, symbol_key
 from shared.core.errors import GatehouseError
+from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.values import parse_utc
 from shared.core.wording import DecisionStory, Tape, decision
 from shared.ports import Ports, Row
+from shared.stages.answers import decision_of
 from shared.stages.gate import gate
 from shared.stages.notices import worded
 
@@ -28,9 +33,22 @@ MAX_STORIES = 2
 
 
 def gate_and_tell(signal: Signal, ports: Ports) -> list[Message]:
-    """Gate a signal; an intent comes with the notice that tells of it."""
+    """Gate a signal; an intent comes with the notice that tells of it, but for one that a person is asked about."""
     intents = gate(signal, ports)
-    return [*intents, *(announced(signal, intent, ports) for intent in intents)]
+    return [*intents, *(announced(signal, intent, ports) for intent in intents if intent.approve_by is None)]
+
+
+def announced_order(state: OrderState, ports: Ports) -> list[Notice]:
+    """Tell of an order that is sent after a person's answer, in the size that the gates then left of it.
+
+    The step is done: where nothing can be read this notice is left out, and that a position was opened is told anyhow.
+    """
+    plan = state.plan
+    with suppress(GatehouseError, ValueError, KeyError):
+        row = decision_of(ports, state.on, plan.symbol, plan.decision_id)
+        intent = replace(ports.codec.decode(OrderIntent, str(row["intent"])), qty_shares=state.wanted)
+        return [announced(ports.codec.decode(Signal, str(row["signal"])), intent, ports)]
+    return []
 
 
 def announced(signal: Signal, intent: OrderIntent, ports: Ports) -> Notice:

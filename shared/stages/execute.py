@@ -13,21 +13,25 @@ from shared.core.sessions import hours_of
 from shared.core.values import iso
 from shared.core.wording import approval
 from shared.ports import Ports
-from shared.stages.answers import links_of
+from shared.stages.answers import decision_of, links_of, question_of
 from shared.stages.notices import worded
 from shared.stages.order_records import order_row
+from shared.stages.reconcile import recorded_order
 
 
 def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message]]:
     """Record the order; return the state its lifecycle starts from, and what its owner should hear.
 
     The caller starts the lifecycle under the intent's id unless it is there already, so a repeated intent changes
-    nothing. An intent that expired in the queue starts one too: it will close at once and give its room back.
+    nothing: it goes on from what is recorded. While that waits for a person, each repeat asks again, since the run
+    before may have died between row and question; who has the question knows it by its id. An intent that expired in
+    the queue starts one too: it will close at once and give its room back.
     """
     policy = ports.settings.policy
     plan = EntryPlan(
         intent_id=intent.intent_id,
         decision_id=intent.decision_id,
+        account_id=intent.account_id,
         symbol=intent.symbol,
         qty_shares=intent.qty_shares,
         arrival_price=intent.arrival_price,
@@ -47,31 +51,24 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
     day = ports.calendar.day(intent.on)
     state = begin(OrderState(plan=plan, on=intent.on, hours=None if day is None else hours_of(day)))
     now = ports.clock.now()
-    if now >= intent.expires_at:
-        state = replace(state, outcome=Phase.EXPIRED, note=f"expired at {iso(intent.expires_at)}, seen at {iso(now)}")
+    expires_at = min(intent.expires_at, intent.approve_by or intent.expires_at)
+    if now >= expires_at:
+        why = f"expired at {iso(expires_at)}, seen at {iso(now)}"
+        state = replace(state, outcome=Phase.EXPIRED, note=why, why=why)
     row = order_row(state, ports.codec, now)
-    is_new = ports.tables.insert(Table.ORDERS, str(intent.on), symbol_key(intent.symbol, intent.intent_id), row)
-    waits = is_new and state.phase is Phase.APPROVAL_PENDING
-    return state, [_question(intent, ports)] if waits else []
+    if not ports.tables.insert(Table.ORDERS, str(intent.on), symbol_key(intent.symbol, intent.intent_id), row):
+        state = recorded_order(ports, intent.on, intent.symbol, intent.intent_id) or state
+    waits = state.phase is Phase.APPROVAL_PENDING and state.answered is None
+    is_open = intent.approve_by is not None and now < intent.approve_by
+    return state, [_question(intent, plan, ports)] if waits and is_open else []
 
 
-def _question(intent: OrderIntent, ports: Ports) -> Message:
-    """Ask the person: what, how much, until when."""
-    until = intent.approve_by or intent.expires_at
-    links = links_of(ports, intent, until)
-    words = approval(
-        symbol=intent.symbol,
-        qty_shares=intent.qty_shares,
-        notional=intent.notional,
-        stop=intent.stop_price,
-        target=intent.target_price,
-        until=until,
-        intent_id=intent.intent_id,
-        has_links=bool(links),
-    )
-    told = worded(
-        ports.clock.now(), words, kind="approval", severity=Severity.CRITICAL, cause=intent.decision_id
-    )  # fmt: skip
+def _question(intent: OrderIntent, plan: EntryPlan, ports: Ports) -> Message:
+    """Ask the person: what, how much, until when. The same words at each repeat, so that the notice is known."""
+    links = links_of(ports, intent, plan.approve_by or plan.expires_at)
+    question = question_of(plan, decision_of(ports, intent.on, plan.symbol, plan.decision_id))
+    words = approval(question, has_links=bool(links))
+    told = worded(intent.decided_at, words, kind="approval", severity=Severity.CRITICAL, cause=plan.decision_id)
     return replace(told, links=links)
 
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
 from shared.contracts.cases import DecisionSettings
-from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, LIVE, Table
+from shared.contracts.records import ACCOUNT, BACKUP, CONTROLS, CURRENT, KILL, LIVE, Table
 from shared.contracts.settings import Environment, Settings
 from shared.core.breaker import failed
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.ids import digest
-from shared.core.ledger import Ledger, Reservation, mark, open_ledger
+from shared.core.ledger import NEXT, Ledger, Reservation, mark, open_ledger
 from shared.core.market import Quote
 from shared.core.order_states import OrderState, Phase
+from shared.core.portfolio import Account, another_account
 from shared.core.risk import Facts, Limits
 from shared.core.sessions import NEW_YORK
-from shared.core.values import Side, Symbol, parse_utc
+from shared.core.values import Side, Symbol, iso, parse_utc
 from shared.ports import Ports, Row, Stored
+from shared.stages.incidents import readable
 from shared.stages.panel import trading_day
 
 DAY_TRADE_SESSIONS = 5
@@ -95,35 +97,53 @@ def load_ledger(ports: Ports) -> Stored[Ledger] | None:
     return Stored(value=ports.codec.decode(Ledger, str(stored.value["ledger"])), etag=stored.etag)
 
 
+def not_ours(ports: Ports, account_id: str) -> str:
+    """Why an account that the keys open is none of ours: the ledger is of another. Empty where it is, or is none."""
+    stored = load_ledger(ports)
+    return "" if stored is None else another_account(stored.value.account_id, account_id)
+
+
 LEDGER_LOST = "the ledger's row was lost"
-"""Why entries halt when there is no ledger but orders live: what halted before is forgotten."""
+"""Why entries halt when there is no ledger, but its backup or orders that live: it may have known what they do not."""
 
 
-def opened(ports: Ports, on: date, equity: Decimal) -> Ledger:
-    """Return an account's first ledger. Where its row was lost while orders live, their room is taken again.
+def opened(ports: Ports, on: date, account: Account) -> Ledger:
+    """Return an account's first ledger, or one whose row was lost from its backup; orders that live take room again.
 
     An order of the day before may live: a position that found no buyer is held over night.
     """
     rooms = tuple(room_of(ports, state) for state in live_orders(ports, on))
-    return replace(open_ledger(on, equity), reservations=rooms, unexplained=LEDGER_LOST if rooms else "")
+    stored = ports.tables.get(Table.LEDGER, ACCOUNT, BACKUP)
+    if stored is None:
+        return replace(open_ledger(on, account), reservations=rooms, unexplained=LEDGER_LOST if rooms else "")
+    backup = ports.codec.decode(Ledger, str(stored.value["backup"]))
+    known = [what for what in backup.unexplained.split("; ") if what and what != LEDGER_LOST]
+    return replace(backup, reservations=rooms, unexplained="; ".join([LEDGER_LOST, *known]))
 
 
 def live_orders(ports: Ports, on: date) -> list[OrderState]:
     """Orders of a date, and of the trading day before, that are not over, as last recorded."""
-    days = [*(day.on for day in ports.calendar.previous_days(on, 1)), on]
-    rows = (row for day in days for _, row in ports.tables.query(Table.ORDERS, str(day)))
-    return [ports.codec.decode(OrderState, str(r["state"])) for r in rows if not Phase(str(r["phase"])).is_over]
+    found: list[OrderState] = []
+    for day in [*(day.on for day in ports.calendar.previous_days(on, 1)), on]:
+        for _, state in readable(ports, Table.ORDERS, day, lambda row: _living(ports, row)):
+            found += [state] if state is not None else []
+    return found
+
+
+def _living(ports: Ports, row: Row) -> OrderState | None:
+    return None if Phase(str(row["phase"])).is_over else ports.codec.decode(OrderState, str(row["state"]))
 
 
 def room_of(ports: Ports, state: OrderState) -> Reservation:
-    """Room that an order takes, worked out from its plan."""
+    """Room that an order takes from now on: what it bought once no entry of it can follow, before that all it wants."""
     plan = state.plan
+    qty_shares = state.bought if state.bought and state.live_entry is None else state.wanted
     return Reservation(
         intent_id=plan.intent_id,
         symbol=plan.symbol,
-        qty_shares=plan.qty_shares,
-        notional=plan.worst_price * plan.qty_shares,
-        risk=(plan.worst_price - plan.stop_price) * plan.qty_shares,
+        qty_shares=qty_shares,
+        notional=plan.worst_price * qty_shares,
+        risk=(plan.worst_price - plan.stop_price) * qty_shares,
         reserved_at=min(ports.clock.now(), plan.expires_at),  # on the order's own date, also when that is over
         exit_by=plan.exit_by,
     )
@@ -134,12 +154,16 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
     return {
         "ledger": ports.codec.encode(ledger),
         "on": str(ledger.on),
+        "account_id": ledger.account_id or None,
         "equity_usd": str(ledger.equity),
+        "opening_usd": str(ledger.opening_equity),
+        "peak_usd": str(ledger.peak_equity),
         "reservations": len(ledger.reservations),
         "reserved_usd": str(ledger.reserved_notional),
         "is_day_halted": ledger.is_day_halted,
         "is_drawdown_halted": ledger.is_drawdown_halted,
         "unexplained": ledger.unexplained or None,
+        "accepted": NEXT.join(ledger.accepted) or None,
         "broker_failures": ledger.broker.failures,
         "market_failures": ledger.market.failures,
     }
@@ -148,32 +172,53 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
 def update_ledger(
     ports: Ports,
     on: date,
-    equity: Decimal,
+    account: Account | None,
     change: Callable[[Ledger], Ledger],
     *,
+    at: datetime | None = None,
     known: Stored[Ledger] | None = None,
+    backs_up: bool = False,
 ) -> Ledger:
-    """Mark the ledger to the equity and change it, under its ETag.
+    """Mark the ledger to the account as seen and change it, under its ETag. One that was not seen marks nothing.
 
     `change` is called anew with what another writer has left, until the write holds; it may return the ledger as it
-    got it. Where nothing changes, nothing is written. `known` is the ledger as just read, which saves a first look.
+    got it. Where nothing changes, nothing is written. A new ledger is backed up, and one whose halts have changed, that
+    before it is written: a halt never stands in the one row alone.
+
+    Parameters
+    ----------
+    at : datetime, optional
+        When the account was looked at; now unless given.
+    known : Stored of Ledger, optional
+        The ledger as just read, which saves a first look.
+    backs_up : bool
+        Whether to back up the ledger though its halts stand.
 
     Raises
     ------
     TransientError
-        After `LEDGER_TRIES` lost races.
+        After `LEDGER_TRIES` lost races, and where there is neither a ledger nor an equity to open one with.
     """
     risk = ports.settings.risk
     day_loss, drawdown = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
     for attempt in range(LEDGER_TRIES):
         stored = known if known and attempt == 0 else load_ledger(ports)
-        before = stored.value if stored else opened(ports, on, equity)
-        after = change(mark(before, on, equity, day_loss, drawdown))
+        if account is not None:
+            before = stored.value if stored else opened(ports, on, account)
+            before = mark(before, on, account, at or ports.clock.now(), day_loss, drawdown)
+        elif stored is not None:
+            before = stored.value
+        else:
+            raise TransientError("there is no ledger yet, and no account to open it with")
+        after = change(before)
         row = ledger_row(ports, after)
         if stored is None:
             if ports.tables.insert(Table.LEDGER, ACCOUNT, CURRENT, row):
+                _back_up(ports, after)  # not before: who else opens the account would take its ledger for a lost one
                 return after
             continue
+        if backs_up or _halts(stored.value) != _halts(after):
+            _back_up(ports, after)
         if after == stored.value:
             return after
         try:
@@ -184,18 +229,42 @@ def update_ledger(
     raise TransientError(f"ledger was changed by others {LEDGER_TRIES} times in a row")
 
 
+def _halts(ledger: Ledger) -> tuple[date, bool, bool, str]:
+    """What entries are halted by, and the date that a day's halt is of."""
+    return ledger.on, ledger.is_day_halted, ledger.is_drawdown_halted, ledger.unexplained
+
+
+def _back_up(ports: Ports, ledger: Ledger) -> None:
+    """Write the ledger's backup. Room is not in it: the rows of the orders that live tell it, and are never old."""
+    row = {"backup": ports.codec.encode(replace(ledger, reservations=())), "at": iso(ports.clock.now())}
+    ports.tables.put(Table.LEDGER, ACCOUNT, BACKUP, row)
+
+
+def cautious(facts: Facts, day_loss_max: float) -> Facts:
+    """Facts on which a decision may be sized.
+
+    An equity that stands further above the last one seen, and the last close, than the day may lose waits for a second
+    look: one wrong print would size an entry beyond every limit.
+    """
+    seen, last = facts.account.equity, facts.ledger.equity
+    if seen <= max(last, facts.ledger.opening_equity) * (1 + as_decimal(day_loss_max)):
+        return facts
+    return replace(facts, account=replace(facts.account, equity=last))
+
+
 def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts:
     """Gather what the gates judge on, the ledger as it is stored."""
     now = ports.clock.now()
-    account = ports.broker.account()
+    account, held = ports.broker.account(), ports.broker.positions()
     stored = load_ledger(ports)
     return Facts(
         now=now,
         day=trading_day(ports, now),
         kill_reason=kill_reason(ports),
         account=account,
-        positions=tuple(ports.broker.positions()),
-        ledger=stored.value if stored else opened(ports, on, account.equity),
+        positions=held.rows,
+        unread=held.unread,
+        ledger=stored.value if stored else opened(ports, on, account),
         quote=quote,
         model_fault=model_fault,
         day_trades=_day_trades(ports, on) if ports.settings.risk.day_trades_max else 0,

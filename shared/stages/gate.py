@@ -20,7 +20,7 @@ from shared.core.unpriced import no_quote, verdicts_without_price
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
 from shared.stages.entry_size import entry_size
-from shared.stages.facts import as_decimal, gather, limits_of, settings_id, update_ledger, watching
+from shared.stages.facts import as_decimal, cautious, gather, limits_of, settings_id, update_ledger, watching
 
 MAX_CELL_CHARACTERS = 32 * 1024
 """What a text cell of Azure Tables holds."""
@@ -100,7 +100,8 @@ def _decide_under_ledger(
     state = ports.models.current(SIGNAL_MODEL)
     fault = "" if state.predictor is not None else state.fault
     with watching(ports, "broker"):
-        world = gather(ports, signal.on, quote, fault)
+        seen = gather(ports, signal.on, quote, fault)
+    world = cautious(seen, settings.risk.day_loss_max_fraction)
     intent_id = intent_id_of(signal.decision_id)
     decided: list[Decision] = []
 
@@ -111,7 +112,7 @@ def _decide_under_ledger(
         # A refusal leaves alone what an earlier delivery has reserved, until it is recorded which of the two counts.
         return reserve(ledger, _reservation(decision, settings)) if decision.is_approved else ledger
 
-    after = update_ledger(ports, signal.on, world.account.equity, change)
+    after = update_ledger(ports, signal.on, seen.account, change, at=seen.now)
     return decided[-1], any(r.intent_id == intent_id for r in after.reservations)
 
 
@@ -129,7 +130,7 @@ def _settle_reservation(ports: Ports, signal: Signal, decision: Decision, word: 
         kept = without(ledger, intent_id)
         return reserve(kept, rooms[0]) if rooms else kept
 
-    update_ledger(ports, signal.on, decision.facts.account.equity, change)
+    update_ledger(ports, signal.on, decision.facts.account, change, at=decision.facts.now)
 
 
 def _room(intent: OrderIntent) -> Reservation:
@@ -245,6 +246,7 @@ def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
         symbol=signal.symbol,
         side=Side.BUY,
         session=signal.session,
+        account_id=decision.facts.account.account_id,
         qty_shares=decision.proposal.qty_shares,
         arrival_price=prices.arrival,
         limit_price=prices.limit,

@@ -8,12 +8,13 @@ from datetime import timedelta
 
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL
 from shared.contracts.records import CONTROLS, KILL, Container, Table
-from shared.core.errors import BrokerError, ContractError, ModelError, TransientError
+from shared.core.errors import BrokerError, ModelError, TransientError
 from shared.core.schedule import Job, fired, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.values import iso
 from shared.ports import Ports
-from shared.stages.facts import live_bar
+from shared.stages.facts import live_bar, not_ours
+from shared.stages.incidents import BROKEN
 from shared.stages.silence import BEAT_WINDOW
 
 SKEW_MAX = timedelta(seconds=5)
@@ -59,8 +60,10 @@ def ready(ports: Ports, parameter_fault: str) -> tuple[bool, Mapping[str, object
 def _tried(look: Callable[[], Check]) -> Check:
     try:
         return look()
-    except (TransientError, BrokerError, ContractError, ModelError) as error:
-        return Check(found=None, fault=str(error))
+    except (TransientError, BrokerError, ModelError, *BROKEN) as error:
+        return Check(
+            found=None, fault=f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+        )
 
 
 def _storage(ports: Ports) -> Check:
@@ -71,8 +74,9 @@ def _storage(ports: Ports) -> Check:
 
 def _broker(ports: Ports) -> Check:
     account = ports.broker.account()
-    fault = "the account is blocked" if account.is_blocked else ""
-    return Check(found={"equity_usd": str(account.equity)}, fault=fault)
+    faults = (not_ours(ports, account.account_id), "the account is blocked" if account.is_blocked else "")
+    found = {"account_id": account.account_id, "equity_usd": str(account.equity)}
+    return Check(found=found, fault="; ".join(filter(None, faults)))
 
 
 def _clock(ports: Ports) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shared.contracts.messages import Message, Severity
@@ -15,6 +15,7 @@ from shared.core.values import parse_utc
 from shared.core.wording import Pulse, heartbeat
 from shared.ports import Ports, QueueGauge, Row
 from shared.stages.facts import kill_reason, load_ledger
+from shared.stages.incidents import readable
 from shared.stages.notices import worded
 from shared.stages.panel import trading_day
 from shared.stages.runs import run_due
@@ -61,8 +62,16 @@ def pulse(ports: Ports, queues: QueueGauge, slot: DueJob) -> Pulse:
 
 def _last_equity(ports: Ports, slot: DueJob) -> Row | None:
     now = ports.clock.now()
-    rows = ports.tables.query(Table.LEDGER, str(slot.on), key_from=slot_of(now - BEAT_WINDOW))
-    return max((row for _, row in rows), key=lambda row: parse_utc(str(row["at"])), default=None)
+    rows = readable(ports, Table.LEDGER, slot.on, _dated, key_from=slot_of(now - BEAT_WINDOW))
+    found = max((each for _, each in rows), key=lambda each: each[0], default=None)
+    return None if found is None else found[1]
+
+
+def _dated(row: Row) -> tuple[datetime, Row]:
+    """A row of equity with its instant; it must hold what a heartbeat tells."""
+    for column in ("equity_usd", "exposure_usd", "positions"):
+        Decimal(str(row[column]))
+    return parse_utc(str(row["at"])), row
 
 
 def _money(row: Row | None, column: str) -> Decimal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from statistics import fmean
 
@@ -13,15 +13,16 @@ from shared.contracts.samples import Sample
 from shared.core.sessions import NEW_YORK
 from shared.ports import Ports, QueueGauge, Row
 from shared.stages.facts import kill_reason, load_ledger
+from shared.stages.incidents import sound_rows
 
 
 def samples(ports: Ports, queues: QueueGauge) -> list[Sample]:
     """Return every figure of today. Those of the day begin anew with the day, so all are gauges."""
     now = ports.clock.now()
-    on = str(now.astimezone(NEW_YORK).date())
+    on = now.astimezone(NEW_YORK).date()
 
     def rows(table: Table) -> list[Row]:
-        return [row for _, row in ports.tables.query(table, on)]
+        return sound_rows(ports, table, on, _FIGURES[table])
 
     return [
         *_decisions(rows(Table.DECISIONS)),
@@ -33,6 +34,16 @@ def samples(ports: Ports, queues: QueueGauge) -> list[Sample]:
         *_models(ports, now),
         *_queues(queues, now),
     ]
+
+
+_FIGURES: Mapping[Table, Callable[[Row], object]] = {
+    Table.DECISIONS: lambda row: row["verdict"],
+    Table.ORDERS: lambda row: row["phase"],
+    Table.FILLS: lambda row: (row["role"], row.get("slippage_bp") is None or float(str(row["slippage_bp"]))),
+    Table.INCIDENTS: lambda row: row["kind"],
+    Table.RUNS: lambda row: (row["job"], row["status"]),
+}
+"""What is taken of a row: one that lacks it is told of and not counted."""
 
 
 def _decisions(rows: list[Row]) -> Iterator[Sample]:

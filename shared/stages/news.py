@@ -10,8 +10,10 @@ from shared.contracts.records import Table, time_key
 from shared.core.ids import hash_id
 from shared.core.market import Headline
 from shared.core.schedule import DueJob, Job
+from shared.core.unread import unread_in
 from shared.core.values import iso, parse_utc
 from shared.ports import Ports, Row
+from shared.stages.day_market import tell_unread
 from shared.stages.runs import run_due
 
 OVERLAP = timedelta(minutes=15)
@@ -45,7 +47,8 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
                 "symbols": " ".join(headline.symbols),
             }
     ports.tables.put_many(Table.STORIES, str(slot.on), rows)
-    return []
+    day = ports.calendar.day(slot.on)
+    return [] if day is None else tell_unread(ports, day, unread_in(headlines))
 
 
 def _last_scan(ports: Ports, slot: DueJob) -> datetime:

@@ -12,12 +12,13 @@ from shared.contracts.records import CONTROLS, KILL, LIVE, Table
 from shared.contracts.settings import Environment
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import hash_id
-from shared.core.ledger import resume as lift_drawdown_halt
+from shared.core.ledger import resume as lift_halts
+from shared.core.ledger import unexplained_of
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
 from shared.stages.calls import CONFLICT, DOWN, Call, Reply, refused, told
-from shared.stages.facts import kill_reason, load_ledger, update_ledger
+from shared.stages.facts import kill_reason, load_ledger, not_ours, update_ledger
 from shared.stages.notices import notice
 from shared.stages.panel import trading_day
 
@@ -56,19 +57,21 @@ def positions(ports: Ports) -> Mapping[str, object]:
     now = ports.clock.now()
     stored = load_ledger(ports)
     intents = {r.symbol: r.intent_id for r in stored.value.reservations} if stored else {}
-    orders = [order for order in ports.broker.orders(since=now - CANCEL_LOOK) if not order.status.is_final]
+    held, sent = ports.broker.positions(), ports.broker.orders(since=now - CANCEL_LOOK)
+    orders = [order for order in sent if not order.status.is_final]
     return {
         "now": iso(now),
         "positions": [
             {
                 "symbol": p.symbol,
                 "qty_shares": p.qty_shares,
+                "fraction": str(p.fraction),
                 "average_usd": str(p.average_price),
                 "market_usd": str(p.market_price),
                 "value_usd": str(p.market_value),
                 "intent_id": intents.get(p.symbol),
             }
-            for p in ports.broker.positions()
+            for p in held
         ],
         "orders": [
             {
@@ -81,6 +84,12 @@ def positions(ports: Ports) -> Mapping[str, object]:
             }
             for o in orders
         ],
+        "unread": [
+            {"what": row.what, "symbol": row.name, "fault": row.fault, "raw": row.raw}
+            for row in (*held.unread, *sent.unread)
+        ],
+        "unexplained": list(unexplained_of(stored.value)) if stored else [],
+        "accepted": list(stored.value.accepted) if stored else [],
     }
 
 
@@ -106,12 +115,25 @@ def kill(ports: Ports, call: Call) -> Reply:
 
 
 def _cancel_entries(ports: Ports) -> list[str]:
-    """Ask for the cancel of each open buy order; return their client order ids."""
+    """Ask for the cancel of each open buy order; return their client order ids. Those of another account stay.
+
+    One that cannot be read is cancelled too, unless it says that it sells; its order id is returned.
+    """
+    if fault := not_ours(ports, ports.broker.account_id()):
+        raise ContractError(fault)
     since = ports.clock.now() - CANCEL_LOOK
-    working = [o for o in ports.broker.orders(since=since) if o.side is Side.BUY and not o.status.is_final]
-    for order in working:
-        ports.broker.cancel(order.order_id)
-    return [order.client_order_id for order in working]
+    sent = ports.broker.orders(since=since)
+    working = {o.order_id: o.client_order_id for o in sent if o.side is Side.BUY and not o.status.is_final}
+    working |= {row.order_id: row.order_id for row in sent.unread if row.order_id and row.side != Side.SELL}
+    failed: list[Exception] = []
+    for order_id in working:
+        try:
+            ports.broker.cancel(order_id)
+        except (TransientError, BrokerError, ContractError) as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return list(working.values())
 
 
 def halt(ports: Ports, call: Call) -> Reply:
@@ -125,10 +147,16 @@ def halt(ports: Ports, call: Call) -> Reply:
 
 
 def resume(ports: Ports, call: Call) -> Reply:
-    """Turn the kill switch off and lift a drawdown halt: a person's recorded act. A day halt ends with its day."""
+    """Turn the kill switch off, lift a drawdown halt, accept what is unexplained: a person's recorded act.
+
+    A day halt ends with its day. What another account stands at says nothing of the ledger's: nothing is resumed
+    while its keys are not back.
+    """
     account = ports.broker.account()
+    if fault := not_ours(ports, account.account_id):
+        return refused(CONFLICT, fault)
     on = ports.clock.now().astimezone(NEW_YORK).date()
-    update_ledger(ports, on, account.equity, lift_drawdown_halt)
+    update_ledger(ports, on, account, lift_halts)
     _switch(ports, call, is_on=False, is_flattening=False)
     record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
     body = {"kill_switch": kill_reason(ports) or None}

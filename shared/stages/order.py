@@ -10,30 +10,34 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.ledger import Ledger, release
+from shared.core.order_exit import can_pair, exit_limit, exit_request, pair_request
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
-from shared.core.order_steps import Command, Observation, Step, observe
+from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
+from shared.core.portfolio import Account, another_account
 from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
 from shared.core.values import Rounding, Side, round_to_tick
 from shared.core.wording import closed, ended, opened
 from shared.ports import Ports
+from shared.stages.announce import announced_order
+from shared.stages.answers import heard
 from shared.stages.facts import quote_of, update_ledger, watching
 from shared.stages.notices import worded
 from shared.stages.order_gates import look_again
+from shared.stages.order_held import held_shares
 from shared.stages.order_records import chained, record_step, recorded_step
+from shared.stages.order_refusals import Standing, flat, refused, standing, with_unknown
 from shared.stages.order_troubles import oversold, troubles
 from shared.stages.panel import trading_day
 
 DUPLICATE_CLIENT_ORDER_ID = 40010001
 """Alpaca's code for a client order id that is used already: the order is there, whatever was answered before."""
-
-EXIT_LIMIT_BELOW_BID = 20
-"""Outside the regular session an exit is a limit this many basis points under the bid, which still fills at the bid."""
 
 
 def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, list[Notice]]:
@@ -52,12 +56,14 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     """
     done = recorded_step(ports, state)
     if done is not None:
-        return done, []
+        # The run that recorded it may have died before its notices went out; who has them knows them by their ids.
+        return done, _notices(state, done, ports)
     seen = _dated(state, _observed(state, step, ports), ports)
     after = observe(state, step, seen)
     if after == state:
         return state, []  # a quote was looked at and asks for nothing: no row is worth its price
     gates = ports.codec.encode(seen.verdicts) if seen.verdicts else ""
+    after = after if seen.failed else _pinned(after, ports)
     after = replace(after, chain=chained(state, step, after, seen.at, ports.codec, gates))
     told = troubles(ports, state, after, seen.at)
     if not record_step(ports, state, step, after, seen.at, gates):
@@ -66,12 +72,25 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
 
 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed."""
+    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed.
+
+    So does every step while the keys open another account than the order's: it goes on when the right ones are back.
+    """
     try:
         with watching(ports, "broker"):
+            fault = another_account(state.plan.account_id, ports.broker.account_id())
+            if fault:
+                return Observation(at=ports.clock.now(), failed=fault)
             return _RUNS[step.command](state, step, ports)
     except (BrokerError, TransientError, ContractError) as error:
         return Observation(at=ports.clock.now(), failed=f"{type(error).__name__}: {error}")
+
+
+def _pinned(state: OrderState, ports: Ports) -> OrderState:
+    """Bind an order of older code, which knew no account, to the one that its first step finds."""
+    if state.plan.account_id:
+        return state
+    return replace(state, plan=replace(state.plan, account_id=ports.broker.account_id()))
 
 
 def _dated(state: OrderState, seen: Observation, ports: Ports) -> Observation:
@@ -127,68 +146,87 @@ def _is_regular(ports: Ports) -> bool:
 
 
 def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Attach a native pair of target and stop to what is held."""
+    """Attach a native pair of target and stop to what is held.
+
+    Where exits are refused, the pair's target first lies under the bid: a broker that takes no plain sale may sell so.
+    """
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
-    if state.exit_reason is not None:
-        return Observation(at=ports.clock.now(), denied=state.exit_reason)
-    if missing := _missing(state, step, ports):
-        return missing
-    request = OrderRequest(
-        client_order_id=step.client_order_id,
-        symbol=state.plan.symbol,
-        side=Side.SELL,
-        qty_shares=step.qty_shares,
-        order_type=OrderType.LIMIT,
-        order_class=OrderClass.OCO,
-        stop_price=state.plan.stop_price,
-        target_price=state.plan.target_price,
-    )
-    return _send(ports, request)
+    is_leaving = state.exit_reason is not None
+    if is_leaving and not wants_guard(state, ports.clock.now()):
+        return Observation(at=ports.clock.now(), denied=state.exit_reason or "")
+    held = held_shares(state, ports)
+    if held < step.qty_shares:
+        return Observation(at=ports.clock.now(), held_at_broker=held)
+    if not is_leaving:
+        return _send(ports, pair_request(state.plan, step.client_order_id, step.qty_shares))
+    qty_shares = _free(step, held, standing(state, ports))
+    seen = _sold_through_pair(state, step, ports, qty_shares)
+    return seen or _send(ports, pair_request(state.plan, step.client_order_id, qty_shares))
+
+
+def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: int) -> Observation | None:
+    """Send a pair whose target sells at the bid; None where none can be priced, or the broker refuses it."""
+    try:
+        target = _limit_under_bid(state, ports)
+    except (TransientError, ContractError):
+        return None
+    if not can_pair(target):
+        return None
+    seen = _send(ports, pair_request(state.plan, step.client_order_id, qty_shares, target))
+    return None if seen.rejected else seen
 
 
 def _watch(state: OrderState, _: Step, ports: Ports) -> Observation:
     """Look at the quote of what is held, and whether it is held still; a symbol without a quote tells nothing."""
-    held = _held(state, ports)
+    held = held_shares(state, ports)
     quote = ports.market.quotes([state.plan.symbol]).get(state.plan.symbol)
     return Observation(at=ports.clock.now(), quote=quote, held_at_broker=held)
 
 
 def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """Market in the regular session; outside it a marketable limit, the only kind that venues take there."""
+    """Market in the regular session; outside it a marketable limit, the only kind that venues take there.
+
+    A broker that refuses the one may take the other, so every second try after a refusal is a limit.
+    """
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
-    if missing := _missing(state, step, ports):
-        return missing
-    plan, regular = state.plan, _is_regular(ports)
+    held = held_shares(state, ports)
+    if held < step.qty_shares:  # someone has closed it by hand, or a pair whose answer was lost
+        return with_unknown(state, ports, Observation(at=ports.clock.now(), held_at_broker=held))
+    others = standing(state, ports) if state.refusals else Standing()
+    is_regular = _is_regular(ports)
     limit = None
-    if not regular:
-        bid = quote_of(ports, plan.symbol).bid
-        if bid <= 0:
-            raise ContractError(f"no bid for {plan.symbol}")
-        limit = round_to_tick(bid * (10_000 - EXIT_LIMIT_BELOW_BID) / 10_000, Rounding.DOWN)
-    request = OrderRequest(
-        client_order_id=step.client_order_id,
-        symbol=plan.symbol,
-        side=Side.SELL,
-        qty_shares=step.qty_shares,
-        order_type=OrderType.MARKET if regular else OrderType.LIMIT,
-        limit_price=limit,
-        extended_hours=not regular,
-    )
-    return _send(ports, request)
+    if not is_regular:
+        limit = _limit_under_bid(state, ports, others.rivals)
+    elif state.refusals % 2:
+        with suppress(TransientError, ContractError):  # without a quote it goes at the market once more
+            limit = _limit_under_bid(state, ports, others.rivals)
+    qty_shares = _free(step, held, others)
+    seen = _send(ports, exit_request(state.plan, step.client_order_id, qty_shares, limit, is_regular=is_regular))
+    return refused(state, ports, seen.rejected) if seen.rejected else seen
 
 
-def _missing(state: OrderState, step: Step, ports: Ports) -> Observation | None:
-    """Sell nothing that the account does not hold: someone has closed it by hand."""
-    held = _held(state, ports)
-    return Observation(at=ports.clock.now(), held_at_broker=held) if held < step.qty_shares else None
+def _limit_under_bid(state: OrderState, ports: Ports, rivals: tuple[Decimal, ...] = ()) -> Decimal:
+    """Price in USD at which a limit sells at the bid.
+
+    Raises
+    ------
+    TransientError, ContractError
+        If nobody can tell the bid.
+    """
+    bid = quote_of(ports, state.plan.symbol).bid
+    if bid <= 0:
+        raise ContractError(f"no bid for {state.plan.symbol}")
+    return exit_limit(bid, rivals)
 
 
-def _held(state: OrderState, ports: Ports) -> int:
-    return next((p.qty_shares for p in ports.broker.positions() if p.symbol == state.plan.symbol), 0)
+def _free(step: Step, held: int, others: Standing) -> int:
+    """Shares to be sold: those that no sale of a person's has taken, or all, so that the broker says what is wrong."""
+    free = others.free(held)
+    return free if 0 < free < step.qty_shares else step.qty_shares
 
 
 def _send(ports: Ports, request: OrderRequest) -> Observation:
@@ -211,6 +249,13 @@ def _cancel_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
 
 
 def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
+    """Cancel what guards or leaves the position, once it is known what is held.
+
+    An exit is sent for shares that the account is known to have. While it cannot be asked, no exit can follow, whoever
+    wants out, and a guard that was taken away would leave the position bare for as long.
+    """
+    if any(order.role in GUARDS for order in state.recallable):
+        held_shares(state, ports)
     return _cancelled(state, step, ports, state.recallable)
 
 
@@ -228,8 +273,12 @@ def _cancelled(state: OrderState, step: Step, ports: Ports, orders: Sequence[Ord
 def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     """Ask for every order of ours that may have changed; legs come with their parents.
 
-    One that is not found by its id is looked for in the list of all orders; only what is in neither is lost.
+    One that is not found by its id is looked for in the list of all orders; only what is in neither is lost. An order
+    that waits for a person has none yet: it looks for the answer.
     """
+    if state.phase is Phase.APPROVAL_PENDING:
+        now = ports.clock.now()
+        return Observation(at=now, answered=heard(ports, state, now))
     guarded = any(order.is_live for order in state.of(*GUARDS))
     wanted = [
         order.client_order_id
@@ -243,9 +292,11 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
     if not lost:
         return seen
     everything = ports.broker.orders(since=datetime.combine(state.on, time(), UTC))
+    if unread := [row for row in everything.unread if row.may_be(state.plan.symbol)]:
+        raise ContractError(f"an order of {state.plan.symbol} may be one that cannot be read: {unread[0].fault}")
     parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
     listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
-    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=_held(state, ports))
+    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=held_shares(state, ports))
 
 
 def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
@@ -263,15 +314,26 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
         with suppress(BrokerError):  # gone already, as it should be
             ports.broker.cancel(order.order_id)
     now = ports.clock.now()
+    # An order that was too old when execute read it has asked nobody.
+    is_open = state.plan.approve_by is not None and state.answered is None and state.outcome is not Phase.EXPIRED
+    answered = heard(ports, state, now, is_last=True) if is_open else None
     until = now + timedelta(minutes=ports.settings.policy.cooldown_min)
 
     def change(ledger: Ledger) -> Ledger:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
         return replace(released, unexplained=ledger.unexplained or oversold(state))
 
-    account = ports.broker.account()
-    update_ledger(ports, state.on, account.equity, change)
-    return Observation(at=now)
+    update_ledger(ports, state.on, _account(ports), change, at=now)
+    return Observation(at=now, answered=answered)
+
+
+def _account(ports: Ports) -> Account | None:
+    """Account to mark the ledger with, None where the broker does not tell: room is given back all the same."""
+    try:
+        with watching(ports, "broker"):
+            return ports.broker.account()
+    except (BrokerError, TransientError, ContractError):
+        return None
 
 
 _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
@@ -287,15 +349,18 @@ _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
 
 
 def _seen(ports: Ports, orders: Sequence[BrokerOrder]) -> Observation:
-    flat = [part for order in orders for part in (order, *order.legs)]
-    return Observation(at=ports.clock.now(), orders=tuple(flat))
+    return Observation(at=ports.clock.now(), orders=flat(orders))
 
 
 def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:
-    """Tell of a position opened and of an order's end; nothing between."""
+    """Tell of a position opened and of an order's end; between, that an order is sent for which a person answered.
+
+    Whoever was asked hears of an end that bought nothing as loudly as of the question.
+    """
     now = ports.clock.now()
+    sent = announced_order(after, ports) if after.answered and after.orders and not before.orders else []
     if after.phase is before.phase:
-        return []
+        return sent
     if after.phase in _OPENED and not _is_told(after, now):
         kind, words = "position-opened", opened(after)
     elif after.phase is Phase.CLOSED:
@@ -303,8 +368,10 @@ def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice
     elif after.phase.is_over:
         kind, words = "order-ended", ended(after)
     else:
-        return []
-    return [worded(now, words, kind=kind, severity=Severity.INFO, cause=after.plan.decision_id)]
+        return sent
+    is_answer = after.answered is not None and kind == "order-ended"
+    severity = Severity.CRITICAL if is_answer else Severity.INFO
+    return [*sent, worded(now, words, kind=kind, severity=severity, cause=after.plan.decision_id)]
 
 
 _OPENED = frozenset({Phase.PROTECTED, Phase.GUARDED})

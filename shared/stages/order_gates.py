@@ -16,7 +16,7 @@ from shared.core.sizing import Basis
 from shared.core.values import Rounding, round_to_tick, to_price
 from shared.ports import Ports
 from shared.stages.entry_size import entry_size
-from shared.stages.facts import gather, limits_of
+from shared.stages.facts import cautious, gather, limits_of
 
 UNRESERVED = "UNRESERVED"
 """Why an entry is not sent whose room is gone from the ledger: no other decision would have counted it."""
@@ -54,7 +54,7 @@ def look_again(state: OrderState, ports: Ports, quote: Quote) -> SecondLook:
 
 def _facts(state: OrderState, ports: Ports, quote: Quote, model_fault: str = "") -> tuple[Facts, bool]:
     """Return the facts without this order's own room, and whether it had any."""
-    facts = gather(ports, state.on, quote, model_fault)
+    facts = cautious(gather(ports, state.on, quote, model_fault), ports.settings.risk.day_loss_max_fraction)
     others = without(facts.ledger, state.plan.intent_id)
     return replace(facts, ledger=others), others != facts.ledger
 
@@ -104,8 +104,8 @@ def _last_close(state: OrderState, ports: Ports) -> Decimal | None:
     """Close of the symbol's last 5-minute bar in USD, None where the last one is too old."""
     now, symbol = ports.clock.now(), state.plan.symbol
     oldest = now - timedelta(seconds=ports.settings.risk.bar_age_max_s + Timeframe.MIN_5.seconds)
-    bars = ports.market.bars([symbol], Timeframe.MIN_5, oldest, now)[symbol]
-    return to_price(float(bars.close[-1])) if len(bars) else None
+    bars = ports.market.bars([symbol], Timeframe.MIN_5, oldest, now).get(symbol)
+    return to_price(float(bars.close[-1])) if bars else None
 
 
 def _without_close(found: Sequence[Verdict]) -> list[Verdict]:

@@ -15,6 +15,7 @@ from shared.core.order_steps import Step
 from shared.core.sessions import session_at
 from shared.core.values import ZERO, iso, parse_utc
 from shared.ports import Cell, Codec, Ports, Row, Stored
+from shared.stages.incidents import BROKEN, record_broken
 from shared.stages.panel import trading_day
 
 WRITE_TRIES = 4
@@ -41,7 +42,7 @@ def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
         "target_usd": str(plan.target_price),
         "entry_usd": _text(entry.average_price if entry else None),
         "realised_usd": str(state.realised),
-        "note": state.note or None,
+        "note": state.note or state.why or None,
         "seq": state.seq,
         "updated_at": iso(at),
         "state": codec.encode(state),
@@ -54,17 +55,31 @@ def recorded_step(ports: Ports, before: OrderState) -> OrderState | None:
     An activity may run twice: again after a crash before the host noted its answer, or on two hosts at once. What the
     first run may not have come to write, the rows that follow from its journal row, is written here.
     """
-    key = _journal_key(before, before.seq + 1)
-    stored = ports.tables.get(Table.JOURNAL, str(before.on), key)
-    if stored is None:
+    recorded = _recorded(ports, before)
+    if recorded is None:
         return None
-    after = ports.codec.decode(OrderState, str(stored.value["state"]))
-    at = parse_utc(str(stored.value["at"]))
+    after, at = recorded
     for _ in range(WRITE_TRIES):
         with suppress(ConflictError):  # the other run is writing these very rows: see what is left to do
             _write_rows_again(ports, before, after, at)
             return after
     raise TransientError(f"rows of {before.plan.intent_id} were changed by others {WRITE_TRIES} times in a row")
+
+
+def _recorded(ports: Ports, before: OrderState) -> tuple[OrderState, datetime] | None:
+    """What the journal says of the step after a state; None also where its row cannot be read.
+
+    What another run saw is then lost, but not what it did: the broker has its orders under their ids.
+    """
+    key = _journal_key(before, before.seq + 1)
+    stored = ports.tables.get(Table.JOURNAL, str(before.on), key)
+    if stored is None:
+        return None
+    try:
+        return ports.codec.decode(OrderState, str(stored.value["state"])), parse_utc(str(stored.value["at"]))
+    except BROKEN as error:
+        record_broken(ports, Table.JOURNAL, before.on, key, error)
+        return None
 
 
 def _write_rows_again(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> None:
@@ -107,9 +122,11 @@ def record_step(  # noqa: PLR0917 - a step is what it was, with what it left
     bool
         False, nothing being written, where another run has recorded this step: its word counts.
     """
-    row = journal_row(ports, step, after, at, gates)
-    if not ports.tables.insert(Table.JOURNAL, str(after.on), _journal_key(after, after.seq), row):
-        return False
+    row, key = journal_row(ports, step, after, at, gates), _journal_key(after, after.seq)
+    if not ports.tables.insert(Table.JOURNAL, str(after.on), key, row):
+        if _recorded(ports, before) is not None:
+            return False
+        ports.tables.put(Table.JOURNAL, str(after.on), key, row)  # in the place of one that cannot be read
     _write_rows(ports, before, after, at)
     return True
 
@@ -177,7 +194,7 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
     price = (value - value_before) / grown
     arrival = state.plan.arrival_price
     is_sell = order.role in SELLS
-    role = _ROLES_OF_OWN.get(state.exit_reason, order.role) if order.role is Role.EXIT else order.role
+    role = _aimed_for(state, order)
     reference = {Role.TARGET: state.plan.target_price, Role.STOP: state.plan.stop_price}.get(role, arrival)
     paid_beyond = (reference - price if is_sell else price - reference) / reference * 10_000
     return {
@@ -194,6 +211,13 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
         "occurred_at": iso(order.updated_at),
         "received_at": iso(at),
     }
+
+
+def _aimed_for(state: OrderState, order: OrderView) -> Role:
+    """What a sale stands for: the target of a pair that was priced to sell at once is an exit like any other."""
+    if order.role is Role.TARGET and order.limit_price not in {None, state.plan.target_price}:
+        return Role.EXIT
+    return _ROLES_OF_OWN.get(state.exit_reason, order.role) if order.role is Role.EXIT else order.role
 
 
 _ROLES_OF_OWN: Mapping[ExitReason | None, Role] = {ExitReason.STOP: Role.STOP, ExitReason.TARGET: Role.TARGET}

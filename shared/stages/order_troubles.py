@@ -9,7 +9,8 @@ from shared.contracts.messages import Notice
 from shared.contracts.records import symbol_key
 from shared.core.order_absence import ABSENCES_BELIEVED
 from shared.core.order_states import OrderState
-from shared.core.order_steps import CANCELS_TOLD
+from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
+from shared.core.portfolio import OTHER_ACCOUNT
 from shared.ports import Ports
 from shared.stages.incidents import record_incident
 
@@ -39,6 +40,13 @@ def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, st
     if before.cancels < CANCELS_TOLD <= after.cancels and live:
         names = ", ".join(f"{order.role} {order.order_id} ({order.status})" for order in live)
         yield "cancel-hangs", f"{symbol}: a cancel is not carried out", f"Asked {after.cancels} times for {names}."
+    if before.refusals < REFUSALS_TOLD <= after.refusals:
+        body = (
+            f"Refused {after.refusals} times, last with: {after.note or 'no words, after it was taken'}. "
+            "Cancel at the broker what stands in its way, or sell there by hand. "
+            "Until then a stop guards it where the broker takes one, and the exit is tried again."
+        )
+        yield "exit-refused", f"{symbol}: the broker refuses to sell {after.held} shares", body
     if before.absences < ABSENCES_BELIEVED <= after.absences:
         gone = [key for key, order in before.orders.items() if order.is_live and not after.orders[key].is_live]
         what = f"Taken for cancelled: {', '.join(gone)}." if gone else "It may have bought what is held; looking on."
@@ -47,6 +55,9 @@ def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, st
         at = f"{after.hours.starts_at:%Y-%m-%d %H:%M}Z"
         body = f"Nobody has bought it before trading ended. Its room stays taken; its exit goes on at {at}."
         yield "held-overnight", f"{symbol}: {after.held} shares are held over night", body
+    if after.note.startswith(OTHER_ACCOUNT) and not before.note.startswith(OTHER_ACCOUNT):
+        body = f"{after.note}. Nothing is done for the order there. It goes on when the keys of its account are back."
+        yield "other-account", f"{symbol}: the keys open an account that the order does not belong to", body
     if after.phase.is_over and oversold(after):
         body = "Entries are halted. Buy the short back at the broker, then resume."
         yield "oversold", f"{symbol}: {oversold(after)}", body

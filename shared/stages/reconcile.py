@@ -7,22 +7,28 @@ and halts entries until a person resumes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from shared.contracts.messages import Message
 from shared.contracts.records import Table, symbol_key
+from shared.core.errors import TransientError
 from shared.core.ids import hash_id
-from shared.core.ledger import Ledger, Reservation, reserve, without
+from shared.core.ledger import NEXT, Ledger, Reservation, reserve, unexplained_of, without
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder, OrderClass
 from shared.core.portfolio import Position
+from shared.core.sessions import NEW_YORK
+from shared.core.unread import Listing, Unread
 from shared.core.values import Side, Symbol
 from shared.ports import Ports
 from shared.stages.facts import live_orders, room_of
-from shared.stages.incidents import record_incident
+from shared.stages.incidents import BROKEN, record_broken, record_incident
+
+logger = logging.getLogger("gatehouse.reconcile")
 
 LATE = timedelta(minutes=2)
 """How long after its time a lifecycle may still be about to act by itself."""
@@ -40,21 +46,36 @@ class Wake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What the broker shows at one look."""
+    """What the broker shows at one look; None is a list that was not asked for, or not to be had."""
 
     now: datetime
     on: date
-    positions: Sequence[Position]
-    orders: Sequence[BrokerOrder]
+    positions: Listing[Position] | None
+    orders: Listing[BrokerOrder] | None
+
+    def may_hold(self, symbol: Symbol) -> bool:
+        """Whether shares of a symbol are held, as far as can be told: what cannot be seen may be there."""
+        if self.positions is None or any(row.may_be(symbol) for row in self.positions.unread):
+            return True
+        return any(p.symbol == symbol and p.qty_shares for p in self.positions)
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """Every row that could not be read."""
+        return tuple(row for listed in (self.positions, self.orders) if listed is not None for row in listed.unread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Outcome of a comparison: whom to wake, who is silent, and what nobody can explain."""
+    """Outcome of a comparison: whom to wake, who is silent, and what nobody can explain.
+
+    `accepted` is what a person has accepted and that stands still.
+    """
 
     wakes: tuple[Wake, ...] = ()
     silent: tuple[Reservation, ...] = ()
     strangers: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +96,24 @@ def compare(ledger: Ledger, seen: Account, ttl: timedelta, hold: timedelta) -> D
     hold : timedelta
         Time limit of a position: what its reservation gives beyond it is the person's time.
     """
-    own = {r.intent_id: _orders_of(r, seen.orders) for r in ledger.reservations}
-    silent = [r for r in ledger.reservations if _is_silent(r, own[r.intent_id], seen, ttl, hold)]
-    asleep = [
-        r for r in ledger.reservations if r not in silent and own[r.intent_id] and _is_asleep(r, own[r.intent_id], seen)
-    ]
+    silent: list[Reservation] = []
+    asleep: list[Reservation] = []
+    for r in ledger.reservations:
+        own = None if seen.orders is None else _orders_of(r, seen.orders)
+        if own is None:  # it asks for its orders by their ids, which may be answered
+            asleep += [r] if seen.now - r.reserved_at > LATE else []
+        elif _is_silent(r, own, seen, ttl, hold):
+            silent.append(r)
+        elif own and _is_asleep(r, own, seen):
+            asleep.append(r)
     ours = {r.symbol for r in ledger.reservations}
+    present = {*_names(seen, frozenset()), *_names(seen, ours), *_unseen(ledger.accepted, seen)}
+    strangers = dict.fromkeys([*_names(seen, ours), *_unseen(ledger.suspected, seen)])
     return Difference(
         wakes=tuple(wake(reservation, LOOK_AGAIN) for reservation in asleep),
         silent=tuple(silent),
-        strangers=tuple(_strangers(seen, ours)),
+        strangers=tuple(what for what in strangers if what not in ledger.accepted),
+        accepted=tuple(what for what in ledger.accepted if what in present),
     )
 
 
@@ -100,9 +129,12 @@ def _is_silent(
     if not orders:
         waits = max(timedelta(0), reservation.exit_by - reservation.reserved_at - hold)
         return seen.now - reservation.reserved_at > ttl + waits + LATE
-    is_held = any(p.symbol == reservation.symbol and p.qty_shares for p in seen.positions)
     is_over = all(order.status.is_final for order in orders)
-    return is_over and not is_held and seen.now - max(order.updated_at for order in orders) > LATE
+    return (
+        is_over
+        and not seen.may_hold(reservation.symbol)
+        and seen.now - max(order.updated_at for order in orders) > LATE
+    )
 
 
 def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: Account) -> bool:
@@ -110,9 +142,8 @@ def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: Ac
     working = [o for o in orders if o.side is Side.BUY and not o.status.is_final]
     if working:
         return all(seen.now - o.submitted_at > LATE for o in working)
-    held = any(p.symbol == reservation.symbol and p.qty_shares for p in seen.positions)
     guarded = any(o.side is Side.SELL and not o.status.is_final and _guards(o) for o in orders)
-    return seen.now > reservation.exit_by + LATE or not (held and guarded)
+    return seen.now > reservation.exit_by + LATE or not (guarded and seen.may_hold(reservation.symbol))
 
 
 def _guards(sell: BrokerOrder) -> bool:
@@ -126,21 +157,39 @@ def wake(reservation: Reservation, event: str) -> Wake:
     return Wake(on=reservation.reserved_on, symbol=reservation.symbol, intent_id=reservation.intent_id, event=event)
 
 
-def _strangers(seen: Account, ours: set[Symbol]) -> Iterator[str]:
-    """Positions and open orders in symbols that no reservation of ours names."""
-    for position in seen.positions:
+POSITION, ORDER, UNREADABLE = "position in", "open order in", "unreadable"
+
+
+def _names(seen: Account, ours: Collection[str]) -> Iterator[str]:
+    """Positions and open orders in symbols that no reservation of ours names, and rows in ours that cannot be read."""
+    for position in seen.positions or ():
         if position.symbol not in ours:
-            yield f"position in {position.symbol}"
-    for order in seen.orders:
+            yield f"{POSITION} {position.symbol}"
+    for order in seen.orders or ():
         if not order.status.is_final and order.symbol not in ours:
-            yield f"open order in {order.symbol}"
+            yield f"{ORDER} {order.symbol}"
+    for row in seen.unread:
+        name = f"{POSITION if row.what == 'position' else ORDER} {row.name or '?'}"
+        yield f"{UNREADABLE} {name}" if row.name in ours else name
+
+
+def _unseen(names: Sequence[str], seen: Account) -> Iterator[str]:
+    """Those of some names that this look says nothing of, since their list could not be had."""
+    missing = [word for word, rows in ((POSITION, seen.positions), (ORDER, seen.orders)) if rows is None]
+    return (name for name in names if any(word in name for word in missing))
 
 
 def without_order(ports: Ports, found: Difference, seen: Account) -> tuple[list[Reservation], list[Wake]]:
     """Tell silent reservations whose order never came, or is over, from those whose lifecycle may be gone."""
     lost, asleep = [], []
     for reservation in found.silent:
-        state = recorded_order(ports, reservation.reserved_on, reservation.symbol, reservation.intent_id)
+        on, key = reservation.reserved_on, symbol_key(reservation.symbol, reservation.intent_id)
+        try:
+            state = recorded_order(ports, on, reservation.symbol, reservation.intent_id)
+        except BROKEN as error:
+            record_broken(ports, Table.ORDERS, on, key, error)
+            asleep.append(wake(reservation, LOOK_AGAIN))
+            continue
         if state is None or state.phase.is_over:
             lost.append(reservation)
         else:
@@ -154,12 +203,33 @@ def recorded_order(ports: Ports, on: date, symbol: Symbol, intent_id: str) -> Or
     return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
 
 
+def wake_failed(ports: Ports, told: Wake, error: Exception) -> list[Message]:
+    """Record, once a day for each order, that its lifecycle could not be told something."""
+    key = symbol_key(told.symbol, "wake-failed", told.intent_id)
+    title = f"{told.symbol}: its order could not be told {told.event}"
+    body = (
+        f"Intent {told.intent_id} of {told.on}: {type(error).__name__}: {error}\n"
+        "It is told again every minute, as every other order is; its own timers go on."
+    )
+    now = ports.clock.now()
+    try:
+        on = now.astimezone(NEW_YORK).date()
+        return [*record_incident(ports, on, key, now=now, kind="wake-failed", title=title, body=body)]
+    except TransientError as failed:
+        logger.warning("%s: %s", title, failed)
+        return []
+
+
 def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> list[Reservation]:
     """Room of orders that live, are strange to the ledger twice in a row, and are ours by their rows.
 
     Somebody, or a fault, took their reservation: taken again, it is told to leave as any other.
     """
-    confirmed = [what for what in found.strangers if what in ledger.suspected and what not in ledger.unexplained]
+    confirmed = [
+        what
+        for what in found.strangers
+        if what in ledger.suspected and what not in unexplained_of(ledger) and not what.startswith(UNREADABLE)
+    ]
     if not confirmed:
         return []
     symbols = {symbol_of(what) for what in confirmed}
@@ -171,27 +241,34 @@ def symbol_of(stranger: str) -> Symbol:
     return Symbol(stranger.rpartition(" ")[2])
 
 
-def settled(
-    ledger: Ledger, lost: Sequence[Reservation], found: Sequence[Reservation], strangers: Sequence[str]
-) -> Ledger:
-    """Release what never came, and take again the room of what was `found` to be ours.
+def settled(ledger: Ledger, changed: Repair, difference: Difference) -> Ledger:
+    """Release what never came, and take again the room of what was found to be ours.
 
-    What is strange twice in a row is unexplained: one look may fall between two changes.
+    What is strange twice in a row is unexplained: one look may fall between two changes. What a person has accepted
+    since the look stays accepted.
     """
-    for reservation in lost:
+    for reservation in changed.lost:
         ledger = without(ledger, reservation.intent_id)
-    for room in found:
+    for room in changed.found:
         if all(r.intent_id != room.intent_id for r in ledger.reservations):
             ledger = reserve(ledger, room)
-    ours = {room.symbol for room in found}
-    confirmed = "; ".join(what for what in strangers if what in ledger.suspected and symbol_of(what) not in ours)
-    return replace(ledger, suspected=tuple(strangers), unexplained=ledger.unexplained or confirmed)
+    ours = {room.symbol for room in changed.found}
+    strangers = [what for what in difference.strangers if what not in ledger.accepted]
+    confirmed = [what for what in strangers if what in ledger.suspected and symbol_of(what) not in ours]
+    fresh = [what for what in ledger.accepted if what in difference.strangers]
+    return replace(
+        ledger,
+        suspected=tuple(strangers),
+        unexplained=NEXT.join(dict.fromkeys((*unexplained_of(ledger), *confirmed))),
+        accepted=tuple(dict.fromkeys((*difference.accepted, *fresh))),
+    )
 
 
-def incidents(
-    ports: Ports, seen: Account, changed: Repair, before: str, after: str
-) -> list[Message]:  # fmt: skip
-    """Record what was released or taken again, and a difference that has become unexplained."""
+def incidents(ports: Ports, seen: Account, changed: Repair, ledger: Ledger) -> list[Message]:
+    """Record what was released or taken again, and differences that are unexplained.
+
+    As long as they are, whoever noted them in the ledger: the record is one, and who could not make it is made up for.
+    """
     messages: list[Message] = []
     for r in changed.found:
         title = f"Took the room of {r.symbol} again: its reservation was lost"
@@ -204,9 +281,10 @@ def incidents(
         body = f"Intent {r.intent_id} of {r.notional} USD never came to an order, or its order is over."
         key = symbol_key(r.symbol, "released", r.intent_id)
         messages += record_incident(ports, seen.on, key, now=seen.now, kind="released", title=title, body=body)
-    if after and not before:
+    if after := ledger.unexplained:
         title = f"Unexplained at the broker: {after}"[:200]
-        body = f"{after}\nEntries are halted until a person resumes."
+        rows = "".join(f"\nUnreadable {row.what} {row.name or '?'}: {row.fault}: {row.raw}" for row in seen.unread)
+        body = f"{after}\nEntries are halted until a person resumes, who thereby accepts it.{rows}"
         key = f"unexplained|{hash_id('unexplained', after)}"
         messages += record_incident(ports, seen.on, key, now=seen.now, kind="unexplained", title=title, body=body)
     return messages

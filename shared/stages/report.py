@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -13,11 +13,13 @@ from shared.contracts.messages import Message, Severity
 from shared.contracts.records import Container, Table
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import canonical_json, digest
+from shared.core.portfolio import another_account
 from shared.core.schedule import DueJob, Job
 from shared.core.values import ZERO, iso
 from shared.core.wording import DaySummary, day_summary
 from shared.ports import Ports, Row
 from shared.stages.facts import load_ledger
+from shared.stages.incidents import sound_rows
 from shared.stages.notices import worded
 from shared.stages.runs import run_due
 
@@ -74,7 +76,7 @@ def day_report(ports: Ports, on: date) -> DayReport:
     """Count a session date from its tables."""
 
     def rows(table: Table) -> list[Row]:
-        return [row for _, row in ports.tables.query(table, str(on))]
+        return sound_rows(ports, table, on, _FIGURES[table])
 
     signals, decisions, orders, fills = (
         rows(table) for table in (Table.SIGNALS, Table.DECISIONS, Table.ORDERS, Table.FILLS)
@@ -110,15 +112,33 @@ def day_report(ports: Ports, on: date) -> DayReport:
     )
 
 
+_FIGURES: Mapping[Table, Callable[[Row], object]] = {
+    Table.WATCHLIST: lambda row: row["symbol"],
+    Table.SIGNALS: lambda row: row["policy"],
+    Table.DECISIONS: lambda row: (row["decision_id"], row["session"], row["verdict"], row["refused_by"]),
+    Table.ORDERS: lambda row: (row["decision_id"], row["phase"], _money(row["realised_usd"])),
+    Table.FILLS: lambda row: (row["symbol"], row["role"] != "entry" or float(str(row["slippage_bp"]))),
+    Table.INCIDENTS: lambda row: row["kind"],
+    Table.JOURNAL: lambda row: (row["intent_id"], int(row["seq"] or 0), row["hash"]),
+}
+"""What the report takes of a row: one that lacks it is told of and not counted."""
+
+
 def _account(ports: Ports) -> dict[str, Any]:
-    """What the broker says at the day's end; unknown where it does not answer, since a report is better than none."""
+    """What the broker says at the day's end; unknown where it does not answer, since a report is better than none.
+
+    So is what another account stands at.
+    """
+    unknown = {"equity_usd": None, "day_change_usd": None, "open_orders": None, "open_positions": None}
     try:
         account = ports.broker.account()
         positions = ports.broker.positions()
     except (TransientError, ContractError, BrokerError):
-        return {"equity_usd": None, "day_change_usd": None, "open_orders": None, "open_positions": None}
+        return unknown
     stored = load_ledger(ports)
-    opening = stored.value.opening_equity if stored else account.last_equity
+    if stored is not None and another_account(stored.value.account_id, account.account_id):
+        return unknown
+    opening = stored.value.opening_equity if stored else account.opening_equity or account.equity
     return {
         "equity_usd": str(account.equity),
         "day_change_usd": str(account.equity - opening),

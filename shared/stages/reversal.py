@@ -9,7 +9,8 @@ from shared.contracts.records import Table, symbol_key
 from shared.core.ledger import Ledger, Reservation
 from shared.core.order_states import ExitReason
 from shared.core.values import parse_utc
-from shared.ports import Ports
+from shared.ports import Ports, Row
+from shared.stages.incidents import BROKEN, record_broken
 from shared.stages.reconcile import Wake, wake
 
 AFTER_DIGITS = ":"
@@ -21,15 +22,23 @@ def reversals(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
 
     Only a score made after the order was reserved counts, and only one that was made on sound data by a trusted model.
     """
-    return (wake(room, ExitReason.REVERSAL) for room in ledger.reservations if _is_reversed(ports, on, room))
+    return (wake(room, ExitReason.REVERSAL) for room in ledger.reservations if _is_left(ports, on, room))
 
 
-def _is_reversed(ports: Ports, on: date, room: Reservation) -> bool:
+def _is_left(ports: Ports, on: date, room: Reservation) -> bool:
     since, until = symbol_key(room.symbol, ""), symbol_key(room.symbol, AFTER_DIGITS)
-    rows = [row for _, row in ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until)]
+    rows = list(ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until))
     if not rows:
         return False
-    newest = rows[-1]
+    key, newest = rows[-1]
+    try:
+        return _is_reversed(ports, newest, room)
+    except BROKEN as error:
+        record_broken(ports, Table.SIGNALS, on, key, error)
+        return False
+
+
+def _is_reversed(ports: Ports, newest: Row, room: Reservation) -> bool:
     if newest.get("faults") or "edge" not in newest or parse_utc(str(newest["scored_at"])) <= room.reserved_at:
         return False
     return float(str(newest["edge"])) <= -ports.settings.policy.edge_min

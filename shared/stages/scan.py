@@ -27,6 +27,7 @@ from shared.core.watchlist import (
     premarket_pick,
 )
 from shared.ports import Ports
+from shared.stages.day_market import DayMarket
 from shared.stages.notices import notice
 from shared.stages.panel import write_history
 from shared.stages.runs import run_due
@@ -63,9 +64,8 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
     return _RUNS[slot.job](ports, slot)
 
 
-def _universe(ports: Ports) -> tuple[Snapshot, ...]:
-    symbols = [asset.symbol for asset in ports.market.assets()]
-    return tuple(ports.market.snapshots(symbols).values())
+def _universe(market: DayMarket) -> Sequence[Snapshot]:
+    return market.snapshots([asset.symbol for asset in market.assets()])
 
 
 def _limits(ports: Ports) -> ScanLimits:
@@ -91,43 +91,50 @@ class _Close:
     history: Mapping[Symbol, Bars]
 
 
-def _look_closely(ports: Ports, symbols: Sequence[Symbol], day: TradingDay) -> _Close:
+def _look_closely(ports: Ports, market: DayMarket, symbols: Sequence[Symbol]) -> _Close:
     if not symbols:
         return _Close(days={}, daily={}, history={})
+    day = market.day
     start = ports.calendar.previous_days(day.on, 20)[0]
     midnight = pre_open_at(day) - timedelta(hours=4)
-    daily = ports.market.bars(symbols, Timeframe.DAY_1, pre_open_at(start) - timedelta(hours=4), midnight)
+    daily = market.bars(symbols, Timeframe.DAY_1, pre_open_at(start) - timedelta(hours=4), midnight)
     since = pre_open_at(ports.calendar.previous_days(day.on, RVOL_SESSIONS)[0])
-    minutes = ports.market.bars(symbols, Timeframe.MIN_5, since, ports.clock.now())
+    minutes = market.bars(symbols, Timeframe.MIN_5, since, ports.clock.now())
     edge = int(midnight.timestamp())
     days, history = {}, {}
-    for symbol in symbols:
+    for symbol in (each for each in symbols if each in daily and each in minutes):
         past, today = minutes[symbol].between(0, edge), minutes[symbol].between(edge, edge + 86_400)
         history[symbol] = past
         days[symbol] = SymbolDay(past=prepare(symbol, daily=daily[symbol], history=past, day=day), today=today)
     return _Close(days=days, daily=daily, history=history)
 
 
-def _premarket_picks(ports: Ports, day: TradingDay) -> list[Watched]:
+def _premarket_picks(ports: Ports, market: DayMarket) -> list[Watched]:
     limits = _limits(ports)
-    found = gappers(_universe(ports), limits)[:CLOSE_LOOK]
-    close = _look_closely(ports, [s.symbol for s in found], day)
-    picks = (premarket_pick(s, close.daily[s.symbol], relative_volume(close.days[s.symbol]), limits) for s in found)
+    found = gappers(_universe(market), limits)[:CLOSE_LOOK]
+    close = _look_closely(ports, market, [s.symbol for s in found])
+    picks = (
+        premarket_pick(s, close.daily[s.symbol], relative_volume(close.days[s.symbol]), limits)
+        for s in found
+        if s.symbol in close.days
+    )
     return [pick for pick in picks if pick is not None]
 
 
 def _premarket(ports: Ports, slot: DueJob) -> Sequence[Message]:
     day = _day(ports, slot)
+    market = DayMarket(ports, day)
     current = current_watchlist(ports, slot.on)
-    picks = [*_premarket_picks(ports, day), *_story_picks(ports, day)]
-    return _publish(ports, slot, day, picks, _Kept(current=current, watched=_picked(current)))
+    picks = [*_premarket_picks(ports, market), *_story_picks(ports, day)]
+    return _publish(ports, market, slot, picks, _Kept(current=current, watched=_picked(current)))
 
 
 def _refresh(ports: Ports, slot: DueJob) -> Sequence[Message]:
     """Add what woke up, drop what died: a kept symbol must have traded in the last half hour."""
     day, limits = _day(ports, slot), _limits(ports)
-    universe = _universe(ports)
-    close = _look_closely(ports, [s.symbol for s in movers(universe, limits, CLOSE_LOOK)], day)
+    market = DayMarket(ports, day)
+    universe = _universe(market)
+    close = _look_closely(ports, market, [s.symbol for s in movers(universe, limits, CLOSE_LOOK)])
     picks = [
         pick
         for symbol, item in close.days.items()
@@ -137,21 +144,23 @@ def _refresh(ports: Ports, slot: DueJob) -> Sequence[Message]:
     alive = {s.symbol for s in universe if s.last_at >= fresh}
     current = current_watchlist(ports, slot.on)
     kept = tuple(watched for watched in _picked(current) if watched.symbol in alive)
-    return _publish(ports, slot, day, [*picks, *_story_picks(ports, day)], _Kept(current=current, watched=kept))
+    return _publish(ports, market, slot, [*picks, *_story_picks(ports, day)], _Kept(current=current, watched=kept))
 
 
 def _after_hours(ports: Ports, slot: DueJob) -> Sequence[Message]:
     """What moved after the close at any price: tomorrow's and tonight's candidates, kept as a watchlist of its own."""
     day = _day(ports, slot)
+    market = DayMarket(ports, day)
     close_at = day.close_at
     moved = [
         Watched(symbol=s.symbol, why=Why.EARNINGS_MOVE, score=abs(s.last_price / s.day_close - 1))
-        for s in _universe(ports)
+        for s in _universe(market)
         if s.last_at > close_at and s.day_close > 0
     ]
     least = ports.settings.watchlist.gap_min_fraction
     current = current_watchlist(ports, slot.on)
-    return _publish(ports, slot, day, [w for w in moved if w.score >= least], _Kept(current=current, watched=()))
+    kept = _Kept(current=current, watched=())
+    return _publish(ports, market, slot, [w for w in moved if w.score >= least], kept)
 
 
 def recent_volume_ratio(item: SymbolDay) -> float:
@@ -203,9 +212,11 @@ def _picked(current: Watchlist | None) -> tuple[Watched, ...]:
     return () if current is None else tuple(w for w in current.watched if w.why is not Why.CORE)
 
 
-def _publish(ports: Ports, slot: DueJob, day: TradingDay, picks: Sequence[Watched], kept: _Kept) -> Sequence[Message]:
+def _publish(
+    ports: Ports, market: DayMarket, slot: DueJob, picks: Sequence[Watched], kept: _Kept
+) -> Sequence[Message]:  # fmt: skip
     settings = ports.settings
-    tradable = {asset.symbol for asset in ports.market.assets()}
+    tradable = {asset.symbol for asset in market.assets()}
     core = [s for s in settings.watchlist.core_symbols if s in tradable]
     entering = [pick for pick in picks if pick.symbol in tradable]
     watched = merge(core, entering, kept.watched, settings.watchlist.max_watchlist)
@@ -216,7 +227,11 @@ def _publish(ports: Ports, slot: DueJob, day: TradingDay, picks: Sequence[Watche
         made_at=now,
         watched=watched,
         history_blob=write_history(
-            ports, [w.symbol for w in watched], day, slot.slot, kept.current.history_blob if kept.current else None
+            ports,
+            market,
+            [w.symbol for w in watched],
+            slot.slot,
+            kept.current.history_blob if kept.current else None,
         ),
         code_revision=ports.code_revision,
         parameter_set=settings.policy.parameter_set,
@@ -234,7 +249,8 @@ def _publish(ports: Ports, slot: DueJob, day: TradingDay, picks: Sequence[Watche
     found = ", ".join(f"{w.symbol} ({w.why})" for w in watched if w.why is not Why.CORE) or "none"
     title = f"Watchlist {slot.slot}: {len(watched)} symbols"
     body = f"Beside the core: {found}"
-    return [notice(now, kind="watchlist", severity=Severity.INFO, title=title, body=body, cause=slot.key)]
+    listed = notice(now, kind="watchlist", severity=Severity.INFO, title=title, body=body, cause=slot.key)
+    return [listed, *market.tell()]
 
 
 def _candidates(ports: Ports, slot: DueJob) -> Sequence[Message]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from shared.contracts.cases import DecisionSettings, ModelUsed, SliceInputs
-from shared.contracts.messages import CandidateSlice, Signal
+from shared.contracts.messages import CandidateSlice, Message, Notice, Signal
 from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL
 from shared.contracts.records import Container, Table, symbol_key
 from shared.contracts.settings import PolicySettings
@@ -32,8 +32,10 @@ from shared.core.packing import pack
 from shared.core.policy import EntryRule, PolicyCode, Score, judge
 from shared.core.regime import UNKNOWN, Regime, RegimeView, view_of
 from shared.core.sessions import Session, entries_end_at, session_at
+from shared.core.unread import unread_in, why_unread
 from shared.core.values import Rounding, Symbol, iso, to_price
 from shared.ports import Cell, Ports, Predictor, Row
+from shared.stages.day_market import tell_unread
 from shared.stages.facts import settings_id, watching
 from shared.stages.panel import Panel, load_panel
 
@@ -113,11 +115,21 @@ class Scene:
 
 def score(message: CandidateSlice, ports: Ports) -> list[Signal]:
     """Score a slice in one batch; record every opinion; return the signals that policy wants to act on."""
+    return _score(message, ports)[0]
+
+
+def score_and_tell(message: CandidateSlice, ports: Ports) -> list[Message]:
+    """Score a slice; return with its signals a notice of what could not be read, once a day for each kind."""
+    signals, notices = _score(message, ports)
+    return [*signals, *notices]
+
+
+def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[Notice]]:
     now = ports.clock.now()
     day = ports.calendar.day(message.on)
     if day is None or now >= message.expires_at:
         _record_dropped(ports, message, now)
-        return []
+        return [], []
     with watching(ports, "market"):
         panel = load_panel(ports, message.symbols, message.history_blob, day)
     features = latest_features(panel.items, panel.market, day)
@@ -137,11 +149,16 @@ def score(message: CandidateSlice, ports: Ports) -> list[Signal]:
         scene, features_blob=_keep_inputs(ports, scene, message.history_blob, panel, features=features, quotes=quotes)
     )
     found = opinions(scene, panel.items, features, quotes)
-    rows: dict[str, Row] = {symbol_key(s, message.slot): _unknown_row(message, s, now) for s in panel.unknown}
+    rows: dict[str, Row] = {
+        symbol_key(symbol, message.slot): _unknown_row(message, symbol, why, now)
+        for symbol, why in panel.unknown.items()
+    }
     for opinion in found:
-        rows[symbol_key(opinion.item.symbol, message.slot)] = _row(ports, scene, opinion)
+        symbol = opinion.item.symbol
+        rows[symbol_key(symbol, message.slot)] = _row(ports, scene, opinion, why_unread(symbol, panel, quotes))
     ports.tables.put_many(Table.SIGNALS, str(message.on), rows)
-    return [signal_of(scene, opinion) for opinion in found if opinion.code is PolicyCode.ENTER]
+    signals = [signal_of(scene, opinion) for opinion in found if opinion.code is PolicyCode.ENTER]
+    return signals, tell_unread(ports, day, unread_in(panel, quotes))
 
 
 def opinions(
@@ -303,11 +320,11 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _row(ports: Ports, scene: Scene, opinion: Opinion) -> Row:
+def _row(ports: Ports, scene: Scene, opinion: Opinion, unread: Sequence[str]) -> Row:
     scored, quote = opinion.score, opinion.quote
     return {
         **_base_row(scene, opinion.item.symbol, opinion.code, scene.now),
-        "faults": "; ".join(opinion.faults) or scene.models.fault,
+        "faults": "; ".join((*opinion.faults, *unread)) or scene.models.fault,
         "session": scene.session.value,
         "p_up": scored.p_up,
         "p_none": scored.p_none,
@@ -346,9 +363,8 @@ def _base_row(scene: Scene | CandidateSlice, symbol: Symbol, code: PolicyCode, n
     }
 
 
-def _unknown_row(message: CandidateSlice, symbol: Symbol, now: datetime) -> Row:
-    fault = f"history: {symbol} is not in {message.history_blob}"
-    return _base_row(message, symbol, PolicyCode.DATA_QUALITY, now) | {"faults": fault}
+def _unknown_row(message: CandidateSlice, symbol: Symbol, why: str, now: datetime) -> Row:
+    return _base_row(message, symbol, PolicyCode.DATA_QUALITY, now) | {"faults": why}
 
 
 def _record_dropped(ports: Ports, message: CandidateSlice, now: datetime) -> None:

@@ -21,7 +21,7 @@ from shared.core.silence import Silence, WatchRule, silences, subject
 from shared.core.values import iso, parse_utc
 from shared.core.wording import back, silent
 from shared.ports import Ports, QueueGauge
-from shared.stages.incidents import record_incident
+from shared.stages.incidents import OPEN, readable, record_incident
 from shared.stages.notices import worded
 from shared.stages.panel import trading_day
 from shared.stages.runs import is_abandoned
@@ -40,6 +40,9 @@ BARS_WINDOW = timedelta(minutes=20)
 
 STUCK = timedelta(minutes=5)
 """A candidate or signal has expired by then."""
+
+TOLD_BY_SUPERVISE = ("broker-down", "other-account")
+"""Incidents, told once an hour, under which supervise writes no row of equity and is there all the same."""
 
 BEAT_WINDOW = timedelta(minutes=15)
 """Three rows of equity."""
@@ -106,12 +109,13 @@ def _silent_jobs(ports: Ports, day: TradingDay, now: datetime) -> list[Silence]:
         late=timedelta(minutes=settings.notices.late_min),
         sessions=frozenset(settings.policy.entry_sessions),
     )
-    seen = {key for key, row in ports.tables.query(Table.RUNS, str(day.on)) if not is_abandoned(row, now)}
+    runs = readable(ports, Table.RUNS, day.on, lambda row: is_abandoned(row, now))
+    seen = {key for key, abandoned in runs if not abandoned}
     if not silences(now, day, seen, pre_open_at(day), rule):
         return []
-    first = next(iter(ports.tables.query(Table.LEDGER, str(day.on))), None)
+    first = next(readable(ports, Table.LEDGER, day.on, lambda row: parse_utc(str(row["at"]))), None)
     # A row is written some seconds into its minute; what was due at its beginning was due while the app lived.
-    alive_since = now if first is None else parse_utc(str(first[1]["at"])).replace(second=0, microsecond=0)
+    alive_since = now if first is None else first[1].replace(second=0, microsecond=0)
     return silences(now, day, seen, alive_since, rule)
 
 
@@ -135,7 +139,7 @@ def _no_bars(ports: Ports, now: datetime) -> Iterator[Silence]:
 
 
 def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datetime) -> Iterator[Silence]:
-    """No row of equity: silence, unless the app has only just started, or supervise itself told of a dead broker."""
+    """No row of equity: silence, unless the app has only just started, or supervise itself told why there is none."""
     scans = ports.tables.query(
         Table.RUNS,
         str(day.on),
@@ -143,8 +147,12 @@ def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datet
         key_to=f"{Job.NEWS_SCAN}|{slot_of(now - timedelta(minutes=5))}",
     )
     hours = (f"{slot_of(since)[:2]}", f"{slot_of(now)[:2]}")
-    told = ports.tables.query(
-        Table.INCIDENTS, str(day.on), key_from=f"broker-down|{hours[0]}", key_to=f"broker-down|{hours[1]}~"
+    told = (
+        row
+        for kind in TOLD_BY_SUPERVISE
+        for row in ports.tables.query(
+            Table.INCIDENTS, str(day.on), key_from=f"{kind}|{hours[0]}", key_to=f"{kind}|{hours[1]}~"
+        )
     )
     if any(True for _ in scans) and not any(True for _ in told):
         yield Silence(what="supervise", since=since)
@@ -153,7 +161,7 @@ def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datet
 def _tell(ports: Ports, day: TradingDay, now: datetime, watch: _Watch) -> list[Notice]:
     """Open an incident for what has fallen silent, close that of what is back; tell of both, once."""
     rows = ports.tables.query(Table.INCIDENTS, str(day.on), key_from=f"{KEY}|", key_to=f"{KEY}}}")
-    open_keys = {key.split("|")[1]: key for key, row in rows if row["status"] == "open"}
+    open_keys = {key.split("|")[1]: key for key, row in rows if row.get("status") == OPEN}
     told: list[Notice] = []
     for each in watch.found:
         if each.what not in open_keys:

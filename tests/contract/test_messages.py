@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -76,6 +77,7 @@ MESSAGES: dict[str, Envelope] = {
         stop_price=Decimal("0.9600"),
         target_price=Decimal("1.02"),
         exit_by=datetime(2025, 10, 15, 15, 5, tzinfo=UTC),
+        account_id="904837e3-3b76-47ec-b432-046db621571b",
         parameter_set="default",
     ),
     "notice.v1": Notice(
@@ -150,3 +152,9 @@ def test_what_the_trainer_publishes_is_spelled_exactly_as_its_golden_file(
 @pytest.mark.parametrize(("name", "value"), [("model-card.v1.first", CARD), ("champion.v1.first", CHAMPION)])
 def test_what_an_older_trainer_published_is_still_read(name: str, value: ModelCard | Champion) -> None:
     assert decode_json(type(value), golden(name)) == value
+
+
+def test_an_intent_of_older_code_is_still_read_and_belongs_to_no_account_yet() -> None:
+    intent = MESSAGES["order-intent.v1"]
+    assert isinstance(intent, OrderIntent)
+    assert decode_message(golden("order-intent.v1.first"), OrderIntent) == replace(intent, account_id="")

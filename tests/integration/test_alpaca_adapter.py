@@ -341,3 +341,68 @@ def test_our_own_rate_limit_waits_outside_the_sandbox_only(
         paper.positions()
     assert len(slept) in {9, 10}
     assert all(seconds > 0 for seconds in slept)
+
+
+def test_one_broken_position_hides_none_of_the_others(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer([{**POSITION, "symbol": "MSFT", "qty": "0.5"}, {**POSITION, "qty": None}, POSITION, 5])
+    found = broker.positions()
+    assert [position.symbol for position in found] == ["AAPL", "MSFT"]
+    assert [(row.name, row.fault) for row in found.unread] == [
+        ("AAPL", "qty is null"),
+        ("", "position must be an object, got 5"),
+    ]
+
+
+def test_one_broken_order_hides_none_of_the_others(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    by_amount = numbered(2, qty=None, notional="50")
+    server.will_answer([numbered(1), by_amount, {**by_amount, "id": "o-9", "status": "filled"}, numbered(3)])
+    found = broker.orders(since=NOW)
+    assert [order.order_id for order in found] == ["o-1", "o-3"]
+    assert [(row.what, row.name, row.order_id) for row in found.unread] == [("order", "AAPL", "o-2")]
+
+
+def test_a_full_page_that_cannot_be_read_does_not_end_the_list(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer([numbered(number, qty=None) for number in range(500)], [numbered(499, qty=None), numbered(500)])
+    found = broker.orders(since=NOW)
+    assert [order.order_id for order in found] == ["o-500"]
+    assert len(found.unread) == 500
+
+
+def test_what_is_held_of_one_symbol_is_asked_for_that_symbol(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(POSITION, Answer({"code": 40410000, "message": "position does not exist"}, 404))
+    found = broker.position(Symbol("AAPL"))
+    assert found is not None
+    assert found.qty_shares == 5
+    assert broker.position(Symbol("BRK.B")) is None
+    assert [asked.path for asked in server.asked] == ["/v2/positions/AAPL", "/v2/positions/BRK.B"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer({"message": "Not Found"}, 404), BrokerError),
+        (Answer({"code": 40110000, "message": "request is not authorized"}, 401), BrokerError),
+        (Answer({**POSITION, "qty": None}), ContractError),
+        (Answer({**POSITION, "symbol": "MSFT"}), ContractError),
+        (Answer([]), ContractError),
+    ],
+)
+def test_what_does_not_say_what_is_held_never_says_nothing(
+    server: ScriptedServer, broker: AlpacaBroker, answer: Answer, error: type[Exception]
+) -> None:
+    server.will_answer(answer)
+    with pytest.raises(error):
+        broker.position(Symbol("AAPL"))
+
+
+def test_the_accounts_id_is_asked_for_once_in_a_process(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(Answer({**ACCOUNT, "equity": "nonsense"}))
+    assert [broker.account_id() for _ in range(3)] == [ACCOUNT["id"]] * 3
+    assert len(server.asked) == 1
+
+
+def test_who_has_seen_the_account_knows_its_id(server: ScriptedServer, broker: AlpacaBroker) -> None:
+    server.will_answer(Answer(ACCOUNT))
+    broker.account()
+    assert broker.account_id() == ACCOUNT["id"]
+    assert len(server.asked) == 1

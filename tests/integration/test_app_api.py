@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,10 +21,12 @@ from shared.contracts.model_card import Champion, ModelCard
 from shared.contracts.openapi import ROUTES
 from shared.contracts.parameters import Evidence, ParameterSet
 from shared.contracts.records import CONTROLS, Container, Queue, Table
+from shared.core.errors import TransientError
 from shared.core.ids import digest
 from shared.stages.parameters import propose
 from tests.support.app import QUIET, Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS as HOST_KEYS
+from tests.support.bad_input import NOT_SHOWN
 
 SWEPT, SWEPT_AGAIN = "10:01:05", "10:06:05"
 """After the first sweeps of the poison queues."""
@@ -280,6 +284,48 @@ def test_what_is_too_large_or_of_another_type_is_refused_before_it_is_read(sandb
         assert (await box.http("GET", "/api/status"))[1]["kill_switch"] == "drill"
 
     sandbox(settings=QUIET).run(scenario)
+
+
+def test_no_call_writes_a_second_line_into_log_or_tables(
+    sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture
+) -> None:  # fmt: skip
+    async def scenario(box: Sandbox) -> None:
+        for bad in NOT_SHOWN:
+            for who in ({"by": f"me{bad}", "reason": "odd"}, {"by": "me", "reason": f"odd{bad}"}):
+                status, told = await box.http("POST", "/api/halt", who)
+                assert (status, told["field"]) == (400, "by" if who["by"] != "me" else "reason")
+            assert (await box.http("POST", "/api/halt", WHO | {f"flat{bad}": True}))[0] == 400
+        assert (await box.http("GET", "/api/status"))[1]["kill_switch"] is None
+        assert (await box.http("POST", "/api/halt", {"by": "Zoë", "reason": "日本語 odd"}))[0] == 200
+        await box.for_s(5)
+        rows = box.rows(Table.CONTROLS).values()
+        assert {row["status"] for row in rows} == {200, 400}
+        assert {row["by"] for row in rows if row["status"] == 400} >= {"me", "me\ufffd\ufffdCRITICAL forged"}
+        for row in rows:
+            for text in map(str, row.values()):
+                assert text.isprintable(), row
+        lines = [record.getMessage() for record in caplog.records if record.name.startswith("gatehouse")]
+        assert any("日本語 odd" in line for line in lines)
+        assert all(line.isprintable() for line in lines)
+
+    caplog.set_level(logging.INFO)
+    sandbox(settings=QUIET, with_models=False).run(scenario)
+
+
+def test_a_record_that_storage_does_not_take_leaves_one_line(
+    sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise TransientError("storage is away")
+
+    async def scenario(box: Sandbox) -> None:
+        monkeypatch.setattr("functions.http.record_call", lost)
+        await box.http("POST", "/api/halt", {"by": "me\r\nCRITICAL forged", "reason": "odd\u2028INFO all is well"})
+        (line,) = [r.getMessage() for r in caplog.records if "could not be recorded" in r.getMessage()]
+        assert line.isprintable()
+        assert "me\ufffd\ufffdCRITICAL forged" in line
+
+    sandbox(settings=QUIET, with_models=False).run(scenario)
 
 
 def test_nothing_that_changes_anything_answers_get(sandbox: MakeSandbox) -> None:

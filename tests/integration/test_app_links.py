@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 
 from shared.contracts.messages import OrderIntent
-from shared.contracts.records import LINKS, Queue, Table
-from shared.core.links import APPROVE_ANSWER, REFUSE_ANSWER, Claims, nonce_of, signed
+from shared.contracts.records import ANSWERS, Queue, Table
+from shared.core.answers import Answer
+from shared.core.links import Claims, signed
 from shared.core.values import iso
 from shared.stages.answers import links_of
 from tests.support.app import QUIET, Sandbox
@@ -72,11 +75,20 @@ def test_opening_a_link_shows_the_order_and_changes_nothing_however_often(sandbo
         for _ in range(3):
             page = await opened(box, tokens["approve"])
             assert page.status_code == 200
-            for shown in ("SPY", str(order["qty_shares"]), order["limit_usd"], order["stop_usd"], "Approve SPY"):
+            for shown in (
+                "SPY",
+                str(order["qty_shares"]),
+                order["limit_usd"],
+                order["stop_usd"],
+                "Approve SPY",
+                "of the account",
+            ):
                 assert shown in page.text
+            assert "New York (UTC-4)" in page.text
+            assert "Quote now" in page.text
         await box.for_s(10)
         assert phase(box) == "APPROVAL_PENDING"
-        assert box.rows(Table.CONTROLS) == box.rows(Table.CONTROLS, LINKS) == {}
+        assert box.rows(Table.CONTROLS) == box.rows(Table.CONTROLS, ANSWERS) == {}
         assert box.venue_log() == []
         assert "Refuse SPY" in (await opened(box, tokens["refuse"])).text
 
@@ -117,6 +129,26 @@ def test_an_answer_is_taken_once_and_uses_up_both_links(sandbox: MakeSandbox) ->
     sandbox(settings=ASKS).run(scenario)
 
 
+def test_a_reason_given_by_link_is_one_line_of_what_can_be_shown(
+    sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    reason = "odd\r\nCRITICAL forged\u2028INFO \u202eall is well"
+
+    async def scenario(box: Sandbox) -> None:
+        tokens = await waiting(box)
+        form = {"token": tokens["refuse"], "reason": reason}
+        assert (await pressed(box, tokens["refuse"], data=form)).status_code == 200
+        await box.for_s(5)
+        kept = "odd\ufffd\ufffdCRITICAL forged\ufffdINFO \ufffdall is well"
+        assert acts(box) == [("refuse", "link", kept, 200)]
+        lines = [record.getMessage() for record in caplog.records if record.name.startswith("gatehouse")]
+        assert any(kept in line for line in lines)
+        assert all(line.isprintable() for line in lines)
+
+    caplog.set_level(logging.INFO)
+    sandbox(settings=ASKS).run(scenario)
+
+
 def test_two_answers_at_the_same_moment_are_one(sandbox: MakeSandbox) -> None:
     async def scenario(box: Sandbox) -> None:
         tokens = await waiting(box)
@@ -124,6 +156,38 @@ def test_two_answers_at_the_same_moment_are_one(sandbox: MakeSandbox) -> None:
         assert sorted(answer.status_code for answer in answers) == [200, 410, 410]
         await box.for_s(60)
         assert len([act for act in acts(box) if act[3] == 200]) == 1
+
+    sandbox(settings=ASKS).run(scenario)
+
+
+def test_an_approval_through_the_api_uses_up_both_links_and_the_page_says_what_the_order_is(
+    sandbox: MakeSandbox,
+) -> None:
+    async def scenario(box: Sandbox) -> None:
+        tokens = await waiting(box)
+        (order,) = box.rows(Table.ORDERS).values()
+        body = {"by": "test", "reason": "drill", "intent_id": order["intent_id"], "approve": True}
+        assert (await box.http("POST", "/api/approve", body))[0] == 200
+        await box.for_s(60)
+        late = await pressed(box, tokens["refuse"])
+        assert late.status_code == 410
+        assert "is PROTECTED; approved by test" in late.text
+        assert phase(box) == "PROTECTED"
+
+    sandbox(settings=ASKS).run(scenario)
+
+
+def test_a_refusal_by_link_is_the_answer_that_the_api_is_told_of(sandbox: MakeSandbox) -> None:
+    async def scenario(box: Sandbox) -> None:
+        tokens = await waiting(box)
+        (order,) = box.rows(Table.ORDERS).values()
+        assert (await pressed(box, tokens["refuse"])).status_code == 200
+        body = {"by": "test", "reason": "drill", "intent_id": order["intent_id"], "approve": True}
+        status, said = await box.http("POST", "/api/approve", body)
+        assert (status, "refused by link" in said["error"]) == (409, True)
+        await box.for_s(60)
+        assert phase(box) == "DENIED"
+        assert box.venue_log() == []
 
     sandbox(settings=ASKS).run(scenario)
 
@@ -149,8 +213,7 @@ def test_forged_expired_and_malformed_answers_change_nothing(sandbox: MakeSandbo
             intent_id=order["intent_id"],
             on=now.date(),
             symbol=order["symbol"],
-            answer=APPROVE_ANSWER,
-            nonce=nonce_of(order["intent_id"], old),
+            answer=Answer.APPROVE,
             expires_at=old,
         )
         lasting = replace(claims, expires_at=now + timedelta(days=1))
@@ -185,7 +248,7 @@ def test_forged_expired_and_malformed_answers_change_nothing(sandbox: MakeSandbo
         await box.for_s(5)
         assert phase(box) == "APPROVAL_PENDING"
         assert not [act for act in acts(box) if act[3] != 410], "what anybody can make up is not worth a row"
-        assert box.rows(Table.CONTROLS, LINKS) == {}
+        assert box.rows(Table.CONTROLS, ANSWERS) == {}
 
     sandbox(settings=ASKS).run(scenario)
 
@@ -198,8 +261,7 @@ def test_a_link_of_another_order_answers_for_no_other(sandbox: MakeSandbox) -> N
             intent_id="feedface",
             on=until.date(),
             symbol=box.signal("SPY").symbol,
-            answer=REFUSE_ANSWER,
-            nonce=nonce_of("feedface", until),
+            answer=Answer.REFUSE,
             expires_at=until,
         )
         assert (await pressed(box, signed(claims, KEY))).status_code == 410

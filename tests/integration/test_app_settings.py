@@ -73,7 +73,7 @@ def test_what_failed_on_broken_settings_is_poison_and_waits_there(sandbox: MakeS
     [
         (["day", "--on", "2026-12-25"], "session date of XNYS, got 2026-12-25"),
         (["day", "--on", "2026-10-17"], "session date of XNYS, got 2026-10-17"),
-        (["day", "--on", "tomorrow"], "--on must be YYYY-MM-DD, got 'tomorrow'"),
+        (["day", "--on", "tomorrow"], "YYYY-MM-DD, from 2007-01-01 to 2030-12-31, got 'tomorrow'"),
         (["day", "--bars", "missing.parquet"], "must exist, got 'missing.parquet'"),
         (["prepare", "--on", "2026-12-25"], "2026-12-25"),
         (["serve", "--free-ports", "--at", "25:00"], "--at must be HH:MM"),

@@ -50,7 +50,7 @@ class Stage:
         plan = replace(PLAN, intent_id=f"intent-{self.lives:04}", expires_at=now + timedelta(minutes=4))
         plan = replace(plan, exit_by=now + HOLD)
         taken = replace(room(plan.intent_id, AAA, plan.worst_price * 100, qty_shares=100), exit_by=plan.exit_by)
-        update_ledger(self.ports, ON, self.ports.broker.equity, lambda ledger: reserve(ledger, taken))
+        update_ledger(self.ports, ON, self.ports.broker.account(), lambda ledger: reserve(ledger, taken))
         self.place.notes.write_text(JsonCodec().encode(OrderState(plan=plan, on=ON)))
         return plan.intent_id
 

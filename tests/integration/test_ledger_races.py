@@ -103,7 +103,7 @@ def test_exactly_one_of_two_processes_gets_the_last_room(what: str, storage: str
     winners = []
     with rivals(decide, storage=storage, equity=equity, settings=settings) as pair:
         for number in range(ROUNDS):
-            full = fill(open_ledger(ON, ports.broker.equity))
+            full = fill(open_ledger(ON, ports.broker.account()))
             ports.tables.put(Table.LEDGER, ACCOUNT, CURRENT, ledger_row(ports, full))
             slot = f"10{number:02}"
             signals = [replace(signal(symbol, slot), reference_price=Decimal("10.00")) for symbol in SYMBOLS]
@@ -156,7 +156,7 @@ def test_two_processes_that_carry_out_the_same_steps_send_one_order_and_journal_
             plan = replace(PLAN, intent_id=f"intent-{number:04}", expires_at=clock.at + timedelta(minutes=4))
             plan = replace(plan, exit_by=clock.at + timedelta(hours=1))
             taken = room(plan.intent_id, AAA, plan.worst_price * plan.qty_shares, qty_shares=plan.qty_shares)
-            update_ledger(ports, ON, ports.broker.equity, lambda ledger, taken=taken: reserve(ledger, taken))  # type: ignore[misc]
+            update_ledger(ports, ON, ports.broker.account(), lambda ledger, taken=taken: reserve(ledger, taken))  # type: ignore[misc]
             state = life_of(pair, clock, OrderState(plan=plan, on=ON))
             assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 100)
             first, last = symbol_key(AAA, plan.intent_id), symbol_key(AAA, plan.intent_id + "~")

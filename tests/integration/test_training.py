@@ -18,6 +18,7 @@ from shared.adapters.scorer import OnnxModels, verified
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL, ModelCard
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Bars, Timeframe, TradingDay
+from shared.core.splits import Splits
 from shared.core.values import Symbol
 from tests.support.bars import random_walk
 from tests.support.clock import HandClock
@@ -79,6 +80,9 @@ class ShortHistory:
         last = self.days[-1]
         bars = self._whole.bars(symbol, timeframe, start, end)
         return bars.between(0, int((last.close_at + timedelta(hours=5)).timestamp()))
+
+    def splits(self, symbol: Symbol) -> Splits:
+        return self._whole.splits(symbol)
 
 
 def test_trained_models_are_accepted_and_score_in_the_app() -> None:

@@ -18,8 +18,9 @@ from sandbox.host.durable.tasks import ActionType
 from sandbox.simulation import day
 from sandbox.simulation.durable import Episode, Event, Execution, Happened, Hub, NonDeterminism, Orchestration, replay
 from sandbox.simulation.options import Run
+from shared import lifecycle
 from shared.bootstrap import JsonCodec
-from shared.core.order_states import OrderState, Phase
+from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.values import parse_utc
 from shared.lifecycle import EVENT, run_order
 from tests.support.orders import NOW, ON, PLAN
@@ -174,3 +175,42 @@ def test_an_event_that_nobody_waits_for_is_given_to_every_later_wait_as_the_sdk_
     assert kinds == ["activity", "timer", "activity", "timer", "wait", "activity"], (
         "the kept event ended the sleep at once"
     )
+
+
+@pytest.mark.filterwarnings("ignore:Potential duplicate Task completion")
+@pytest.mark.parametrize(("is_before", "heard"), [(True, ExitReason.KILL), (False, None)])
+def test_an_event_in_the_episode_that_continues_as_new_is_heard_before_the_last_step_and_dropped_after_it(
+    monkeypatch: pytest.MonkeyPatch, is_before: bool, heard: ExitReason | None
+) -> None:
+    """The last wait has taken it either way, so that nothing is carried over: what must be heard is told again."""
+    monkeypatch.setattr(lifecycle, "STEPS_PER_HISTORY", 2)
+    timers: list[int] = []
+    calls: list[int] = []
+    hub = Hub(
+        CODEC,
+        lambda: NOW,
+        lambda _: None,
+        lambda _, __, key, ___: timers.append(key),
+        lambda _, __, key, ___: calls.append(key),
+    )
+    waiting = OrderState(plan=replace(PLAN, approve_by=NOW + timedelta(hours=1)), on=ON, phase=Phase.APPROVAL_PENDING)
+    hub.start_new("order", CODEC.encode(waiting), "AAA")
+    instance = hub.instances["order"]
+    first = instance.execution
+    hub.run(instance)
+    for is_last in (False, True):
+        hub.complete(instance, first.number, Event(kind=Happened.TIMER_FIRED, key=timers[-1]))
+        hub.run(instance)
+        if is_last and is_before:
+            hub.raise_event("order", EVENT, "KILL")
+        done = Event(kind=Happened.TASK_COMPLETED, key=calls[-1], payload=CODEC.encode(waiting))
+        assert hub.complete(instance, first.number, done)
+        if is_last and not is_before:
+            hub.raise_event("order", EVENT, "KILL")
+        hub.run(instance)
+    assert asked_of_sdk("order", first) == first.asked
+    kind, text = first.asked[-1]
+    assert kind == "continue"
+    state = CODEC.decode(OrderState, text)
+    assert (state.exit_reason, instance.inbox) == (heard, [])
+    assert instance.execution.number != first.number

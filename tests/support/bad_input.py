@@ -16,6 +16,12 @@ from tests.support.app import base64_of
 ANOTHER = {"candidates.v1": "signal.v1", "signal.v1": "notice.v1", "order-intent.v1": "signal.v1", "notice.v1": "x"}
 """A schema that does not belong into the queue of the first."""
 
+NOT_SHOWN = (
+    "\r\nCRITICAL forged", "\n", "\r", "\t", "\x0b", "\x00", "\x1b[31m", "\x7f", "\x85", "\x9b",
+    "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069",
+)  # fmt: skip
+"""What no text of a person may hold: control characters, ends of lines and paragraphs, turns of direction."""
+
 OUT_OF_RANGE: dict[str, dict[str, Any]] = {
     "candidates.v1": {
         "symbols": [f"S{n}" for n in range(26)],

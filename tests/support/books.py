@@ -18,14 +18,12 @@ from shared.core.values import Symbol
 from shared.ports import ModelState, Predictor
 from shared.stages.execute import execute
 from shared.stages.gate import gate
-from shared.stages.panel import write_history
 from shared.stages.score import score
-from tests.support.bars import trading_day
 from tests.support.models import tiny_model
 from tests.support.orders import Life
 from tests.support.ports import FakePorts, HandModels
 from tests.support.tape import ny
-from tests.unit.stages.market_day import ON, OTHERS, market_ports
+from tests.unit.stages.market_day import ON, OTHERS, history_of, market_ports
 
 NOON = ny(ON, "12:00:30")
 
@@ -97,7 +95,7 @@ def slice_of(ports: FakePorts, *symbols: str, slot: str = "1200") -> CandidateSl
         slot=slot,
         symbols=tuple(Symbol(s) for s in symbols),
         watchlist_blob=f"{ON}/0915.json",
-        history_blob=write_history(ports, [Symbol(s) for s in OTHERS], trading_day(ON), "0915", None),
+        history_blob=history_of(ports, *OTHERS),
     )
 
 

@@ -6,19 +6,39 @@ order id that is used and a sale of shares that are not there, and a filled exit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from shared.core.errors import BrokerError, TransientError
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing, Unread, listing
 from shared.core.values import Side, Symbol
 from tests.support.clock import HandClock
 
 DUPLICATE = 40010001
 NO_SHARES = 40310000
+
+
+def account_at(
+    equity: int | str | Decimal = 100_000,
+    *,
+    last_equity: int | str | Decimal = 100_000,
+    account_id: str = "hand",
+    paid_in: int | str | Decimal = 0,
+) -> Account:
+    """An account with nothing but cash, in USD."""
+    return Account(
+        account_id=account_id,
+        equity=Decimal(equity),
+        last_equity=Decimal(last_equity),
+        cash=Decimal(equity),
+        buying_power=Decimal(equity),
+        is_blocked=False,
+        paid_in=Decimal(paid_in),
+    )
 
 
 @dataclass(slots=True)
@@ -41,13 +61,22 @@ class HandBroker:
     equity: Decimal = Decimal(100_000)
     buying_power: Decimal = Decimal(100_000)
     is_blocked: bool = False
+    account_of: str = "hand"
+    """Id of the account that the keys open."""
+    last_equity: Decimal = Decimal(100_000)
+    paid_in: Decimal = Decimal(0)
     lost: list[str] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
     refusals: dict[str, BrokerError] = field(default_factory=dict)
     hangs: bool = False
     outage: Exception | None = None
+    broken: dict[str, Exception] = field(default_factory=dict)
+    """What every call of a method raises until it is taken out."""
     strangers: list[Position] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    """Rows of positions and orders that cannot be read."""
     requests: list[OrderRequest] = field(default_factory=list)
+    refused: list[OrderRequest] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
@@ -65,6 +94,14 @@ class HandBroker:
     """Client order ids that are not in the list of all orders any more."""
     silent_cancels: set[str] = field(default_factory=set)
     """Order ids whose cancel is done and never shown."""
+    shows_nothing: bool = False
+    """Positions are answered as if there were none; the account still counts what they are worth."""
+    counts_nothing: bool = False
+    """The account's worth leaves them out too."""
+    unlisted_usd: Decimal = Decimal(0)
+    """What the account counts beside what it lists, an option say."""
+    refuses: Callable[[OrderRequest], str] = lambda _: ""
+    """Alpaca's words for a submission that it refuses for as long as this stands; empty for one that it takes."""
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -72,31 +109,59 @@ class HandBroker:
         self._begin("clock")
         return self.clock.now()
 
+    def account_id(self) -> str:
+        return self.account_of
+
     def account(self) -> Account:
         self._begin("account")
         return Account(
-            account_id="hand",
+            account_id=self.account_of,
             equity=self.equity,
-            last_equity=Decimal(100_000),
-            cash=self.equity,
+            last_equity=self.last_equity,
+            cash=self.equity - self.unlisted_usd - self._worth(),
             buying_power=self.buying_power,
             is_blocked=self.is_blocked,
+            paid_in=self.paid_in,
         )
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self) -> Listing[Position]:
         self._begin("positions")
+        return self._positions()
+
+    def _positions(self) -> Listing[Position]:
+        shown = () if self.shows_nothing else (*self._ours(), *self.strangers)
+        return Listing(shown, self._unread("position"))
+
+    def _worth(self) -> Decimal:
+        counted = () if self.counts_nothing else (*self._ours(), *self.strangers)
+        return sum((each.market_value for each in counted), Decimal(0))
+
+    def position(self, symbol: Symbol) -> Position | None:
+        self._begin("position")
+        if any(each.name == symbol for each in self._unread("position")):
+            raise ContractError(f"GET /positions/{symbol}: qty is null")
+        return next((each for each in self._positions() if each.symbol == symbol), None)
+
+    def _ours(self) -> list[Position]:
         symbols = sorted({order.symbol for order in self.book.values()})
-        ours = [
+        return [
             Position(symbol=s, qty_shares=self.held(s), average_price=Decimal(10), market_price=Decimal(10))
             for s in symbols
             if self.held(s)
         ]
-        return [*ours, *self.strangers]
 
-    def orders(self, *, since: datetime) -> Sequence[BrokerOrder]:
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        self._begin("orders")
+        known = [o for o in self.book.values() if o.client_order_id not in self.unlisted]
+        return listing(order for order in known if order.symbol == symbol and not order.status.is_final)
+
+    def _unread(self, what: str) -> tuple[Unread, ...]:
+        return tuple(each for each in self.unread if each.what == what)
+
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         self._begin("orders")
         known = [order for order in self.book.values() if order.client_order_id not in self.unlisted]
-        return [order for order in known if order.submitted_at > since]
+        return Listing(tuple(order for order in known if order.submitted_at > since), self._unread("order"))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         self._begin("order")
@@ -115,6 +180,9 @@ class HandBroker:
         if request.side is Side.SELL and request.qty_shares > self.available(request.symbol):
             self.oversells += 1
             raise BrokerError(403, NO_SHARES, "insufficient qty available for order")
+        if words := self.refuses(request):
+            self.refused.append(request)
+            raise BrokerError(403, NO_SHARES, words)
         self.requests.append(request)
         parent = self._take_in(request)
         self._end("submit")
@@ -126,6 +194,8 @@ class HandBroker:
     def cancel(self, order_id: str) -> None:
         self._begin("cancel")
         self.cancels.append(order_id)
+        if order_id not in self.book and any(row.order_id == order_id for row in self.unread):
+            return
         order = self.book[order_id]
         if not order.status.is_final and order_id not in self.silent_cancels:
             self._set(order_id, status=OrderStatus.PENDING_CANCEL)
@@ -169,6 +239,18 @@ class HandBroker:
                     {"status": OrderStatus.CANCELED} if done or left <= rival.filled_shares else {"qty_shares": left}
                 )
                 self._set(rival.order_id, **ended)
+
+    def rest(self, side: Side, shares: int, limit: str, client_order_id: str = "by-hand") -> str:
+        """Let an order of AAA stand that no lifecycle has sent; return its id."""
+        request = OrderRequest(
+            client_order_id=client_order_id,
+            symbol=Symbol("AAA"),
+            side=side,
+            qty_shares=shares,
+            order_type=OrderType.LIMIT,
+            limit_price=Decimal(limit),
+        )
+        return self._take_in(request).order_id
 
     def settle_cancels(self) -> None:
         """Every pending cancel goes through, with what hangs on the order."""
@@ -234,6 +316,8 @@ class HandBroker:
     def _begin(self, method: str) -> None:
         if self.outage is not None:
             raise self.outage
+        if method in self.broken:
+            raise self.broken[method]
         if method in self.refusals:
             raise self.refusals.pop(method)
         if method in self.down:

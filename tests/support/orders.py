@@ -8,14 +8,19 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
+from shared.contracts.records import Table, symbol_key
+from shared.core.answers import Answer
 from shared.core.ledger import Reservation, reserve
 from shared.core.order_states import EntryPlan, ExitReason, OrderState
-from shared.core.order_steps import Step, ask_exit, next_step
+from shared.core.order_steps import Step, ask_exit, begin, next_step
 from shared.core.sessions import hours_of
 from shared.core.values import Symbol
 from shared.ports import TableStore
+from shared.stages.answers import answer, waiting
+from shared.stages.calls import Call, Reply
 from shared.stages.facts import update_ledger
 from shared.stages.order import carry_out
+from shared.stages.order_records import order_row
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny
 
@@ -106,6 +111,22 @@ class Life:
         return [request.client_order_id for request in self.ports.broker.requests]
 
 
+def waiting_life(until: datetime, **plan: object) -> Life:
+    """An order so large that a person must approve it, recorded as execute records it."""
+    life = new_life(**{"approve_by": until, "expires_at": until + timedelta(minutes=4), **plan})  # type: ignore[arg-type]
+    life.state = begin(life.state)
+    row = order_row(life.state, life.ports.codec, life.ports.clock.now())
+    life.ports.tables.put(Table.ORDERS, str(ON), symbol_key(AAA, life.state.plan.intent_id), row)
+    return life
+
+
+def answered(life: Life, chosen: Answer, *, by: str = "me", reason: str = "as planned") -> Reply:
+    """Answer for an order as the API does; nobody tells its lifecycle."""
+    call = Call(route="approve", by=by, reason=reason, caller="")
+    found = waiting(life.ports, life.state.plan.intent_id)
+    return found if isinstance(found, Reply) else answer(life.ports, call, found, chosen)
+
+
 def room(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: int = 1) -> Reservation:
     """Room that an approved intent has reserved."""
     return Reservation(
@@ -150,5 +171,5 @@ def planned_life(
     ports = fake_ports(now, tables=tables, **settings)
     taken = room(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
     taken = replace(taken, reserved_at=now, exit_by=made.exit_by)
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: reserve(ledger, taken))
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))

@@ -15,10 +15,13 @@ from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import JsonCodec
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
+from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.contracts.settings import NoticeChannel, Settings, parse_settings
 from shared.core.errors import TransientError
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe
+from shared.core.splits import Splits
+from shared.core.unread import BySymbol, Listing, Unread
 from shared.core.values import Symbol
 from shared.core.wording import Words
 from shared.ports import BlobStore, Calendar, Codec, HistoryStore, ModelState, TableStore
@@ -54,6 +57,10 @@ class HandMarket:
     seen: dict[str, Snapshot] = field(default_factory=dict)
     history: dict[tuple[str, Timeframe], Bars] = field(default_factory=dict)
     headlines: list[Headline] = field(default_factory=list)
+    splits_of: dict[str, Splits] = field(default_factory=dict)
+    unread: list[Unread] = field(default_factory=list)
+    """Rows that cannot be read: their symbol is left out of answers of their kind."""
+    splits_error: Exception | None = None
     quote_at: datetime | None = None
     error: Exception | None = None
 
@@ -74,17 +81,18 @@ class HandMarket:
 
     def snapshots(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Snapshot]:
         self._answer()
-        return {s: self.seen[s] for s in symbols if s in self.seen}
+        return self._readable("snapshot", {s: self.seen[s] for s in symbols if s in self.seen})
 
     def quotes(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
         self._answer()
         at = self.quote_at or self.clock.now()
-        return {
+        found = {
             s: Quote(symbol=s, bid=Decimal(bid), ask=Decimal(ask), bid_size=100, ask_size=100, at=at)
             for s in symbols
             if s in self.prices
             for bid, ask in (self.prices[s],)
         }
+        return self._readable("quote", found)
 
     def bars(
         self, symbols: Sequence[Symbol], timeframe: Timeframe, start: datetime, end: datetime
@@ -94,11 +102,24 @@ class HandMarket:
         closed_by = int(self.clock.now().timestamp()) - timeframe.seconds + 1
         until = min(int(np.ceil(end.timestamp())), closed_by)
         first = int(start.timestamp())
-        return {s: self.history.get((s, timeframe), Bars.empty()).between(first, max(first, until)) for s in symbols}
+        found = {s: self.history.get((s, timeframe), Bars.empty()).between(first, max(first, until)) for s in symbols}
+        return self._readable("bars", found)
+
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        self._answer()
+        if self.splits_error is not None:
+            raise self.splits_error
+        return BySymbol({Symbol(s): each for s, each in self.splits_of.items()})
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         self._answer()
-        return sorted((h for h in self.headlines if start <= h.published_at < end), key=lambda h: h.published_at)
+        found = sorted((h for h in self.headlines if start <= h.published_at < end), key=lambda h: h.published_at)
+        return Listing(tuple(found), tuple(row for row in self.unread if row.what == "headline"))
+
+    def _readable[T](self, what: str, found: Mapping[Symbol, T]) -> Mapping[Symbol, T]:
+        bad = [row for row in self.unread if row.what == what and row.name in found]
+        names = {row.name for row in bad}
+        return BySymbol({symbol: value for symbol, value in found.items() if symbol not in names}, bad)
 
     def _answer(self) -> None:
         if self.error is not None:
@@ -225,6 +246,12 @@ def fake_ports(at: datetime, *, tables: TableStore | None = None, **settings: st
         models=sure_models(),
         notifier=HandNotifier(),
     )
+
+
+def lose_ledger(ports: FakePorts) -> None:
+    """Take the ledger's row out, as a person may in Storage Explorer."""
+    assert isinstance(ports.tables, MemoryTables)
+    ports.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
 
 
 MINUTE = timedelta(minutes=1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 
 import numpy as np
 
 from sandbox.market.tape import BasePrices, Halt
 from shared.core.market import Asset, Bars, FloatArray, Headline, Timeframe
 from shared.core.sessions import NEW_YORK
+from shared.core.splits import Splits
 from shared.core.values import Symbol
 
 POINTS = 4
@@ -85,6 +87,7 @@ class HandTape:
     base_s : int
         Length of the base bars in seconds.
     halts, news : sequence
+    splits : mapping
         As the tape gives them.
     """
 
@@ -96,7 +99,9 @@ class HandTape:
         base_s: int = 60,
         halts: Sequence[Halt] = (),
         news: Sequence[Headline] = (),
+        splits: Mapping[str, Splits] = MappingProxyType({}),
     ) -> None:
+        self.splits = splits
         self._days = dict(days)
         self._on = on
         self._base_s = base_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import cast
@@ -11,7 +11,9 @@ from typing import cast
 from sandbox.market.tape import BasePrices, Halt
 from sandbox.simulation.broker import SimBroker
 from sandbox.venue.engine import Exchange
+from sandbox.venue.views import account_id
 from shared.core.order_steps import Step
+from shared.stages.facts import update_ledger
 from tests.support.broker import HandBroker
 from tests.support.orders import AAA, ON, Life, new_life
 from tests.support.tape import HandTape, flat, joined, prices
@@ -52,6 +54,8 @@ def on_venue(
 ) -> VenueLife:  # fmt: skip
     """An order's life at the venue instead of the broker made by hand."""
     exchange = Exchange(HandTape(ON, {("AAA", ON): day}, halts=halts), start=exchange_at)
+    theirs = account_id(exchange)
+    update_ledger(made.ports, ON, made.ports.broker.account(), lambda ledger: replace(ledger, account_id=theirs))
     life = VenueLife(ports=made.ports, state=made.state, commands=[], exchange=exchange)
     life.ports.broker = cast(HandBroker, SimBroker(exchange))  # the ports of a test take any broker
     life.meet()

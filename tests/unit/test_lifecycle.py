@@ -289,6 +289,21 @@ def test_after_its_steps_the_history_starts_anew_with_the_state_it_has() -> None
     assert second.life.submitted == [entry_id()]
 
 
+def test_an_event_that_comes_with_the_last_step_of_a_history_is_not_lost() -> None:
+    """It completes a wait that this execution will not look at again, so the host does not carry it over."""
+    driver = Driver(new_life(patience_s=600, max_reprices=0, expires_at=NOW + timedelta(hours=2)))
+    while len(driver.commands) < STEPS_PER_HISTORY - 1 or driver.waiting[0] != "activity":
+        if driver.waiting[0] == "activity":
+            driver.activity()
+        else:
+            driver.timer()
+    driver.context.events[-1].is_completed, driver.context.events[-1].result = True, '"KILL"'
+    driver.activity()
+    assert driver.context.carried_on is not None
+    carried = CODEC.decode(OrderState, driver.context.carried_on)
+    assert (carried.phase, carried.exit_reason) == (Phase.WORKING, ExitReason.KILL)
+
+
 def test_a_replay_takes_the_same_way() -> None:
     """The same answers at the same times make the generator ask for the same things."""
     first = Driver(new_life())

@@ -24,6 +24,7 @@ from shared.core.features.past import BAR_S, DAY_S, midnight_s
 from shared.core.market import BASIS_POINTS, FloatArray, IntArray, Timeframe, TradingDay
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session
+from shared.core.splits import NO_SPLITS
 from shared.core.values import Symbol, from_epoch, require
 from shared.ports import Ports
 from shared.stages.facts import load_ledger
@@ -91,7 +92,8 @@ def symbol_days(tape: RollingTape, day: TradingDay) -> list[SymbolDay]:
             symbol, Timeframe.MIN_5, from_epoch(start - HISTORY_DAYS * DAY_S), from_epoch(start + DAY_S)
         )
         daily = tape.bars(symbol, Timeframe.DAY_1, from_epoch(start - DAILY_DAYS * DAY_S), from_epoch(start))
-        past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day)
+        splits = tape.splits.get(name, NO_SPLITS)
+        past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day, splits=splits)
         items.append(SymbolDay(past=past, today=minutes.between(start, start + DAY_S)))
     return items
 

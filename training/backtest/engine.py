@@ -19,6 +19,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
+from sandbox.market.days import tradable_day
 from sandbox.simulation.ports import SimClock
 from sandbox.venue.account import Fill
 from sandbox.venue.engine import Exchange
@@ -29,6 +30,7 @@ from shared.core.features import context_symbols, prepare
 from shared.core.features.past import midnight_s
 from shared.core.market import Timeframe, TradingDay
 from shared.core.sessions import aft_close_at, pre_open_at
+from shared.core.splits import NO_SPLITS, in_terms_of
 from shared.core.values import Side, Symbol, from_epoch
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day
 from training.backtest.cases import cases_of
@@ -252,7 +254,8 @@ class _Run:
             return regime_of(None)
         symbol, start = self.market_symbols[0], midnight_s(day.on)
         daily = self.tape.bars(symbol, Timeframe.DAY_1, from_epoch(start - 120 * 86_400), from_epoch(start))
-        return regime_of(prepare(Symbol(symbol), daily=daily, history=daily[:0], day=day))
+        splits = self.tape.splits.get(symbol, NO_SPLITS)
+        return regime_of(prepare(Symbol(symbol), daily=daily, history=daily[:0], day=day, splits=splits))
 
     def _benchmarks(self, day: TradingDay) -> tuple[float, float]:
         """Levels at the close of what was bought in equal parts at the close before the first day, and of the market.
@@ -263,8 +266,9 @@ class _Run:
         for symbol in self.tape.assets:
             start = self.exchange.view.daily_before(symbol, self.days[0].on)
             if start >= 0:
-                close = self.exchange.view.daily(symbol).close
+                daily, splits = self.exchange.view.daily(symbol), self.tape.splits.get(symbol, NO_SPLITS)
                 place = self.exchange.view.daily_before(symbol, day.on + timedelta(days=1))
+                close = in_terms_of(daily, splits, int(daily.start_s[place])).close
                 levels[symbol] = float(close[place] / close[start])
         mean = sum(levels.values()) / len(levels) if levels else math.nan
         first = str(self.market_symbols[0]) if self.market_symbols else ""
@@ -297,6 +301,8 @@ def _traded_days(spec: Spec, tape: RollingTape, calendar: XnysCalendar) -> list[
     days = [day for on in dates if (day := calendar.day(on)) is not None]
     if not days:
         raise SettingsError(f"{spec.bars} has no session from {spec.since} to {spec.until}")
+    for day in (days[0], days[-1]):
+        tradable_day(day.on)
     return days
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from types import MappingProxyType
 
 from shared.core.errors import ContractError
 from shared.core.features import Past, prepare
@@ -17,21 +18,29 @@ class MemoryHistory:
     def __init__(self) -> None:
         self._on: date | None = None
         self._written: dict[str, Mapping[Timeframe, Mapping[Symbol, Bars]]] = {}
+        self._left_out: dict[str, Mapping[Symbol, str]] = {}
         self._prepared: dict[Symbol, Past] = {}
         self._pasts: dict[str, Mapping[Symbol, Past]] = {}
 
     def write(
-        self, on: date, slot: str, bars: Mapping[Timeframe, Mapping[Symbol, Bars]], *, kind: str = "history"
+        self,
+        on: date,
+        slot: str,
+        bars: Mapping[Timeframe, Mapping[Symbol, Bars]],
+        *,
+        kind: str = "history",
+        left_out: Mapping[Symbol, str] = MappingProxyType({}),
     ) -> str:
         """Keep and return the name; the day before is forgotten. What is kept as evidence alone is not kept here."""
         if kind != "history":
             return f"{kind}/{on}/{slot}.parquet"
         if on != self._on:
             self._on = on
-            for kept in (self._written, self._prepared, self._pasts):
+            for kept in (self._written, self._left_out, self._prepared, self._pasts):
                 kept.clear()
         name = f"history/{on}/{slot}.parquet"
         self._written[name] = bars
+        self._left_out[name] = left_out
         self._pasts.pop(name, None)
         return name
 
@@ -41,6 +50,10 @@ class MemoryHistory:
         if found is None:
             raise ContractError(f"history {blob} does not exist")
         return found
+
+    def left_out(self, blob: str) -> Mapping[Symbol, str]:
+        """Return why symbols were left out."""
+        return self._left_out.get(blob, {})
 
     def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:
         """Return every symbol's prepared past. Raises ContractError where it is missing."""

@@ -28,6 +28,7 @@ from shared.core.features import FEATURE_NAMES, SymbolDay, context_symbols, day_
 from shared.core.features.past import DAY_S, midnight_s
 from shared.core.market import Asset, Bars, FloatArray, Headline, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK, pre_open_at
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, from_epoch, parse_utc
 from shared.ports import Row
 from training.backtest.batch import TrainedSet
@@ -117,6 +118,11 @@ class ShiftedTape:
     def session_dates(self) -> Sequence[date]:
         """As the market's."""
         return self._tape.session_dates
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """As the market's: when they hold is known before."""
+        return self._tape.splits
 
     def halts(self, on: date) -> Sequence[Any]:
         """As the market's."""
@@ -247,7 +253,8 @@ def feature_rows(context: Sequence[str]) -> FeatureMaker:
                 symbol, Timeframe.MIN_5, from_epoch(start - history[0] * DAY_S), from_epoch(start + DAY_S)
             )
             daily = tape.bars(symbol, Timeframe.DAY_1, from_epoch(start - history[1] * DAY_S), from_epoch(start))
-            past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day)
+            splits = tape.splits.get(name, NO_SPLITS)
+            past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day, splits=splits)
             items[symbol] = SymbolDay(past=past, today=minutes.between(start, start + DAY_S))
         market = [items[Symbol(name)] for name in context if Symbol(name) in items]
         return np.concatenate(day_features(list(items.values()), market, day))

@@ -15,6 +15,7 @@ from sandbox.venue.strip import POINTS_PER_BAR, Strip, TapeView
 from shared.core.features.past import midnight_s
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.sessions import NEW_YORK
+from shared.core.splits import Splits
 from shared.core.values import Symbol, from_epoch
 from shared.ports import Clock
 
@@ -93,6 +94,13 @@ class TapeMarket:
         edge = from_epoch(max(min(last_s, closed_s), first_s))
         return {symbol: self._tape.bars(symbol, timeframe, from_epoch(first_s), edge) for symbol in symbols}
 
+    def splits(self, first: date, last: date) -> Mapping[Symbol, Splits]:
+        """Return the splits of every symbol that hold from a date in [first, last] on."""
+        return {
+            Symbol(symbol): splits.between(midnight_s(first), midnight_s(last) + 1)
+            for symbol, splits in self._tape.splits.items()
+        }
+
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines published in [start, end) that are out by now, oldest first."""
         found = [_numbered(item) for item in self._tape.news(start, end) if item.published_at <= self._clock.now()]
@@ -145,6 +153,7 @@ class TapeMarket:
             day_volume=float(strip.volume_so_far[index]) if is_today else 0.0,
             previous_close=float(at.close[before]) if before >= 0 else 0.0,
             previous_volume=float(at.volume[before]) if before >= 0 else 0.0,
+            previous_at=from_epoch(int(at.start_s[before])) if before >= 0 else None,
         )
 
 

@@ -14,17 +14,16 @@ from rich.console import Console
 from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.day import prepared_world, run_day
+from sandbox.market.days import tradable_day
 from sandbox.simulation.ports import SimClock
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.world import Prepared, World
-from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import decode_json
 from shared.adapters.tables import AzureTables
 from shared.contracts.model_card import ModelCard
 from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
-from shared.core.errors import SettingsError
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.ports import Row, TableStore
 from training.backtest.ports import BacktestApp
@@ -117,9 +116,7 @@ def backtest_rows(world: World, prepared: Prepared) -> Rows:
     SettingsError
         If the world's day is no session.
     """
-    day = XnysCalendar().day(world.on)
-    if day is None:
-        raise SettingsError(f"--on must be a session date of XNYS, got {world.on}")
+    day = tradable_day(world.on)
     clock = SimClock(pre_open_at(day) - timedelta(minutes=1))
     exchange = Exchange(world.tape(), VenueConfig())
     environment = app_settings(prepared, venue_url="", clock_file=Path(), revision="backtest")

@@ -15,6 +15,7 @@ from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import App
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
 from training.backtest.market import TapeMarket
 
@@ -22,8 +23,8 @@ FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
     "ALPACA_KEY_ID": "backtest",
     "ALPACA_SECRET_KEY": "backtest",
-    "ALPACA_TRADING_URL": "http://backtest.invalid",
-    "ALPACA_DATA_URL": "http://backtest.invalid",
+    "ALPACA_TRADING_URL": "http://127.0.0.1:1",
+    "ALPACA_DATA_URL": "http://127.0.0.1:1",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 """What the app asks of every environment, and nothing in a backtest ever uses."""
@@ -62,27 +63,38 @@ class TapeBroker(SimBroker):
             is_blocked=False,
         )
 
-    def positions(self) -> list[Position]:
+    def positions(self) -> Listing[Position]:
         """Return what `read_position` reads off the venue's JSON, by symbol."""
         self.sync()
-        exchange = self.exchange
-        return [
-            Position(
-                symbol=Symbol(symbol),
-                qty_shares=int(held.qty),
-                average_price=Decimal(money(held.avg_entry_price)),
-                market_price=Decimal(money(exchange.mark(symbol))),
-            )
-            for symbol, held in sorted(exchange.account.positions.items())
-        ]
+        return super().positions()
 
-    def orders(self, *, since: datetime) -> list[BrokerOrder]:
+    def position(self, symbol: Symbol) -> Position | None:
+        """Return what is held of one symbol, None where nothing is."""
+        self.sync()
+        return super().position(symbol)
+
+    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
+        """Return what is open in a symbol."""
+        self.sync()
+        return super().open_orders(symbol)
+
+    def _position(self, symbol: str) -> Position:
+        held = self.exchange.account.positions[symbol]
+        return Position(
+            symbol=Symbol(symbol),
+            qty_shares=int(held.qty),
+            average_price=Decimal(money(held.avg_entry_price)),
+            market_price=Decimal(money(self.exchange.mark(symbol))),
+        )
+
+    def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders of every status submitted after `since`, oldest first."""
         self.sync()
         # The book is in the order of submission: months of orders are not looked through for those of a day.
         heads = takewhile(lambda order: order.created_at > since, reversed(self.exchange.book.orders.values()))
         views = [self._view(order) for order in heads if order.parent is None][::-1]
-        return sorted((part for view in views for part in (view, *view.legs)), key=lambda order: order.submitted_at)
+        flat = (part for view in views for part in (view, *view.legs))
+        return listing(sorted(flat, key=lambda order: order.submitted_at))
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return one order with its legs, None where the exchange does not know it."""

@@ -1,17 +1,17 @@
 """Minutes in which supervision would find the account as it left it: they are told, and passed over.
 
 A minute is quiet if nothing has happened at the exchange, in storage or in a lifecycle since the last supervision that
-asked for nothing, no time limit has passed, and marking the ledger to the equity seen would neither raise the peak nor
-set a halt. Whatever else that mark writes, the next writer of the ledger writes anew.
+asked for nothing, no time limit has passed, and marking the ledger to the equity seen would change nothing but that
+equity: neither raise the peak nor set a halt, nor doubt either. The next writer of the ledger writes the equity anew.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 
 from sandbox.simulation.ports import SimClock
-from shared.core.ledger import Ledger, mark
+from shared.core.ledger import Doubt, Ledger, mark
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session, session_at
 from shared.core.values import Side
@@ -49,7 +49,9 @@ class Quiet:
         is_calm = not (seen.wakes or seen.messages)
         self._calm_state = self._state() if is_calm else None
         stored = load_ledger(self._ports)
-        is_idle = stored is not None and not stored.value.reservations and not self._broker.exchange.account.positions
+        is_idle = stored is not None and not (
+            stored.value.reservations or _doubts(stored.value) or self._broker.exchange.account.positions
+        )
         self._idle_on = stored.value.on if stored is not None and is_idle else None
 
     def __call__(self) -> bool:
@@ -90,12 +92,12 @@ class Quiet:
         return True
 
     def _changes_nothing(self, ledger: Ledger) -> bool:
-        equity: Decimal = self._broker.exchange.equity()
         risk = self._ports.settings.risk
         limits = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
-        after = mark(ledger, ledger.on, equity, *limits)
-        return (after.peak_equity, after.is_day_halted, after.is_drawdown_halted) == (
-            ledger.peak_equity,
-            ledger.is_day_halted,
-            ledger.is_drawdown_halted,
-        )
+        after = mark(ledger, ledger.on, self._broker.account(), self._clock.at, *limits)
+        return replace(after, equity=ledger.equity) == ledger
+
+
+def _doubts(ledger: Ledger) -> tuple[Doubt, ...]:
+    """Equities that the next look confirms or not."""
+    return tuple(filter(None, (ledger.peak_doubt, ledger.day_doubt, ledger.drawdown_doubt)))

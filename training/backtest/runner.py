@@ -20,7 +20,7 @@ from sandbox.simulation.durable import Event, Happened, Hub, Instance
 from sandbox.simulation.ports import SimClock
 from shared.contracts.messages import CandidateSlice, Message, Notice, OrderIntent, Signal
 from shared.core.errors import InvariantError
-from shared.core.order_steps import StepCall, report
+from shared.core.order_steps import StepCall, restarted
 from shared.lifecycle import EVENT
 from shared.ports import Ports
 from shared.stages.execute import execute
@@ -225,7 +225,7 @@ class Runner:
             return
         state = recorded_order(self.ports, wake.on, wake.symbol, wake.intent_id)
         if state is not None and not state.phase.is_over:
-            text = self.ports.codec.encode(report(state, wake.event))
+            text = self.ports.codec.encode(restarted(state, wake.event))
             self.hub.start_new(wake.intent_id, text, wake.symbol)
 
     def _stir(self) -> None:

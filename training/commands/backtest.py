@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import say, storage_settings
+from training.commands.options import date_option, say, storage_settings
 
 if TYPE_CHECKING:
     from shared.ports import BlobStore
@@ -52,12 +52,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _market_options(parser: argparse.ArgumentParser) -> None:
-    day = date.fromisoformat
     parser.add_argument(
         "--bars", type=Path, required=True, help="parquet or CSV: symbol, ts, open, high, low, close, volume"
     )
-    parser.add_argument("--from", dest="since", type=day, help="first traded day (default: the file's)")
-    parser.add_argument("--to", dest="until", type=day, help="last traded day (default: the file's)")
+    parser.add_argument("--from", dest="since", type=date_option, help="first traded day (default: the file's)")
+    parser.add_argument("--to", dest="until", type=date_option, help="last traded day (default: the file's)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting")
     parser.add_argument("--model", help="champion, or a folder that fit has written")
     parser.add_argument("--walk-forward", type=int, metavar="N", help="train every N sessions on what is known then")
@@ -103,6 +102,8 @@ def _bars(console: Console) -> Iterator[Any]:
 def _spec(options: argparse.Namespace) -> Spec:
     from training.backtest.spec import Spec
 
+    if options.since and options.until and options.since > options.until:
+        raise ValueError(f"--from must not be after --to, got {options.since} and {options.until}")
     return Spec(
         bars=options.bars,
         since=options.since,
@@ -140,6 +141,7 @@ def _models(options: argparse.Namespace, spec: Spec, show: Any) -> tuple[Spec, M
     from training.backtest.models import read_champion, read_models, train_for
     from training.backtest.spec import ModelPlan
 
+    dates = traded_dates(spec)
     if options.walk_forward:
         plan = train_for(spec, every=options.walk_forward, seed=options.seed, progress=show)
         first = plan.steps[0][0]
@@ -148,7 +150,7 @@ def _models(options: argparse.Namespace, spec: Spec, show: Any) -> tuple[Spec, M
         raise ValueError("give --model FOLDER, --model champion, or --walk-forward N")
     found = read_champion(_storage()) if options.model == CHAMPION else read_models(Path(options.model))
     plan = ModelPlan(steps=((date.min, found),))
-    known = [on for on in traded_dates(spec) if plan.is_in_sample(on)]
+    known = [on for on in dates if plan.is_in_sample(on)]
     if known and not options.allow_in_sample:
         raise ValueError(
             f"the model has learned from {len(known)} of these days, {known[0]} to {known[-1]}: begin after them "

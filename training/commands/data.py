@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import command_clock, say, storage_settings
+from training.commands.options import command_clock, date_option, say, storage_settings
 
 if TYPE_CHECKING:
     from shared.adapters.calendar import XnysCalendar
@@ -83,8 +83,8 @@ def _bar(console: Console, what: str, total: int | None) -> Iterator[tuple[Progr
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols", default="", help="such as SPY,AAPL,BTC/USD: a pair is crypto")
     parser.add_argument("--timeframe", default="5Min,1Day", help=f"of {_TIMEFRAMES} (default 5Min,1Day)")
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="first New York date")
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last New York date (default: yesterday)")
+    parser.add_argument("--from", dest="first", type=date_option, required=True, help="first New York date")
+    parser.add_argument("--to", dest="last", type=date_option, help="last New York date (default: yesterday)")
     parser.add_argument("--feed", choices=("iex", "sip"), help="default: setting ALPACA_FEED")
     parser.add_argument("--extended", action="store_true", help="keep premarket and after-hours bars")
     parser.add_argument("--crypto", action="store_true", help="only the pairs among the symbols")
@@ -258,7 +258,7 @@ def _align(options: argparse.Namespace, console: Console) -> int:
 
 
 def _add_universe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--on", type=date.fromisoformat, required=True, help="nothing of this date or later is read")
+    parser.add_argument("--on", type=date_option, required=True, help="nothing of this date or later is read")
     parser.add_argument("--data", type=Path, help="daily file (default: the store's daily bars)")
     parser.add_argument("--top", type=int, default=10, help="names shown, most traded first")
     _add_store(parser)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import say
+from training.commands.options import date_option, say
 
 if TYPE_CHECKING:
     from training.cards import TrainedModel
@@ -26,7 +26,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder that gets {model}/{version}/model.onnx, card.json"
     )
-    parser.add_argument("--on", type=date.fromisoformat, help="read nothing of this date or later (default: all)")
+    parser.add_argument("--on", type=date_option, help="read nothing of this date or later (default: all)")
     parser.add_argument("--seed", type=int, default=7, help="draws symbols, and rows and columns of the trees")
     parser.add_argument("--code-revision", default="", help="goes into the cards")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,17 @@ def storage_settings() -> StorageSettings | None:
     if not (connection or account_name):
         return None
     return StorageSettings(connection=connection, account_name=account_name)
+
+
+def date_option(text: str) -> date:
+    """Read an option's date, for argparse, which says what is wrong before the command begins."""
+    from shared.adapters.calendar import XnysCalendar
+    from shared.core.errors import ContractError
+
+    try:
+        return XnysCalendar().read(text)
+    except ContractError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def command_clock() -> Clock:

@@ -17,7 +17,14 @@ from rich.table import Table
 
 from shared.core.errors import GatehouseError
 from training.commands import Command
-from training.commands.options import add_registry_option, command_clock, open_registry, say, storage_settings
+from training.commands.options import (
+    add_registry_option,
+    command_clock,
+    date_option,
+    open_registry,
+    say,
+    storage_settings,
+)
 
 if TYPE_CHECKING:
     from shared.ports import TableStore
@@ -35,7 +42,7 @@ def _common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=Path, default=Path(".data"), help="without --data: what `fetch` and `import` have filled"
     )
-    parser.add_argument("--on", type=date.fromisoformat, help="last session to learn from (default: the data's last)")
+    parser.add_argument("--on", type=date_option, help="last session to learn from (default: the data's last)")
     parser.add_argument("--seed", type=int, default=7, help="draws symbols, and rows and columns of the trees")
     parser.add_argument("--code-revision", default="", help="goes into the cards")
     parser.add_argument("--work", type=Path, default=Path(".sandbox/training"), help="folder for trials and the report")

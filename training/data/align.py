@@ -3,7 +3,8 @@
 Sessions are kept apart: bars of PRE are anchored at 04:00, of the regular session at its open, of AFT at the close,
 early or not, and the last bar of each ends with it. A daily bar is the regular session. Pairs trade around the clock
 and are anchored at midnight New York time. Prices stay as they were traded: each row carries the product of all splits
-up to its session, so that what was known at a row can be put in its terms without knowing a later split (`seen_from`).
+up to its session, so that a reader can put what was known at a row in its terms without knowing a later split: times
+the row's product, over their own. The app and training do it by `shared.core.splits`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from shared.core.features.past import DAY_S, new_york_clock
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, require
 from shared.ports import Calendar
 from training.data.rows import Edges, SymbolBars, edges_of, is_crypto, midnights, sessions_of
@@ -64,22 +66,20 @@ class Aligned:
         return Aligned(**{f.name: getattr(self, f.name)[part] for f in fields(self)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    """When prices change their terms: `from_s`, first midnight (UTC epoch seconds) of the new ones, and `factor`."""
-
-    from_s: IntArray
-    factor: FloatArray
+def splits_of(told: SymbolBars) -> Splits:
+    """Splits that bars tell of, daily or not: as `splits_told`."""
+    return splits_told(told.bars.start_s, told.split_next)
 
 
-NO_SPLITS: Final = Splits(from_s=np.empty(0, np.int64), factor=np.empty(0))
+def splits_told(start_s: IntArray, split_next: FloatArray) -> Splits:
+    """Splits that rows of one symbol tell of, arrays of shape (n,), ascending.
 
-
-def splits_of(daily: SymbolBars) -> Splits:
-    """Splits that daily bars tell of: a factor takes effect at the midnight after its session."""
-    at = np.flatnonzero(daily.split_next != 1)
-    ordinals, _ = new_york_clock(daily.bars.start_s[at])
-    return Splits(from_s=midnights(ordinals + 1), factor=daily.split_next[at])
+    The last row of a date counts: its factor takes effect at the midnight after.
+    """
+    ordinals, _ = new_york_clock(start_s)
+    last = np.flatnonzero(np.diff(ordinals, append=ordinals[-1:] + 1))
+    at = last[split_next[last] != 1]
+    return Splits(from_s=midnights(ordinals[at] + 1), factor=split_next[at])
 
 
 def align(
@@ -137,19 +137,6 @@ def align(
         volume=np.add.reduceat(bars.volume[kept], first),
     )
     return _of(made, ends, marks, splits)
-
-
-def seen_from(prices: FloatArray, factors: FloatArray, factor: float) -> FloatArray:
-    """Prices of earlier rows in the terms of a later one.
-
-    Parameters
-    ----------
-    prices, factors : float64 of shape (n,)
-        Of rows at or before that one, with their `split_factor`. Volumes go the other way: divide them.
-    factor : float
-        The later row's `split_factor`: nothing that was not known at it.
-    """
-    return prices * (factor / factors)
 
 
 def last_known(ends_s: IntArray, at_s: IntArray) -> IntArray:

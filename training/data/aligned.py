@@ -14,9 +14,10 @@ import numpy as np
 
 from shared.core.errors import ContractError
 from shared.core.market import Timeframe
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
-from training.data.align import NO_SPLITS, Aligned, Splits, align, last_known, splits_of
+from training.data.align import Aligned, align, last_known, splits_of
 from training.data.rows import PRICES, SESSIONS
 from training.data.store import BarStore
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 from shared.core.errors import ContractError, SettingsError
 from shared.core.features.past import midnight_s
-from shared.core.market import Bars, FloatArray, IntArray, Timeframe
+from shared.core.market import FloatArray, IntArray, Timeframe
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, require_symbol
 from shared.ports import Calendar
-from training.data.rows import EPOCH, PRICES, SymbolBars, edges_of, in_last_terms, is_crypto, midnights
+from training.data.align import splits_told
+from training.data.rows import EPOCH, PRICES, SymbolBars, edges_of, is_crypto, midnights
 from training.data.splits import RawSplit, raw_splits
 from training.data.validate import Checked, RawRows, Reason, by_symbol, check, set_aside
 
@@ -58,10 +60,10 @@ class BarFile:
         By code, those of no sound row too.
     bad : pyarrow.Table
         Quarantined rows as they came, with columns `row` (1 is the first after the header) and `reason`.
-    tells_splits : bool
-        Whether it has a column of splits.
+    splits : mapping of Symbol to Splits
+        What the file tells of, in quarantined rows too: of every symbol, and of none where no column tells.
     raw_splits : tuple of RawSplit
-        Jumps that only a split explains, where no column tells of splits.
+        Jumps that only a split explains, where nothing tells of splits.
     is_synthetic : bool
         Whether it says that its market is an invented one.
     """
@@ -72,18 +74,14 @@ class BarFile:
     rows: RawRows
     checked: Checked
     bad: Any
-    tells_splits: bool
+    splits: Mapping[Symbol, Splits]
     raw_splits: tuple[RawSplit, ...]
     is_synthetic: bool
 
     def by_symbol(self) -> dict[Symbol, SymbolBars]:
-        """Good rows by symbol, sorted."""
+        """Good rows as they came, by symbol, sorted. What a quarantined row tells of a split is the row's before it."""
         found = by_symbol(self.rows, self.checked)
         return {Symbol(self.symbols[code]): found[code] for code in sorted(found, key=lambda k: self.symbols[k])}
-
-    def in_last_terms(self) -> dict[Symbol, Bars]:
-        """Good bars by symbol, sorted, with all splits that followed them taken in."""
-        return {symbol: in_last_terms(found.bars, found) for symbol, found in self.by_symbol().items()}
 
     def told(self) -> list[str]:
         """What a command says of it: how many rows of what, and how many are quarantined for which reason."""
@@ -120,6 +118,7 @@ def read_file(
     hours: Calendar | None = None,
     adjusted: bool = False,
     before: date | None = None,
+    beside: Path | None = None,
 ) -> BarFile:
     """Read and judge a file.
 
@@ -138,6 +137,8 @@ def read_file(
         Whether prices of different dates are to be compared: then rows before an unknown split are quarantined.
     before : date, optional
         Leave out rows of this New York date and later, unseen but for their length.
+    beside : Path, optional
+        Another file of the same market: where it tells of splits, none is looked for in this one.
 
     Raises
     ------
@@ -166,10 +167,11 @@ def read_file(
     if hours is not None and frame is not Timeframe.DAY_1:
         found[Reason.CLOSED] = _closed(rows, symbols, hours)
     checked = check(rows, frame, found)
+    splits = _splits(rows, checked, frame, symbols) if _tells_splits(table.column_names) else {}
     _keep_splits(rows, checked)
     _require_grid(rows, checked, frame, symbols, path)
-    tells = bool({"split_next", "split_factor"} & set(table.column_names))
-    jumps = [] if tells else raw_splits(rows, checked.order)
+    is_told = splits or (beside is not None and _tells_splits(_names(beside)))
+    jumps = [] if is_told else raw_splits(rows, checked.order)
     if adjusted and jumps:
         checked = set_aside(checked, np.concatenate([jump.rows for jump in jumps]), Reason.UNKNOWN_SPLIT)
     file = BarFile(
@@ -179,7 +181,7 @@ def read_file(
         rows=rows,
         checked=checked,
         bad=_bad_rows(table, kept, checked),
-        tells_splits=tells,
+        splits=splits,
         raw_splits=tuple(jumps),
         is_synthetic=(table.schema.metadata or {}).get(b"market") == b"synthetic",
     )
@@ -188,9 +190,11 @@ def read_file(
     return file
 
 
-def read_traded(path: Path, calendar: Calendar, *, before: date | None = None) -> BarFile:
+def read_traded(
+    path: Path, calendar: Calendar, *, before: date | None = None, beside: Path | None = None
+) -> BarFile:  # fmt: skip
     """`read_file` for who trades or learns: bars of 1 or 5 minutes of one market, comparable over all dates."""
-    return read_file(path, lengths=TRADED, hours=calendar, adjusted=True, before=before)
+    return read_file(path, lengths=TRADED, hours=calendar, adjusted=True, before=before, beside=beside)
 
 
 def read_columns(path: Path, names: tuple[str, ...]) -> tuple[IntArray, tuple[str, ...], IntArray, FloatArray]:
@@ -215,13 +219,10 @@ def _table(path: Path, wanted: tuple[str, ...] = ("symbol", *PRICES)) -> Any:
     import pyarrow as pa  # noqa: PLC0415 - only who touches files pays
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
-    if not path.is_file():
-        raise SettingsError(f"no file of bars at {path}")
-    is_parquet = path.suffix == ".parquet"
+    names = _names(path)
+    _require_columns(names, wanted, path)
     try:
-        names = pq.read_schema(path).names if is_parquet else _csv_names(path)
-        _require_columns(names, wanted, path)
-        table = pq.read_table(path) if is_parquet else _csv(path, names)
+        table = pq.read_table(path) if path.suffix == ".parquet" else _csv(path, names)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise ContractError(f"{path.name} cannot be read: {error}") from error
     if not table.num_rows:
@@ -231,6 +232,22 @@ def _table(path: Path, wanted: tuple[str, ...] = ("symbol", *PRICES)) -> Any:
             kind = pa.string() if pa.types.is_string_view(field.type) else pa.binary()
             table = table.set_column(k, field.name, table[k].cast(kind))
     return table.combine_chunks()
+
+
+def _names(path: Path) -> Sequence[str]:
+    import pyarrow as pa  # noqa: PLC0415 - only who touches files pays
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    if not path.is_file():
+        raise SettingsError(f"no file of bars at {path}")
+    try:
+        return list(pq.read_schema(path).names) if path.suffix == ".parquet" else _csv_names(path)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ContractError(f"{path.name} cannot be read: {error}") from error
+
+
+def _tells_splits(names: Sequence[str]) -> bool:
+    return not {"split_next", "split_factor"}.isdisjoint(names)
 
 
 def _require_columns(names: Sequence[str], wanted: tuple[str, ...], path: Path) -> None:
@@ -462,13 +479,32 @@ def _values(table: Any, path: Path) -> tuple[dict[str, FloatArray], BoolArray]:
 
 def _split_next(factor: FloatArray, codes: IntArray, start_s: IntArray) -> FloatArray:
     """What `split_factor`, the product of the splits up to a row, says of the next row's terms."""
-    order = np.lexsort((start_s, codes))
-    ratio = np.ones(factor.size)
+    known = np.flatnonzero(np.isfinite(factor) & (factor > 0))
+    order = known[np.lexsort((start_s[known], codes[known]))]
+    ratio = np.full(factor.size, np.nan)
+    ratio[order] = 1.0
     same = np.diff(codes[order]) == 0
-    with np.errstate(all="ignore"):
-        ratio[order[:-1]] = np.where(same, factor[order[1:]] / factor[order[:-1]], 1.0)
-    usable = np.isfinite(ratio) & (ratio > 0)
-    return np.where(np.isfinite(factor) & (factor > 0), np.where(usable, ratio, 1.0), np.nan)
+    ratio[order[:-1]] = np.where(same, factor[order[1:]] / factor[order[:-1]], 1.0)
+    return ratio
+
+
+def _splits(rows: RawRows, checked: Checked, frame: Timeframe, symbols: tuple[str, ...]) -> dict[Symbol, Splits]:
+    """Splits of every symbol. A row whose date is known tells of its own, whatever else it has wrong."""
+    silent = {Reason.NO_SYMBOL, Reason.NO_TIME, Reason.DUPLICATE, Reason.UNKNOWN_SPLIT}
+    if frame is Timeframe.DAY_1:
+        silent.add(Reason.OFF_GRID)
+    speaks = np.array([reason not in silent for reason in checked.reasons], np.bool_)
+    told = np.concatenate([checked.bad[speaks], checked.order])
+    factor = rows.split_next[told]
+    told = told[np.isfinite(factor) & (factor > 0)]
+    told = told[np.lexsort((rows.start_s[told], rows.symbol[told]))]  # stable: of one start the sound row is the last
+    codes, first = np.unique(rows.symbol[told], return_index=True)
+    found: dict[Symbol, Splits] = {}
+    for code, part in zip(codes.tolist(), np.split(told, first[1:]), strict=bool(codes.size)):
+        factor = rows.split_next[part]
+        is_plain = bool((factor == 1).all())
+        found[Symbol(symbols[code])] = NO_SPLITS if is_plain else splits_told(rows.start_s[part], factor)
+    return found
 
 
 def _keep_splits(rows: RawRows, checked: Checked) -> None:

@@ -62,26 +62,6 @@ class SymbolBars:
 PRICES: Final = ("open", "high", "low", "close", "volume")
 
 
-def in_last_terms(bars: Bars, told: SymbolBars) -> Bars:
-    """Bars with all splits that followed them taken in.
-
-    Parameters
-    ----------
-    bars : Bars
-    told : SymbolBars
-        Of the same symbol, daily or not: `split_next` of the last bar of a date names a split after it.
-    """
-    if not len(bars) or bool((told.split_next == 1).all()):
-        return bars
-    days = new_york_clock(told.bars.start_s)[0]
-    last = np.flatnonzero(np.diff(days, append=days[-1] + 1))
-    split = last[told.split_next[last] != 1]
-    following = np.append(np.cumprod(told.split_next[split][::-1])[::-1], 1.0)
-    factor = following[np.searchsorted(midnights(days[split] + 1), bars.start_s, side="right")]
-    prices = {name: getattr(bars, name) * factor for name in PRICES[:4]}
-    return Bars(start_s=bars.start_s, **prices, volume=bars.volume / factor)
-
-
 def is_crypto(symbol: Symbol) -> bool:
     """Whether a symbol trades around the clock: a pair has a slash in its name."""
     return "/" in symbol

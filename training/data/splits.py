@@ -2,7 +2,9 @@
 
 A file of bars without a column `split_next` or `split_factor` should be adjusted. Where it is not, a split of four for
 one looks like a loss of 75 %. A real move of that size comes with many times the usual turnover in dollars; a split
-leaves it as it was. So a jump is taken for a split only if price, turnover and what comes after all say so.
+leaves it as it was. What looks like a split is the live app's rule, `shared.core.splits.whole_ratios`. The app has only
+the morning and refuses all that does; a file has both sides of the night, so here a jump is taken for a split only if
+turnover and what comes after say so too.
 """
 
 from __future__ import annotations
@@ -14,14 +16,11 @@ from typing import Final
 import numpy as np
 
 from shared.core.features.past import new_york_clock
-from shared.core.market import FloatArray, IntArray
+from shared.core.market import IntArray
+from shared.core.splits import whole_ratios
 from training.data.rows import EPOCH
 from training.data.validate import RawRows
 
-_WHOLE: Final = np.array([2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100], float)
-_RATIOS: Final = np.sort(np.concatenate([1 / _WHOLE, _WHOLE]))
-_FIT: Final = 0.1
-"""How far a price may lie from the ratio, as a logarithm: what else the night has brought."""
 _NIGHT_DAYS: Final = 5
 _USUAL_SESSIONS: Final = 20
 _TURNOVER_MAX: Final = 3.0
@@ -75,8 +74,8 @@ def raw_splits(rows: RawRows, order: IntArray) -> list[RawSplit]:
     opened, closed = rows.open[order[first]], rows.close[order[last]]
     turnover = np.add.reduceat(rows.close[order] * rows.volume[order], first)
     jump = opened[1:] / closed[:-1]
-    ratio = _nearest(jump)
-    fits = (np.diff(code[first]) == 0) & (np.diff(day[first]) <= _NIGHT_DAYS) & (np.abs(np.log(jump / ratio)) <= _FIT)
+    ratio = whole_ratios(jump)
+    fits = (np.diff(code[first]) == 0) & (np.diff(day[first]) <= _NIGHT_DAYS) & ~np.isnan(ratio)
     fits &= np.minimum(closed[:-1], opened[1:]) >= _PRICE_MIN
     found: dict[int, RawSplit] = {}
     for k in np.flatnonzero(fits).tolist():
@@ -92,10 +91,3 @@ def raw_splits(rows: RawRows, order: IntArray) -> list[RawSplit]:
                 rows=order[since:until], row=int(order[until]), on=on, ratio=float(ratio[k])
             )
     return list(found.values())
-
-
-def _nearest(jump: FloatArray) -> FloatArray:
-    """The ratio of a split that is nearest to each jump."""
-    place = np.clip(np.searchsorted(_RATIOS, jump), 1, _RATIOS.size - 1)
-    lower, upper = _RATIOS[place - 1], _RATIOS[place]
-    return np.where(jump * jump < lower * upper, lower, upper)

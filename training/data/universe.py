@@ -13,9 +13,11 @@ import numpy as np
 
 from shared.core.features.past import midnight_s
 from shared.core.market import Bars, FloatArray, IntArray
+from shared.core.splits import in_terms_of
 from shared.core.values import Symbol, require_at_least
 from shared.core.watchlist import ScanLimits, gap_of, liquidity
-from training.data.rows import PRICES, SymbolBars
+from training.data.align import splits_of
+from training.data.rows import SymbolBars
 
 LIQUIDITY_BARS = 20
 
@@ -152,9 +154,8 @@ class DailyHistory:
 
 def _in_terms_of_end(rows: SymbolBars) -> Bars:
     """Bars in the terms of the session after the last: every split that is known by then is in."""
-    factors = np.cumprod(rows.split_next[::-1])[::-1]
-    prices = {name: getattr(rows.bars, name) * factors for name in PRICES[:4]}
-    return Bars(start_s=rows.bars.start_s, **prices, volume=rows.bars.volume / factors)
+    splits = splits_of(rows)
+    return in_terms_of(rows.bars, splits, int(splits.from_s[-1])) if len(splits) else rows.bars
 
 
 def _median_dollar_volume(rows: SymbolBars, at: int) -> float:

@@ -10,9 +10,11 @@ import numpy as np
 from shared.core.features.past import midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, Timeframe, TradingDay
+from shared.core.splits import NO_SPLITS, Splits, in_terms_of
 from shared.core.values import Symbol
 from shared.ports import Calendar
-from training.data.rows import in_last_terms, is_crypto, session_dates, trading_days
+from training.data.align import splits_of
+from training.data.rows import is_crypto, session_dates, trading_days
 from training.data.splits import raw_splits
 from training.data.store import BarStore
 from training.data.validate import raw_rows
@@ -22,9 +24,8 @@ from training.parquet import daily_bars
 class StoreHistory:
     """A `HistorySource` over the equities of a store, read once each.
 
-    Prices are put in the terms of the last session, volumes the other way: features are ratios, so a row has the value
-    it would have had at its time. Daily bars are the store's, or made of the intraday ones where it has none. Imported
-    bars before a split that no daily bar tells of are left out; `told` says so.
+    Bars are as traded, and `splits` brings them into a day's terms. Daily bars are the store's, or made of the intraday
+    ones where it has none. Imported bars before a split that no daily bar tells of are left out; `told` says so.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class StoreHistory:
         self.told: tuple[str, ...] = ()
         self._symbols = tuple(symbol for symbol in store.symbols(Timeframe.MIN_5) if not is_crypto(symbol))
         self._content_id = hash_id("store", *(self._hashes(timeframe) for timeframe in _READ))
-        self._bars: dict[Symbol, tuple[Bars, Bars]] = {}
+        self._bars: dict[Symbol, tuple[Bars, Bars, Splits]] = {}
         dates = {on for symbol in self._symbols for on in session_dates(self._read(symbol)[0].start_s)}
         known = trading_days(calendar, sorted(dates))
         self._days = tuple(day for day in known.values() if day is not None)
@@ -63,12 +64,16 @@ class StoreHistory:
         """Bars of timeframe 5Min or 1Day that start in [start, end)."""
         if symbol not in self._symbols:
             return Bars.empty()
-        intraday, daily = self._read(symbol)
+        intraday, daily, _ = self._read(symbol)
         if timeframe is Timeframe.DAY_1:
             chosen = daily if len(daily) else daily_bars(intraday, self._days)
         else:
             chosen = intraday
         return chosen.between(int(start.timestamp()), int(end.timestamp()))
+
+    def splits(self, symbol: Symbol) -> Splits:
+        """Splits that the daily bars tell of."""
+        return self._read(symbol)[2] if symbol in self._symbols else NO_SPLITS
 
     def _hashes(self, timeframe: Timeframe) -> str:
         manifests = ((symbol, self._store.manifest(timeframe, symbol)) for symbol in self._symbols)
@@ -79,19 +84,20 @@ class StoreHistory:
             for label, part in sorted(manifest.parts.items())
         )
 
-    def _read(self, symbol: Symbol) -> tuple[Bars, Bars]:
+    def _read(self, symbol: Symbol) -> tuple[Bars, Bars, Splits]:
         if symbol not in self._bars:
             intraday, daily = (self._store.read(timeframe, symbol) for timeframe in _READ)
-            parts = in_last_terms(intraday.bars, daily), in_last_terms(daily.bars, daily)
-            self._bars[symbol] = self._comparable(symbol, *parts)
+            splits = splits_of(daily)
+            self._bars[symbol] = (*self._comparable(symbol, intraday.bars, daily.bars, splits), splits)
         return self._bars[symbol]
 
-    def _comparable(self, symbol: Symbol, intraday: Bars, daily: Bars) -> tuple[Bars, Bars]:
+    def _comparable(self, symbol: Symbol, intraday: Bars, daily: Bars, splits: Splits) -> tuple[Bars, Bars]:
         """Bars from the last unknown split on. What is fetched comes with its splits."""
         manifest = self._store.manifest(Timeframe.MIN_5, symbol)
-        if manifest is None or manifest.source != "import":
+        if manifest is None or manifest.source != "import" or not len(intraday):
             return intraday, daily
-        for split in raw_splits(raw_rows(intraday), np.arange(len(intraday))):
+        comparable = in_terms_of(intraday, splits, int(intraday.start_s[-1]))
+        for split in raw_splits(raw_rows(comparable), np.arange(len(comparable))):
             self.told = (*self.told, split.said(symbol))
             since = midnight_s(split.on)
             intraday, daily = (bars[int(np.searchsorted(bars.start_s, since)) :] for bars in (intraday, daily))

@@ -20,6 +20,7 @@ from sandbox.venue.face import data, history, screens, trading
 from sandbox.venue.face.desk import Desk, answer, body_of, desk_of, number
 from sandbox.venue.face.faults import Fault, FaultRule, parse_rules
 from sandbox.venue.face.limits import RateLimiter, has_keys
+from sandbox.venue.face.spoilt import answer_spoilt
 from sandbox.venue.refusals import Refusal, invalid
 
 SANDBOX = "/sandbox/"
@@ -88,6 +89,9 @@ class Gate:
             await asyncio.sleep(fault.delay_s)
             await Response(status_code=504)(scope, receive, send)
             return
+        if fault.kind is Fault.BAD_ROW:
+            await answer_spoilt(self.app, (scope, receive, send), symbol=fault.symbol, how=fault.how)
+            return
         await self.app(scope, receive, _swallow)
         if fault.kind is Fault.NONSENSE:
             await PlainTextResponse(NONSENSE)(scope, receive, send)
@@ -150,7 +154,7 @@ async def get_log(request: Request) -> Response:
 async def get_faults(request: Request) -> Response:
     """GET /sandbox/faults: the rules and how often each was asked."""
     rules: list[FaultRule] = request.app.state.faults
-    names = ("kind", "path", "method", "remaining", "probability", "seed", "delay_s", "seen")
+    names = ("kind", "path", "method", "remaining", "probability", "seed", "delay_s", "symbol", "how", "seen")
     return answer({"rules": [{name: getattr(rule, name) for name in names} for rule in rules]})
 
 

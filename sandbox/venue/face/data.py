@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.venue.calendar import midnight, new_york_date
-from sandbox.venue.face.desk import Desk, answer, choice, desk_of, instant, number, raw_answer, words
+from sandbox.venue.face.actions import ROUTES as ACTION_ROUTES
+from sandbox.venue.face.desk import Desk, choice, desk_of, instant, number, raw_answer, words
 from sandbox.venue.face.latest import (
     latest_bar,
     latest_quote,
@@ -216,11 +217,6 @@ async def crypto_snapshots(request: Request) -> Response:
     return raw_answer(f'{{"snapshots":{_members(_snapshots(request))}}}')
 
 
-async def corporate_actions(request: Request) -> Response:
-    """GET /v1/corporate-actions: the tape has none."""
-    return answer({"corporate_actions": {}, "next_page_token": None})
-
-
 _LATEST = (
     ("bars", latest_endpoint("bars", "bar", latest_bar)),
     ("quotes", latest_endpoint("quotes", "quote", latest_quote)),
@@ -229,6 +225,7 @@ _LATEST = (
 _HISTORY = (("bars", bars), ("quotes", quotes), ("trades", trades))
 
 ROUTES: list[BaseRoute] = [
+    *ACTION_ROUTES,
     *(Route(f"/v2/stocks/{path}/latest", endpoint) for path, endpoint in _LATEST),
     *(Route(f"/v2/stocks/{{symbol}}/{path}/latest", endpoint) for path, endpoint in _LATEST),
     *(Route(f"/v2/stocks/{path}", endpoint) for path, endpoint in _HISTORY),
@@ -239,5 +236,4 @@ ROUTES: list[BaseRoute] = [
     Route("/v1beta3/crypto/us/latest/orderbooks", latest_endpoint("orderbooks", "orderbook", order_book)),
     *(Route(f"/v1beta3/crypto/us/{path}", endpoint) for path, endpoint in _HISTORY),
     Route("/v1beta3/crypto/us/snapshots", crypto_snapshots),
-    Route("/v1/corporate-actions", corporate_actions),
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from sandbox.venue.face.spoilt import SPOILS
 from sandbox.venue.refusals import invalid
 
 
@@ -19,6 +20,7 @@ class Fault(StrEnum):
     TIMEOUT = "timeout"
     LOST_ANSWER = "lost_answer"
     NONSENSE = "nonsense"
+    BAD_ROW = "bad_row"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +31,8 @@ class FaultRule:
     ----------
     kind : Fault
         `timeout` never does what is asked and stays silent for `delay_s` of real time; `lost_answer` does it and drops
-        the connection; `nonsense` does it and answers 200 with what is no JSON.
+        the connection; `nonsense` does it and answers 200 with what is no JSON; `bad_row` spoils the rows of one
+        symbol in an answer that is sound for the rest (`sandbox.venue.face.spoilt`).
     path : str
         Prefix of the paths it is for.
     method : str
@@ -38,6 +41,8 @@ class FaultRule:
         Fails so many requests and then rests; None leaves it to `probability`.
     probability : float
         Chance per request, drawn from `seed` and a counter, so that a run can be repeated.
+    symbol, how : str
+        Of `bad_row`: whose rows, and one of `SPOILS`.
     """
 
     kind: Fault
@@ -47,6 +52,8 @@ class FaultRule:
     probability: float = 0.0
     seed: int = 0
     delay_s: float = 30.0
+    symbol: str = ""
+    how: str = "null"
     seen: int = field(default=0)
 
     def strikes(self, method: str, path: str) -> bool:
@@ -79,6 +86,8 @@ def _parse_rule(rule: Any) -> FaultRule:
     try:
         members = dict(rule)
         kind = Fault(str(members.pop("kind")))
+        if members.get("how", "null") not in SPOILS:
+            raise ValueError(f"how must be one of {', '.join(sorted(SPOILS))}")
         remaining = members.pop("next", None)
         return FaultRule(kind=kind, remaining=None if remaining is None else int(remaining), **members)
     except (KeyError, TypeError, ValueError) as error:

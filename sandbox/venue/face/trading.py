@@ -27,6 +27,7 @@ from sandbox.venue.views import (
     position_json,
     receipt_json,
 )
+from shared.core.values import parse_utc
 
 MULTI_STATUS = 207
 CONFIGURABLE = frozenset(
@@ -78,7 +79,17 @@ async def list_orders(request: Request) -> Response:
     ]
     newest_first = choice(request, "direction", ("desc", "asc")) == "desc"
     found.sort(key=lambda order: (order.created_at, order.seq), reverse=newest_first)
-    return answer([_show(exchange, order, nested=nested) for order in found[:limit]])
+    beside = [row for row in exchange.beside.orders if _is_asked_for(request, row, status)]
+    return answer([*beside, *(_show(exchange, order, nested=nested) for order in found)][:limit])
+
+
+def _is_asked_for(request: Request, row: Json, status: str) -> bool:
+    """Whether a row of a person's own belongs in a list; no filter but status and time is applied to it."""
+    after, until = instant(request, "after"), instant(request, "until")
+    at = parse_utc(row["created_at"])
+    is_open = row["status"] == "new"
+    in_time = (after is None or at > after) and (until is None or at <= until)
+    return in_time and (status == "all" or is_open == (status == "open"))
 
 
 def _order_filter(request: Request, exchange: Exchange) -> Callable[[Order], bool]:
@@ -125,6 +136,8 @@ async def get_order_by_client_id(request: Request) -> Response:
     client_order_id = request.query_params.get("client_order_id")
     if not client_order_id:
         raise invalid("client_order_id is required")
+    if beside := exchange.beside.order(client_order_id):
+        return answer(beside)
     order = exchange.order_by_client_id(client_order_id)
     return answer(_show(exchange, order, nested=flag(request, "nested")))
 
@@ -138,7 +151,9 @@ async def patch_order(request: Request) -> Response:
 
 async def delete_order(request: Request) -> Response:
     """DELETE /v2/orders/{order_id}."""
-    desk_of(request).exchange.cancel(request.path_params["order_id"])
+    exchange, order_id = desk_of(request).exchange, request.path_params["order_id"]
+    if not exchange.beside.cancel(order_id):
+        exchange.cancel(order_id)
     return Response(status_code=204)
 
 
@@ -154,12 +169,14 @@ async def list_positions(request: Request) -> Response:
     """GET /v2/positions."""
     exchange = desk_of(request).exchange
     positions = sorted(exchange.account.positions.items())
-    return answer([position_json(exchange, position) for _, position in positions])
+    return answer([*exchange.beside.positions, *(position_json(exchange, position) for _, position in positions)])
 
 
 async def get_position(request: Request) -> Response:
     """GET /v2/positions/{symbol or asset id}."""
     exchange = desk_of(request).exchange
+    if beside := exchange.beside.position(request.path_params["symbol"]):
+        return answer(beside)
     symbol = _symbol(exchange, request.path_params["symbol"])
     position = exchange.account.positions.get(symbol)
     if position is None:
@@ -170,6 +187,9 @@ async def get_position(request: Request) -> Response:
 async def delete_position(request: Request) -> Response:
     """DELETE /v2/positions/{symbol or asset id}, whole or in part."""
     exchange = desk_of(request).exchange
+    if exchange.beside.position(request.path_params["symbol"]):
+        exchange.beside.touched.append(f"sell {request.path_params['symbol']}")
+        raise Refusal(403, 40310000, "a row beside the venue's own is not traded")
     symbol = _symbol(exchange, request.path_params["symbol"])
     return answer(receipt_json(exchange.close_position(symbol, _part(request, exchange, symbol))))
 

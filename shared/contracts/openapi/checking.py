@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.contracts.openapi.fields import Field, Kind, Route
+from shared.contracts.openapi.fields import UNPRINTABLE, Field, Kind, Route
 
 MAX_BODY_BYTES = 16 * 1024
 """More than any body needs; what is longer is not read."""
 
 type Values = Mapping[str, str | bool]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_SHOWN = re.compile(rf"[{UNPRINTABLE}\ud800-\udfff]")
 _SHOWN = 60
 
 
@@ -56,6 +56,11 @@ def check(route: Route, parts: Mapping[str, str], body: object) -> Values | Prob
     return found
 
 
+def one_line(text: str) -> str:
+    """A text as it may be kept and logged: what no text may hold is replaced by U+FFFD, so that it is seen."""
+    return _NOT_SHOWN.sub("\ufffd", text)
+
+
 def _fault(field: Field, value: object) -> str | None:
     """What is wrong with a value, None where nothing is."""
     if field.kind is Kind.FLAG:
@@ -64,7 +69,7 @@ def _fault(field: Field, value: object) -> str | None:
         ok = (
             isinstance(value, str)
             and 0 < len(value) <= field.max_characters
-            and _CONTROL.search(value) is None
+            and _NOT_SHOWN.search(value) is None
             and (not field.pattern or re.fullmatch(field.pattern, value) is not None)
             and (not field.choices or value in field.choices)
         )
@@ -76,5 +81,5 @@ def _names(route: Route) -> str:
 
 
 def _shown(text: str) -> str:
-    printable = text.encode("ascii", "backslashreplace").decode()
+    printable = one_line(text).encode("ascii", "backslashreplace").decode()
     return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}..."

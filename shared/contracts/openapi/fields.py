@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+UNPRINTABLE = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+"""Control characters, ends of lines and of paragraphs, and what turns the direction of writing, as a range of a regular
+expression. None is in a text that a person gives: it would make two lines of one in a log, or show another text."""
+
 
 class Kind(StrEnum):
     """JSON type of a field."""
@@ -51,7 +55,8 @@ class Field:
             return "true or false"
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        return f"1 to {self.max_characters} characters" + (f" like {self.example}" if self.pattern else "")
+        how = f" like {self.example}" if self.pattern else ", all of them printable and in one line"
+        return f"1 to {self.max_characters} characters{how}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

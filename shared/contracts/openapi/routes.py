@@ -128,7 +128,11 @@ APPROVE = Route(
     path="approve",
     summary="Answer for an order that waits for a person",
     fields=(*WHO_AND_WHY, INTENT_ID, _flag("approve", "true sends the order, false refuses it")),
-    answers={**_DONE, 404: "no such order waits"},
+    answers={
+        **_DONE,
+        404: "no such order",
+        409: "it takes no answer: never asked, answered, late or over; the words say what it is, and who answered when",
+    },
 )
 ANSWER_PAGE = Route(
     name="answer-page",
@@ -140,7 +144,7 @@ ANSWER_PAGE = Route(
         400: "the address is too long for the host",
         403: "not signed by this app",
         404: "links are off",
-        410: "used or expired",
+        410: "expired, or the order takes no answer any more; the words say what it is",
         **_DOWN,
     },
     is_keyless=True,
@@ -156,7 +160,7 @@ ANSWER = Route(
         400: "the form cannot be read",
         403: "not signed by this app",
         404: "links are off",
-        410: "used or expired",
+        410: "expired, or the order takes no answer any more; the words say what it is",
         413: "form too large",
         415: "not a form",
         **_DOWN,

@@ -25,10 +25,10 @@ class BrokerSettings:
         "ALPACA_TRADING_URL",
         "",
         "base URL of the trading API; empty: the environment's own",
-        why="The sandbox needs one; a live URL outside `live` is refused, a paper URL in `live` too",
+        why="The sandbox needs one, on a machine of your own; paper and live take no host but that account's own",
     )
     data_url: str = setting(
-        "ALPACA_DATA_URL", "", "base URL of the market data API; empty: Alpaca's", why="The sandbox needs one"
+        "ALPACA_DATA_URL", "", "base URL of the market data API; empty: Alpaca's", why="As for trading"
     )
     allow_live: str = setting(
         "GATEHOUSE_ALLOW_LIVE",

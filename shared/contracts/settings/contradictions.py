@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
+from shared.contracts.settings.address import PRIVATE_ENDINGS, Address, address_of
 from shared.contracts.settings.declare import Environment
 from shared.contracts.settings.groups import Settings
 from shared.core.sessions import Session
@@ -41,44 +41,48 @@ def _operate_contradictions(settings: Settings) -> list[str]:
         expected = f"a random key of {MIN_LINK_KEY_CHARACTERS} characters or more"
         problems.append(f"GATEHOUSE_LINK_KEY = ***: expected {expected}")
     url, is_sandbox = operate.public_url, settings.broker.environment is Environment.SANDBOX
-    if url and not (_PLAIN_URL.fullmatch(url) and (is_sandbox or url.lower().startswith("https://"))):
+    address = address_of(url)
+    if url and not (address and (is_sandbox or address.scheme == "https")):
         problems.append(f"GATEHOUSE_PUBLIC_URL = {url!r}: expected https, a host and nothing else")
     if url and not key:
         problems.append("GATEHOUSE_LINK_KEY is missing: expected a key, since GATEHOUSE_PUBLIC_URL is set")
     return problems
 
 
-ALPACA_HOST = ".alpaca.markets"
-PAPER_HOST = "paper-api.alpaca.markets"
-_PLAIN_URL = re.compile(r"https?://([a-z0-9.-]+)(:[0-9]{1,5})?/?", re.IGNORECASE)
-"""Scheme, host, port and nothing else: what a user part or a backslash would make of the host differs by parser."""
+TRADING_HOSTS: Mapping[Environment, str] = {
+    Environment.PAPER: "paper-api.alpaca.markets",
+    Environment.LIVE: "api.alpaca.markets",
+}
+DATA_HOST = "data.alpaca.markets"
+"""One for paper and live."""
 
 
 def _broker_contradictions(settings: Settings) -> list[str]:
-    """A paper or live account is reached at Alpaca only, the sandbox anywhere but there."""
+    """A paper or live account is reached at Alpaca's own hosts only, the sandbox on machines of one's own."""
     problems: list[str] = []
-    broker = settings.broker
-    is_sandbox, is_live = broker.environment is Environment.SANDBOX, broker.environment is Environment.LIVE
-    if is_live and not broker.allow_live:
+    broker, environment = settings.broker, settings.broker.environment
+    is_sandbox = environment is Environment.SANDBOX
+    if environment is Environment.LIVE and not broker.allow_live:
         problems.append("GATEHOUSE_ALLOW_LIVE is missing: expected the account id, since ALPACA_ENVIRONMENT is live")
     if is_sandbox and not (broker.trading_url and broker.data_url):
         problems.append("ALPACA_TRADING_URL and ALPACA_DATA_URL are missing: expected the sandbox venue's URLs")
-    for name, url in (("ALPACA_TRADING_URL", broker.trading_url), ("ALPACA_DATA_URL", broker.data_url)):
-        if url and not _leads_where_it_should(url, is_sandbox=is_sandbox):
-            where = "a plain URL that is not Alpaca's" if is_sandbox else f"https at a host of {ALPACA_HOST[1:]}"
-            problems.append(f"{name} = {url!r}: expected {where}, since the environment is {broker.environment}")
-    host = (urlsplit(broker.trading_url).hostname or "") if broker.trading_url else ""
-    if host and not is_sandbox and (host == PAPER_HOST) is is_live:
-        other = "live" if is_live else "paper"
-        problems.append(f"ALPACA_TRADING_URL = {broker.trading_url!r}: expected the {other} account's URL")
+    for name, url, host in (
+        ("ALPACA_TRADING_URL", broker.trading_url, TRADING_HOSTS.get(environment)),
+        ("ALPACA_DATA_URL", broker.data_url, None if is_sandbox else DATA_HOST),
+    ):
+        address = address_of(url)
+        if url and not (address and _leads_where_it_should(address, host)):
+            where = f"https://{host}, or empty" if host else _OWN_MACHINE
+            problems.append(f"{name} = {url!r}: expected {where}, since ALPACA_ENVIRONMENT is {environment}")
     if settings.clock_file and not is_sandbox:
         problems.append(f"GATEHOUSE_CLOCK_FILE = {settings.clock_file!r}: expected empty outside the sandbox")
     return problems
 
 
-def _leads_where_it_should(url: str, *, is_sandbox: bool) -> bool:
-    plain = _PLAIN_URL.fullmatch(url)
-    if plain is None:
-        return False
-    at_alpaca = plain.group(1).lower().endswith(ALPACA_HOST)
-    return not at_alpaca if is_sandbox else at_alpaca and url.lower().startswith("https://")
+_ENDINGS = ", ".join(PRIVATE_ENDINGS)
+_OWN_MACHINE = f"a plain URL at a loopback or private address, a name without dots or one ending in {_ENDINGS}"
+
+
+def _leads_where_it_should(address: Address, host: str | None) -> bool:
+    """At one host, encrypted; without one, anywhere that is one's own."""
+    return address.is_private if host is None else address.is_https and address.host == host

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -11,6 +12,7 @@ import numpy as np
 
 from shared.core.market import Bars, FloatArray, IntArray, TradingDay
 from shared.core.sessions import NEW_YORK, REGULAR_OPENS, regular_close
+from shared.core.splits import NO_SPLITS, Splits, in_terms_of, whole_ratios
 from shared.core.values import Symbol, require
 
 BAR_S: Final = 300
@@ -71,6 +73,9 @@ class Past:
         Daily bars and intraday sessions that went in.
     last_daily_on : date or None
         Session date of the last daily bar.
+    jump : float
+        First price after a night over the close before it, of the last night among the daily bars that looks like a
+        split; NaN where none does. Bars come in the day's terms, so that no corporate action has explained it.
     """
 
     symbol: Symbol
@@ -83,6 +88,7 @@ class Past:
     daily_count: int
     session_count: int
     last_daily_on: date | None
+    jump: float = math.nan
 
     def fact(self, name: str) -> float:
         """One of `FACTS`, NaN where history is too short."""
@@ -130,7 +136,7 @@ def _offset_s(at_s: int) -> int:
     return int(offset.total_seconds())
 
 
-def prepare(symbol: Symbol, *, daily: Bars, history: Bars, day: TradingDay) -> Past:
+def prepare(symbol: Symbol, *, daily: Bars, history: Bars, day: TradingDay, splits: Splits = NO_SPLITS) -> Past:
     """Work out what the features of `day` take from before it.
 
     Parameters
@@ -141,6 +147,8 @@ def prepare(symbol: Symbol, *, daily: Bars, history: Bars, day: TradingDay) -> P
     history : Bars
         5-minute bars. Those of `day` and later are ignored, of the others the last `HISTORY_SESSIONS` dates are used.
     day : TradingDay
+    splits : Splits
+        Of bars as traded: those in force by the day are taken in. None for bars that stand in the day's terms.
 
     Returns
     -------
@@ -155,6 +163,7 @@ def prepare(symbol: Symbol, *, daily: Bars, history: Bars, day: TradingDay) -> P
     if sessions.size:
         first = int(np.searchsorted(dates, sessions[0]))
         history, dates, seconds = history[first:], dates[first:], seconds[first:]
+    daily, history = in_terms_of(daily, splits, start), in_terms_of(history, splits, start)
     last_daily_on = None
     if len(daily):
         last_daily_on = datetime.fromtimestamp(int(daily.start_s[-1]), UTC).astimezone(NEW_YORK).date()
@@ -170,7 +179,16 @@ def prepare(symbol: Symbol, *, daily: Bars, history: Bars, day: TradingDay) -> P
         daily_count=len(daily),
         session_count=int(sessions.size),
         last_daily_on=last_daily_on,
+        jump=_last_jump(daily),
     )
+
+
+def _last_jump(daily: Bars) -> float:
+    """The last night's move that looks like a split, as a ratio; NaN where none does."""
+    with np.errstate(all="ignore"):
+        ratios = daily.open[1:] / daily.close[:-1]
+    like = np.flatnonzero(~np.isnan(whole_ratios(ratios)))
+    return float(ratios[like[-1]]) if like.size else math.nan
 
 
 def _volume_profile(session: IntArray, slot: IntArray, volume: FloatArray, sessions: int) -> FloatArray:

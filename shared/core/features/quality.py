@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW, FEATURE_NA
 from shared.core.features.past import BAR_S, MIN_PROFILE_SESSIONS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay
 from shared.core.features.rows import atr_path
 from shared.core.market import Bars, FloatArray, TradingDay
+from shared.core.splits import split_like
 
 MIN_DAILY_BARS = 21
 GAP_WINDOW_BARS = 12
@@ -55,7 +57,7 @@ def data_faults(item: SymbolDay, day: TradingDay, *, at: datetime, bar_age_max_s
     Returns
     -------
     tuple of str
-        Each starts with a stable word: daily-history, intraday-history, no-bars, bad-bar, stale-bar, gap.
+        Each starts with a stable word: daily-history, intraday-history, split, no-bars, bad-bar, stale-bar, gap.
     """
     faults: list[str] = []
     past, today = item.past, item.today
@@ -66,6 +68,14 @@ def data_faults(item: SymbolDay, day: TradingDay, *, at: datetime, bar_age_max_s
             f"intraday-history: {past.session_count} sessions and {len(past.tail)} bars, needs "
             f"{MIN_PROFILE_SESSIONS} and {WARMUP_BARS}"
         )
+    close = past.fact("previous_close")
+    jump = float(today.open[0]) / close if len(today) and close > 0 else math.nan
+    for when, ratio in (("since the last close", jump), ("in a night of its history", past.jump)):
+        if looks_like := split_like(ratio):
+            faults.append(
+                f"split: the price is {ratio:.4g} times as high {when}, as after a split of {looks_like}, and no "
+                "corporate action tells of one"
+            )
     if not len(today):
         return (*faults, "no-bars: none closed today")
     if bad := _bad_bars(past.tail) + _bad_bars(today):

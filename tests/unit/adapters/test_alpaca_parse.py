@@ -16,6 +16,7 @@ from shared.adapters.alpaca import order_fields
 from shared.adapters.alpaca_parse import (
     parsed,
     read_account,
+    read_account_id,
     read_asset,
     read_bars,
     read_clock,
@@ -105,6 +106,22 @@ def test_an_account_that_may_not_trade_is_blocked(changes: dict[str, Any], block
     account = read_account({**ACCOUNT, **changes})
     assert account.is_blocked is blocked
     assert account.equity == Decimal("103820.56")
+
+
+@pytest.mark.parametrize("absent", [{}, {"last_equity": None, "intraday_adjustments": None}])
+def test_an_account_without_a_last_close_or_deposits_has_none(absent: dict[str, Any]) -> None:
+    raw = {name: value for name, value in ACCOUNT.items() if name != "last_equity"}
+    account = read_account({**raw, **absent})
+    assert (account.last_equity, account.paid_in, account.opening_equity) == (Decimal(0), Decimal(0), Decimal(0))
+
+
+def test_what_was_paid_in_is_part_of_what_the_day_opened_with() -> None:
+    account = read_account({**ACCOUNT, "intraday_adjustments": "1000.50"})
+    assert account.opening_equity == Decimal("104529.74")
+
+
+def test_an_account_has_its_id_whatever_else_of_it_cannot_be_read() -> None:
+    assert read_account_id({"id": ACCOUNT["id"], "equity": None}) == ACCOUNT["id"]
 
 
 def test_fields_that_alpaca_leaves_out_at_times_do_no_harm() -> None:
@@ -203,8 +220,13 @@ READERS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
         ("account", {"equity": None}, "equity is null"),
         ("account", {"buying_power": "lots"}, "buying_power must be a decimal number"),
         ("account", {"trading_blocked": "yes"}, "trading_blocked must be true or false"),
-        ("position", {"qty": "0.5"}, "qty must be whole shares"),
-        ("position", {"current_price": None, "lastday_price": None}, "lastday_price is null"),
+        ("position", {"qty": "1e30"}, "qty must be under 18 digits"),
+        ("position", {"qty": "NaN"}, "qty must be finite"),
+        ("position", {"qty": None}, "qty is null"),
+        ("position", {"asset_class": "us_option"}, "asset_class must be crypto or us_equity, got 'us_option'"),
+        ("position", dict.fromkeys(("current_price", "lastday_price", "avg_entry_price")), "avg_entry_price is null"),
+        ("order", {"order_class": 5}, "order_class must be text"),
+        ("order", {"submitted_at": "0001-01-01T00:00:00+05:00"}, "submitted_at must be an instant"),
         ("asset", {"class": None}, "class is null"),
         ("snapshot", {"latestTrade": {"p": 1.0}}, "t is missing"),
         ("snapshot", {"latestTrade": {"p": float("nan"), "t": BAR["t"]}}, "p must be a finite number"),
@@ -213,11 +235,15 @@ READERS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
         ("quote", {"bp": -1}, "bid must be finite and >= 0"),
         ("quote", {"as": "many"}, "as must be a finite number"),
         ("quote", {"t": None}, "t is null"),
-        ("bar", {"c": None}, "c must be finite numbers, got 'NaN or null'"),
+        ("bar", {"c": None}, "c must be finite numbers, got None"),
         ("bar", {"c": float("nan")}, "c must be finite numbers"),
         ("bar", {"l": -1}, "l must be positive"),
         ("bar", {"v": -1}, "v must be not negative"),
         ("bar", {"h": "high"}, "h must be finite numbers"),
+        ("bar", {"h": "12.5"}, "h must be finite numbers, got '12.5'"),
+        ("bar", {"o": True}, "o must be finite numbers, got True"),
+        ("bar", {"v": 10**400}, "v must be finite numbers"),
+        ("snapshot", {"prevDailyBar": {**BAR, "c": -1.0}}, "c must be not negative"),
         ("bar", {"t": "2025-10-15T13:30:00"}, "t must be an instant with its offset"),
         ("headline", {"created_at": None}, "created_at is null"),
         ("headline", {"symbols": "AAPL"}, "symbols must be a list"),

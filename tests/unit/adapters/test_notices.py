@@ -47,14 +47,14 @@ def test_a_notice_is_one_log_line_at_its_severity_with_its_ids_and_without_its_l
         expires_at=datetime(2025, 10, 15, 15, 0, tzinfo=UTC),
         kind="halt",
         severity=severity,
-        title="100 % halted",
+        title="100 %\r\nhalted",
         body="first\nsecond",
         links=(Link(label="Yes", url="https://app.example/?sig=1"),),
     )
     LogNotifier().log(notice)
     (record,) = caplog.records
     assert record.levelname == level
-    assert record.getMessage() == "halt: 100 % halted | first / second"
+    assert record.getMessage() == "halt: 100 % / halted | first / second"
     assert vars(record)["notice_message_id"] == "m1"
     assert vars(record)["notice_correlation_id"] == "c1"
     assert "sig" not in str(vars(record))

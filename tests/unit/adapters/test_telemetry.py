@@ -13,6 +13,7 @@ from shared.adapters.memory import MemoryTables
 from shared.adapters.telemetry import Labels, ObservedModels, ObservedTables, Telemetry
 from shared.contracts.records import Table
 from shared.core.errors import TransientError
+from shared.core.unread import Unread
 from shared.stages.execute import execute
 from shared.stages.gate import gate
 from tests.support.orders import NOW, ON, Life
@@ -121,6 +122,12 @@ def test_equity_and_drawdown_are_levels() -> None:
     assert meter.named("drawdown_fraction") == [(0.05, {})]
 
 
+def test_a_ledgers_backup_is_told_to_nobody(lines: pytest.LogCaptureFixture) -> None:
+    tables = ObservedTables(MemoryTables(), Telemetry(HandMeter()))
+    tables.put(Table.LEDGER, "account", "backup", {"backup": "{}", "at": "2025-10-15T14:00:00Z"})
+    assert lines.records == []
+
+
 def test_a_models_age_is_told_when_it_is_used() -> None:
     meter = HandMeter()
     models = ObservedModels(sure_models(), Telemetry(meter), lambda: NOW)
@@ -133,3 +140,15 @@ def test_a_models_age_is_told_when_it_is_used() -> None:
 def test_without_a_meter_only_lines_are_made() -> None:
     assert not Telemetry().is_measuring
     Telemetry().count("anything")
+
+
+def test_every_row_that_cannot_be_read_is_logged_and_counted(lines: pytest.LogCaptureFixture) -> None:
+    meter = HandMeter()
+    rows = [Unread(what="quote", name=name, fault="bp is null", raw="{}") for name in ("AAA", "", "AAA")]
+    Telemetry(meter).unread(rows)
+    assert meter.named("unread_rows") == [(1, {"what": "quote"})] * 3
+    assert [(each["event"], each.get("symbol")) for each in events(lines)] == [
+        ("unread", "AAA"),
+        ("unread", None),
+        ("unread", "AAA"),
+    ]

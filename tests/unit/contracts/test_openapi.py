@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.openapi import ROUTES, Field, Problem, Route, check, document
+from shared.contracts.openapi import ROUTES, Field, Kind, Problem, Route, check, document, one_line
 from shared.contracts.openapi.document import body_schema
+from tests.support.bad_input import NOT_SHOWN
 
 GOOD: dict[str, dict[str, Any]] = {
     "kill": {"by": "me", "reason": "odd", "flatten": True},
@@ -97,6 +98,36 @@ def test_what_passes_is_what_the_schema_allows(text: str) -> None:
     found = check(ROUTES["kill"], {}, {"by": text, "reason": "x"})
     allowed = 1 <= len(text) <= schema["maxLength"] and re.search(schema["pattern"], text) is not None
     assert (not isinstance(found, Problem)) == allowed
+
+
+@pytest.mark.parametrize("bad", NOT_SHOWN)
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_no_text_of_any_route_holds_a_second_line_or_what_is_not_shown(route: Route, bad: str) -> None:
+    for field in (field for field in route.fields if field.kind is Kind.TEXT):
+        body = {other.name: value_of(other) for other in route.fields}
+        found = check(route, parts_of(route), body | {field.name: f"{body[field.name]}{bad}"})
+        assert isinstance(found, Problem)
+        assert (found.status, found.field) == (400, field.name)
+        assert found.text.isprintable()
+    found = check(route, parts_of(route), {f"by{bad}": "me"})
+    assert isinstance(found, Problem)
+    assert found.field.isprintable()
+
+
+@given(st.text(st.characters()))
+def test_what_is_kept_of_a_text_is_one_line_and_nothing_that_passes_is_changed(text: str) -> None:
+    kept = one_line(text)
+    assert len(kept) == len(text)
+    assert len(kept.splitlines()) <= 1
+    assert kept.encode().decode() == kept
+    assert not isinstance(check(ROUTES["kill"], {}, {"by": kept[:500] or "me", "reason": "x"}), Problem)
+    if not isinstance(check(ROUTES["kill"], {}, {"by": text, "reason": "x"}), Problem):
+        assert kept == text
+
+
+@pytest.mark.parametrize("text", ["Zoë", "日本語", "שלום", "\u200eright", "👩\u200d💻", "a\u00a0b"])
+def test_names_and_reasons_of_all_languages_pass(text: str) -> None:
+    assert not isinstance(check(ROUTES["kill"], {}, {"by": text, "reason": text}), Problem)
 
 
 def test_nothing_that_changes_anything_answers_get() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.links import MAX_TOKEN_CHARACTERS, PURPOSE, Claims, nonce_of, read_token, signed
+from shared.core.answers import Answer
+from shared.core.links import MAX_TOKEN_CHARACTERS, PURPOSE, Claims, read_token, signed
 from shared.core.values import Symbol
 
 KEY = "k3y-of-the-test-that-is-long-enough-0123456789"
@@ -20,13 +21,11 @@ UNTIL = datetime(2026, 10, 14, 14, 5, tzinfo=UTC)
 
 
 def claims(answer: str = "approve", until: datetime = UNTIL) -> Claims:
-    nonce = nonce_of("feedface", until)
     return Claims(
         intent_id="feedface",
         on=date(2026, 10, 14),
         symbol=Symbol("BRK.B"),
-        answer=answer,
-        nonce=nonce,
+        answer=Answer(answer),
         expires_at=until,
     )
 
@@ -39,9 +38,9 @@ def test_a_signed_link_says_what_was_signed(answer: str) -> None:
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
-def test_both_answers_to_a_question_share_its_nonce_and_two_questions_do_not() -> None:
-    assert claims("approve").nonce == claims("refuse").nonce
-    assert claims(until=UNTIL + timedelta(minutes=5)).nonce != claims().nonce
+def test_no_link_says_that_nobody_has_answered() -> None:
+    with pytest.raises(ValueError, match="approve or refuse"):
+        claims("nobody")
 
 
 def test_another_key_opens_nothing() -> None:

@@ -9,16 +9,15 @@ from decimal import Decimal
 
 import pytest
 
+from shared.core.answers import Answer, Answered
 from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role, merge
 from shared.core.order_steps import (
-    APPROVE,
     ARM_PATIENCE,
     CANCEL_PATIENCE,
     CANCELS_TOLD,
     CONFIRM_UNSENT,
     MAX_BACKOFF_DOUBLINGS,
-    REFUSE,
     STOP_ENTERING,
     Command,
     Observation,
@@ -27,9 +26,13 @@ from shared.core.order_steps import (
     next_step,
     observe,
     report,
+    wants_guard,
 )
 from shared.core.orders import OrderStatus
-from tests.support.orders import AAA, NOW, ON, PLAN, entry_id, exit_id
+from shared.core.sessions import hours_of
+from shared.core.values import Side
+from tests.support.orders import AAA, NOW, ON, PLAN, entry_id, exit_id, protect_id
+from tests.support.ports import CALENDAR
 from tests.unit.core.test_orders import ORDER
 
 SECOND = timedelta(seconds=1)
@@ -188,21 +191,40 @@ def test_stopping_what_is_decided_or_stopped_changes_nothing() -> None:
         assert report(settled, STOP_ENTERING) == settled
 
 
-def test_a_persons_answer_is_noted_in_words() -> None:
-    waiting = state(phase=Phase.APPROVAL_PENDING)
-    assert report(waiting, APPROVE) == replace(waiting, phase=Phase.PLANNED, note="approved")
-    refused = replace(waiting, outcome=Phase.DENIED, note="APPROVAL refused by a person")
-    assert report(waiting, REFUSE) == refused
-
-
 # -- what a command brought back ---------------------------------------------------------------------------------------
 
 
-def test_a_missed_deadline_is_noted_in_words() -> None:
+@pytest.mark.parametrize(
+    ("answer", "phase", "outcome", "note"),
+    [
+        (Answer.APPROVE, Phase.PLANNED, None, "approved by me"),
+        (Answer.REFUSE, Phase.APPROVAL_PENDING, Phase.DENIED, "APPROVAL refused by me"),
+        (Answer.NOBODY, Phase.APPROVAL_PENDING, Phase.DENIED, "APPROVAL deadline passed"),
+    ],
+)
+def test_an_answer_is_noted_in_words_and_kept_and_the_first_counts(
+    answer: Answer, phase: Phase, outcome: Phase | None, note: str
+) -> None:
     waiting = OrderState(plan=replace(PLAN, approve_by=NOW), on=ON, phase=Phase.APPROVAL_PENDING)
-    assert (looked(waiting).outcome, looked(waiting).note) == (Phase.DENIED, "APPROVAL deadline passed")
-    early = looked(waiting, -SECOND)
-    assert (early.outcome, early.phase) == (None, Phase.APPROVAL_PENDING)
+    given = Answered(answer=answer, by="me", reason="as planned", at=NOW)
+    after = seen(waiting, Command.LOOK, answered=given)
+    assert (after.phase, after.outcome, after.note, after.answered) == (phase, outcome, note, given)
+    assert after.why == ("" if outcome is None else note)
+    other = replace(given, answer=Answer.REFUSE, by="you")
+    assert seen(after, Command.LOOK, answered=other).answered == given
+
+
+def test_a_look_that_finds_no_answer_leaves_the_order_waiting() -> None:
+    waiting = OrderState(plan=replace(PLAN, approve_by=NOW), on=ON, phase=Phase.APPROVAL_PENDING)
+    assert (looked(waiting).outcome, looked(waiting).phase) == (None, Phase.APPROVAL_PENDING)
+
+
+def test_why_an_order_came_to_nothing_outlives_the_steps_that_close_it() -> None:
+    denied = seen(state(), Command.SUBMIT_ENTRY, denied="SLIPPAGE ask 11")
+    failed = seen(denied, Command.CLOSE, failed="TransientError: down")
+    closed = seen(failed, Command.CLOSE)
+    assert (failed.note, closed.note, closed.phase) == ("TransientError: down", "", Phase.DENIED)
+    assert denied.why == failed.why == closed.why == "SLIPPAGE ask 11"
 
 
 def test_a_deadline_means_nothing_to_an_order_that_was_approved() -> None:
@@ -234,16 +256,124 @@ def test_an_entry_found_at_the_close_is_carried_on_with_as_if_sent_now() -> None
 )
 def test_an_id_is_used_up_when_the_broker_has_answered_for_it(command: Command, name: str) -> None:
     holding = replace(state(bought(), phase=Phase.FILLED), **{name: 4})  # type: ignore[arg-type]
-    answered = replace(ORDER, order_id="new", client_order_id=exit_id())
+    answered = replace(ORDER, order_id="new", client_order_id=protect_id(4))
     assert getattr(seen(holding, command), name) == 4
     assert getattr(seen(holding, command, orders=(answered,)), name) == 5
     assert getattr(seen(holding, command, rejected="no"), name) == 5
 
 
-def test_a_refused_exit_counts_as_a_failure_and_a_taken_one_ends_them() -> None:
-    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, failures=2)
-    assert seen(leaving, Command.SUBMIT_EXIT, rejected="no").failures == 3
-    assert seen(leaving, Command.SUBMIT_EXIT).failures == 0
+def test_a_pair_that_any_step_brings_back_has_used_up_its_id() -> None:
+    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, protect_attempt=4)
+    found = replace(ORDER, order_id="new", client_order_id=protect_id(4), side=Side.SELL, order_class="oco")
+    assert seen(leaving, Command.SUBMIT_EXIT, orders=(found,), rejected="no").protect_attempt == 5
+    assert seen(leaving, Command.LOOK, orders=(replace(found, client_order_id=protect_id(3)),)).protect_attempt == 4
+
+
+def test_a_refused_exit_is_counted_and_ends_the_failures_before_it() -> None:
+    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, failures=2, refusals=1)
+    refused = seen(leaving, Command.SUBMIT_EXIT, rejected="no")
+    assert (refused.refusals, refused.failures) == (2, 0)
+    assert seen(leaving, Command.SUBMIT_EXIT).refusals == 1
+    assert seen(leaving, Command.CANCEL_EXITS, rejected="no").refusals == 1
+    assert seen(leaving, Command.PROTECT, rejected="no").refusals == 1
+
+
+def test_a_refusal_behind_which_an_order_of_ours_stands_is_no_rule_and_its_cancel_is_asked_for_at_once() -> None:
+    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, cancel_at=NOW)
+    found = replace(ORDER, order_id="new", client_order_id=protect_id(), side=Side.SELL, order_class="oco")
+    refused = seen(leaving, Command.SUBMIT_EXIT, orders=(found,), rejected="no")
+    assert (refused.refusals, refused.cancel_at) == (0, None)
+    assert next_step(refused, NOW).command is Command.CANCEL_EXITS
+    assert seen(leaving, Command.SUBMIT_EXIT, rejected="no").cancel_at == NOW
+    assert seen(leaving, Command.SUBMIT_EXIT, orders=(found,)).cancel_at == NOW
+
+
+def test_an_exit_that_is_rejected_after_it_was_taken_counts_once() -> None:
+    leaving = state(bought(), view(Role.EXIT), phase=Phase.EXITING, exit_reason=ExitReason.KILL, attempt_at=NOW)
+    sale = replace(
+        ORDER, order_id=view(Role.EXIT).order_id, client_order_id=exit_id(), side=Side.SELL, order_class="simple"
+    )
+    rejected = seen(leaving, Command.LOOK, orders=(replace(sale, status=OrderStatus.REJECTED),))
+    assert rejected.refusals == 1
+    assert seen(rejected, Command.LOOK, orders=(replace(sale, status=OrderStatus.REJECTED),)).refusals == 1
+    assert seen(leaving, Command.LOOK, orders=(replace(sale, status=OrderStatus.CANCELED),)).refusals == 0
+    assert next_step(rejected, NOW).not_before == NOW + PLAN.poll
+    again = seen(leaving, Command.LOOK, orders=(replace(sale, order_id="x", status=OrderStatus.REJECTED),))
+    assert again.refusals == 1, "also one that was never seen alive"
+    entry = replace(sale, order_id="e", side=Side.BUY, status=OrderStatus.REJECTED)
+    assert seen(leaving, Command.LOOK, orders=(entry,)).refusals == 0
+
+
+def test_shares_sold_end_the_count_of_refusals() -> None:
+    leaving = state(bought(), view(Role.EXIT), phase=Phase.EXITING, exit_reason=ExitReason.KILL, refusals=4)
+    part = replace(
+        ORDER, order_id=view(Role.EXIT).order_id, client_order_id=exit_id(), side=Side.SELL, order_class="simple",
+        filled_shares=1, filled_average_price=Decimal(10), status=OrderStatus.PARTIALLY_FILLED,
+    )  # fmt: skip
+    assert seen(leaving, Command.LOOK, orders=(part,)).refusals == 0
+    assert seen(leaving, Command.LOOK, orders=(replace(part, filled_shares=0),)).refusals == 4
+
+
+def refused(refusals: int, **changes: object) -> OrderState:
+    """Wants out, and was refused so often, the last time now."""
+    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, attempt_at=NOW, exit_attempt=refusals)
+    return replace(leaving, refusals=refusals, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("refusals", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 80), (60, 80)])
+def test_a_refused_exit_waits_ever_longer_from_the_last_try(refusals: int, seconds: int) -> None:
+    bare = refused(refusals, protect_at=NOW)
+    tried = Step(
+        command=Command.SUBMIT_EXIT,
+        client_order_id=exit_id(refusals),
+        qty_shares=100,
+        not_before=NOW + seconds * SECOND,
+    )
+    assert next_step(bare, NOW) == tried
+    assert next_step(bare, NOW + SECOND) == tried, "a look between does not put it off"
+    assert next_step(replace(bare, refusals=0), NOW).not_before is None
+
+
+def test_what_was_refused_three_times_is_guarded_once_for_each_try() -> None:
+    pair = Step(command=Command.PROTECT, client_order_id=protect_id(), qty_shares=100)
+    assert next_step(refused(2), NOW).command is Command.SUBMIT_EXIT
+    assert next_step(refused(3), NOW) == pair
+    assert next_step(refused(3, protect_at=NOW - SECOND), NOW) == pair
+    assert next_step(refused(3, protect_at=NOW), NOW).command is Command.SUBMIT_EXIT
+    assert next_step(refused(3, attempt_at=None), NOW).command is Command.SUBMIT_EXIT
+    asked = seen(refused(3), Command.PROTECT, rejected="no")
+    assert (asked.exit_reason, asked.protect_at) == (ExitReason.KILL, NOW)
+    assert next_step(asked, NOW).command is Command.SUBMIT_EXIT
+
+
+def test_no_pair_is_asked_for_where_none_exists_or_a_sale_still_stands() -> None:
+    day = CALENDAR.day(ON)
+    assert day is not None
+    assert not wants_guard(refused(3, hours=hours_of(day)), day.close_at)
+    assert wants_guard(refused(3, hours=hours_of(day)), NOW)
+    assert not wants_guard(replace(refused(3), orders=state(bought(), view(Role.STOP)).orders), NOW)
+
+
+def test_under_its_guard_a_refused_exit_is_tried_again_after_a_longer_pause_and_looked_at_between() -> None:
+    guarded = replace(refused(3), orders=state(bought(), view(Role.STOP), view(Role.TARGET, 99)).orders)
+    again = 4 * timedelta(seconds=PLAN.patience_s)
+    assert next_step(guarded, NOW) == Step(command=Command.LOOK, not_before=NOW + PLAN.poll)
+    half = NOW + again / 2
+    assert next_step(guarded, half) == Step(command=Command.LOOK, not_before=half + again / 8)
+    assert next_step(guarded, NOW + again - SECOND).command is Command.LOOK
+    assert next_step(guarded, NOW + again).command is Command.CANCEL_EXITS
+    assert next_step(replace(guarded, refusals=2), NOW).command is Command.CANCEL_EXITS
+    assert next_step(replace(guarded, attempt_at=None), NOW).command is Command.CANCEL_EXITS
+    often = replace(guarded, refusals=60, exit_attempt=60)
+    assert next_step(often, NOW + timedelta(minutes=8)).command is Command.CANCEL_EXITS, "eight minutes at most"
+
+
+def test_one_who_wants_out_while_a_pairs_answer_is_lost_waits_for_what_a_look_says() -> None:
+    for phase in (Phase.SUBMITTING, Phase.FILLED, Phase.GUARDED):
+        unsure = state(bought(), phase=phase, failures=1)
+        assert ask_exit(unsure, ExitReason.KILL).phase is phase
+        assert ask_exit(replace(unsure, failures=0), ExitReason.KILL).phase is Phase.EXITING
+    assert ask_exit(state(bought(), phase=Phase.PROTECTED, failures=1), ExitReason.KILL).phase is Phase.EXITING
 
 
 def test_cancels_are_counted_on_over_an_exit_only_while_a_guard_stands() -> None:

@@ -9,12 +9,14 @@ from itertools import pairwise
 
 import pytest
 
-from shared.core.errors import BrokerError
+from shared.core.errors import BrokerError, TransientError
 from shared.core.order_states import ExitReason, OrderState, Phase, Role, merge
 from shared.core.order_steps import CANCEL_PATIENCE, Command, Observation, Step, ask_exit, next_step, observe
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
+from shared.stages.facts import load_ledger
 from tests.support.orders import NOW, PLAN, Life, entry_id, exit_id, new_life, protect_id
+from tests.support.ports import lose_ledger
 
 
 def phase(life: Life) -> Phase:
@@ -369,12 +371,24 @@ def test_a_refused_cancel_of_the_guards_is_asked_for_again() -> None:
     assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
 
 
-def test_room_is_not_given_up_when_the_broker_refuses_to_tell_the_equity() -> None:
+def test_room_is_given_back_also_while_the_broker_does_not_tell_the_equity() -> None:
     life = new_life()
     life.ask()
-    life.ports.broker.refusals["account"] = BrokerError(401, 0, "unauthorized")
+    life.ports.broker.broken["account"] = BrokerError(401, 0, "unauthorized")
+    assert over(life)[0] is Phase.CANCELED
+    stored = load_ledger(life.ports)
+    assert stored is not None
+    assert stored.value.reservations == ()
+
+
+def test_an_order_waits_with_its_end_where_there_is_neither_a_ledger_nor_an_equity_to_open_one_with() -> None:
+    life = new_life()
+    life.ask()
+    life.ports.broker.broken["account"] = TransientError("down")
+    lose_ledger(life.ports)
     life.step()
     assert not life.state.phase.is_over
+    life.ports.broker.broken.clear()
     assert over(life)[0] is Phase.CANCELED
 
 

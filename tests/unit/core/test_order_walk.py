@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
@@ -11,12 +12,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING, report
-from shared.core.orders import BrokerOrder, OrderClass, OrderStatus, OrderType
+from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side
 from tests.support.orders import AAA, ON, Life, extended_life, new_life
 
 REFUSED = BrokerError(403, 40310000, "refused for no reason")
+
+
+def nothing(_: OrderRequest) -> str:
+    return ""
+
+
+def plain_sales(request: OrderRequest) -> str:
+    return "use complex orders" if request.side is Side.SELL and request.order_class is OrderClass.SIMPLE else ""
+
+
+def every_sale(request: OrderRequest) -> str:
+    return "not allowed to sell" if request.side is Side.SELL else ""
 
 
 class OrderLife(RuleBasedStateMachine):
@@ -75,7 +88,7 @@ class OrderLife(RuleBasedStateMachine):
         orders = self.live(Side.BUY, Side.SELL)
         self.life.ports.broker.end(orders[pick % len(orders)].order_id, status)
 
-    @rule(method=st.sampled_from(["order", "submit", "cancel", "account", "positions"]))
+    @rule(method=st.sampled_from(["order", "submit", "cancel", "account", "position", "positions", "orders"]))
     def connection_fails(self, method: str) -> None:
         self.life.ports.broker.down.append(method)
 
@@ -86,6 +99,14 @@ class OrderLife(RuleBasedStateMachine):
     @rule(method=st.sampled_from(["order", "submit", "cancel", "account"]))
     def broker_refuses(self, method: str) -> None:
         self.life.ports.broker.refusals[method] = REFUSED
+
+    @rule(shows=st.booleans())
+    def positions_are_shown(self, shows: bool) -> None:
+        self.life.ports.broker.shows_nothing = not shows
+
+    @rule(refuses=st.sampled_from([nothing, plain_sales, every_sale]))
+    def broker_keeps_refusing(self, refuses: Callable[[OrderRequest], str]) -> None:
+        self.life.ports.broker.refuses = refuses
 
     @rule(hangs=st.booleans())
     def cancels_hang(self, hangs: bool) -> None:
@@ -149,7 +170,8 @@ class OrderLife(RuleBasedStateMachine):
         broker.down.clear()
         broker.lost.clear()
         broker.refusals.clear()
-        broker.hangs = False
+        broker.hangs = broker.shows_nothing = False
+        broker.refuses = nothing
         broker.settle_cancels()
         market.error, market.prices["AAA"] = None, ("9.99", "10.01")
         self.life.ask()
@@ -170,7 +192,32 @@ class OrderLife(RuleBasedStateMachine):
         assert self.life.state.seq == len(self.life.ports.rows("journal", ON))
 
 
+IN_DEPTH = settings.get_current_profile_name() == "nightly"
 TestOrderLife = OrderLife.TestCase
 TestOrderLife.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=3000 if IN_DEPTH else 120,
+    stateful_step_count=100 if IN_DEPTH else 30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
+
+
+def test_the_thirty_steps_after_which_a_lost_pair_once_blocked_the_exit_for_good() -> None:
+    """Found by chance: market data is looked at over the open, the pair's answer is lost, then someone wants out."""
+    walk = OrderLife()
+    walk.begin(qty=1, patience=5, reprices=0, at="09:25")
+    walk.step_in_time()
+    walk.step_woken()
+    walk.step_in_time()
+    walk.fill(part=0.01, pick=0)
+    for _ in range(17):
+        walk.step_in_time()
+    walk.answer_is_lost(method="submit")
+    walk.step_in_time()
+    walk.step_in_time()
+    walk.time_passes(minutes=5)
+    walk.step_woken()
+    walk.broker_refuses(method="account")
+    walk.something_is_reported(event="changed")
+    assert walk.life.commands[-1] == "protect"
+    walk.teardown()

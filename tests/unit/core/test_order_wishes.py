@@ -7,21 +7,32 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.answers import Answer
 from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.core.order_steps import APPROVE, REFUSE, STOP_ENTERING, begin, next_step, report
+from shared.core.order_steps import STOP_ENTERING, Command, Step, begin, next_step, report, restarted
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
-from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, new_life, protect_id
+from shared.stages.calls import CONFLICT
+from tests.support.orders import (
+    AAA,
+    NOW,
+    ON,
+    PLAN,
+    Life,
+    answered,
+    entry_id,
+    new_life,
+    protect_id,
+    waiting_life,
+)
 
 DEADLINE = NOW + timedelta(minutes=2)
 
 
 def waiting() -> Life:
     """An order so large that a person must approve it."""
-    life = new_life(approve_by=DEADLINE)
-    life.state = begin(life.state)
-    return life
+    return waiting_life(DEADLINE)
 
 
 def told(life: Life, event: str) -> OrderState:
@@ -44,24 +55,50 @@ def test_without_an_answer_it_is_denied_at_its_deadline() -> None:
 
 def test_an_approved_order_is_sent() -> None:
     life = waiting()
-    told(life, APPROVE)
+    answered(life, Answer.APPROVE)
+    life.look()
+    assert (life.state.phase, life.state.note) == (Phase.PLANNED, "approved by me")
     life.step()
     assert life.submitted == [entry_id()]
 
 
 def test_a_refused_order_is_denied_and_a_later_approval_changes_nothing() -> None:
     life = waiting()
-    refused = told(life, REFUSE)
-    assert refused.outcome is Phase.DENIED
-    assert told(life, APPROVE) == refused
+    answered(life, Answer.REFUSE)
+    life.look()
+    assert (life.state.outcome, life.state.note) == (Phase.DENIED, "APPROVAL refused by me")
+    assert answered(life, Answer.APPROVE).status == CONFLICT
     assert life.to_end().phase is Phase.DENIED
+    assert life.submitted == []
 
 
-def test_an_answer_to_an_order_that_does_not_wait_changes_nothing() -> None:
-    life = new_life()
-    life.step()
+@pytest.mark.parametrize("answer", ["approve", "refuse", '"approve"'])
+def test_an_event_is_no_answer(answer: str) -> None:
+    """Whoever may raise events has not answered: only the claimed row counts, and nothing is told to two people."""
+    life = waiting()
     before = life.state
-    assert told(life, REFUSE) == before
+    assert told(life, answer) == before
+    life.look()
+    assert (life.state.phase, life.state.answered) == (Phase.APPROVAL_PENDING, None)
+
+
+def test_an_answer_whose_event_was_lost_is_heard_at_the_deadline() -> None:
+    life = waiting()
+    answered(life, Answer.APPROVE)
+    life.step()
+    assert life.ports.clock.now() == DEADLINE
+    life.step()
+    assert life.submitted == [entry_id()]
+
+
+def test_a_host_whose_clock_is_behind_looks_again_after_a_pause_when_the_deadline_wakes_it() -> None:
+    """Its first look finds the deadline still ahead, though the sleep until then is over."""
+    life = waiting()
+    life.ports.clock.at = DEADLINE - timedelta(seconds=3)
+    life.look()
+    assert life.state.outcome is None
+    step = next_step(life.state, DEADLINE)
+    assert step.not_before == DEADLINE + PLAN.poll
 
 
 @pytest.mark.parametrize("event", [STOP_ENTERING, "FLATTEN", "KILL"])
@@ -154,3 +191,31 @@ def test_shares_that_show_late_are_not_written_off() -> None:
 def test_an_expired_order_that_would_have_needed_a_person_does_not_wait() -> None:
     plan = replace(PLAN, approve_by=DEADLINE)
     assert begin(OrderState(plan=plan, on=ON, outcome=Phase.EXPIRED)).phase is Phase.PLANNED
+
+
+@pytest.mark.parametrize("event", ["changed", STOP_ENTERING])
+def test_a_guarded_order_whose_lifecycle_was_gone_looks_before_it_sleeps(event: str) -> None:
+    """Supervise starts it again because something has changed: asleep until the time limit it would not see what."""
+    life = new_life().protected()
+    life.ports.broker.cancel("o1-target")
+    life.ports.broker.cancel("o1-stop")
+    life.state = restarted(life.state, event)
+    now = life.ports.clock.now()
+    assert next_step(life.state, now) == Step(command=Command.LOOK, not_before=now + PLAN.poll)
+    life.step()
+    assert life.step().command is Command.PROTECT
+
+
+def test_a_guarded_order_that_is_started_again_and_has_its_guards_sleeps_on() -> None:
+    life = new_life().protected()
+    life.state = restarted(life.state, "changed")
+    life.step()
+    assert life.state.phase is Phase.PROTECTED
+    assert next_step(life.state, life.ports.clock.now()).not_before == PLAN.exit_by
+
+
+def test_an_order_that_is_started_again_takes_in_what_it_was_told() -> None:
+    life = new_life().protected()
+    leaving = restarted(life.state, ExitReason.KILL)
+    assert (leaving.phase, leaving.exit_reason) == (Phase.EXITING, ExitReason.KILL)
+    assert restarted(new_life().state, "changed") == new_life().state

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.breaker import Breaker
-from shared.core.ledger import open_ledger, release, reserve
+from shared.core.ledger import Doubt, open_ledger, release, reserve
 from shared.core.market import Quote
 from shared.core.portfolio import Account, Position
 from shared.core.risk import (
@@ -31,6 +31,7 @@ from shared.core.risk import (
 from shared.core.sessions import Session
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
+from tests.support.broker import account_at
 from tests.support.orders import room
 
 ON = date(2025, 10, 15)
@@ -81,7 +82,7 @@ FACTS = Facts(
         is_blocked=False,
     ),
     positions=(),
-    ledger=open_ledger(ON, Decimal(100_000)),
+    ledger=open_ledger(ON, account_at(account_id="x")),
     quote=Quote(symbol=AAA, bid=Decimal("9.99"), ask=Decimal("10.01"), bid_size=1, ask_size=1, at=NOW),
     model_fault="",
 )
@@ -105,6 +106,11 @@ def limits(**changes: Any) -> Change:
 def quoted(bid: str, ask: str, age_s: float = 0) -> Change:
     at = NOW - timedelta(seconds=age_s)
     return facts(quote=replace(FACTS.quote, bid=Decimal(bid), ask=Decimal(ask), at=at))
+
+
+def aged(seconds: float) -> Change:
+    """The quote is so old at whatever the time is."""
+    return lambda w: facts(quote=replace(w[1].quote, at=w[1].now - timedelta(seconds=seconds)))(w)
 
 
 def held(symbol: str, qty: int, price: str = "10") -> Position:
@@ -145,11 +151,18 @@ def at(clock: str, on: date = ON) -> Change:
 
 POOR = account(equity=Decimal("24999.99"))
 OPEN_UNTIL = NOW + timedelta(minutes=2)
+DOUBT = Doubt(since=NOW, equity=Decimal(90_000))
 OPEN = Breaker(failures=3, open_until=OPEN_UNTIL)
 CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.KILL_SWITCH, False, facts(kill_reason="by hand")),
     (Gate.HALTED_DAY_LOSS, False, facts(ledger=replace(FACTS.ledger, is_day_halted=True))),
     (Gate.HALTED_DRAWDOWN, False, facts(ledger=replace(FACTS.ledger, is_drawdown_halted=True))),
+    (Gate.HALTED_DAY_LOSS, False, facts(ledger=replace(FACTS.ledger, day_doubt=DOUBT))),
+    (Gate.HALTED_DAY_LOSS, True, facts(ledger=replace(FACTS.ledger, drawdown_doubt=DOUBT, peak_doubt=DOUBT))),
+    (Gate.HALTED_DRAWDOWN, False, facts(ledger=replace(FACTS.ledger, drawdown_doubt=DOUBT))),
+    (Gate.HALTED_DRAWDOWN, True, facts(ledger=replace(FACTS.ledger, day_doubt=DOUBT, peak_doubt=DOUBT))),
+    (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, account_id="ours"))),
+    (Gate.BROKER_HEALTH, True, facts(ledger=replace(FACTS.ledger, account_id=""))),
     (Gate.SIZE, True, proposal(qty_shares=1)),
     (Gate.SIZE, False, proposal(qty_shares=0)),
     # loss at the stop 0.22 a share against 1 % of 100,000
@@ -202,6 +215,10 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", 15.001)),
     (Gate.STALE_QUOTE, True, quoted("9.99", "10.01", -15)),
     (Gate.STALE_QUOTE, False, quoted("9.99", "10.01", -15.001)),
+    (Gate.STALE_QUOTE, True, both(at("08:00:00"), aged(15))),
+    (Gate.STALE_QUOTE, False, both(at("08:00:00"), aged(15.001))),
+    (Gate.STALE_QUOTE, False, both(at("16:30:00"), aged(15.001))),
+    (Gate.STALE_QUOTE, False, both(at("19:00:00"), aged(-15.001))),
     (Gate.DAY_TRADES, True, both(POOR, facts(day_trades=2))),
     (Gate.DAY_TRADES, False, both(POOR, facts(day_trades=3))),
     (Gate.DAY_TRADES, False, both(POOR, facts(day_trades=2), reserved(("BBB", "1")))),
@@ -319,6 +336,17 @@ def test_a_gate_that_passes_says_so_in_its_own_words(gate: Gate) -> None:
 
 FAULTS = [
     (Gate.HALTED_DRAWDOWN, facts(ledger=replace(FACTS.ledger, is_drawdown_halted=True)), "halted at 0"),
+    (Gate.HALTED_DAY_LOSS, facts(ledger=replace(FACTS.ledger, day_doubt=DOUBT)), "0 at one look, no second one yet"),
+    (
+        Gate.HALTED_DRAWDOWN,
+        facts(ledger=replace(FACTS.ledger, drawdown_doubt=DOUBT)),
+        "0 at one look, no second one yet",
+    ),
+    (
+        Gate.BROKER_HEALTH,
+        facts(ledger=replace(FACTS.ledger, account_id="ours")),
+        "the keys open another account: x, not ours",
+    ),
     (Gate.SPREAD, quoted("0", "10.01"), "one-sided 0/10.01"),
     (Gate.DUPLICATE, positions(held("AAA", 1)), "held or being bought"),
     (Gate.BROKER_HEALTH, account(is_blocked=True), "account blocked"),

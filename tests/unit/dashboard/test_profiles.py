@@ -31,6 +31,9 @@ def test_each_environment_has_its_own_storage_in_order_of_danger() -> None:
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_ACCOUNT": "name"},
         {f"{PAPER}_API": "https://paper.example.com"},
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://paper.example.com"},
+        {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://127.0.0.1.example.com"},
+        {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://127.0.0.1\\@paper.example.com"},
+        {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "https://me@paper.example.com"},
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "file:///etc/passwd"},
     ],
 )

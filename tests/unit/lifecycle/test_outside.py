@@ -72,6 +72,86 @@ def test_a_position_closed_by_hand_is_written_off_after_a_second_look() -> None:
     assert life.ports.broker.oversells == 0
 
 
+def hidden(life: Life, *, is_worthless: bool = False) -> Life:
+    """The broker shows no position any more; where `is_worthless`, its account counts none either."""
+    life.ports.broker.shows_nothing = True
+    life.ports.broker.counts_nothing = is_worthless
+    return life
+
+
+def test_an_empty_list_of_positions_is_not_believed_while_the_account_counts_the_shares() -> None:
+    life = hidden(new_life().protected())
+    life.ask(ExitReason.KILL)
+    for _ in range(8):
+        life.step()
+    assert (life.state.phase, life.state.written_off) == (Phase.EXITING, 0)
+    assert "account counts 1000 USD more than it lists" in life.state.note
+    assert life.state.is_guarded, "what cannot be sold keeps its guards"
+    life.ports.broker.shows_nothing = False
+    life.until(lambda state: state.exit_attempt == 1)
+    life.ports.broker.fill(exit_id())
+    assert life.to_end().sold == 100
+
+
+def test_an_empty_list_that_comes_between_the_cancel_and_the_sale_writes_nothing_off() -> None:
+    life = new_life().protected()
+    life.ask()
+    life.until(lambda state: not state.live_sells)
+    hidden(life)
+    for _ in range(8):
+        life.step()
+    assert (life.state.phase, life.state.written_off, life.submitted) == (Phase.EXITING, 0, [entry_id()])
+    life.ports.broker.shows_nothing = False
+    life.until(lambda state: state.exit_attempt == 1)
+    life.ports.broker.fill(exit_id())
+    assert life.to_end().exit_reason is ExitReason.FLATTEN
+
+
+def test_what_a_person_has_sold_is_believed_by_that_order_where_the_accounts_worth_says_nothing() -> None:
+    """An option beside it is worth more than the shares: the account cannot tell whether they are there."""
+    life = new_life().protected()
+    life.ask()
+    life.until(lambda state: not state.live_sells)
+    life.ports.broker.unlisted_usd = Decimal(5000)
+    theirs = life.ports.broker.rest(Side.SELL, 100, "9.99")
+    life.ports.broker.fill("by-hand")
+    assert life.ports.broker.book[theirs].filled_shares == 100
+    state = life.to_end()
+    assert (state.exit_reason, state.written_off) == (ExitReason.OUTSIDE, 100)
+
+
+@pytest.mark.parametrize("shares", [99, 100])
+def test_a_sale_of_a_persons_from_before_ours_were_bought_explains_nothing(shares: int) -> None:
+    life = new_life()
+    life.ports.broker.rest(Side.SELL, shares, "9.99")
+    life.ports.broker.book["o1"] = replace(
+        life.ports.broker.book["o1"], filled_shares=shares, status=OrderStatus.FILLED, filled_at=life.ports.clock.now()
+    )
+    life.ports.broker.sold_elsewhere[AAA] = -shares
+    life.ports.clock.pass_by(timedelta(seconds=1))
+    life.step()
+    life.ports.broker.fill(entry_id())
+    life.step()
+    life.ask()
+    life.until(lambda state: not state.live_sells)
+    hidden(life)
+    for _ in range(8):
+        life.step()
+    assert life.state.written_off == 0
+
+
+def test_a_position_that_is_there_after_all_when_its_order_was_closed_as_gone_is_unexplained() -> None:
+    life = hidden(new_life().protected(), is_worthless=True)
+    life.ports.broker.cancel("o1-target")
+    state = life.to_end()
+    assert (state.exit_reason, state.written_off) == (ExitReason.OUTSIDE, 100)
+    life.ports.broker.shows_nothing = life.ports.broker.counts_nothing = False
+    supervise(life.ports)
+    supervise(life.ports)
+    assert ledger(life).unexplained == "position in AAA"
+    assert "unexplained" in kinds(life)
+
+
 def test_an_unknown_position_halts_entries_when_seen_twice_and_is_a_persons_to_explain() -> None:
     life = new_life()
     stranger = Position(symbol=Symbol("ZZZ"), qty_shares=5, average_price=Decimal(9), market_price=Decimal(9))

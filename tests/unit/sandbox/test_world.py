@@ -58,7 +58,7 @@ def test_arguments_spell_the_world_for_another_process(bars: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "2026-13-01", "15.10.2026", "today"])
 def test_a_date_that_is_none_is_refused_with_what_was_found(text: str) -> None:
-    with pytest.raises(SettingsError, match=f"YYYY-MM-DD, got '{text}'"):
+    with pytest.raises(SettingsError, match=f"YYYY-MM-DD, from 2007-01-01 to 2030-12-31, got '{text}'"):
         parse_on(text)
 
 

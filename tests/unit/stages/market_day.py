@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from shared.core.market import Bars, Snapshot, Timeframe
+from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, from_epoch
+from shared.stages.day_market import DayMarket
+from shared.stages.panel import write_history
 from tests.support.bars import raw_day
 from tests.support.ports import FakePorts, fake_ports
 
@@ -39,6 +42,7 @@ def snapshot(symbol: str, shape: Shape, at: datetime) -> Snapshot:
         day_volume=shape.volume,
         previous_close=shape.previous,
         previous_volume=1e6,
+        previous_at=datetime.combine(ON, time(), NEW_YORK).astimezone(UTC) - timedelta(days=1),
     )
 
 
@@ -68,6 +72,13 @@ def market_ports(at: datetime, **settings: str) -> FakePorts:
         market.prices[symbol] = (f"{last - 0.01:.2f}", f"{last + 0.01:.2f}")
         market.seen[symbol] = snapshot(symbol, Shape(last, last), at)
     return ports
+
+
+def history_of(ports: FakePorts, *symbols: str) -> str:
+    """Name of a history blob of these symbols, as a scan before the open leaves it."""
+    day = ports.calendar.day(ON)
+    assert day is not None
+    return write_history(ports, DayMarket(ports, day), [Symbol(s) for s in symbols], "0915", None)
 
 
 def wake_up(ports: FakePorts, symbol: str, times: float) -> None:

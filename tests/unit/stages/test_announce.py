@@ -6,13 +6,19 @@ import json
 
 from shared.contracts.messages import Notice, OrderIntent
 from shared.contracts.records import Container, Table
+from shared.core.answers import Answer
 from shared.core.errors import TransientError
+from shared.core.order_states import Phase
+from shared.core.order_steps import next_step
 from shared.core.packing import pack
 from shared.core.values import iso
 from shared.stages.announce import gate_and_tell
-from tests.support.orders import NOW, ON
-from tests.support.ports import FakePorts, fake_ports
+from shared.stages.execute import execute
+from shared.stages.order import carry_out
+from tests.support.orders import NOW, ON, Life, answered
+from tests.support.ports import FakePorts, fake_ports, settings_with
 from tests.unit.stages.test_gate import signal
+from tests.unit.stages.test_order_gates import closes
 
 CHANNELS = "phone: json://phone.invalid/a"
 
@@ -73,3 +79,36 @@ def test_evidence_that_cannot_be_read_stops_no_intent() -> None:
 def test_without_channels_nothing_is_read_for_the_story() -> None:
     ports = fake_ports(NOW)
     assert "Story" not in told(ports)[1].body
+
+
+def test_an_order_that_waits_for_a_person_is_told_when_it_is_sent_and_in_the_size_that_is_sent() -> None:
+    ports = with_evidence()
+    ports.settings = settings_with(GATEHOUSE_NOTICE_CHANNELS=CHANNELS, GATEHOUSE_APPROVAL_FRACTION="0.01")
+    (intent,) = gate_and_tell(signal(), ports)
+    assert isinstance(intent, OrderIntent)
+    life = Life(ports, execute(intent, ports)[0])
+    answered(life, Answer.APPROVE)
+    closes(life, 10.00)
+    ports.broker.buying_power /= 20
+    titles: list[str] = []
+    for _ in range(2):
+        life.state, told_now = carry_out(life.state, next_step(life.state, NOW), ports)
+        titles += [each.title for each in told_now]
+    assert life.state.phase is Phase.WORKING
+    (title,) = titles
+    assert life.state.wanted < intent.qty_shares
+    assert title.startswith(f"Buying {life.state.wanted} AAA at {intent.limit_price}, ")
+
+
+def test_an_order_that_was_refused_is_never_told_to_be_bought() -> None:
+    ports = with_evidence()
+    ports.settings = settings_with(GATEHOUSE_NOTICE_CHANNELS=CHANNELS, GATEHOUSE_APPROVAL_FRACTION="0.01")
+    (intent,) = gate_and_tell(signal(), ports)
+    assert isinstance(intent, OrderIntent)
+    life = Life(ports, execute(intent, ports)[0])
+    answered(life, Answer.REFUSE)
+    told_now: list[Notice] = []
+    while not life.state.phase.is_over:
+        life.state, found = carry_out(life.state, next_step(life.state, NOW), ports)
+        told_now += found
+    assert [each.kind for each in told_now] == ["order-ended"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 import pytest
 
@@ -14,7 +15,7 @@ from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import decision_id, hash_id
-from shared.core.ledger import Ledger, open_ledger
+from shared.core.ledger import Ledger, Reservation, open_ledger
 from shared.core.portfolio import Position
 from shared.core.risk import NOT_JUDGED, Gate, Verdict
 from shared.core.sessions import Session
@@ -26,9 +27,10 @@ from shared.stages.execute import execute
 from shared.stages.facts import LEDGER_TRIES, load_ledger, update_ledger
 from shared.stages.gate import gate
 from shared.stages.operate import kill, resume
+from tests.support.broker import account_at
 from tests.support.orders import NOW, ON
 from tests.support.people import call, kill_call
-from tests.support.ports import FakePorts, fake_ports
+from tests.support.ports import FakePorts, HandMarket, fake_ports
 from tests.support.tape import ny
 
 
@@ -146,14 +148,14 @@ def test_an_expired_signal_is_recorded_and_never_traded() -> None:
 
 
 def day_halted(ports: FakePorts) -> None:
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
     ports.broker.equity = Decimal(96_900)
 
 
 def drawn_down(ports: FakePorts) -> None:
-    update_ledger(ports, ON - timedelta(days=1), Decimal(100_000), lambda ledger: ledger)
-    update_ledger(ports, ON, Decimal(95_500), lambda ledger: ledger)
-    ports.broker.equity = Decimal(95_000)
+    update_ledger(ports, ON - timedelta(days=1), account_at(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, account_at(95_500, last_equity=97_500), lambda ledger: ledger)
+    ports.broker.equity, ports.broker.last_equity = Decimal(95_000), Decimal(97_500)
 
 
 def set_quote(bid: str, ask: str) -> Callable[[FakePorts], None]:
@@ -210,12 +212,44 @@ def test_no_entry_in_the_last_minutes() -> None:
     assert refused_by(ports) == ["SESSION"]
 
 
+@pytest.mark.parametrize("print_", [1, 60_000])
+def test_an_equity_that_is_low_at_one_look_lets_nothing_in_and_halts_no_day(print_: int) -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+    ports.broker.equity = Decimal(print_)
+    assert gate(signal(), ports) == []
+    assert {"HALTED_DAY_LOSS", "HALTED_DRAWDOWN"} <= set(refused_by(ports))
+    ports.broker.equity = Decimal(100_000)
+    ports.clock.pass_by(timedelta(minutes=1))
+    assert len(gate(signal(slot="1001", at=ports.clock.now()), ports)) == 1
+    assert not ledger_of(ports).is_day_halted
+
+
+def test_an_equity_that_is_high_at_one_look_sizes_no_entry() -> None:
+    sizes = []
+    for print_ in (100_000, 180_000):
+        ports = fake_ports(NOW)
+        update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
+        ports.broker.equity = ports.broker.buying_power = Decimal(print_)
+        (intent,) = gate(signal(), ports)
+        sizes.append(intent.qty_shares)
+        assert ledger_of(ports).peak_equity == Decimal(100_000)
+    assert sizes[0] == sizes[1]
+
+
+def test_a_first_look_at_ten_with_the_days_loss_behind_it_lets_nothing_in() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.equity = Decimal(96_000)
+    assert gate(signal(), ports) == []
+    assert "HALTED_DAY_LOSS" in refused_by(ports)
+
+
 def test_two_signals_racing_for_the_last_slot_cannot_both_have_it() -> None:
     """The rival's approval lands between our reading of the ledger and our write."""
     tables = RacedTables()
     ports = fake_ports(NOW, tables=tables, GATEHOUSE_MAX_POSITIONS="1")
     ports.market.prices["BBB"] = ("9.99", "10.01")
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
     rivals: list[list[OrderIntent]] = []
     tables.rival = lambda: rivals.append(gate(signal("BBB"), ports))
     tables.races = 1
@@ -240,10 +274,10 @@ def test_a_ledger_that_others_change_without_end_brings_the_signal_again() -> No
     tables = RacedTables()
     ports = fake_ports(NOW, tables=tables)
     equity = iter(range(100_000, 200_000))
-    update_ledger(ports, ON, Decimal(100_000), lambda ledger: ledger)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
 
     def touch() -> None:
-        row = {"ledger": ports.codec.encode(open_ledger(ON, Decimal(next(equity))))}
+        row = {"ledger": ports.codec.encode(open_ledger(ON, account_at(next(equity))))}
         MemoryTables.put(tables, "ledger", "account", "current", row)
 
     tables.rival, tables.races = touch, LEDGER_TRIES
@@ -360,3 +394,81 @@ def test_the_size_is_what_the_smallest_bound_allows() -> None:
     row = decision(ports)
     assert (intent.qty_shares, row["bound"]) == (50, "liquidity")
     assert '"liquidity":50' in str(row["bounds"])
+
+
+def test_the_loser_of_a_race_gives_back_the_room_that_it_took_for_a_signal_which_was_refused() -> None:
+    """The faster delivery is refused before the slower one, which saw a sound account, has reserved."""
+    tables = RacedTables()
+    ports = fake_ports(NOW, tables=tables)
+    update_ledger(ports, ON, account_at(), lambda ledger: ledger)
+
+    def refused_first() -> None:
+        ports.broker.is_blocked = True
+        assert gate(signal(), ports) == []
+
+    tables.rival, tables.races = refused_first, 1
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["BROKER_HEALTH"]
+    assert ledger_of(ports).reservations == ()
+
+
+def test_the_loser_of_a_race_leaves_the_room_of_the_recorded_intent_and_not_its_own() -> None:
+    ports = fake_ports(NOW)
+    insert = ports.tables.insert
+    faster: list[OrderIntent] = []
+
+    def slow(table: str, partition: str, key: str, row: Row) -> bool:
+        if table == "decisions":
+            ports.tables.insert = insert  # type: ignore[method-assign]
+            ports.broker.equity = ports.broker.last_equity = ports.broker.buying_power = Decimal(60_000)
+            update_ledger(ports, ON, account_at(), lambda _: open_ledger(ON, account_at(60_000, last_equity=60_000)))
+            faster.extend(gate(signal(), ports))
+            update_ledger(
+                ports,
+                ON,
+                account_at(60_000, last_equity=60_000),
+                lambda ledger: replace(ledger, reservations=(own,)),
+            )
+        return insert(table, partition, key, row)
+
+    (own,) = _room_taken_for(signal())
+    ports.tables.insert = slow  # type: ignore[method-assign]
+    assert gate(signal(), ports) == faster
+    (room,) = ledger_of(ports).reservations
+    assert (room.qty_shares, room.notional) == (faster[0].qty_shares, faster[0].notional)
+    assert room.qty_shares < own.qty_shares
+
+
+def _room_taken_for(asked: Signal) -> tuple[Reservation, ...]:
+    ports = fake_ports(NOW)
+    gate(asked, ports)
+    return ledger_of(ports).reservations
+
+
+@pytest.mark.parametrize("error", [TransientError("time-out"), ContractError("nonsense")])
+def test_a_failure_counts_against_the_breaker_of_the_service_that_failed(error: Exception) -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, account_at(), lambda ledger: ledger)
+    ports.broker.outage = error
+    with pytest.raises(type(error)):
+        gate(signal(), ports)
+    ports.broker.outage = None
+    with patch.object(HandMarket, "quotes", side_effect=error):
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                gate(signal(), ports)
+    assert (ledger_of(ports).broker.failures, ledger_of(ports).market.failures) == (1, 2)
+
+
+def test_three_failures_of_the_broker_in_a_row_stop_entries_for_two_minutes() -> None:
+    ports = fake_ports(NOW)
+    update_ledger(ports, ON, account_at(), lambda ledger: ledger)
+    ports.broker.outage = TransientError("down")
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            gate(signal(), ports)
+    ports.broker.outage = None
+    assert gate(signal(), ports) == []
+    assert refused_by(ports) == ["BROKER_HEALTH"]
+    ports.clock.pass_by(timedelta(minutes=2))
+    assert len(gate(signal(slot="1005", at=ports.clock.now()), ports)) == 1

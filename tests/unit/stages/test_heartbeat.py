@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 from shared.contracts.messages import Notice
 from shared.contracts.records import ACCOUNT, CURRENT, Table
@@ -14,6 +13,7 @@ from shared.core.values import iso
 from shared.ports import Cell, QueueState
 from shared.stages.facts import ledger_row
 from shared.stages.heartbeat import beat
+from tests.support.broker import account_at
 from tests.support.orders import ON
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny
@@ -29,7 +29,7 @@ class OneWaits:
 
 def hour(at: str = "11:00") -> FakePorts:
     ports = fake_ports(ny(ON, at))
-    ledger = replace(open_ledger(ON, Decimal(100_000)), is_day_halted=True)
+    ledger = replace(open_ledger(ON, account_at()), is_day_halted=True)
     ports.tables.put(Table.LEDGER, ACCOUNT, CURRENT, ledger_row(ports, ledger))
     for slot, usd in (("1050", "99000"), ("1055", "99500.50")):
         row: dict[str, Cell] = {

@@ -15,9 +15,10 @@ from shared.stages.calls import Call, Reply, record_call, refused
 from shared.stages.facts import kill_reason
 from shared.stages.gate import gate
 from shared.stages.operate import accept_live, halt, kill, positions, resume, status, try_notices
+from shared.stages.supervise import supervise
 from tests.support.orders import NOW, ON, new_life
 from tests.support.people import call, kill_call
-from tests.support.ports import FakePorts, fake_ports, settings_with
+from tests.support.ports import MINUTE, FakePorts, fake_ports, settings_with
 from tests.unit.stages.test_gate import refused_by, signal
 
 
@@ -126,7 +127,9 @@ def test_status_of_a_fresh_account() -> None:
 def test_status_shows_what_is_open_halted_and_broken() -> None:
     life = new_life().protected()
     life.ports.broker.equity = Decimal(90_000)
-    gate(signal("AAA"), life.ports)
+    for _ in range(2):
+        supervise(life.ports)
+        life.ports.clock.pass_by(MINUTE)
     life.ports.models.break_down(SIGNAL_MODEL, "sha256 differs")
     kill(life.ports, kill_call(reason="enough"))
     found = status(life.ports)

@@ -17,6 +17,7 @@ from shared.core.order_steps import Command, Step, next_step
 from shared.core.orders import OrderClass, OrderType, TimeInForce
 from shared.core.values import Side
 from shared.ports import Row
+from shared.stages.facts import load_ledger
 from shared.stages.order import carry_out
 from tests.support.broker import DUPLICATE
 from tests.support.orders import AAA, INTENT, NOW, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
@@ -365,3 +366,56 @@ def test_the_owner_hears_why_an_order_ended_without_a_fill() -> None:
     life.state = replace(life.state, outcome=Phase.CANCELED, exit_reason=ExitReason.FLATTEN)
     _, told = carry_out(life.state, next_step(life.state, NOW), life.ports)
     assert [(notice.kind, notice.title) for notice in told] == [("order-ended", "AAA: CANCELED")]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "late_s", "is_sent"), [(0, -1, True), (0, 0, False), (1, 59, True), (1, 60, False), (3, 180, False)]
+)
+def test_an_entry_and_each_new_price_of_it_have_their_time(attempt: int, late_s: int, is_sent: bool) -> None:
+    """Stop and target are those of the first price: after an outage they are no longer right."""
+    life = new_life()
+    life.state = replace(life.state, entry_attempt=attempt, phase=Phase.SUBMITTING)
+    life.ports.clock.at = PLAN.expires_at + timedelta(seconds=late_s)
+    life.ports.market.quote_at = life.ports.clock.now()
+    life.look()
+    assert len(life.submitted) == is_sent
+    assert is_sent or life.state.note == "EXPIRED"
+
+
+def breakers(life: Life) -> tuple[int, int]:
+    stored = load_ledger(life.ports)
+    assert stored is not None
+    return stored.value.broker.failures, stored.value.market.failures
+
+
+def test_steps_that_the_broker_does_not_answer_count_against_its_breaker_until_it_opens() -> None:
+    life = new_life()
+    life.ports.broker.outage = TransientError("down")
+    for failures in (1, 2, 3):
+        life.step()
+        assert breakers(life) == (failures, 0)
+    stored = load_ledger(life.ports)
+    assert stored is not None
+    assert stored.value.broker.is_open(life.ports.clock.now())
+    life.ports.broker.outage = None
+    life.look()
+    assert life.state.note == "BROKER_HEALTH"
+    assert life.submitted == []
+
+
+def test_a_refusal_by_the_broker_is_an_answer_and_counts_against_nothing() -> None:
+    life = new_life()
+    life.ports.broker.refusals["submit"] = BrokerError(403, 0, "forbidden")
+    life.step()
+    assert breakers(life) == (0, 0)
+
+
+def test_a_broker_that_does_not_tell_the_equity_at_the_end_counts_against_its_breaker_and_keeps_no_room() -> None:
+    life = new_life()
+    life.state = replace(life.state, outcome=Phase.CANCELED, orders={})
+    life.ports.broker.down.append("account")
+    life.to_end()
+    assert breakers(life) == (1, 0)
+    stored = load_ledger(life.ports)
+    assert stored is not None
+    assert stored.value.reservations == ()

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from shared.contracts.model_card import SIGNAL_MODEL
+from shared.core.answers import Answer, Answered
 from shared.core.ledger import Ledger, reserve, without
 from shared.core.market import Bars, Timeframe
 from shared.core.order_states import Phase
-from shared.core.order_steps import APPROVE, report
 from shared.core.risk import BEFORE_SUBMIT, GATES, Gate
 from shared.core.sizing import Basis
+from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.stages.facts import update_ledger
 from tests.support.orders import AAA, INTENT, NOW, ON, PLAN, Life, entry_id, extended_life, new_life, planned_life, room
@@ -39,14 +40,15 @@ def approved(life: Life | None = None, **plan: object) -> Life:
     """A large order that a person has approved four minutes after it was decided."""
     asked = {"approve_by": NOW + WAIT, "expires_at": NOW + WAIT + timedelta(minutes=4), "basis": BASIS}
     life = life or planned_life(replace(PLAN, **{**asked, **plan}))  # type: ignore[arg-type]
-    life.state = report(replace(life.state, phase=Phase.APPROVAL_PENDING), APPROVE)
+    given = Answered(answer=Answer.APPROVE, by="me", reason="as planned", at=life.ports.clock.now())
+    life.state = replace(life.state, answered=given)
     life.ports.clock.pass_by(timedelta(minutes=4))
     closes(life, 10.00)
     return life
 
 
 def change_ledger(life: Life, change: Callable[[Ledger], Ledger]) -> None:
-    update_ledger(life.ports, ON, Decimal(100_000), change)
+    update_ledger(life.ports, ON, life.ports.broker.account(), change)
 
 
 def gates_of(life: Life) -> dict[str, dict[str, object]]:
@@ -198,3 +200,11 @@ def test_an_approved_order_before_the_open_is_held_to_its_small_share_of_the_vol
     assert gates_of(life)["LIQUIDITY"]["limit"] == "<= 50"
     assert life.ports.broker.requests[0].qty_shares == 50
     assert life.ports.broker.requests[0].client_order_id == entry_id()
+
+
+def test_a_bar_that_cannot_be_read_is_no_fresh_close_and_refuses() -> None:
+    life = approved()
+    life.ports.market.unread = [Unread(what="bars", name="AAA", fault="c is null", raw="{}")]
+    life.step()
+    verdict = gates_of(life)["DATA_QUALITY"]
+    assert (verdict["found"], verdict["passed"]) == ("no fresh bar", False)

@@ -12,11 +12,11 @@ from shared.core.ledger import Ledger, without
 from shared.core.order_states import OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.values import Side
-from shared.stages.facts import live_orders, load_ledger, update_ledger
+from shared.stages.facts import live_orders, load_ledger, opened, room_of, update_ledger
 from shared.stages.order_records import order_row
-from shared.stages.reconcile import settled
+from shared.stages.reconcile import Difference, Repair, settled
 from shared.stages.supervise import supervise
-from tests.support.orders import INTENT, NOW, ON, Life, entry_id, extended_life, new_life
+from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, extended_life, new_life
 from tests.support.tape import ny
 
 MINUTE = timedelta(minutes=1)
@@ -34,7 +34,7 @@ def rooms(life: Life) -> list[str]:
 
 
 def lose_room(life: Life) -> None:
-    update_ledger(life.ports, ON, Decimal(100_000), lambda found: without(found, INTENT))
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: without(found, INTENT))
 
 
 def kinds(life: Life) -> list[str]:
@@ -64,6 +64,56 @@ def test_a_lost_reservation_is_taken_again_from_its_orders_row() -> None:
     assert again.reserved_on == ON
     assert ledger(life).unexplained == ""
     assert kinds(life) == ["adopted"]
+
+
+def room_again(life: Life) -> tuple[int, Decimal, Decimal]:
+    """Shares, cost and risk of the room that supervise takes again after it was lost."""
+    lose_room(life)
+    events(life)
+    events(life)
+    (again,) = ledger(life).reservations
+    return again.qty_shares, again.notional, again.risk
+
+
+def test_room_taken_again_after_a_part_was_bought_is_that_of_the_part() -> None:
+    """The rest was cancelled, and another decision may have used its room meanwhile."""
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 47)
+    life.until(lambda state: state.phase is Phase.PROTECTED)
+    assert room_again(life) == (47, 47 * Decimal("10.03"), 47 * Decimal("0.23"))
+
+
+def test_room_taken_again_while_the_rest_may_still_be_bought_is_that_of_all() -> None:
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 47)
+    life.step()
+    assert life.state.phase is Phase.PARTIALLY_FILLED
+    assert room_again(life)[0] == 100
+
+
+def test_room_before_anything_is_bought_is_what_the_gates_left_after_a_person_approved() -> None:
+    life = new_life()
+    assert room_of(life.ports, life.state).qty_shares == 100
+    shrunk = room_of(life.ports, replace(life.state, sized=60))
+    assert (shrunk.qty_shares, shrunk.notional, shrunk.risk) == (60, 60 * Decimal("10.03"), 60 * Decimal("0.23"))
+
+
+def test_room_of_an_entry_that_ended_unfilled_and_will_be_priced_anew_is_that_of_all() -> None:
+    life = new_life()
+    life.until(lambda state: state.entry_attempt == 1)
+    assert room_of(life.ports, life.state).qty_shares == 100
+
+
+def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_is_over() -> None:
+    life = new_life()
+    life.step()
+    life.ports.broker.fill(entry_id(), 47)
+    life.until(lambda state: state.phase is Phase.PROTECTED)
+    life.ports.tables.remove("ledger", "account", "current")  # type: ignore[attr-defined]
+    (room,) = opened(life.ports, ON, life.ports.broker.account()).reservations
+    assert (room.qty_shares, room.notional) == (47, 47 * Decimal("10.03"))
 
 
 def test_what_was_taken_again_is_told_to_leave_as_any_other() -> None:
@@ -102,7 +152,7 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
     update_ledger(
         life.ports,
         ON,
-        Decimal(100_000),
+        life.ports.broker.account(),
         lambda found: replace(found, suspected=("position in AAA", "open order in AAA")),
     )
     events(life)
@@ -110,15 +160,16 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
     assert kinds(life) == []
 
 
-def test_settling_takes_no_room_twice_and_keeps_an_earlier_difference() -> None:
+def test_settling_takes_no_room_twice_and_adds_to_an_earlier_difference() -> None:
     life = new_life()
     found = replace(ledger(life), suspected=("position in AAA", "position in ZZZ"), unexplained="before")
     (mine,) = found.reservations
-    after = settled(found, (), (mine,), ("position in AAA", "position in ZZZ"))
+    changed, seen = Repair(found=(mine,)), Difference(strangers=("position in AAA", "position in ZZZ"))
+    after = settled(found, changed, seen)
     assert after.reservations == (mine,)
-    assert after.unexplained == "before"
-    fresh = settled(replace(found, unexplained=""), (), (mine,), ("position in AAA", "position in ZZZ"))
-    assert fresh.unexplained == "position in ZZZ"
+    assert after.unexplained == "before; position in ZZZ"
+    assert settled(after, changed, seen).unexplained == after.unexplained
+    assert settled(replace(found, unexplained=""), changed, seen).unexplained == "position in ZZZ"
 
 
 def closed_but_reserved() -> Life:
@@ -128,7 +179,7 @@ def closed_but_reserved() -> Life:
     life.ports.broker.fill(entry_id(), leg="target", price="10.40")
     life.look()
     life.to_end()
-    update_ledger(life.ports, ON, Decimal(100_000), lambda _: kept)
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda _: kept)
     assert rooms(life) == [INTENT]
     return life
 
@@ -178,10 +229,13 @@ def test_who_leaves_is_told_so_and_who_stays_is_told_the_rest() -> None:
     life = extended_life("16:30")
     life.step()
     halted = lambda found: replace(found, is_drawdown_halted=True, peak_equity=Decimal(200_000))  # noqa: E731
-    update_ledger(life.ports, ON, Decimal(100_000), halted)
+    update_ledger(life.ports, ON, life.ports.broker.account(), halted)
     early = replace(ledger(life).reservations[0], intent_id="early", symbol="BBB", reserved_at=ny(ON, "15:59:59"))  # type: ignore[arg-type]
     update_ledger(
-        life.ports, ON, Decimal(100_000), lambda found: replace(found, reservations=(*found.reservations, early))
+        life.ports,
+        ON,
+        life.ports.broker.account(),
+        lambda found: replace(found, reservations=(*found.reservations, early)),
     )
     life.ports.clock.pass_by(MINUTE)
     told = {(wake.intent_id, wake.event) for wake in supervise(life.ports).wakes}
@@ -196,7 +250,7 @@ def test_the_close_divides_whom_the_afternoon_flatten_tells(at: str, is_told: bo
     life = extended_life("16:30")
     room = ledger(life).reservations[0]
     moved = replace(room, reserved_at=ny(ON, at))
-    update_ledger(life.ports, ON, Decimal(100_000), lambda found: replace(found, reservations=(moved,)))
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: replace(found, reservations=(moved,)))
     assert (events(life) == ["FLATTEN"]) is is_told
 
 
@@ -206,3 +260,46 @@ def test_a_state_with_hours_reads_back_as_it_was() -> None:
     assert codec.decode(OrderState, codec.encode(state)) == state
     assert state.hours is not None
     assert not extended_life().ports.broker.live(Side.BUY)
+
+
+def guarded_without_a_row() -> Life:
+    """Bought outside the regular session, where no order guards it, and its order's row was lost."""
+    life = extended_life("08:00")
+    life.step()
+    life.ports.broker.fill(entry_id())
+    life.step()
+    life.ports.tables.remove("orders", str(ON), AAA_KEY)  # type: ignore[attr-defined]
+    life.ports.clock.pass_by(5 * MINUTE)
+    return life
+
+
+def test_room_of_what_is_held_stays_though_all_its_orders_are_over_and_its_row_is_lost() -> None:
+    life = guarded_without_a_row()
+    assert events(life) == ["changed"]
+    assert rooms(life) == [INTENT]
+    assert kinds(life) == []
+
+
+def test_room_without_a_row_is_given_back_once_nothing_of_it_is_held() -> None:
+    life = guarded_without_a_row()
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    events(life)
+    assert rooms(life) == []
+    assert kinds(life) == ["released"]
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_an_order_of_yesterday_is_looked_up_under_its_own_date(is_alive: bool) -> None:
+    """All its orders are over and nothing is held: its own row tells whether its lifecycle has still to close it."""
+    life = extended_life("16:30")
+    life.step()
+    life.ports.broker.fill(entry_id())
+    life.step()
+    life.ports.broker.sold_elsewhere[AAA] = 100
+    if not is_alive:
+        over = replace(life.state, phase=Phase.CLOSED, outcome=Phase.CLOSED)
+        life.ports.tables.put("orders", str(ON), AAA_KEY, order_row(over, life.ports.codec, NOW))
+    life.ports.clock.at = ny(ON + timedelta(days=1), "04:05")
+    told = [(wake.on, wake.event) for wake in supervise(life.ports).wakes]
+    assert told == ([(ON, "changed")] if is_alive else [])
+    assert rooms(life) == ([INTENT] if is_alive else [])

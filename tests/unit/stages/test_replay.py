@@ -18,6 +18,7 @@ from shared.core.ids import decision_id
 from shared.core.market import Timeframe
 from shared.core.packing import pack, unpack
 from shared.core.risk import GATES
+from shared.core.splits import Splits
 from shared.core.values import Symbol
 from shared.stages.cases import CaseMaker, day_records
 from shared.stages.gate import gate
@@ -26,6 +27,7 @@ from shared.stages.score import STRATEGY, score
 from tests.support.books import Eager, NightFakes, decided, night_ports, slice_of, traded
 from tests.support.models import tiny_model
 from tests.unit.stages.market_day import ON, OTHERS
+from tests.unit.stages.test_splits_live import split_over_night
 
 
 def cases_of(ports: NightFakes) -> list[Case]:
@@ -58,6 +60,18 @@ GATED = [*PARTS, "signal", "size", "prices", "gates", "refused by", "intent"]
 def test_an_approved_decision_replays_equal_in_every_part() -> None:
     ports = night_ports()
     traded(ports)
+    found = replay(ports, case_of(ports))
+    assert found.equal
+    assert [check.name for check in found.checks] == GATED
+
+
+@pytest.mark.parametrize("factor", [5.0, 0.5, 2 / 3])
+def test_a_decision_over_a_split_replays_from_what_it_saw(factor: float) -> None:
+    """History is kept in the day's terms, so that a split which is corrected later changes no case."""
+    ports = night_ports()
+    split_over_night(ports, "AAA", factor)
+    traded(ports)
+    ports.market.splits_of["AAA"] = Splits(from_s=np.array([0]), factor=np.array([3.0]))
     found = replay(ports, case_of(ports))
     assert found.equal
     assert [check.name for check in found.checks] == GATED

@@ -30,7 +30,7 @@ def held(*symbols: str, **settings: str) -> FakePorts:
             ledger = reserve(ledger, replace(room(f"intent-{symbol}", symbol, Decimal(1000)), reserved_at=NOW))
         return ledger
 
-    update_ledger(ports, ON, Decimal(100_000), change)
+    update_ledger(ports, ON, ports.broker.account(), change)
     ports.clock.at = LATER - timedelta(minutes=7)  # nobody is overdue yet
     return ports
 

@@ -19,12 +19,10 @@ from shared.core.packing import unpack
 from shared.core.regime import REGIME_NAMES
 from shared.core.values import Symbol
 from shared.ports import ModelState
-from shared.stages.panel import write_history
 from shared.stages.score import score
-from tests.support.bars import trading_day
 from tests.support.ports import FakePorts, always, sure_models
 from tests.support.tape import ny
-from tests.unit.stages.market_day import ON, OTHERS, market_ports
+from tests.unit.stages.market_day import ON, OTHERS, history_of, market_ports
 
 NOON = ny(ON, "12:00:30")
 
@@ -42,7 +40,7 @@ def ask(ports: FakePorts, *symbols: str, slot: str = "1200") -> CandidateSlice:
         slot=slot,
         symbols=names,
         watchlist_blob=f"{ON}/0915.json",
-        history_blob=write_history(ports, [Symbol(s) for s in OTHERS], trading_day(ON), "0915", None),
+        history_blob=history_of(ports, *OTHERS),
     )
 
 

@@ -11,6 +11,7 @@ from sandbox.world import core_symbols
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.features import context_symbols
 from shared.core.market import Bars
+from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from tests.support.nights import ON, history
 from training.context import LEAST_CORE, context_of
@@ -29,6 +30,9 @@ class Listed:
 
     def bars(self, *_: object) -> Bars:
         return Bars.empty()
+
+    def splits(self, symbol: Symbol) -> Splits:
+        return NO_SPLITS
 
 
 @pytest.mark.parametrize("before", [date(2025, 10, 1), ON, date(2025, 10, 15)])

@@ -194,3 +194,25 @@ def test_a_day_that_is_not_covered_names_the_nearest(tmp_path: Path, asked: date
     path = write(tmp_path / "bars.parquet", day_of("AAA", days_back=5) + day_of("AAA"))
     with pytest.raises(SettingsError, match=nearest):
         ReplayTape.from_parquet(path, asked)
+
+
+def test_daily_bars_tell_of_splits_and_none_are_made_up_without(tmp_path: Path) -> None:
+    path = write(tmp_path / "bars.parquet", [*day_of("AAA"), *day_of("BBB"), *day_of("AAA", days_back=1)])
+    columns = {
+        "symbol": ["AAA", "AAA", "BBB", "CCC"],
+        "date": [date(2025, 10, 10), date(2025, 10, 14), date(2025, 10, 14), date(2025, 10, 14)],
+        **{name: [10.0] * 4 for name in ("open", "high", "low", "close")},
+        "volume": [100.0] * 4,
+        "split_next": [1.0, 5.0, 1.0, 3.0],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "daily.parquet")
+    tape = ReplayTape.from_parquet(path, ON, daily=tmp_path / "daily.parquet")
+    (splits,) = tape.splits.values()
+    assert list(tape.splits) == ["AAA"]
+    assert (splits.from_s.tolist(), splits.factor.tolist()) == (
+        [int(datetime(2025, 10, 15, 4, tzinfo=UTC).timestamp())],
+        [5.0],
+    )
+    assert float(tape.bars("AAA", Timeframe.DAY_1, *ALWAYS).close[0]) == 10.0, "as traded"
+    pq.write_table(pa.table({k: v for k, v in columns.items() if k != "split_next"}), tmp_path / "plain.parquet")
+    assert ReplayTape.from_parquet(path, ON, daily=tmp_path / "plain.parquet").splits == {}

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.market.tape import BasePrices, Halt
-from sandbox.venue.calendar import XnysCalendar
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.journal import Event
@@ -18,7 +17,6 @@ from sandbox.venue.requests import parse_order
 from tests.support.tape import HandTape, ny
 
 ON = date(2025, 10, 15)
-CALENDAR = XnysCalendar()
 
 FREE = VenueConfig(
     slippage_spread_share=Decimal(0),
@@ -41,7 +39,7 @@ def exchange(
     days = base if isinstance(base, dict) else {ON: base}
     tape = HandTape(max(days), {(symbol, on): prices for on, prices in days.items()}, halts=halts)
     first = min(days)
-    made = Exchange(tape, config, calendar=CALENDAR, start=ny(first, "00:00"))
+    made = Exchange(tape, config, start=ny(first, "00:00"))
     made.advance(ny(first, at) if isinstance(at, str) else at)
     return made
 

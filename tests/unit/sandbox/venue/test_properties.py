@@ -19,7 +19,6 @@ from sandbox.venue.orders import OrderType, ReplaceRequest, Status
 from sandbox.venue.refusals import Refusal
 from sandbox.venue.requests import parse_order
 from tests.support.tape import HandTape, ny, prices, walk
-from tests.unit.sandbox.venue.desk import CALENDAR
 
 DAYS = (date(2025, 10, 14), date(2025, 10, 15))
 SYMBOLS = ("AAA", "BBB")
@@ -127,7 +126,7 @@ def perform(venue: Exchange, act: Act) -> None:
 
 def run(seed: int, script: list[Act], *, step: timedelta | None = None) -> Exchange:
     """Play a script from the morning of the first day to the end of the second."""
-    venue = Exchange(tape(seed), CONFIG, calendar=CALENDAR, start=START)
+    venue = Exchange(tape(seed), CONFIG, start=START)
 
     def advance(to: datetime) -> None:
         while step is not None and venue.now + step < to:

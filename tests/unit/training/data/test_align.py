@@ -13,7 +13,7 @@ from shared.core.market import Bars, Timeframe
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at, session_at
 from shared.core.values import Symbol
 from tests.support.bars import CALENDAR, data_file, pick, random_walk, with_prices_times
-from training.data.align import Aligned, align, last_known, seen_from, splits_of
+from training.data.align import Aligned, align, last_known, splits_of
 from training.data.rows import SESSIONS, SymbolBars
 
 FRAMES = (Timeframe.MIN_15, Timeframe.HOUR_1, Timeframe.HOUR_4, Timeframe.DAY_1)
@@ -127,7 +127,7 @@ def test_prices_stay_as_they_were_known_and_later_rows_can_put_them_in_their_ter
     assert set(table.split_factor[table.start_s < tuesday_ends]) == {1.0}
     assert set(table.split_factor[table.start_s >= tuesday_ends]) == {0.5}
     assert table.close.tobytes() == aligned(week(1, 0.0), Timeframe.HOUR_4).close.tobytes()
-    seen = seen_from(table.close, table.split_factor, 0.5)
+    seen = table.close * (0.5 / table.split_factor)
     assert seen[0] == table.close[0] / 2
     assert seen[-1] == table.close[-1]
 

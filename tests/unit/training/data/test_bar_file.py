@@ -17,6 +17,8 @@ from sandbox.market.replay import ReplayTape
 from shared.core.errors import ContractError, SettingsError
 from shared.core.features.past import midnight_s
 from shared.core.market import Bars, Timeframe
+from shared.core.sessions import NEW_YORK
+from shared.core.splits import in_terms_of
 from shared.core.values import Symbol, from_epoch
 from tests.support.bars import CALENDAR, data_file, day_starts, random_walk
 from training.data.bar_file import TRADED, BarFile, read_file, read_traded
@@ -397,7 +399,7 @@ def split(table: pa.Table, on: date, ratio: float, symbol: str = "ABC") -> pa.Ta
     return table
 
 
-@pytest.mark.parametrize("ratio", [1 / 2, 1 / 3, 1 / 4, 1 / 10, 2, 8, 20])
+@pytest.mark.parametrize("ratio", [1 / 2, 1 / 3, 1 / 4, 1 / 9, 1 / 10, 2, 8, 20, 35])
 def test_a_split_that_the_file_does_not_tell_of_leaves_the_rows_after_it(tmp_path: Path, ratio: float) -> None:
     on = DAYS[8]
     path = put(tmp_path / "bars.parquet", split(market(DAYS), on, ratio))
@@ -440,11 +442,53 @@ def test_a_split_that_the_file_tells_of_is_taken_in(tmp_path: Path, name: str) -
     path = put(tmp_path / "raw.parquet", raw.append_column(name, pa.array(told)))
     one = ParquetHistory(put(tmp_path / "adjusted.parquet", adjusted), CALENDAR)
     other, tape = ParquetHistory(path, CALENDAR), ReplayTape.from_parquet(path, ON)
-    for source in (other, tape):
-        a, b = (each.bars(ABC, Timeframe.MIN_5, *ALWAYS) for each in (one, source))
+    for source, splits in ((other, other.splits(ABC)), (tape, tape.splits[ABC])):
+        assert (splits.from_s.tolist(), splits.factor.tolist()) == ([midnight_s(DAYS[7] + timedelta(days=1))], [0.25])
+        a, traded = (each.bars(ABC, Timeframe.MIN_5, *ALWAYS) for each in (one, source))
+        assert traded.close[0] == pytest.approx(4 * a.close[0])
+        b = in_terms_of(traded, splits, midnight_s(ON))
         assert np.array_equal(a.start_s, b.start_s)
         assert b.close == pytest.approx(a.close)
         assert b.volume == pytest.approx(a.volume)
+    assert len(other.splits(XYZ)) == len(one.splits(ABC)) == 0
+    assert list(tape.splits) == ["ABC"]
+
+
+def test_a_split_that_only_the_daily_bars_beside_tell_of_is_no_unknown_one(tmp_path: Path) -> None:
+    raw = put(tmp_path / "raw.parquet", split(market(DAYS), DAYS[8], 0.25))
+    table = daily(DAYS[7:9], pa.date32(), "date").append_column("split_next", pa.array([0.25, 1.0]))
+    tape = ReplayTape.from_parquet(raw, ON, daily=put(tmp_path / "daily.parquet", table))
+    assert tape.quarantined == 0
+    assert not [line for line in tape.told if "split" in line]
+    assert tape.splits["ABC"].factor.tolist() == [0.25]
+    assert len(tape.bars(ABC, Timeframe.MIN_5, *ALWAYS)) == 13 * 78
+
+
+def test_a_split_that_only_the_bars_beside_tell_of_leaves_the_daily_ones_as_traded(tmp_path: Path) -> None:
+    raw = split(market(DAYS), DAYS[8], 0.25)
+    told = np.where(np.array([at.timestamp() for at in raw["ts"].to_pylist()]) < midnight_s(DAYS[8]), 0.25, 1.0)
+    is_last = np.append(told[1:] != told[:-1], False) & (np.array(raw["symbol"].to_pylist()) == "ABC")
+    path = put(tmp_path / "raw.parquet", raw.append_column("split_next", pa.array(np.where(is_last, told, 1.0))))
+    days = daily(DAYS[:12], pa.date32(), "date")
+    early = np.array([on < DAYS[8] for on in days["date"].to_pylist()])
+    for name in NAMES[:4]:
+        days = column(days, name, np.where(early, days[name].to_numpy() * 4, days[name].to_numpy()))
+    tape = ReplayTape.from_parquet(path, ON, daily=put(tmp_path / "daily.parquet", days))
+    assert (tape.quarantined, tape.splits["ABC"].factor.tolist()) == (0, [0.25])
+
+
+def test_of_two_files_that_tell_of_splits_the_daily_one_counts_as_far_as_it_reaches(tmp_path: Path) -> None:
+    bars = market(DAYS)
+    dates = [on.astimezone(NEW_YORK).date() for on in bars["ts"].to_pylist()]
+    factors = {DAYS[2]: 0.5, DAYS[5]: 0.25, DAYS[10]: 0.2}
+    path = put(
+        tmp_path / "bars.parquet", bars.append_column("split_next", pa.array([factors.get(on, 1.0) for on in dates]))
+    )
+    days = daily(DAYS[4:9], pa.date32(), "date").append_column("split_next", pa.array([1.0, 1 / 3, 1.0, 1.0, 3.0]))
+    tape = ReplayTape.from_parquet(path, ON, daily=put(tmp_path / "daily.parquet", days))
+    found = tape.splits["ABC"]
+    assert found.from_s.tolist() == [midnight_s(DAYS[k] + timedelta(days=1)) for k in (2, 5, 8, 10)]
+    assert found.factor.tolist() == [0.5, 1 / 3, 3.0, 0.2]
 
 
 def test_a_split_on_a_row_that_is_quarantined_is_not_lost(tmp_path: Path) -> None:
@@ -453,6 +497,26 @@ def test_a_split_on_a_row_that_is_quarantined_is_not_lost(tmp_path: Path) -> Non
     table = with_cells(table, "close", r2=float("nan"))
     file = read_file(put(tmp_path / "daily.parquet", table))
     assert file.by_symbol()[ABC].split_next.tolist() == [1.0, 0.5, 1.0]
+    (splits,) = file.splits.values()
+    assert splits.from_s.tolist() == [midnight_s(dates[2] + timedelta(days=1))], "of the row itself"
+    assert splits.factor.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("word", [float("nan"), None, 0.0, -2.0, float("inf")])
+def test_a_split_factor_that_is_none_hides_no_split_around_it(tmp_path: Path, word: float | None) -> None:
+    table = daily(DAYS[:4], pa.date32(), "date").append_column("split_factor", pa.array([1.0, 1.0, 1.0, 0.5]))
+    table = with_cells(table, "split_factor", r2=word)
+    file = read_file(put(tmp_path / "daily.parquet", table))
+    assert file.checked.bad.tolist() == [2]
+    assert file.splits[ABC].factor.tolist() == [0.5]
+
+
+def test_of_a_start_that_comes_twice_the_sound_row_tells_of_the_split(tmp_path: Path) -> None:
+    table = daily([*DAYS[:2], DAYS[1], *DAYS[2:4]], pa.date32(), "date")
+    told = table.append_column("split_next", pa.array([1.0, 0.5, 3.0, 1.0, 1.0]))
+    assert read_file(put(tmp_path / "a.parquet", told)).splits[ABC].factor.tolist() == [0.5]
+    first_is_bad = with_cells(told, "close", r1=-1.0)
+    assert read_file(put(tmp_path / "b.parquet", first_is_bad)).splits[ABC].factor.tolist() == [3.0]
 
 
 @pytest.mark.parametrize(

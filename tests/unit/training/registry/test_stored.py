@@ -11,10 +11,12 @@ import pytest
 from shared.adapters.calendar import XnysCalendar
 from shared.core.features.past import midnight_s
 from shared.core.market import Bars, Timeframe
+from shared.core.splits import in_terms_of
 from shared.core.values import Symbol
 from tests.support.nights import CALENDAR, ON
+from training.data.align import splits_of
 from training.data.manifest import Dates
-from training.data.rows import SymbolBars, in_last_terms
+from training.data.rows import SymbolBars
 from training.data.store import BarStore
 from training.registry.stored import StoreHistory
 
@@ -31,16 +33,12 @@ DAILY = SymbolBars(
 
 
 def test_a_price_before_two_splits_is_put_in_the_terms_after_both() -> None:
-    found = in_last_terms(DAILY.bars, DAILY)
+    splits, end = splits_of(DAILY), midnight_s(ON)
+    found = in_terms_of(DAILY.bars, splits, end)
     assert found.close.tolist() == [10.0, 10.0, 10.0]
     assert found.volume == pytest.approx([100.0, 100.0, 100.0])
     intraday = bars([int(day.open_at.timestamp()) for day in DAYS], [100.0, 50.0, 10.0])
-    assert in_last_terms(intraday, DAILY).close.tolist() == [10.0, 10.0, 10.0]
-
-
-def test_without_a_split_nothing_changes() -> None:
-    plain = SymbolBars.of(DAILY.bars)
-    assert in_last_terms(DAILY.bars, plain) is DAILY.bars
+    assert in_terms_of(intraday, splits, end).close.tolist() == [10.0, 10.0, 10.0]
 
 
 def test_the_store_is_a_history_named_by_its_content(tmp_path: Path) -> None:
@@ -61,5 +59,8 @@ def test_the_store_is_a_history_named_by_its_content(tmp_path: Path) -> None:
     assert found.content_id == StoreHistory(store, calendar).content_id
     assert list(found.symbols) == [symbol]
     assert [day.on for day in found.days] == [day.on for day in DAYS]
-    assert set(found.bars(symbol, Timeframe.MIN_5, DAYS[0].open_at, end).close) == {10.0}
+    traded = found.bars(symbol, Timeframe.MIN_5, DAYS[0].open_at, end)
+    assert set(traded.close) == {100.0, 50.0, 10.0}
+    assert set(in_terms_of(traded, found.splits(symbol), midnight_s(ON)).close) == {10.0}
+    assert len(alone.splits(symbol)) == len(found.splits(Symbol("BBB"))) == 0
     assert len(found.bars(Symbol("BBB"), Timeframe.MIN_5, DAYS[0].open_at, end)) == 0

@@ -1,0 +1,59 @@
+"""How many shares of an order's symbol the account holds, and when nothing shown may be believed to be nothing held."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from decimal import Decimal
+
+from shared.core.errors import TransientError
+from shared.core.order_states import OrderState
+from shared.core.values import ZERO, Side
+from shared.ports import Ports
+
+
+def held_shares(state: OrderState, ports: Ports) -> int:
+    """Return the account's shares of an order's symbol.
+
+    A broker that shows no position may only have failed to show it. None is held where a second kind of evidence
+    agrees: the account's own worth leaves no room for the shares, or an order of somebody else's has sold them.
+
+    Raises
+    ------
+    TransientError
+        If nothing is shown and the evidence is against it: nobody knows what is held.
+    """
+    position = ports.broker.position(state.plan.symbol)
+    if position is not None:
+        return position.qty_shares
+    if state.held <= 0:
+        return 0
+    unlisted = _unlisted(ports)
+    if unlisted < state.held * state.plan.stop_price / 2 or _sold_by_others(state, ports) >= state.held:
+        return 0
+    raise TransientError(
+        f"the broker shows no {state.plan.symbol} though {state.held} were bought, "
+        f"and its account counts {unlisted} USD more than it lists"
+    )
+
+
+def _unlisted(ports: Ports) -> Decimal:
+    """USD that the account counts as held, beside what its list of positions is worth, as far as that can be read."""
+    account, positions = ports.broker.account(), ports.broker.positions()
+    listed = sum((position.market_value for position in positions), ZERO)
+    unread = sum((row.market_value or ZERO for row in positions.unread), ZERO)
+    return account.equity - account.cash - listed - unread
+
+
+def _sold_by_others(state: OrderState, ports: Ports) -> int:
+    """Shares that orders of somebody else's have sold since this order bought."""
+    since = datetime.combine(state.on, time(), UTC)
+    orders = [order for order in ports.broker.orders(since=since) if order.symbol == state.plan.symbol]
+    ours = {order.order_id for order in orders if order.client_order_id.startswith(state.plan.intent_id)}
+    return sum(
+        order.filled_shares
+        for order in orders
+        if order.side is Side.SELL
+        and order.order_id not in ours
+        and order.parent_order_id not in ours
+        and (state.filled_at is None or (order.filled_at or order.updated_at) >= state.filled_at)
+    )
