@@ -343,7 +343,7 @@ class Checkers:
             "trade risk": (self._risk(request), equity * Decimal(str(risk.trade_risk_max_fraction)) * TOLERANCE),
         }
         for name, (value, limit) in found.items():
-            if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_outside(exposure)):
+            if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_unreserved(exposure)):
                 raise Violation(
                     "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
                 )
@@ -361,9 +361,10 @@ class Checkers:
             raise Violation("entries carry a stop", request.client_order_id)
         return (request.limit_price - request.stop_price) * request.qty_shares
 
-    def _is_outside(self, exposure: dict[str, Decimal]) -> bool:
-        """Nothing outside our own orders counts here: the simulation lets a person sell, never buy."""
-        return False
+    def _is_unreserved(self, exposure: dict[str, Decimal]) -> bool:
+        """Whether something of it has lost its reservation: nobody counts it until reconciliation takes it again."""
+        reserved = {room.intent_id for room in self._ledger.reservations} if self._ledger is not None else set()
+        return any(self.intents[lost].symbol in exposure for lost in (self.lost_rooms & self.intents.keys()) - reserved)
 
     # -- ledger --------------------------------------------------------------------------------------------------------
 

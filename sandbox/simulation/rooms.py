@@ -66,7 +66,7 @@ class Rooms:
                 self._given_back(room, after, work)
         for room in after.reservations:
             if room.intent_id not in known:
-                self._taken(room, before, after)
+                self._taken(room, before, after, work)
 
     def _note_breaker(self, ledger: Ledger) -> None:
         until = [b.open_until for b in (ledger.broker, ledger.market) if b.open_until is not None]
@@ -104,8 +104,9 @@ class Rooms:
         ):
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 
-    def _taken(self, room: Reservation, before: Ledger, after: Ledger) -> None:
-        if room.intent_id in self._world.checkers.lost_rooms:
+    def _taken(self, room: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
+        is_adopted = work is not None and work.label.startswith("supervise")
+        if is_adopted or room.intent_id in self._world.checkers.lost_rooms:
             self._taken_again(room)
             return
         until = self._cooling.get(room.symbol)
