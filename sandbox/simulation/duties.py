@@ -185,9 +185,11 @@ class Duties:
     # -- whether it is done ------------------------------------------------------------------------------------------
 
     def _is_leaving(self, intent_id: str, symbol: str) -> bool:
-        """Nothing of it is held, or an exit of its own stands at the venue."""
+        """Nothing of it is held, or an exit of its own stands at the venue; from a refused one on other rules count."""
         checkers, exchange = self._world.checkers, self._world.exchange
         if checkers.bought[intent_id] <= checkers.sold[intent_id] or exchange.account.held(symbol) <= 0:
+            return True
+        if self._world.refusing.has_refused(intent_id):
             return True
         return any(order.client_order_id.startswith(f"{intent_id}-exit-") for order in exchange.book.live[symbol])
 

@@ -21,7 +21,7 @@ from shared.core.market import BASIS_POINTS, Quote
 from shared.core.order_states import OrderState
 from shared.core.orders import OrderClass, OrderRequest
 from shared.core.sessions import session_at
-from shared.core.values import Side
+from shared.core.values import CENT, Side
 
 if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
@@ -70,6 +70,8 @@ class Sent:
         if request.stop_price is None:
             return
         before = self._stops.get(intent.intent_id, intent.stop_price)
+        if request.side is Side.SELL and request.target_price is not None and request.target_price <= before + CENT:
+            return  # it sells at once, under a stop that the market has passed over
         if request.stop_price < before:
             raise Violation("a stop only ever tightens", f"{request.client_order_id}: {before} to {request.stop_price}")
         self._stops[intent.intent_id] = request.stop_price
