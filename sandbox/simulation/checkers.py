@@ -73,6 +73,7 @@ class Checkers:
         self.sold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.changed_at: dict[str, datetime] = {}
         self.reserved_at: dict[str, datetime] = {}
+        self.exits_tried: set[str] = set()
         self._seen_log = 0
         self._sent_ids: set[str] = set()
         self._ledger: Ledger | None = None
@@ -220,7 +221,7 @@ class Checkers:
             plan = after.plan
             self.guard.duties.entered(plan.intent_id, plan.symbol, asked.step.client_order_id)
         self._sent.answered(asked.state, after, self.world.current)
-        self._rooms.step_ended(after, self._ledger)
+        self._rooms.step_ended(asked.state, after, self._ledger)
 
     def saw(self, call: str, detail: object) -> None:
         """Look at a call's effect."""
@@ -266,6 +267,8 @@ class Checkers:
         if work is not None and request.client_order_id not in self.world.exchange.book.by_client_order_id:
             self._sent.check(self.intents[intent_id], request, work)
         if request.side is Side.SELL:
+            if request.order_class is OrderClass.SIMPLE:
+                self.exits_tried.add(intent_id)
             self._sells_what_is_free(request)
             return
         self.asked.check(self.intents[intent_id], request)

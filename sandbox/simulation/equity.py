@@ -33,7 +33,7 @@ BEHIND = timedelta(minutes=30)
 """A halt follows from looks of this time: a lost row's, a late gate's, those of an outage."""
 LOOKS_TO_HALT = 3
 """Supervisions in a row that saw the loss: two confirm it, and a late gate's older look may have come between."""
-MOVED = (Decimal("0.96"), Decimal("0.999"), Decimal("1.01"))
+MOVED = tuple(Decimal(each) for each in ("0.96", "0.99", "0.999", "1.0005", "1.001", "1.001", "1.001", "1.05"))
 """What the account was worth at the last close, to its cash at the first look."""
 
 

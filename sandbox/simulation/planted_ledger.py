@@ -67,10 +67,8 @@ def _backup_unread() -> Patches:
 
 
 def _any_resume_resets() -> Patches:
-    resume = ledger.resume
-
     def resumed(found: Ledger) -> Ledger:
-        return resume(replace(found, is_drawdown_halted=True))
+        return ledger.resume(replace(found, is_drawdown_halted=True))
 
     yield patch.object(operate, "lift_halts", resumed)
 

@@ -142,10 +142,6 @@ class Refusing:
         if is_exit and (words in set(Rule) or "wash trade" in words):
             self._refused.add(request.client_order_id)
 
-    def has_refused(self, intent_id: str) -> bool:
-        """Whether an exit of an intent was refused by a rule, or as a wash trade."""
-        return any(client_order_id.startswith(f"{intent_id}-exit-") for client_order_id in self._refused)
-
     # -- what must hold ----------------------------------------------------------------------------------------------
 
     def step_ended(self, asked: StepCall, after: OrderState) -> None:

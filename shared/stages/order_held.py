@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from decimal import Decimal
 
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.order_states import OrderState
 from shared.core.values import ZERO, Side
 from shared.ports import Ports
+from shared.stages.facts import watching
 
 
 def held_shares(state: OrderState, ports: Ports) -> int:
@@ -15,15 +17,30 @@ def held_shares(state: OrderState, ports: Ports) -> int:
 
     That none is shown is believed where a second kind of evidence agrees: the account's own worth leaves no room for
     the shares, or an order of somebody else's has sold them. Otherwise our fills and that worth outweigh the silence,
-    and the order's own shares are held: they can be guarded and sold.
+    and the order's own shares are held: they can be guarded and sold. Where the account does not tell its worth, the
+    list of orders decides alone: every sale stands in it.
+
+    Raises
+    ------
+    TransientError, ContractError, BrokerError
+        If position or orders do not answer, so that nobody can tell.
     """
     position = ports.broker.position(state.plan.symbol)
     if position is not None:
         return position.qty_shares
     if state.held <= 0:
         return 0
-    is_worth_nothing = _unlisted(ports) < state.held * state.plan.stop_price / 2
-    return 0 if is_worth_nothing or _sold_by_others(state, ports) >= state.held else state.held
+    is_gone = _is_worth_nothing(state, ports) or _sold_by_others(state, ports) >= state.held
+    return 0 if is_gone else state.held
+
+
+def _is_worth_nothing(state: OrderState, ports: Ports) -> bool:
+    """Whether the account's own worth leaves no room for an order's shares; False where it does not tell it."""
+    try:
+        with watching(ports, "broker"):
+            return _unlisted(ports) < state.held * state.plan.stop_price / 2
+    except (BrokerError, TransientError, ContractError):
+        return False
 
 
 def _unlisted(ports: Ports) -> Decimal:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sandbox.venue.beside import OPTION, hand_traded
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
 from sandbox.venue.face.faults import Fault, FaultRule
 from sandbox.venue.face.server import ServerThread
 from shared.adapters.alpaca import AlpacaBroker, AlpacaMarketData
-from shared.core.errors import BrokerError, TransientError
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.market import Headline, Timeframe
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side, Symbol
@@ -213,3 +214,32 @@ def test_the_market_is_read_as_the_tape_has_it(venue: Venue, venue_data: AlpacaM
     assert timedelta(0) <= venue.clock.at - quote.at <= timedelta(seconds=5)
     assert [story.headline for story in venue_data.news(ny(ON, "04:00"), end)] == ["Something happened"]
     assert list(venue_data.news(ny(ON, "09:00"), end)) == []
+
+
+def test_what_a_person_trades_by_hand_is_read_row_by_row_and_hides_nothing_of_ours(
+    venue: Venue, venue_broker: AlpacaBroker
+) -> None:
+    venue.exchange.beside = hand_traded(["AAPL"], ny(ON, "09:00"))
+    venue_broker.submit(
+        OrderRequest(
+            client_order_id="ours-entry-0", symbol=AAPL, side=Side.BUY, qty_shares=3, order_type=OrderType.MARKET
+        )
+    )
+    venue.clock.at = ny(ON, "10:01:30")
+    held, sent = venue_broker.positions(), venue_broker.orders(since=ny(ON, "08:00"))
+    assert [(p.symbol, p.qty_shares, str(p.fraction)) for p in held] == [
+        ("AAPL", 3, "0"),
+        ("BTCUSD", 0, "0.0123"),
+        ("MSFT", 0, "0.5"),
+    ]
+    assert {row.name: row.market_value for row in held.unread} == {OPTION: 2240, "BC_PRA": None, "DWACW": None}
+    assert {order.client_order_id for order in sent} == {"ours-entry-0", "hand-rest-AAPL"}
+    assert sorted(row.name for row in sent.unread) == ["", "MSFT", "MSFT", OPTION]
+    ours, nothing = venue_broker.position(AAPL), venue_broker.position(Symbol("SPY"))
+    assert ours is not None
+    assert (ours.qty_shares, nothing) == (3, None)
+    with pytest.raises(ContractError, match="avg_entry_price is null"):
+        venue_broker.position(Symbol("DWACW"))
+    account = venue_broker.account()
+    assert account.equity - account.cash > venue.exchange.beside.value
+    assert venue.exchange.beside.touched == []

@@ -43,6 +43,26 @@ def test_a_repeated_intent_gives_what_is_recorded_and_leaves_the_row_as_it_is() 
     assert ports.rows("orders", ON) == before
 
 
+def test_a_repeated_intent_whose_row_cannot_be_read_goes_on_from_its_journal_and_writes_it_anew() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    first, _ = execute(intent, ports)
+    life = Life(ports, first)
+    life.step()
+    key = symbol_key(intent.symbol, intent.intent_id)
+    row = ports.rows("orders", ON)[key] | {"state": "{broken"}
+    ports.tables.put("orders", str(ON), key, row)  # type: ignore[arg-type]
+    state, told = execute(intent, ports)
+    assert (state, told) == (first, [])
+    again = Life(ports, state)
+    again.step()
+    assert again.state == life.state
+    assert len(ports.broker.requests) == 1
+    again.step()
+    (row,) = ports.rows("orders", ON).values()
+    assert ports.codec.decode(OrderState, str(row["state"])) == again.state
+
+
 def test_an_intent_that_expired_in_the_queue_only_gives_its_room_back() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)

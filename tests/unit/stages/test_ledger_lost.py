@@ -183,3 +183,14 @@ def test_a_resume_before_anybody_has_seen_the_loss_lifts_nothing_of_it() -> None
     look(ports)
     after = ledger(ports)
     assert (after.unexplained, after.is_drawdown_halted) == (LEDGER_LOST, True)
+
+
+def test_a_second_loss_after_a_resume_halts_entries_again() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    for _ in range(2):
+        lose(ports)
+        look(ports)
+        assert ledger(ports).unexplained == LEDGER_LOST
+        resume(ports, call("resume", reason="looked at"))
+        assert ledger(ports).unexplained == ""
