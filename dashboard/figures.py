@@ -109,6 +109,8 @@ def curve_of(equity: pd.DataFrame) -> Curve | None:
         return None
     values = equity["equity_usd"].to_numpy(float)
     returns = session_returns(equity)
+    deviation = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
+    downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) > 1 else 0.0
     fallen = drawdowns(equity)
     regular = equity[equity["session"].str.startswith("REG")]
     return Curve(
@@ -116,9 +118,9 @@ def curve_of(equity: pd.DataFrame) -> Curve | None:
         start_usd=float(values[0]),
         end_usd=float(values[-1]),
         change=float(values[-1] / values[0] - 1),
-        sharpe=_annual(returns, float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0),
-        sortino=_annual(returns, float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) > 1 else 0.0),
-        volatility=float(np.std(returns, ddof=1) * math.sqrt(SESSIONS_A_YEAR)) if len(returns) > 1 else None,
+        sharpe=_annual(returns, deviation),
+        sortino=_annual(returns, downside) if _annual(returns, deviation) is not None else None,
+        volatility=deviation * math.sqrt(SESSIONS_A_YEAR) if len(returns) > 1 else None,
         drawdown=float(fallen.max()),
         drawdown_usd=float((np.maximum.accumulate(values) - values).max()),
         best_session=float(returns.max()) if len(returns) else None,
@@ -141,7 +143,9 @@ def drawdowns(equity: pd.DataFrame) -> pd.Series:
 
 
 def _annual(returns: pd.Series, spread: float) -> float | None:
-    return float(returns.mean() / spread * math.sqrt(SESSIONS_A_YEAR)) if spread > 0 else None
+    """A year's ratio; None where the spread is what rounding has left of none, as equal returns have it."""
+    least = 1e-9 * float(returns.abs().max()) + 1e-14 if len(returns) else 0.0
+    return float(returns.mean() / spread * math.sqrt(SESSIONS_A_YEAR)) if spread > least else None
 
 
 def _mean(values: pd.Series) -> float | None:

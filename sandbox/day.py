@@ -34,6 +34,7 @@ from sandbox.world import ROOT, STATE, Prepared, World, folder_of
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
+from training.commands.options import say
 
 KIB = 1024
 """Linux counts resident memory in KiB."""
@@ -74,6 +75,7 @@ def run_day(
     tradable_day(world.on)
     with held(folder, "sandbox day"):
         prepared = prepared_world(world)
+        say(console, prepared.told)
         with renewed(folder) as running:
             done = _run_day(world, prepared, console, folder=running, settings=settings, is_hand_traded=is_hand_traded)
             Finished.now(on=done.evidence.on, market=done.evidence.market).write(running)

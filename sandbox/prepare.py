@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sandbox.market.replay import ReplayTape
 from sandbox.market.synthetic import SyntheticTape
 from sandbox.market.tape import Tape
 from sandbox.state import held
@@ -26,8 +27,8 @@ from shared.core.values import Symbol
 from training.pipeline import TrainedModels, TrainingRule, train
 from training.source import TapeHistory
 
-MIN_SESSIONS = 30
-"""Fewer recorded sessions than this teach nothing: then the seeded market does."""
+MIN_SESSIONS = 35
+"""Fewer recorded sessions than the quick rule splits teach nothing: then the seeded market does."""
 
 
 def prepare(world: World, console: Console) -> Path:
@@ -61,6 +62,7 @@ def _prepare(world: World, folder: Path, console: Console) -> None:
         "market_symbols": [s for s in MARKET_SYMBOLS if s in tape.assets] or list(core_symbols(tape)[:1]),
         "content_id": tape.content_id,
         "trained_on": teacher.content_id,
+        "told": list(tape.told) if isinstance(tape, ReplayTape) else [],
     }
     (partial / "world.json").write_text(json.dumps(document, indent=1))
     partial.rename(folder)

@@ -24,6 +24,7 @@ from sandbox.venue_process import venue
 from sandbox.world import ROOT, STATE, Prepared, World
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
+from training.commands.options import say
 
 SERVE_FOLDER = STATE / "serve"
 HOST_PORT = 7071
@@ -58,7 +59,9 @@ def serve(world: World, options: ServeOptions, console: Console) -> None:
     with contextlib.ExitStack() as stack:
         for place in (options.folder, *(() if options.free_ports else (PORTS,))):
             stack.enter_context(held(place, "sandbox serve"))
-        _serve(world, prepared_world(world), start, options, console)
+        prepared = prepared_world(world)
+        say(console, prepared.told)
+        _serve(world, prepared, start, options, console)
 
 
 def _serve(world: World, prepared: Prepared, start: datetime, options: ServeOptions, console: Console) -> None:

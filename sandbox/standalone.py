@@ -17,6 +17,7 @@ from sandbox.world import STATE, World
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import SystemClock
 from shared.core.sessions import NEW_YORK
+from training.commands.options import say
 
 
 def standalone(world: World, console: Console) -> None:
@@ -34,6 +35,7 @@ def standalone(world: World, console: Console) -> None:
         Azurite(folder / "azurite", STANDARD_PORTS) as azurite,
     ):
         prepared = prepared_world(world)
+        say(console, prepared.told)
         publish_models(prepared, azurite.connection_string, at=now)
         console.print(f"storage  {azurite.connection_string}", markup=False, soft_wrap=True)
         console.print(f"venue    http://127.0.0.1:{VENUE_PORT}, market of {day.on}", markup=False)

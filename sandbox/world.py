@@ -23,7 +23,9 @@ CORE_SIZE = 38
 MARKET_SYMBOLS = ("SPY", "QQQ")
 LIQUIDITY_DAYS = 20
 
-_MADE_BY = ("training/*.py", "shared/core/features/**/*.py", "sandbox/market/**/*.py", "sandbox/world.py")
+_MADE_BY = (
+    "training/*.py", "training/data/*.py", "shared/core/features/**/*.py", "sandbox/market/**/*.py", "sandbox/world.py"
+)  # fmt: skip
 """Sources whose change makes a prepared world stale. What else stands under training fetches, judges or publishes."""
 
 
@@ -98,6 +100,8 @@ class Prepared:
     market_symbols: tuple[str, ...]
     content_id: str
     trained_on: str
+    told: tuple[str, ...] = ()
+    """What to say of the files of recorded bars: rows, and those that were set aside."""
 
     @classmethod
     def read(cls, folder: Path) -> Prepared:
@@ -109,6 +113,7 @@ class Prepared:
             market_symbols=tuple(document["market_symbols"]),
             content_id=document["content_id"],
             trained_on=document["trained_on"],
+            told=tuple(document["told"]),
         )
 
 

@@ -1,28 +1,30 @@
-"""History from one parquet file of bars: `symbol, ts (UTC, bar start), open, high, low, close, volume`."""
+"""History from one file of bars: `symbol, ts (bar start), open, high, low, close, volume`, parquet or CSV."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from shared.core.errors import ContractError
-from shared.core.features.past import BAR_S, DAY_S, midnight_s, new_york_clock
-from shared.core.market import Bars, FloatArray, IntArray, Timeframe, TradingDay
+from shared.core.features.past import BAR_S, DAY_S, midnight_s
+from shared.core.ids import digest, hash_id
+from shared.core.market import Bars, IntArray, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
-
-_COLUMNS = ("symbol", "ts", "open", "high", "low", "close", "volume")
+from training.data.bar_file import BarFile, read_traded
+from training.data.rows import PRICES, session_dates, trading_days
 
 
 class ParquetHistory:
-    """A `HistorySource` over a file of 5-minute or finer bars, held in memory.
+    """A `HistorySource` over a file of 1- or 5-minute bars, held in memory.
 
-    Daily bars are made of the intraday ones: prices of the regular session, volume of the whole day.
+    Rows are judged as `import` judges them; `told` says what was found. Bars are as the file has them, and `splits`
+    brings them into a day's terms where it tells of any. Daily bars are made of the intraday ones: prices of the
+    regular session, volume of the whole day.
 
     Parameters
     ----------
@@ -31,21 +33,24 @@ class ParquetHistory:
 
     Raises
     ------
-    ContractError
-        If columns are missing, or a symbol's bars are not in order.
+    SettingsError, ContractError
+        As `training.data.bar_file.read_file`.
     """
 
     def __init__(self, path: Path, calendar: Calendar) -> None:
-        self._content_id = _file_digest(path)
-        self._is_synthetic = _says_synthetic(path)
-        self._intraday = _read(path)
-        dates = sorted({on for bars in self._intraday.values() for on in _dates(bars)})
-        self._days = tuple(day for on in dates if (day := calendar.day(on)) is not None)
+        file = read_traded(path, calendar)
+        self._content_id = _digest(file)
+        self._is_synthetic = file.is_synthetic
+        self.told = tuple(file.told())
+        self._splits = file.splits
+        self._intraday = {symbol: five_minute_bars(found.bars) for symbol, found in file.by_symbol().items()}
+        dates = session_dates(file.rows.start_s[file.checked.order])
+        self._days = tuple(day for day in trading_days(calendar, dates).values() if day is not None)
         self._daily = {symbol: daily_bars(bars, self._days) for symbol, bars in self._intraday.items()}
 
     @property
     def content_id(self) -> str:
-        """SHA-256 of the file, shortened."""
+        """SHA-256 of the file and of what was left out of it, shortened."""
         return self._content_id
 
     @property
@@ -69,9 +74,8 @@ class ParquetHistory:
         return bars.between(int(start.timestamp()), int(end.timestamp()))
 
     def splits(self, symbol: Symbol) -> Splits:
-        """None: a file of bars does not tell of them."""
-        del symbol
-        return NO_SPLITS
+        """Splits that the file tells of."""
+        return self._splits.get(symbol, NO_SPLITS)
 
 
 def five_minute_bars(bars: Bars) -> Bars:
@@ -99,7 +103,7 @@ def daily_bars(bars: Bars, days: Sequence[TradingDay]) -> Bars:
 def _aggregate(bars: Bars, key: IntArray) -> Bars:
     starts, first = np.unique(key, return_index=True)
     if starts.size == len(bars):
-        return Bars(**{name: getattr(bars, name) for name in _COLUMNS[2:]}, start_s=starts)
+        return Bars(**{name: getattr(bars, name) for name in PRICES}, start_s=starts)
     last = np.append(first[1:], len(bars)) - 1
     return Bars(
         start_s=starts,
@@ -111,43 +115,9 @@ def _aggregate(bars: Bars, key: IntArray) -> Bars:
     )
 
 
-def _dates(bars: Bars) -> set[date]:
-    ordinals, _ = new_york_clock(bars.start_s)
-    epoch = date(1970, 1, 1).toordinal()
-    return {date.fromordinal(epoch + int(k)) for k in np.unique(ordinals)}
-
-
-def _read(path: Path) -> dict[Symbol, Bars]:
-    import pyarrow as pa  # noqa: PLC0415 - only who reads a file pays
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
-
-    found = set(pq.read_schema(path).names)
-    if missing := [name for name in _COLUMNS if name not in found]:
-        raise ContractError(f"{path.name}: columns {missing} are missing")
-    table = pq.read_table(path, columns=list(_COLUMNS))
-    symbols = np.asarray(table["symbol"].to_numpy(zero_copy_only=False), str)
-    start_s = table["ts"].cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64()).to_numpy()
-    values: dict[str, FloatArray] = {
-        name: table[name].cast(pa.float64(), safe=False).to_numpy() for name in _COLUMNS[2:]
-    }
-    order = np.lexsort((start_s, symbols))
-    names, first = np.unique(symbols[order], return_index=True)
-    parts: dict[Symbol, Bars] = {}
-    for name, rows in zip(names, np.split(order, first[1:]), strict=True):
-        try:
-            bars = Bars(start_s=start_s[rows], **{column: values[column][rows] for column in values})
-        except ValueError as error:
-            raise ContractError(f"{path.name}: {name}: {error}") from error
-        parts[Symbol(str(name))] = five_minute_bars(bars)
-    return parts
-
-
-def _says_synthetic(path: Path) -> bool:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only who reads a file pays
-
-    return (pq.read_schema(path).metadata or {}).get(b"market") == b"synthetic"
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:20]
+def _digest(file: BarFile) -> str:
+    """SHA-256 of a file, shortened; of one whose rows are not all used, also of which."""
+    with file.path.open("rb") as opened:
+        whole = hashlib.file_digest(opened, "sha256").hexdigest()[:20]
+    checked = file.checked
+    return hash_id("judged", whole, digest(checked.order.tobytes()))[:20] if checked.bad.size else whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -123,8 +124,25 @@ def dataset_of(source: HistorySource, rule: TrainingRule, *, seed: int, on: date
 
 def split_of(data: Dataset, rule: TrainingRule) -> Fold:
     """Sessions to learn from and, later ones, to be judged on."""
+    return _outer(data.dates, rule)
+
+
+def require_sessions(source: HistorySource, rule: TrainingRule, *, on: date) -> None:
+    """Refuse a history that is too short for one of the rule's splits, before features are computed for minutes.
+
+    Raises
+    ------
+    ValueError
+        If a split would have no training session.
+    """
+    dates = [day.on for day in source.days if day.on < on][rule.sampling.warmup_sessions :]
+    if dates:
+        _inside(_outer(dates, rule), rule)
+
+
+def _outer(dates: Sequence[date], rule: TrainingRule) -> Fold:
     return walk_forward(
-        data.dates,
+        dates,
         folds=1,
         test_sessions=rule.test_sessions,
         purge_sessions=rule.purge_sessions,
@@ -177,6 +195,7 @@ def train(
         If an exported model does not answer as the original does.
     """
     rule, tell = rule or TrainingRule(), progress or _silent
+    require_sessions(source, rule, on=on)
     return train_on(
         dataset_of(source, rule, seed=seed, on=on, progress=tell),
         content_id=source.content_id,
@@ -270,13 +289,24 @@ def _study(content_id: str, seed: int, on: date, rule: TrainingRule) -> str:
     return digest(canonical_json(content))[:20]
 
 
+def _inside(fold: Fold, rule: TrainingRule) -> tuple[tuple[Fold, ...], tuple[Fold, ...]]:
+    """Walk-forward and combinatorial splits of the training window; none where the rule wants none."""
+    gaps = {"purge_sessions": rule.purge_sessions, "embargo_sessions": rule.embargo_sessions}
+    splits: tuple[Fold, ...] = ()
+    crossed: tuple[Fold, ...] = ()
+    if rule.inner_folds:
+        splits = walk_forward(fold.train, folds=rule.inner_folds, test_sessions=rule.inner_test_sessions, **gaps)
+    if rule.combinatorial_groups:
+        crossed = combinatorial(
+            fold.train, groups=rule.combinatorial_groups, test_groups=rule.combinatorial_test_groups, **gaps
+        )
+    return splits, crossed
+
+
 def _look_inside(job: _Job, learn: Dataset, journal: Path | None) -> _Learned:
     """Tune, calibrate and measure the spread, all inside the training window."""
     rule, cost_bp = job.rule, job.rule.barrier.cost_bp
-    gaps = {"purge_sessions": rule.purge_sessions, "embargo_sessions": rule.embargo_sessions}
-    splits: tuple[Fold, ...] = ()
-    if rule.inner_folds:
-        splits = walk_forward(job.fold.train, folds=rule.inner_folds, test_sessions=rule.inner_test_sessions, **gaps)
+    splits, crossed = _inside(job.fold, rule)
     tuned = None
     if rule.tuning:
         rows = [inner.rows_of(learn, split) for split in splits]
@@ -286,10 +316,7 @@ def _look_inside(job: _Job, learn: Dataset, journal: Path | None) -> _Learned:
         learn, splits, fitting, seed=job.seed, kind="walk-forward", cost_bp=cost_bp, tell=job.tell
     )
     calibrator, brier_by_method = inner.calibrator_of(unseen)
-    if rule.combinatorial_groups:
-        crossed = combinatorial(
-            job.fold.train, groups=rule.combinatorial_groups, test_groups=rule.combinatorial_test_groups, **gaps
-        )
+    if crossed:
         spread, _ = inner.results_of(
             learn, crossed, fitting, seed=job.seed, kind="combinatorial", cost_bp=cost_bp, tell=job.tell
         )

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -14,9 +13,8 @@ import numpy as np
 from sandbox.market.aggregate import daily, resample
 from sandbox.market.days import midnight_s
 from sandbox.market.replay_quotes import modelled, path_of, recorded
-from sandbox.market.replay_read import Recorded, read_daily, read_intraday, read_quotes
+from sandbox.market.replay_read import Recorded, read_daily, read_intraday, read_quotes, told_splits
 from sandbox.market.tape import BasePrices, Halt
-from shared.core.errors import SettingsError
 from shared.core.ids import hash_id
 from shared.core.market import Asset, Bars, FloatArray, Headline, IntArray, Timeframe
 from shared.core.splits import Splits
@@ -41,9 +39,10 @@ class ReplayTape:
         daily_bars: Mapping[str, Bars],
         quotes: Mapping[str, tuple[IntArray, FloatArray]],
         daily_quarantined: Mapping[str, int],
-        splits: Mapping[str, Splits] = MappingProxyType({}),
+        told: Sequence[str],
+        splits: Mapping[str, Splits],
     ) -> None:
-        self._splits = {symbol: found for symbol, found in splits.items() if symbol in intraday.bars}
+        self._splits = {symbol: found for symbol, found in splits.items() if len(found) and symbol in intraday.bars}
         self._intraday = intraday
         self._on = on
         self._content_id = content_id
@@ -53,6 +52,7 @@ class ReplayTape:
             symbol: _history(daily(bars, intraday.edges), daily_bars.get(symbol), on)
             for symbol, bars in intraday.bars.items()
         }
+        self._told = tuple(told)
         start_s = midnight_s(on)
         self._day_usd: dict[tuple[str, date], float] = {}
         self._assets = {
@@ -61,19 +61,21 @@ class ReplayTape:
         }
 
     @classmethod
-    def from_parquet(cls, path: Path, on: date, *, daily: Path | None = None, quotes: Path | None = None) -> Self:
-        """Read a file of 1-minute or 5-minute bars, only rows up to the end of `on`.
+    def from_parquet(
+        cls, path: Path, on: date | None, *, daily: Path | None = None, quotes: Path | None = None
+    ) -> Self:
+        """Read a file of 1-minute or 5-minute bars, parquet or CSV, only rows up to the end of `on`.
 
         Parameters
         ----------
         path : Path
             Columns symbol, ts (UTC start), open, high, low, close, volume.
         on : date
-            The day to be traded; it must be covered.
+            The day to be traded; it must be covered. None: the last one that is.
         daily : Path, optional
             Daily bars for the days before `on`, where they reach (columns as above, or `date` instead of `ts`). What
-            they lack is aggregated from the intraday bars. A column `split_next` tells of splits; bars of both files
-            are then as traded.
+            they lack is aggregated from the intraday bars. A stamp at midnight UTC means that date. Where either file
+            tells of splits, the bars of both are as traded.
         quotes : Path, optional
             Quote bars of the same length (symbol, ts, bid_open ... ask_close). Where they lack one, or it is
             one-sided, locked or crossed, the spread is modelled (see `sandbox.market.replay_quotes`).
@@ -86,18 +88,20 @@ class ReplayTape:
             If a file cannot be used (names the columns found).
         """
         recorded_bars = read_intraday(path, on)
-        history = read_daily(daily, on) if daily else None
+        recorded_bars = read_intraday(path, on, beside=daily)
+        on = on or recorded_bars.edges.dates[-1]
+        history = read_daily(daily, on, beside=path) if daily else None
+        quoted = read_quotes(quotes, on) if quotes else {}
         files = [each for each in (path, daily, quotes) if each]
-        if quotes is not None and not quotes.is_file():
-            raise SettingsError(f"no file of recorded quotes at {quotes}")
         return cls(
             recorded_bars,
             on,
             content_id=hash_id("replay", on.isoformat(), *map(_file_digest, files)),
             daily_bars=history.bars if history else {},
-            splits=history.splits if history else {},
-            quotes=read_quotes(quotes, on) if quotes else {},
+            splits=told_splits(recorded_bars, history) if history else recorded_bars.splits,
+            quotes=quoted,
             daily_quarantined=history.quarantined if history else {},
+            told=(*recorded_bars.told, *(history.told if history else ())),
         )
 
     @property
@@ -127,7 +131,7 @@ class ReplayTape:
 
     @property
     def splits(self) -> Mapping[str, Splits]:
-        """By symbol, as the daily bars tell."""
+        """By symbol, as the files tell."""
         return self._splits
 
     @property
@@ -139,6 +143,11 @@ class ReplayTape:
     def quarantined_by_reason(self) -> Mapping[str, int]:
         """How many rows were set aside for what."""
         return self._quarantined
+
+    @property
+    def told(self) -> Sequence[str]:
+        """What to say of the files: rows, and those that were set aside."""
+        return self._told
 
     def base(self, symbol: str, on: date) -> BasePrices:
         """Recorded bars of a date with the path and quotes laid through them; empty where there are none."""

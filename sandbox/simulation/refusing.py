@@ -142,10 +142,6 @@ class Refusing:
         if is_exit and (words in set(Rule) or "wash trade" in words):
             self._refused.add(request.client_order_id)
 
-    def has_refused(self, intent_id: str) -> bool:
-        """Whether an exit of an intent has been refused: it is tried again after a pause of its own."""
-        return any(client_order_id.startswith(intent_id) for client_order_id in self._refused)
-
     # -- what must hold ----------------------------------------------------------------------------------------------
 
     def step_ended(self, asked: StepCall, after: OrderState) -> None:

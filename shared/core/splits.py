@@ -128,10 +128,24 @@ def split_like(ratio: float) -> str:
     ratio : float
         Price after the night over the price before.
     """
-    if not (ratio > 0 and math.isfinite(ratio)):
+    if not (ratio > 0 and math.isfinite(ratio)) or abs(math.log(ratio)) < SPLIT_LOG_MIN:  # most nights, at no cost
         return ""
-    size = abs(math.log(ratio))
-    whole = max(2, round(min(math.exp(size), 1e9)))
-    if abs(size - math.log(whole)) > WHOLE_RATIO_TOLERANCE:
+    found = float(whole_ratios(np.array([ratio]))[0])
+    if math.isnan(found):
         return ""
-    return f"1:{whole}" if ratio > 1 else f"{whole}:1"
+    return f"1:{found:.0f}" if found > 1 else f"{1 / found:.0f}:1"
+
+
+def whole_ratios(moves: FloatArray) -> FloatArray:
+    """The whole ratio that each of some moves over night looks like, 5 or 1/5; NaN where it looks like none.
+
+    Parameters
+    ----------
+    moves : float64 of shape (n,)
+        Price after the night over the price before.
+    """
+    with np.errstate(all="ignore"):
+        size = np.abs(np.log(moves))
+        whole = np.clip(np.rint(np.exp(size)), 2.0, 1e9)
+        fits = np.isfinite(size) & (np.abs(size - np.log(whole)) <= WHOLE_RATIO_TOLERANCE)
+        return np.where(fits, np.where(moves > 1, whole, 1 / whole), np.nan)

@@ -123,9 +123,13 @@ def require_fraction(name: str, value: float) -> None:
 
 
 def require_symbol(name: str, value: str) -> None:
-    """A ticker or crypto pair: 1 to 12 characters of A-Z, 0-9, dot, slash or dash."""
+    """A ticker or crypto pair: 1 to 12 characters of A-Z, 0-9, dot, slash or dash, a letter or digit first.
+
+    It becomes the name of a folder and of blobs: no symbol is `..`.
+    """
     ok = 1 <= len(value) <= 12 and all(c.isascii() and (c.isupper() or c.isdigit() or c in "./-") for c in value)
-    require(ok, name, value, "a symbol of 1 to 12 characters A-Z 0-9 . / -")
+    ok = ok and value[0] not in "./-"
+    require(ok, name, value, "a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first")
 
 
 def from_epoch(seconds: int | float) -> datetime:

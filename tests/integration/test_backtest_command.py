@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shared.adapters.blobs import AzureBlobs
@@ -27,7 +29,7 @@ def run_of(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def test_the_champion_is_traded_and_its_summary_stored_for_the_dashboard(
-    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blobs = AzureBlobs(StorageSettings(connection=storage))
     bars = write_market(tmp_path / "bars.parquet")
@@ -38,6 +40,7 @@ def test_the_champion_is_traded_and_its_summary_stored_for_the_dashboard(
     for onnx, card in rsi_models().models:
         publish.publish(blobs, onnx, card, promoted_at=CREATED_AT)
     assert main(words) == 0
+    assert "bars.parquet: 9,672 bars of 5Min, 4 symbols, 0 out of order" in capsys.readouterr().err
     folder, summary = run_of(tmp_path / "out")
     (name,) = blobs.names(Container.REPORTS, "backtests/")
     stored = blobs.get(Container.REPORTS, name)
@@ -68,3 +71,15 @@ def test_walk_forward_trains_on_the_past_alone_and_a_second_run_finds_its_models
     for found in (first, second):
         del found["seconds"], found["wall_s"]
     assert second == first
+
+
+@pytest.mark.parametrize("part", ["run", "leakcheck", "walkforward"])
+def test_a_file_that_cannot_be_traded_is_refused_before_a_model_is_looked_for(
+    part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pq.read_table(write_market(tmp_path / "market.parquet"))
+    naive = table.set_column(1, "ts", table["ts"].cast(pa.timestamp("us")))
+    pq.write_table(naive, tmp_path / "bars.parquet")
+    words = ["backtest", part, "--bars", str(tmp_path / "bars.parquet"), "--model", str(tmp_path / "none")]
+    assert main([*words, *(["--grid", "GATEHOUSE_EDGE_MIN=0.1"] if part == "walkforward" else [])]) == 1
+    assert "bars.parquet: column ts has no time zone" in capsys.readouterr().err

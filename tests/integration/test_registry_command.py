@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shared.adapters.codec import decode_json
 from shared.contracts.model_card import Champion
+from shared.core.errors import SettingsError
 from shared.core.ids import digest
 from shared.ports import Stored
+from tests.support.backtest import write_market
 from tests.support.bars import random_walk
 from tests.support.models import tiny_model
 from tests.support.nights import CALENDAR, NOW, ON
 from tests.unit.training.test_parquet import minutes, write
 from training.__main__ import main
+from training.parquet import ParquetHistory
+from training.pipeline import thorough, train
 from training.publish import publish
 from training.registry.folder import FolderBlobs
 
@@ -104,6 +111,44 @@ def test_noise_is_trained_on_judged_refused_and_reported(
     assert stored.get("reports", report) == Stored(value=page.read_bytes(), etag=digest(page.read_bytes()))
     assert len(stored.names("reports", "backtests/")) == 1
     assert "COSTS" in capsys.readouterr().err
+
+
+def test_a_backtest_that_fails_loses_neither_models_nor_report(
+    noise: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise SettingsError("no session from 2026-01-02 to 2026-01-30")
+
+    monkeypatch.setattr("training.backtest.heldout.run", refuse)
+    table = pq.read_table(noise)
+    odd = table["ts"].to_pylist()
+    odd[5] += timedelta(seconds=19)
+    path = tmp_path / "bars.parquet"
+    pq.write_table(table.set_column(1, "ts", pa.array(odd, table["ts"].type)), path)
+    given = ["--data", str(path), "--registry", str(tmp_path / "registry"), "--work", str(tmp_path / "work")]
+    assert main(["train", *given, "--trials", "1"]) == 1
+    told = capsys.readouterr().err
+    assert "quarantined: 1 off-grid (first: row 6, symbol 'SPY' ts " in told
+    assert "the backtest of the judged sessions failed: no session from 2026-01-02" in told
+    assert "COSTS" in told
+    (page,) = (tmp_path / "work").glob("training/*/*/report.html")
+    assert "Refused" in page.read_text()
+    assert len(list((tmp_path / "registry" / "models" / "signal").glob("*/card.json"))) == 1
+
+
+def test_a_history_too_short_for_the_rules_splits_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    source = ParquetHistory(write_market(tmp_path / "bars.parquet", sessions=31), CALENDAR)
+    told: list[str] = []
+    with pytest.raises(ValueError, match="session dates must be at least 7, got 6"):
+        train(
+            source,
+            seed=7,
+            on=source.days[-1].on + timedelta(days=1),
+            created_at=NOW,
+            rule=thorough(31),
+            progress=lambda what, done: told.append(what),
+        )
+    assert told == []
 
 
 def test_the_backtest_can_be_left_out_of_the_report(noise: Path, tmp_path: Path) -> None:

@@ -117,3 +117,15 @@ def test_the_universe_of_a_date_is_told_and_an_empty_store_is_no_universe(
     assert f"1 names listed on the eve of {ON}" in capsys.readouterr().err
     assert main(["align", "--store", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "no bars of 5Min" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_storage")
+def test_the_universe_of_a_file_is_told_with_its_quarantine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prices = {name: [10.0, 0.0, 10.0, 11.0] for name in ("open", "high", "low", "close", "volume")}
+    dates = pa.array([*DAYS[:3], ON], pa.date32())
+    path = tmp_path / "daily.parquet"
+    pq.write_table(pa.table({"symbol": ["AAA"] * 4, "date": dates, **prices}), path)
+    assert main(["universe", "--on", str(DAYS[4]), "--data", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert f"quarantined: 1 not-positive (first: row 2, symbol 'AAA' date {DAYS[1]})" in said
+    assert f"1 names listed on the eve of {DAYS[4]}" in said

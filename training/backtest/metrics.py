@@ -11,28 +11,60 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.core.market import FloatArray
 from training.backtest.records import DayResult, Trade
 
 DAYS_PER_YEAR = 252
 NAN = float("nan")
+_ROUNDED = 1e-9
+"""Part of the values up to which their deviation is what rounding has left of none."""
+_ROUNDED_ABS = 1e-14
+"""The same where the values themselves are next to nothing: a return is a ratio less one."""
+
+
+def is_rounding(deviation: FloatArray | float, values: FloatArray) -> NDArray[np.bool_]:
+    """Whether a deviation is none but for rounding, by the size of the values (n,) or (n, k) that it is of.
+
+    Equal values have a computed deviation of some 1e-19, and a ratio over it is 1e16 times nothing.
+    """
+    size = np.abs(values).max(axis=0, initial=0.0)
+    return np.asarray(deviation <= _ROUNDED * size + _ROUNDED_ABS, np.bool_)
+
+
+def deviations(returns: FloatArray) -> FloatArray:
+    """Standard deviation (ddof 1) of values (n,) or of each column (n, k): 0 where they are equal, NaN of under two."""
+    if len(returns) < 2:
+        return np.full(returns.shape[1:], NAN)
+    found = returns.std(axis=0, ddof=1)
+    return np.where(is_rounding(found, returns), 0.0, found)
+
+
+def sharpe_ratios(returns: FloatArray) -> FloatArray:
+    """`sharpe` of values (n,) or of each column (n, k)."""
+    found = deviations(returns)
+    with np.errstate(all="ignore"):
+        return np.where(found > 0, returns.mean(axis=0) / found, NAN) if len(returns) else found
 
 
 def sharpe(returns: FloatArray) -> float:
-    """Sharpe ratio per period: mean over standard deviation (ddof 1), the risk-free rate taken as zero."""
-    if returns.size < 2:
-        return NAN
-    deviation = float(returns.std(ddof=1))
-    return float(returns.mean()) / deviation if deviation > 0 else NAN
+    """Sharpe ratio per period: mean over standard deviation (ddof 1), the risk-free rate taken as zero.
+
+    NaN of under two returns, and of equal ones: they show no risk.
+    """
+    return float(sharpe_ratios(returns))
 
 
 def sortino(returns: FloatArray) -> float:
-    """Sortino ratio per period: mean over the root mean square of the returns below zero, all periods counted."""
-    if returns.size < 2:
+    """Sortino ratio per period: mean over the root mean square of the returns below zero, all periods counted.
+
+    NaN of under two returns, of equal ones, and without a loss.
+    """
+    if not deviations(returns) > 0:
         return NAN
     downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
-    return float(returns.mean()) / downside if downside > 0 else NAN
+    return NAN if is_rounding(downside, returns) else float(returns.mean()) / downside
 
 
 def annualised(ratio: float, periods: int = DAYS_PER_YEAR) -> float:
@@ -187,14 +219,13 @@ def run_figures(days: Sequence[DayResult]) -> RunFigures:
     curve = np.array([days[0].opening_usd, *(point.equity_usd for point in points), days[-1].closing_usd])
     share = np.array([point.exposure_usd / point.equity_usd for point in points])
     turned = np.array([(day.bought_usd + day.sold_usd) / 2 / day.opening_usd for day in days])
-    spread = float(returns.std(ddof=1)) if returns.size > 1 else NAN
     return RunFigures(
         days=len(days),
         opening_usd=days[0].opening_usd,
         closing_usd=days[-1].closing_usd,
         total_return=days[-1].closing_usd / days[0].opening_usd - 1,
         mean_day_bp=1e4 * float(returns.mean()),
-        volatility=annualised(spread),
+        volatility=annualised(float(deviations(returns))),
         sharpe=annualised(sharpe(returns)),
         sortino=annualised(sortino(returns)),
         t=t_statistic(returns),
@@ -225,7 +256,7 @@ def benchmark_figures(name: str, levels: FloatArray) -> BenchmarkFigures:
     return BenchmarkFigures(
         name=name,
         total_return=float(path[-1] - 1),
-        volatility=annualised(float(returns.std(ddof=1))) if returns.size > 1 else NAN,
+        volatility=annualised(float(deviations(returns))),
         sharpe=annualised(sharpe(returns)),
         max_drawdown=max_drawdown(path),
     )

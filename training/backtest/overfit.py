@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.core.market import FloatArray
 from shared.core.values import require, require_at_least
-from training.backtest.metrics import NAN, max_drawdown, sharpe
+from training.backtest.metrics import NAN, is_rounding, max_drawdown, sharpe, sharpe_ratios
 
 EULER_GAMMA = 0.5772156649015329
 _NORMAL = NormalDist()
@@ -68,7 +68,7 @@ def kurtosis(returns: FloatArray) -> float:
 def _moment(values: FloatArray, order: int) -> float:
     deviation = values - values.mean() if values.size else values
     spread = math.sqrt(float(np.mean(deviation**2))) if values.size else 0.0
-    return float(np.mean((deviation / spread) ** order)) if spread > 0 else NAN
+    return NAN if is_rounding(spread, values) else float(np.mean((deviation / spread) ** order))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +164,8 @@ def overfitting(returns: FloatArray, blocks: int = 10) -> Overfitting:
     for chosen in combinations(range(blocks), blocks // 2):
         inside = np.concatenate([parts[k] for k in chosen])
         outside = np.concatenate([parts[k] for k in range(blocks) if k not in chosen])
-        best = int(np.argmax(_ratios(returns[inside])))
-        judged = _ratios(returns[outside])
+        best = best_column(returns[inside])
+        judged = _ranked(returns[outside])
         below = int(np.sum(judged < judged[best])) + (int(np.sum(judged == judged[best])) + 1) / 2
         rank = below / (trials + 1)
         logits.append(math.log(rank / (1 - rank)))
@@ -179,12 +179,21 @@ def overfitting(returns: FloatArray, blocks: int = 10) -> Overfitting:
     )
 
 
-def _ratios(returns: FloatArray) -> FloatArray:
-    """Sharpe ratio of each column; a column that never moves has 0."""
-    mean, deviation = returns.mean(axis=0), returns.std(axis=0, ddof=1) if len(returns) > 1 else 0.0
-    with np.errstate(all="ignore"):
-        ratios = np.where(deviation > 0, mean / deviation, 0.0)
-    return np.asarray(ratios, np.float64)
+def best_column(returns: FloatArray) -> int:
+    """Column with the highest Sharpe ratio; the first of equals."""
+    return int(np.argmax(_ranked(returns)))
+
+
+def variance_of_ratios(returns: FloatArray) -> float | None:
+    """Variance of the columns' Sharpe ratios, of those that have one; None of under two."""
+    ratios = sharpe_ratios(returns)
+    known = ratios[np.isfinite(ratios)]
+    return float(known.var(ddof=1)) if known.size > 1 else None
+
+
+def _ranked(returns: FloatArray) -> FloatArray:
+    """Sharpe ratio of each column; one without, since it never moves, ranks as zero."""
+    return np.nan_to_num(sharpe_ratios(returns), nan=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,15 @@ from training.backtest.metrics import (
     split,
     trade_figures,
 )
-from training.backtest.overfit import Deflated, Overfitting, Shuffled, deflated_sharpe, overfitting, shuffled
+from training.backtest.overfit import (
+    Deflated,
+    Overfitting,
+    Shuffled,
+    deflated_sharpe,
+    overfitting,
+    shuffled,
+    variance_of_ratios,
+)
 from training.backtest.spec import ModelPlan, Outcome, totals
 from training.labels import UP
 from training.paper import INVENTED
@@ -157,9 +165,7 @@ def _of_trials(returns: FloatArray | None) -> tuple[float | None, Overfitting | 
     """Variance of the trials' Sharpe ratios, and the probability that picking among them overfits."""
     if returns is None or returns.shape[1] < 2:
         return None, None
-    ratios = returns.mean(axis=0) / np.where(returns.std(axis=0, ddof=1) > 0, returns.std(axis=0, ddof=1), np.inf)
-    blocks = min(10, len(returns) // 2 * 2)
-    return float(ratios.var(ddof=1)), overfitting(returns, blocks)
+    return variance_of_ratios(returns), overfitting(returns, min(10, len(returns) // 2 * 2))
 
 
 def _importances(models: ModelPlan) -> tuple[tuple[str, float], ...]:

@@ -25,10 +25,9 @@ from joblib import Parallel, delayed
 from shared.contracts.parameters import TUNABLE, Evidence, ParameterSet
 from shared.core.errors import SettingsError
 from shared.core.ids import canonical_json, digest
-from shared.core.market import FloatArray
 from training.backtest.engine import batched_scores, run
 from training.backtest.metrics import annualised, run_figures, sharpe, trade_figures
-from training.backtest.overfit import deflated_sharpe, overfitting
+from training.backtest.overfit import best_column, deflated_sharpe, overfitting, variance_of_ratios
 from training.backtest.spec import ModelPlan, Outcome, Spec
 from training.backtest.study import run_id
 
@@ -242,7 +241,7 @@ def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST) 
     choices = []
     for start in range(least_past, len(dates), window):
         end = min(start + window, len(dates))
-        best = _best(returns[:start])
+        best = best_column(returns[:start])
         choices.append(
             Choice(
                 since=dates[start],
@@ -253,24 +252,16 @@ def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST) 
             )
         )
     own = np.array([value for choice in choices for value in choice.day_returns])
-    ratios = [sharpe(returns[:, k]) for k in range(len(trials))]
-    variance = float(np.var([r for r in ratios if np.isfinite(r)], ddof=1)) if len(trials) > 1 else None
     blocks = min(10, len(dates) // 2 * 2)
     return Walk(
         trials=tuple(trials),
         choices=tuple(choices),
-        chosen=trials[_best(returns)],
+        chosen=trials[best_column(returns)],
         sharpe=annualised(sharpe(own)),
         total_return=float(np.prod(1 + own) - 1),
-        probability=deflated_sharpe(own, trials=len(trials), variance=variance).probability,
+        probability=deflated_sharpe(own, trials=len(trials), variance=variance_of_ratios(returns)).probability,
         overfitting=overfitting(returns, blocks).probability if len(trials) > 1 else float("nan"),
     )
-
-
-def _best(returns: FloatArray) -> int:
-    """Column with the highest Sharpe ratio; the first of equals, and a column that never trades counts as zero."""
-    ratios = [sharpe(returns[:, k]) for k in range(returns.shape[1])]
-    return int(np.argmax([ratio if np.isfinite(ratio) else 0.0 for ratio in ratios]))
 
 
 def proposal(found: Walk, *, name: str, created_at: datetime, blob: str) -> ParameterSet:

@@ -10,14 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from sandbox.market.replay import ReplayTape
-from shared.core.errors import ContractError, SettingsError
 from shared.core.features.past import midnight_s
 from shared.core.market import Asset, Timeframe
-from shared.core.sessions import NEW_YORK
 
 
 class RollingTape(ReplayTape):
@@ -31,8 +26,10 @@ class RollingTape(ReplayTape):
         ------
         SettingsError
             If the file is missing or has nothing on that date.
+        ContractError
+            If the loader refuses it.
         """
-        return cls.from_parquet(path, last or last_date(path))
+        return cls.from_parquet(path, last)
 
     @cached_property
     def _listed(self) -> Mapping[str, Asset]:
@@ -48,23 +45,3 @@ class RollingTape(ReplayTape):
         starts, start = self._intraday.bars[symbol].start_s, midnight_s(on)
         place = bisect_left(starts, start)
         return bool(place < len(starts) and int(starts[place]) < start + Timeframe.DAY_1.seconds)
-
-
-def last_date(path: Path) -> date:
-    """New York date of a file's newest bar.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such file.
-    ContractError
-        If it has no rows or no column `ts`.
-    """
-    if not path.is_file():
-        raise SettingsError(f"no file of recorded bars at {path}")
-    if "ts" not in pq.read_schema(path).names:
-        raise ContractError(f"{path} lacks the column ts")
-    newest = pc.max(pq.read_table(path, columns=["ts"])["ts"]).as_py()
-    if newest is None:
-        raise ContractError(f"{path} has no rows")
-    return newest.astimezone(NEW_YORK).date()  # type: ignore[no-any-return]

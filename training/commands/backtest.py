@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import date_option, storage_settings
+from training.commands.options import date_option, say, storage_settings
 
 if TYPE_CHECKING:
     from shared.ports import BlobStore
@@ -52,7 +52,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _market_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bars", type=Path, required=True, help="parquet: symbol, ts, open, high, low, close, volume")
+    parser.add_argument(
+        "--bars", type=Path, required=True, help="parquet or CSV: symbol, ts, open, high, low, close, volume"
+    )
     parser.add_argument("--from", dest="since", type=date_option, help="first traded day (default: the file's)")
     parser.add_argument("--to", dest="until", type=date_option, help="last traded day (default: the file's)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting")
@@ -68,7 +70,18 @@ def _market_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     parts = {"run": _backtest, "parity": _parity, "leakcheck": _leakcheck, "walkforward": _walkforward}
+    if options.part != "parity":
+        _say_of_bars(options, console)
     return parts[options.part](options, console)
+
+
+def _say_of_bars(options: argparse.Namespace, console: Console) -> None:
+    """Say what the file holds and what of it is quarantined, before anything long is begun."""
+    from shared.adapters.calendar import XnysCalendar
+    from training.data.bar_file import read_traded
+
+    before = options.until and options.until + timedelta(days=1)
+    say(console, read_traded(options.bars, XnysCalendar(), before=before).told())
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import command_clock, date_option, storage_settings
+from training.commands.options import command_clock, date_option, say, storage_settings
 
 if TYPE_CHECKING:
     from shared.adapters.calendar import XnysCalendar
@@ -214,20 +214,15 @@ def _import(options: argparse.Namespace, console: Console) -> int:
                 progress.update(task, completed=done, total=total)
 
             found = import_file(path, store, timeframe=frame, progress=show)
-        _say_what_came(path, found, console)
+        _say_what_came(found, console)
     return 0
 
 
-def _say_what_came(path: Path, found: Imported, console: Console) -> None:
+def _say_what_came(found: Imported, console: Console) -> None:
     gaps = sum(len(manifest.gaps) for manifest in found.manifests.values())
-    console.print(
-        f"{path.name}: {found.rows:,} bars of {found.timeframe}, {len(found.manifests)} symbols, "
-        f"{gaps:,} sessions with missing bars, {found.out_of_order:,} out of order",
-        markup=False,
-    )
+    say(console, [*found.file.told(), f"{gaps:,} sessions with missing bars"])
     if found.quarantine is not None:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in found.bad.items())
-        console.print(f"quarantined: {reasons} in {found.quarantine.name}", markup=False)
+        say(console, [f"quarantined rows are in {found.quarantine}"])
 
 
 def _add_align(parser: argparse.ArgumentParser) -> None:
@@ -271,11 +266,13 @@ def _add_universe(parser: argparse.ArgumentParser) -> None:
 
 def _universe(options: argparse.Namespace, console: Console) -> int:
     from shared.core.market import Timeframe
-    from training.data.importer import read_file
+    from training.data.bar_file import read_file
     from training.data.universe import DailyHistory
 
     if options.data is not None:
-        by_symbol = read_file(options.data, Timeframe.DAY_1).by_symbol()
+        file = read_file(options.data, Timeframe.DAY_1)
+        say(console, file.told())
+        by_symbol = file.by_symbol()
     else:
         store, _ = _open_store(options)
         by_symbol = {symbol: store.read(Timeframe.DAY_1, symbol) for symbol in store.symbols(Timeframe.DAY_1)}

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import date_option
+from training.commands.options import date_option, say
 
 if TYPE_CHECKING:
     from training.cards import TrainedModel
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="parquet: symbol, ts, open, high, low, close, volume")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="parquet or CSV: symbol, ts, open, high, low, close, volume"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder that gets {model}/{version}/model.onnx, card.json"
     )
@@ -50,6 +52,7 @@ def _fit(options: argparse.Namespace, console: Console) -> TrainedModels:
     from training.pipeline import TrainingRule, train
 
     source = ParquetHistory(options.data, XnysCalendar())
+    say(console, source.told)
     if not source.days:
         raise ValueError(f"{options.data}: no session dates found")
     on = options.on or source.days[-1].on + timedelta(days=1)

@@ -1,12 +1,15 @@
-"""What several commands share: the storage account of the app's settings, and where it is not given, none."""
+"""What several commands share: storage account, clock and registry by the app's settings, and how lines are told."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 if TYPE_CHECKING:
     from shared.contracts.settings import StorageSettings
@@ -41,6 +44,12 @@ def command_clock() -> Clock:
 
     path = os.environ.get("GATEHOUSE_CLOCK_FILE", "")
     return FileClock(Path(path)) if path else SystemClock()
+
+
+def say(console: Console, lines: Iterable[str]) -> None:
+    """Print lines as they are, each whole: names and words that were found in a file are no markup."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def add_registry_option(parser: argparse.ArgumentParser) -> None:

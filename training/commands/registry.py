@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands import Command
-from training.commands.options import add_registry_option, open_registry
+from training.commands.options import add_registry_option, open_registry, say
 
 _PAIR = ("signal", "move")
 
@@ -139,11 +139,11 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
             table.add_row(key, f"{one.metrics[key]:.6g}", f"{other.metrics[key]:.6g}")
         console.print(table)
     if options.data is not None:
-        console.print(_judged_together(options))
+        console.print(_judged_together(options, console))
     return 0
 
 
-def _judged_together(options: argparse.Namespace) -> Table:
+def _judged_together(options: argparse.Namespace, console: Console) -> Table:
     from dataclasses import replace
     from datetime import timedelta
 
@@ -156,6 +156,7 @@ def _judged_together(options: argparse.Namespace) -> Table:
 
     blobs, rule = open_registry(options), TrainingRule()
     source = ParquetHistory(options.data, XnysCalendar())
+    say(console, source.told)
     skipped = max(len(source.days) - options.sessions, rule.sampling.warmup_sessions)
     rule = replace(rule, sampling=replace(rule.sampling, warmup_sessions=skipped))
     on = source.days[-1].on + timedelta(days=1)

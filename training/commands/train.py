@@ -15,8 +15,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shared.core.errors import GatehouseError
 from training.commands import Command
-from training.commands.options import add_registry_option, command_clock, date_option, open_registry, storage_settings
+from training.commands.options import (
+    add_registry_option,
+    command_clock,
+    date_option,
+    open_registry,
+    say,
+    storage_settings,
+)
 
 if TYPE_CHECKING:
     from shared.ports import TableStore
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
 
 def _common_options(parser: argparse.ArgumentParser) -> None:
     add_registry_option(parser)
-    parser.add_argument("--data", type=Path, help="parquet: symbol, ts, open, high, low, close, volume")
+    parser.add_argument("--data", type=Path, help="parquet or CSV: symbol, ts, open, high, low, close, volume")
     parser.add_argument(
         "--store", type=Path, default=Path(".data"), help="without --data: what `fetch` and `import` have filled"
     )
@@ -55,14 +63,22 @@ def _nightly_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace, console: Console) -> int:
-    """Train, judge, promote or refuse. Exit code 0 either way: a refusal is an answer."""
+    """Train, judge, promote or refuse. Exit code 0 either way: a refusal is an answer.
+
+    What was trained is not lost to a backtest that fails: report and verdict are there, the exit code is 1.
+    """
     label = f"training/{command_clock().now():%Y%m%dT%H%M%S}"
     night, folder = _run(options, console, label=label)
+    failed = ""
     if night.challenger and not options.no_backtest and options.data is not None:
-        _backtest(options, console, night, folder)
+        try:
+            _backtest(options, console, night, folder)
+        except (GatehouseError, ValueError, OSError) as error:
+            failed = f"The models are kept and judged; the backtest of the judged sessions failed: {error}"
     console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
     console.print(_verdict(night))
-    return 0
+    say(console, [failed] if failed else [])
+    return 1 if failed else 0
 
 
 def _backtest(options: argparse.Namespace, console: Console, night: NightRun, folder: Path) -> None:
@@ -103,8 +119,10 @@ def _run(options: argparse.Namespace, console: Console, *, label: str) -> tuple[
     from training.registry.report import documents
 
     began = time.perf_counter()
+    options.work.mkdir(parents=True, exist_ok=True)
     fetched = _fetched(options) if getattr(options, "fetch", False) else ""
     source = _open(options)
+    say(console, source.told)
     on = options.on or source.days[-1].on
     with _bars(console) as show:
         rule = NightRule(

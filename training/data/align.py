@@ -66,11 +66,20 @@ class Aligned:
         return Aligned(**{f.name: getattr(self, f.name)[part] for f in fields(self)})
 
 
-def splits_of(daily: SymbolBars) -> Splits:
-    """Splits that daily bars tell of: a factor takes effect at the midnight after its session."""
-    at = np.flatnonzero(daily.split_next != 1)
-    ordinals, _ = new_york_clock(daily.bars.start_s[at])
-    return Splits(from_s=midnights(ordinals + 1), factor=daily.split_next[at])
+def splits_of(told: SymbolBars) -> Splits:
+    """Splits that bars tell of, daily or not: as `splits_told`."""
+    return splits_told(told.bars.start_s, told.split_next)
+
+
+def splits_told(start_s: IntArray, split_next: FloatArray) -> Splits:
+    """Splits that rows of one symbol tell of, arrays of shape (n,), ascending.
+
+    The last row of a date counts: its factor takes effect at the midnight after.
+    """
+    ordinals, _ = new_york_clock(start_s)
+    last = np.flatnonzero(np.diff(ordinals, append=ordinals[-1:] + 1))
+    at = last[split_next[last] != 1]
+    return Splits(from_s=midnights(ordinals[at] + 1), factor=split_next[at])
 
 
 def align(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -18,12 +18,17 @@ from training.data.rows import PRICES, SymbolBars, midnights
 class Reason(StrEnum):
     """Why a row is quarantined; the first that applies counts."""
 
+    NO_SYMBOL = "no-symbol"
+    NO_TIME = "no-time"
+    NOT_A_NUMBER = "not-a-number"
     NOT_FINITE = "not-finite"
     NOT_POSITIVE = "not-positive"
     NEGATIVE_VOLUME = "negative-volume"
     INCONSISTENT = "inconsistent"
     OFF_GRID = "off-grid"
+    CLOSED = "closed"
     DUPLICATE = "duplicate"
+    UNKNOWN_SPLIT = "unknown-split"
 
 
 _REASONS = tuple(Reason)
@@ -41,6 +46,13 @@ class RawRows:
     close: FloatArray
     volume: FloatArray
     split_next: FloatArray
+
+
+def raw_rows(bars: Bars) -> RawRows:
+    """Bars of one symbol, of code 0, without a split."""
+    none = np.zeros(len(bars), np.int64)
+    values = {name: getattr(bars, name) for name in PRICES}
+    return RawRows(symbol=none, start_s=bars.start_s, **values, split_next=np.ones(len(bars)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +82,18 @@ class Checked:
         return dict(Counter(self.reasons).most_common())
 
 
-def check(rows: RawRows, timeframe: Timeframe) -> Checked:
+def check(rows: RawRows, timeframe: Timeframe, found: Mapping[Reason, NDArray[np.bool_]] | None = None) -> Checked:
     """Judge every row.
 
     A price must be finite and positive, a volume finite and not negative, high and low around open and close, the start
     on the timeframe's grid (daily: midnight New York time), and a start may come once; of equal starts the first stays.
+
+    Parameters
+    ----------
+    rows : RawRows
+    timeframe : Timeframe
+    found : mapping of Reason to bool of shape (n,), optional
+        What reading has found already, or what else is asked of a row.
     """
     prices = np.stack([rows.open, rows.high, rows.low, rows.close])
     with np.errstate(invalid="ignore"):
@@ -86,8 +105,10 @@ def check(rows: RawRows, timeframe: Timeframe) -> Checked:
             | (rows.high < np.maximum(rows.open, rows.close)),
             Reason.OFF_GRID: _off_grid(rows.start_s, timeframe),
         }
+    for reason, mask in (found or {}).items():
+        masks[reason] = masks[reason] | mask if reason in masks else mask
     verdict = np.full(rows.start_s.size, -1, np.int64)
-    for reason in reversed(masks):
+    for reason in sorted(masks, key=_REASONS.index, reverse=True):
         verdict[masks[reason]] = _REASONS.index(reason)
     good = np.flatnonzero(verdict < 0)
     order = good[np.lexsort((good, rows.start_s[good], rows.symbol[good]))]
@@ -102,6 +123,16 @@ def check(rows: RawRows, timeframe: Timeframe) -> Checked:
         bad=bad,
         reasons=tuple(_REASONS[k] for k in verdict[bad]),
         out_of_order=int(np.count_nonzero(backwards)),
+    )
+
+
+def set_aside(checked: Checked, rows: IntArray, reason: Reason) -> Checked:
+    """The same, with some of the good rows quarantined too."""
+    bad = np.concatenate([checked.bad, rows])
+    reasons = np.array([*checked.reasons, *[reason] * rows.size], object)
+    order = np.argsort(bad, kind="stable")
+    return replace(
+        checked, order=checked.order[~np.isin(checked.order, rows)], bad=bad[order], reasons=tuple(reasons[order])
     )
 
 

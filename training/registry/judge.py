@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from shared.core.drift import FeatureDrift, drifted_share
 from shared.core.market import FloatArray
 from shared.core.values import require_at_least, require_fraction
 from shared.ports import Predictor
+from training.backtest.metrics import t_statistic
 from training.baseline import Record, nothing, record_of
 from training.calibrate import brier
 from training.dataset import Dataset
@@ -198,8 +200,8 @@ def lead(one: FloatArray, other: FloatArray) -> tuple[float, float]:
     """Mean difference over sessions, and the same in standard errors (0 where it has none), shape (n,) each."""
     difference = one - other
     mean = float(difference.mean())
-    error = float(difference.std(ddof=1) / np.sqrt(difference.size)) if difference.size > 1 else 0.0
-    return mean, mean / error if error > 0 else 0.0
+    t = t_statistic(difference)
+    return mean, 0.0 if math.isnan(t) else t
 
 
 def _lead(code: str, one: Record, other: Record, *, least_bp: float, t_min: float) -> Check:

@@ -24,7 +24,15 @@ from shared.ports import BlobStore, Calendar, Cell, Clock, Predictor, Stored, Ta
 from training import publish
 from training.baseline import best_simple
 from training.dataset import Dataset, Progress
-from training.pipeline import TrainedModels, TrainingRule, dataset_of, split_of, thorough, train_on
+from training.pipeline import (
+    TrainedModels,
+    TrainingRule,
+    dataset_of,
+    require_sessions,
+    split_of,
+    thorough,
+    train_on,
+)
 from training.registry.judge import PromotionRule, Verdict, evidence_of, verdict
 from training.registry.live import LiveCheck, LiveRule, LiveWorld, check_live
 from training.registry.lock import BlobLock
@@ -309,6 +317,7 @@ class _Work:
 
     def _dataset(self) -> Dataset:
         if self._data is None:
+            require_sessions(self._history(), self._training_rule(), on=self._on + timedelta(days=1))
             self._data = dataset_of(
                 self._history(),
                 self._training_rule(),

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+
+from shared.core.features.past import midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, Timeframe, TradingDay
-from shared.core.splits import NO_SPLITS, Splits
+from shared.core.splits import NO_SPLITS, Splits, in_terms_of
 from shared.core.values import Symbol
 from shared.ports import Calendar
 from training.data.align import splits_of
 from training.data.rows import is_crypto, session_dates, trading_days
+from training.data.splits import raw_splits
 from training.data.store import BarStore
+from training.data.validate import raw_rows
 from training.parquet import daily_bars
 
 
@@ -20,7 +25,7 @@ class StoreHistory:
     """A `HistorySource` over the equities of a store, read once each.
 
     Bars are as traded, and `splits` brings them into a day's terms. Daily bars are the store's, or made of the intraday
-    ones where it has none.
+    ones where it has none. Imported bars before a split that no daily bar tells of are left out; `told` says so.
 
     Parameters
     ----------
@@ -32,6 +37,7 @@ class StoreHistory:
 
     def __init__(self, store: BarStore, calendar: Calendar) -> None:
         self._store = store
+        self.told: tuple[str, ...] = ()
         self._symbols = tuple(symbol for symbol in store.symbols(Timeframe.MIN_5) if not is_crypto(symbol))
         self._content_id = hash_id("store", *(self._hashes(timeframe) for timeframe in _READ))
         self._bars: dict[Symbol, tuple[Bars, Bars, Splits]] = {}
@@ -81,8 +87,21 @@ class StoreHistory:
     def _read(self, symbol: Symbol) -> tuple[Bars, Bars, Splits]:
         if symbol not in self._bars:
             intraday, daily = (self._store.read(timeframe, symbol) for timeframe in _READ)
-            self._bars[symbol] = (intraday.bars, daily.bars, splits_of(daily))
+            splits = splits_of(daily)
+            self._bars[symbol] = (*self._comparable(symbol, intraday.bars, daily.bars, splits), splits)
         return self._bars[symbol]
+
+    def _comparable(self, symbol: Symbol, intraday: Bars, daily: Bars, splits: Splits) -> tuple[Bars, Bars]:
+        """Bars from the last unknown split on. What is fetched comes with its splits."""
+        manifest = self._store.manifest(Timeframe.MIN_5, symbol)
+        if manifest is None or manifest.source != "import" or not len(intraday):
+            return intraday, daily
+        comparable = in_terms_of(intraday, splits, int(intraday.start_s[-1]))
+        for split in raw_splits(raw_rows(comparable), np.arange(len(comparable))):
+            self.told = (*self.told, split.said(symbol))
+            since = midnight_s(split.on)
+            intraday, daily = (bars[int(np.searchsorted(bars.start_s, since)) :] for bars in (intraday, daily))
+        return intraday, daily
 
 
 _READ = (Timeframe.MIN_5, Timeframe.DAY_1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.core.market import Bars, FloatArray, IntArray, TradingDay
 from shared.core.sessions import NEW_YORK, REGULAR_OPENS, regular_close
-from shared.core.splits import NO_SPLITS, SPLIT_LOG_MIN, Splits, in_terms_of, split_like
+from shared.core.splits import NO_SPLITS, Splits, in_terms_of, whole_ratios
 from shared.core.values import Symbol, require
 
 BAR_S: Final = 300
@@ -187,8 +187,8 @@ def _last_jump(daily: Bars) -> float:
     """The last night's move that looks like a split, as a ratio; NaN where none does."""
     with np.errstate(all="ignore"):
         ratios = daily.open[1:] / daily.close[:-1]
-        wide = np.flatnonzero(np.abs(np.log(ratios)) > SPLIT_LOG_MIN)
-    return next((float(ratios[k]) for k in wide[::-1] if split_like(float(ratios[k]))), math.nan)
+    like = np.flatnonzero(~np.isnan(whole_ratios(ratios)))
+    return float(ratios[like[-1]]) if like.size else math.nan
 
 
 def _volume_profile(session: IntArray, slot: IntArray, volume: FloatArray, sessions: int) -> FloatArray:

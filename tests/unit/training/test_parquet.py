@@ -77,13 +77,17 @@ def test_an_unknown_symbol_has_no_bars(tmp_path: Path, bars: Bars) -> None:
     assert len(history.bars(Symbol("XYZ"), Timeframe.MIN_5, start, start + timedelta(days=9))) == 0
 
 
-def test_a_file_with_repeated_bars_or_missing_columns_is_refused(tmp_path: Path, bars: Bars) -> None:
+def test_missing_columns_are_refused_and_repeated_bars_are_quarantined(tmp_path: Path, bars: Bars) -> None:
     path = tmp_path / "bars.parquet"
     pq.write_table(pa.table({"symbol": ["ABC"], "ts": [1]}), path)
     with pytest.raises(ContractError, match="columns"):
         ParquetHistory(path, CALENDAR)
-    twice = write(path, {"ABC": bars[:2], "ABD": bars[:2]})
-    table = pq.read_table(twice)
+    once = ParquetHistory(write(path, {"ABC": bars}), CALENDAR)
+    table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table]), path)
-    with pytest.raises(ContractError, match="ABC: start_s must be strictly increasing"):
-        ParquetHistory(path, CALENDAR)
+    twice = ParquetHistory(path, CALENDAR)
+    assert twice.told[1].startswith(f"quarantined: {len(bars):,} duplicate (first: row {len(bars) + 1}, symbol 'ABC'")
+    assert twice.content_id != once.content_id
+    start, end = from_epoch(midnight_s(FRIDAY)), from_epoch(midnight_s(MONDAY + timedelta(days=1)))
+    one, other = (history.bars(ABC, Timeframe.MIN_5, start, end) for history in (once, twice))
+    assert np.array_equal(one.close, other.close)

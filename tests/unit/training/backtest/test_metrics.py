@@ -12,8 +12,10 @@ from scipy import stats
 
 from training.backtest.metrics import (
     annualised,
+    benchmark_figures,
     brier,
     calibration,
+    deviations,
     drawdowns,
     max_drawdown,
     profit_factor,
@@ -25,6 +27,7 @@ from training.backtest.metrics import (
     trade_figures,
 )
 from training.backtest.overfit import (
+    best_column,
     deflated_sharpe,
     expected_max_sharpe,
     kurtosis,
@@ -32,6 +35,7 @@ from training.backtest.overfit import (
     probabilistic_sharpe,
     shuffled,
     skewness,
+    variance_of_ratios,
 )
 from training.backtest.spec import Outcome
 
@@ -76,6 +80,43 @@ def test_what_cannot_be_told_is_nan() -> None:
     assert math.isnan(sharpe(np.array([0.01])))
     assert math.isnan(sharpe(np.zeros(5)))
     assert math.isnan(trade_figures([]).win_rate)
+
+
+@pytest.mark.parametrize("value", [0.001, -0.001, 0.1, 1e-7, -3.7, 12.3, 1e5])
+@pytest.mark.parametrize("n", [2, 3, 50, 250])
+def test_equal_returns_have_no_ratio_of_any_kind(value: float, n: int) -> None:
+    equity = 1e5 * (1 + min(max(value, -0.1), 0.1)) ** np.arange(n + 1)
+    for returns in (np.full(n, value), equity[1:] / equity[:-1] - 1):
+        for ratio in (sharpe, sortino, t_statistic, skewness, kurtosis):
+            assert math.isnan(ratio(returns)), ratio
+        found = deflated_sharpe(returns, trials=3)
+        assert math.isnan(found.ratio)
+        assert math.isnan(found.probability)
+        assert deviations(returns) == 0
+    levels = benchmark_figures("held", equity[1:] / equity[0])
+    assert math.isnan(levels.sharpe)
+    assert levels.volatility == 0
+
+
+def test_losses_that_are_but_rounding_make_no_sortino() -> None:
+    assert math.isnan(sortino(np.array([0.01, 0.02, -1e-18, 0.03])))
+    assert sortino(np.array([0.01, 0.02, -1e-6, 0.03])) > 0
+
+
+def test_small_returns_that_do_differ_have_their_ratio() -> None:
+    assert sharpe(1e-6 * RETURNS) == pytest.approx(sharpe(RETURNS))
+    assert sortino(1e-6 * RETURNS) == pytest.approx(sortino(RETURNS))
+
+
+def test_a_trial_of_equal_returns_is_neither_the_best_nor_part_of_the_spread() -> None:
+    noise = np.random.default_rng(6).normal(0.0005, 0.01, (120, 4))
+    steady = np.full((120, 1), 0.0001)
+    both = np.hstack([steady, noise])
+    assert best_column(both) == 1 + best_column(noise)
+    assert variance_of_ratios(both) == pytest.approx(variance_of_ratios(noise))
+    assert variance_of_ratios(np.hstack([steady, noise[:, :1]])) is None
+    assert overfitting(both, 10).probability <= 1
+    assert math.isfinite(deflated_sharpe(noise[:, 0], trials=2, variance=variance_of_ratios(both[:, :2])).probability)
 
 
 def test_expected_best_and_deflated_ratio_are_those_of_the_paper() -> None:

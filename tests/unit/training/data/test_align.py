@@ -162,7 +162,7 @@ def test_on_real_bars_with_extended_hours_rows_are_what_their_definition_says() 
     path = data_file(name)
     if path is None:
         pytest.skip(f"{name} is not in the data folder (setting GATEHOUSE_DATA)")
-    from training.data.importer import read_file  # noqa: PLC0415 - only with the data
+    from training.data.bar_file import read_file  # noqa: PLC0415 - only with the data
 
     bars = read_file(path).by_symbol()[Symbol("AMD")].bars[:4000]
     for timeframe in FRAMES:

@@ -16,7 +16,8 @@ from shared.core.errors import ContractError
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
 from tests.support.bars import CALENDAR, day_starts, random_walk
-from training.data.importer import import_file, read_file
+from training.data.bar_file import read_file
+from training.data.importer import import_file
 from training.data.store import BarStore
 from training.data.validate import Reason
 
@@ -62,8 +63,8 @@ def test_every_bad_row_goes_to_quarantine_with_its_reason_and_the_others_are_kep
     pq.write_table(table_of(spoiled()), path)
     store = BarStore(tmp_path / "store", CALENDAR)
     found = import_file(path, store)
-    assert found.timeframe is Timeframe.MIN_5
-    assert found.bad == {
+    assert found.file.timeframe is Timeframe.MIN_5
+    assert found.file.checked.counts == {
         Reason.NOT_FINITE: 2,
         Reason.NOT_POSITIVE: 1,
         Reason.NEGATIVE_VOLUME: 1,
@@ -71,15 +72,16 @@ def test_every_bad_row_goes_to_quarantine_with_its_reason_and_the_others_are_kep
         Reason.OFF_GRID: 1,
         Reason.DUPLICATE: 1,
     }
-    assert found.out_of_order == 1
+    assert found.file.checked.out_of_order == 1
     kept = store.read(Timeframe.MIN_5, ABC).bars
-    assert len(kept) == found.rows == 43
+    assert len(kept) == found.file.checked.order.size == 43
     assert np.all(np.diff(kept.start_s) > 0)
     assert found.quarantine is not None
     bad = pq.read_table(found.quarantine)
     assert bad.num_rows == 7
     assert bad["reason"].to_pylist()[:3] == ["not-finite", "not-finite", "not-positive"]
-    assert bad.column_names[:-1] == list(columns())
+    assert bad.column_names == [*columns(), "row", "reason"]
+    assert bad["row"].to_pylist()[:3] == [4, 5, 6]
     assert found.manifests[ABC].quarantined == 7
 
 
@@ -115,7 +117,7 @@ def test_daily_files_with_dates_keep_their_splits_and_start_at_midnight_in_new_y
     store = BarStore(tmp_path / "store", CALENDAR)
     found = import_file(tmp_path / "daily.parquet", store)
     rows = store.read(Timeframe.DAY_1, ABC)
-    assert found.timeframe is Timeframe.DAY_1
+    assert found.file.timeframe is Timeframe.DAY_1
     assert np.diff(rows.bars.start_s).tolist() == [3 * 86_400 - 3600]
     assert rows.split_next.tolist() == [0.5, 1.0]
     assert list(found.manifests[ABC].parts) == ["2025"]
@@ -126,8 +128,8 @@ def test_daily_files_with_dates_keep_their_splits_and_start_at_midnight_in_new_y
     [
         (lambda d: d.pop("close"), "columns \\['close'\\] are missing"),
         (lambda d: d.pop("ts"), "neither a column ts nor a column date"),
-        (lambda d: d.update(symbol=["a b"] * 50), "must be a symbol"),
-        (lambda d: d.update(symbol=[None] * 50), "50 rows without a symbol"),
+        (lambda d: d.update(symbol=["a b"] * 50), "none of its 50 rows has both a symbol"),
+        (lambda d: d.update(symbol=[None] * 50), "none of its 50 rows has both a symbol"),
     ],
 )
 def test_a_file_of_another_shape_is_refused_by_name(tmp_path: Path, change: Any, message: str) -> None:

@@ -14,7 +14,7 @@ from shared.core.market import Bars, Snapshot
 from shared.core.values import Symbol
 from shared.core.watchlist import ScanLimits, gappers, liquidity
 from tests.support.bars import CALENDAR, data_file, random_walk
-from training.data.importer import read_file
+from training.data.bar_file import read_file
 from training.data.rows import SymbolBars
 from training.data.universe import DailyHistory, Gaps, Member
 

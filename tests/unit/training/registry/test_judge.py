@@ -25,7 +25,7 @@ RULE = PromotionRule()
 def evidence(net_bp: float = 5.0, version: str = "new") -> Evidence:
     return Evidence(
         version=version,
-        record=Record(name=version, net_bp=net_bp + STEADY, rows=200),
+        record=Record(name=version, net_bp=net_bp + (STEADY if version == "new" else STEADY[::-1]), rows=200),
         brier=0.60,
         brier_base=0.65,
         calibration_error=0.02,
