@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from shared.contracts.records import Table
+from shared.contracts.records import CURRENT, Table
 from shared.core.ids import canonical_json, digest
 from shared.core.order_states import Phase
 from shared.core.sessions import Hours
@@ -199,9 +199,9 @@ def every_order_ended(day: Day) -> Iterator[str]:
             yield f"{row['intent_id']} of {row['symbol']} ended the day as {row['phase']}"
         if row["bought_shares"] != row["sold_shares"] + row["written_off_shares"]:
             yield f"{row['intent_id']} bought {row['bought_shares']} and sold {row['sold_shares']}"
-    for row in day.rows["ledger-now"].values():
-        if row["reservations"]:
-            yield f"{row['reservations']} reservations are left in the ledger"
+    ledger = day.rows["ledger-now"].get(CURRENT)
+    if ledger is not None and ledger["reservations"]:
+        yield f"{ledger['reservations']} reservations are left in the ledger"
 
 
 def journal_whole(day: Day) -> Iterator[str]:

@@ -113,7 +113,7 @@ def sound_day() -> Day:
     rows[Table.ORDERS] = {f"ABC|{INTENT}": order}
     rows[Table.FILLS] = {"1": fill(ENTRY, 10, "10.00"), "2": fill(EXIT, 10, "10.20")}
     rows[Table.JOURNAL] = journal()
-    rows["ledger-now"] = {"current": {"reservations": 0}}
+    rows["ledger-now"] = {"current": {"reservations": 0}, "backup": {"backup": "{}", "at": "2025-10-15T14:00:00Z"}}
     report = {"scored": 1, "fills": 2, "journal_rows": 3, "made_at": "2026-10-14T20:30:00Z"}
     return Day(rows=rows, log=log(), report=report, open_orders=[], open_positions=[], hours=HOURS)
 
