@@ -111,13 +111,12 @@ class BesideRules:
         """Hold what one look asked for against ledger, controls and clock as they stand."""
         world = self._world
         work = world.current
+        if world.hiding.is_on:  # what seems to have gone is forgotten, and halts anew when it is back
+            self._accepted.clear()
         if work is None or work.is_hurt or work.began_at is None:
             return
         self._leaving(seen, work.began_at)
-        self._looks = 0 if world.parts_down else self._looks + 1
-        if world.hiding.is_on:  # what seems to have gone is forgotten, and halts anew when it is back
-            self._accepted.clear()
-            self._looks = 0
+        self._looks = 0 if world.parts_down or world.hiding.is_on else self._looks + 1
         if self._looks >= LOOKS:
             self._named()
 

@@ -22,9 +22,10 @@ from sandbox.simulation.splits import split_what_is_held
 from sandbox.simulation.violation import Violation
 from sandbox.simulation.world import Work, World
 from shared.adapters.codec import encode_message
-from shared.contracts.records import Queue
+from shared.contracts.records import Queue, Table
 from shared.core.errors import GatehouseError
 from shared.core.market import TradingDay
+from shared.core.order_states import Phase
 from shared.core.sessions import Session, aft_close_at
 from shared.core.values import Side
 from shared.stages.calls import Call
@@ -208,12 +209,15 @@ class _Days:
         return when + MINUTE * max(1, -((when - due) // MINUTE))
 
     def _is_idle(self) -> bool:
-        """Nothing is reserved, held, open or in doubt: supervise would find the account as it left it."""
+        """Nothing is reserved, held, open, unfinished or in doubt: supervise would find the account as it left it."""
         world = self.world
         ledger = world.checkers.ledger
         if ledger is None or ledger.day_doubt is not None or ledger.drawdown_doubt is not None:
             return False
-        return not ledger.reservations and not world.exchange.account.positions
+        if ledger.reservations or world.exchange.account.positions:
+            return False
+        rows = world.tables.query(Table.ORDERS, str(world.day.on))
+        return all(Phase(str(row["phase"])).is_over for _, row in rows)
 
     def _is_quiet(self) -> bool:
         world = self.world

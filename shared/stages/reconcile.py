@@ -223,7 +223,8 @@ def wake_failed(ports: Ports, told: Wake, error: Exception) -> list[Message]:
 def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> list[Reservation]:
     """Room of orders that live, are strange to the ledger twice in a row, and are ours by their rows.
 
-    Somebody, or a fault, took their reservation: taken again, it is told to leave as any other.
+    Somebody, or a fault, took their reservation: taken again, it is told to leave as any other. An order that has
+    nothing at the broker has ended, whatever its row says: the strange order in its symbol is a person's.
     """
     confirmed = [
         what
@@ -233,7 +234,15 @@ def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> l
     if not confirmed:
         return []
     symbols = {symbol_of(what) for what in confirmed}
-    return [room_of(ports, state) for state in live_orders(ports, seen.on) if state.plan.symbol in symbols]
+    live = [state for state in live_orders(ports, seen.on) if state.plan.symbol in symbols]
+    return [room_of(ports, state) for state in live if _stands(state, seen)]
+
+
+def _stands(state: OrderState, seen: Account) -> bool:
+    """Whether an order may have shares or an open order at the broker."""
+    orders = seen.orders or ()
+    is_open = any(not o.status.is_final and o.client_order_id.startswith(state.plan.intent_id) for o in orders)
+    return is_open or seen.may_hold(state.plan.symbol)
 
 
 def symbol_of(stranger: str) -> Symbol:

@@ -19,7 +19,7 @@ from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ledger import Ledger, Reservation
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
-from shared.core.order_steps import STOP_ENTERING
+from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING
 from shared.core.portfolio import Account as AccountState
 from shared.core.portfolio import another_account
 from shared.core.schedule import DueJob, Job, plan, slot_of
@@ -99,11 +99,24 @@ def supervise(ports: Ports) -> Supervision:
     answered: list[Wake] = []
     with _by_itself("answers"):
         answered = unheard(ports, after, look.seen.orders or ())
-    rest = (*found.wakes, *asleep, *answered, *asked)
+    left: Sequence[Wake] = ()
+    with _by_itself("orders"):
+        left = _without_room(ports, day, after) if _is_beat(now) else ()
+    rest = (*found.wakes, *asleep, *answered, *left, *asked)
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     with _by_itself("incidents"):
         messages = (*messages, *_halts(ports, day, after, now), *incidents(ports, look.seen, repair, after))
     return Supervision(wakes=wakes, messages=messages)
+
+
+def _without_room(ports: Ports, day: TradingDay, ledger: Ledger) -> Sequence[Wake]:
+    """Orders that live by their rows and have no reservation: one that gave it back and died before it could say so."""
+    known = {room.intent_id for room in ledger.reservations}
+    states = [state for state in live_orders(ports, day.on) if state.plan.intent_id not in known]
+    return tuple(
+        Wake(on=state.on, symbol=state.plan.symbol, intent_id=state.plan.intent_id, event=LOOK_AGAIN)
+        for state in states
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
