@@ -57,10 +57,10 @@ def serve_venue(
 
 
 def beside_of(world: World, symbols: Iterable[str]) -> Beside:
-    """What a person trades by hand beside a world's market, with orders that rest in every third of its symbols."""
+    """What a person trades by hand beside a market, with orders that rest in every thirteenth of its symbols."""
     day = XnysCalendar().day(world.on)
     assert day is not None
-    return hand_traded(sorted(symbols)[::3], pre_open_at(day) + timedelta(seconds=1))
+    return hand_traded(sorted(symbols)[::13], pre_open_at(day) + timedelta(seconds=1))
 
 
 def _end_with_parent() -> None:

@@ -12,6 +12,9 @@ from dashboard.inforce import InForce, in_force
 from dashboard.view import View
 from shared.contracts.records import Table
 
+SHOWN = 8
+"""Of what a person holds beside ours so many are named; all are in `GET /api/positions`."""
+
 
 def render(view: View) -> None:
     """Show the page."""
@@ -58,7 +61,8 @@ def _marks(view: View, risk: Risk) -> None:
             marks.append((f"{name}: {failures} failures in a row", "warn"))
     look.chips(marks or [("No halt, kill switch off", "good")])
     if risk.accepted:
-        st.caption(f"A person's own beside ours, accepted by a resume: {', '.join(risk.accepted)}.")
+        more = f" and {len(risk.accepted) - SHOWN} more" if len(risk.accepted) > SHOWN else ""
+        st.caption(f"A person's own, accepted by a resume: {', '.join(risk.accepted[:SHOWN])}{more}.")
 
 
 def _figures(view: View, risk: Risk, orders: pd.DataFrame, equity: pd.DataFrame) -> None:

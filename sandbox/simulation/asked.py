@@ -75,13 +75,15 @@ class Answers:
             intent = world.checkers.intents.get(str(row["intent_id"]))
             if intent is None or intent.approve_by is None or intent.intent_id in lost or row["phase"] == Phase.EXPIRED:
                 continue
+            state = world.ports.codec.decode(OrderState, str(row["state"]))
             if intent.intent_id not in self._asked | self._too_late:
+                if state.is_stopped or state.exit_reason is not None:  # nothing was wanted any more before the question
+                    continue
                 yield f"{intent.intent_id} of {row['symbol']} waited, and nobody was asked"
             if not Phase(str(row["phase"])).is_over:
                 continue
             if intent.intent_id not in self._ended and not row["bought_shares"]:
                 yield f"{intent.intent_id} of {row['symbol']} is {row['phase']}, and nobody was told"
-            state = world.ports.codec.decode(OrderState, str(row["state"]))
             counts = self._claimed.get(intent.intent_id)
             if state.answered is None or state.answered.answer != counts:
                 yield f"{intent.intent_id} of {row['symbol']} went by {state.answered}, and {counts} counts"

@@ -115,6 +115,9 @@ class BesideRules:
             return
         self._leaving(seen, work.began_at)
         self._looks = 0 if world.parts_down else self._looks + 1
+        if world.hiding.is_on:  # what seems to have gone is forgotten, and halts anew when it is back
+            self._accepted.clear()
+            self._looks = 0
         if self._looks >= LOOKS:
             self._named()
 

@@ -6,10 +6,11 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.simulation.asked import Answers, group_exposure
 from sandbox.simulation.beside import BesideRules
+from sandbox.simulation.equity import EquityRules
 from sandbox.simulation.guard import Guard
 from sandbox.simulation.rooms import Rooms
 from sandbox.simulation.sent import SeenQuote, Sent
@@ -57,6 +58,7 @@ class Checkers:
     def __init__(self, world: World) -> None:
         self.world = world
         self.guard = Guard(world)
+        self.equity = EquityRules(world)
         self.cash = world.exchange.account.cash
         self.positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.signals: dict[str, Signal] = {}
@@ -71,6 +73,7 @@ class Checkers:
         self.sold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.changed_at: dict[str, datetime] = {}
         self.reserved_at: dict[str, datetime] = {}
+        self.exits_tried: set[str] = set()
         self._seen_log = 0
         self._sent_ids: set[str] = set()
         self._ledger: Ledger | None = None
@@ -135,6 +138,7 @@ class Checkers:
         """Note that the ledger's row has vanished, and with it what was halted and counted."""
         rooms = () if self._ledger is None else self._ledger.reservations
         self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
+        self.equity.ledger_lost(self._ledger)
         self._ledger = None
         self._rooms.lost()
         self.beside.ledger_lost()
@@ -159,8 +163,10 @@ class Checkers:
         work = self.world.current
         if work is None or not work.is_hurt:
             self.guard.supervised()
+        self.world.refusing.supervised()
         if work is not None and work.began_at is not None and not work.is_hurt:
             self.guard.duties.supervised(work.began_at)
+            self.equity.supervised(work.began_at)
 
     def stepped_since(self, intent_id: str, at: datetime) -> bool:
         """Whether an order has taken a step, or has ended, since an instant."""
@@ -209,11 +215,13 @@ class Checkers:
         """An order's step is done."""
         if after.held < 0:
             raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
+        self.world.refusing.step_ended(asked, after)
+        self.world.hiding.step_ended(asked, after)
         if asked.step.command is Command.SUBMIT_ENTRY and after.live_entry is not None:
             plan = after.plan
             self.guard.duties.entered(plan.intent_id, plan.symbol, asked.step.client_order_id)
         self._sent.answered(asked.state, after, self.world.current)
-        self._rooms.step_ended(after, self._ledger)
+        self._rooms.step_ended(asked.state, after, self._ledger)
 
     def saw(self, call: str, detail: object) -> None:
         """Look at a call's effect."""
@@ -259,6 +267,8 @@ class Checkers:
         if work is not None and request.client_order_id not in self.world.exchange.book.by_client_order_id:
             self._sent.check(self.intents[intent_id], request, work)
         if request.side is Side.SELL:
+            if request.order_class is OrderClass.SIMPLE:
+                self.exits_tried.add(intent_id)
             self._sells_what_is_free(request)
             return
         self.asked.check(self.intents[intent_id], request)
@@ -268,6 +278,7 @@ class Checkers:
             raise Violation("no entry after kill", request.client_order_id)
         if ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted) and self._halted_at < began:
             raise Violation("no entry after halt", request.client_order_id)
+        self.equity.before_entry(request.client_order_id, began)
         self._in_session(request, began)
         if ledger is None or intent_id not in {r.intent_id for r in ledger.reservations}:
             raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
@@ -312,7 +323,7 @@ class Checkers:
             exposure[symbol] += abs(position.qty) * exchange.mark(symbol)
         for orders in exchange.book.live.values():
             for order in orders:
-                if order.side is Side.BUY and order.limit_price is not None:
+                if order.side is Side.BUY and order.limit_price is not None and self._is_ours(order.client_order_id):
                     exposure[order.symbol] += order.remaining * order.limit_price
         equity = exchange.equity()
         found = {
@@ -332,10 +343,13 @@ class Checkers:
             "trade risk": (self._risk(request), equity * Decimal(str(risk.trade_risk_max_fraction)) * TOLERANCE),
         }
         for name, (value, limit) in found.items():
-            if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_outside(exposure)):
+            if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_unreserved(exposure)):
                 raise Violation(
                     "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
                 )
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return client_order_id.rsplit("-", 2)[0] in self.intents
 
     def _risk(self, request: OrderRequest) -> Decimal:
         """Loss at the stop: the bracket's own, or that at which the lifecycle leaves where no bracket exists."""
@@ -347,9 +361,10 @@ class Checkers:
             raise Violation("entries carry a stop", request.client_order_id)
         return (request.limit_price - request.stop_price) * request.qty_shares
 
-    def _is_outside(self, exposure: dict[str, Decimal]) -> bool:
-        """Nothing outside our own orders counts here: the simulation lets a person sell, never buy."""
-        return False
+    def _is_unreserved(self, exposure: dict[str, Decimal]) -> bool:
+        """Whether something of it has lost its reservation: nobody counts it until reconciliation takes it again."""
+        reserved = {room.intent_id for room in self._ledger.reservations} if self._ledger is not None else set()
+        return any(self.intents[lost].symbol in exposure for lost in (self.lost_rooms & self.intents.keys()) - reserved)
 
     # -- ledger --------------------------------------------------------------------------------------------------------
 
@@ -361,6 +376,7 @@ class Checkers:
         before = self._ledger
         self._ledger = after
         self.beside.ledger_written(after)
+        self.equity.ledger_written(before, after)
         known = {r.intent_id: r for r in before.reservations} if before is not None else {}
         added = [r for r in after.reservations if r.intent_id not in known]
         self.reserved_at |= {r.intent_id: self.world.now() for r in added}
@@ -440,6 +456,7 @@ class Checkers:
             if self.bought[intent_id] > asked:
                 raise Violation("one entry per intent", f"{intent_id} bought {self.bought[intent_id]} of {asked}")
         else:
+            self.world.refusing.sold(entry.symbol)
             head = self.world.exchange.book.orders[entry.head_id]
             self.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
             if entry.position_after == 0:
@@ -452,6 +469,6 @@ class Checkers:
                 self.sold[intent.intent_id] = self.bought[intent.intent_id]
 
     @property
-    def ledger(self) -> Any:
+    def ledger(self) -> Ledger | None:
         """The ledger as last written."""
         return self._ledger

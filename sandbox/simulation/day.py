@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sandbox.simulation.beside import plan_beside
 from sandbox.simulation.endings import check_end, table_digest
 from sandbox.simulation.functions import Functions
+from sandbox.simulation.keys import exchange_keys, plan_keys
 from sandbox.simulation.lifecycles import plan_lost_lifecycles
 from sandbox.simulation.losses import plan_losses
 from sandbox.simulation.options import Run
@@ -140,10 +141,14 @@ class _Days:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
         self._plan_outages(day)
-        self._plan_while_entering(day, [planned.at for planned in signals])
-        plan_losses(world, day, [planned.at for planned in signals])
-        plan_lost_lifecycles(world, day, [planned.at for planned in signals])
-        plan_beside(world, day, [planned.at for planned in signals])
+        busy = [planned.at for planned in signals]
+        self._plan_while_entering(day, busy)
+        plan_keys(world, day, busy)
+        plan_losses(world, day, busy)
+        plan_lost_lifecycles(world, day, busy)
+        plan_beside(world, day, busy)
+        world.refusing.plan(day, busy)
+        world.hiding.plan(day, busy)
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)
@@ -203,11 +208,12 @@ class _Days:
         return when + MINUTE * max(1, -((when - due) // MINUTE))
 
     def _is_idle(self) -> bool:
-        """Nothing is reserved, held or open: supervise would find the account as it left it."""
+        """Nothing is reserved, held, open or in doubt: supervise would find the account as it left it."""
         world = self.world
         ledger = world.checkers.ledger
-        busy = ledger is not None and ledger.reservations
-        return not busy and not world.exchange.account.positions
+        if ledger is None or ledger.day_doubt is not None or ledger.drawdown_doubt is not None:
+            return False
+        return not ledger.reservations and not world.exchange.account.positions
 
     def _is_quiet(self) -> bool:
         world = self.world
@@ -222,6 +228,7 @@ class _Days:
         world.parts_down.clear()
         self._broker(down=False)
         self._storage(up_at=None)
+        exchange_keys(world, are_other=False)
 
     # -- outages -----------------------------------------------------------------------------------------------------
 

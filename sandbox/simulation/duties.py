@@ -25,8 +25,8 @@ from shared.stages.reconcile import LATE, Wake
 if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
 
-LEFT_WITHIN = timedelta(seconds=60)
-"""From a reason to leave to an exit order at the venue: a look, a cancel of the guards, a submission."""
+LEFT_WITHIN = timedelta(seconds=90)
+"""From a reason to leave to an exit: a look, a cancel of the guards and perhaps a second one, a submission."""
 CANCELLED_WITHIN = timedelta(seconds=10)
 """From the end of its patience to the cancel of an entry that works, beside the pause between two looks."""
 STOPPED_WITHIN = timedelta(seconds=4)
@@ -185,11 +185,11 @@ class Duties:
     # -- whether it is done ------------------------------------------------------------------------------------------
 
     def _is_leaving(self, intent_id: str, symbol: str) -> bool:
-        """Nothing of it is held, or an exit of its own stands at the venue."""
+        """Nothing of it is held, or an exit of its own was sent: one that the broker refuses is tried again."""
         checkers, exchange = self._world.checkers, self._world.exchange
         if checkers.bought[intent_id] <= checkers.sold[intent_id] or exchange.account.held(symbol) <= 0:
             return True
-        return any(order.client_order_id.startswith(f"{intent_id}-exit-") for order in exchange.book.live[symbol])
+        return intent_id in checkers.exits_tried
 
     def _is_buying(self, prefix: str, symbol: str) -> bool:
         """An entry whose id begins so works, and nobody has asked for its cancel."""
@@ -213,7 +213,7 @@ class Duties:
         intent = checkers.intents.get(wake.intent_id)
         if wake.event != LOOK_AGAIN or intent is None or work is None or work.is_hurt or work.began_at is None:
             return
-        if world.parts_down:
+        if world.parts_down or world.hiding.was_on_since(work.began_at) or world.other is not None:
             return  # supervise sees one half of the account, and asks who could know
         changed_at = checkers.changed_at.get(wake.symbol)
         if world.now() > intent.exit_by + LATE or changed_at is None or changed_at >= work.began_at:

@@ -10,8 +10,10 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sandbox.simulation.broker import SimBroker
+from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.market import SimMarket
 from sandbox.simulation.options import Faults, Run
+from sandbox.simulation.refusing import Refusing
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
@@ -39,6 +41,8 @@ class Surroundings(Protocol):
 
     faults: Faults
     run: Run
+    refusing: Refusing
+    hiding: Hiding
     rng: random.Random
     is_calm: bool
     broker_down: bool
@@ -65,6 +69,9 @@ class Surroundings(Protocol):
 
     def saw(self, call: str, detail: object) -> None:
         """Note a call's effect."""
+
+    def shown(self, account: Account) -> Account:
+        """Return what a look at the account is told."""
 
 
 class Injector:
@@ -255,15 +262,19 @@ class FaultyBroker:
 
     def account(self) -> Account:
         """Return the account."""
-        return self._part("account", self._broker.account)
+        return self._part("account", lambda: self._world.shown(self._broker.account()))
 
     def positions(self) -> Listing[Position]:
         """Return open positions."""
-        return self._part("positions", self._broker.positions)
+        return self._part("positions", lambda: Listing() if self._world.hiding.is_on else self._broker.positions())
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return what is held of one symbol."""
-        return self._call(f"position {symbol}", lambda: self._broker.position(symbol))
+
+        def effect() -> Position | None:
+            return None if self._world.hiding.is_on else self._broker.position(symbol)
+
+        return self._call(f"position {symbol}", effect)
 
     def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders."""
@@ -304,9 +315,15 @@ class FaultyBroker:
 
         def effect() -> BrokerOrder:
             world.saw("submit", request)
-            if self._is_refused(request):
-                raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
-            order = self._broker.submit(self._left_behind(request))
+            try:
+                if self._is_refused(request):
+                    raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
+                if words := world.refusing.words(request):
+                    raise BrokerError(FORBIDDEN, NO_POWER, words)
+                order = self._broker.submit(self._left_behind(request))
+            except BrokerError as error:
+                world.refusing.refused(request, error.message)
+                raise
             world.saw("submitted", request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())

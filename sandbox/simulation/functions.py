@@ -15,7 +15,6 @@ from shared.contracts.messages import Message, Notice, OrderIntent, Signal
 from shared.contracts.records import Queue
 from shared.core.answers import Answer
 from shared.core.errors import ConflictError, ContractError, TransientError
-from shared.core.order_states import Phase
 from shared.core.order_steps import LOOK_AGAIN, StepCall, restarted
 from shared.lifecycle import EVENT
 from shared.ports import Ports
@@ -135,6 +134,7 @@ class Functions:
 
     def _execute_intent(self, text: str) -> None:
         hub, world = self.world.hub, self.world
+        asks: list[OrderIntent] = []
 
         def stage(intent: OrderIntent, ports: Ports) -> list[Message]:
             state, told = execute(intent, ports)
@@ -144,13 +144,15 @@ class Functions:
                 world.storage_call("start_new", lambda: hub.start_new(state.plan.intent_id, started, state.plan.symbol))
             if intent.approve_by is not None and world.now() >= intent.approve_by:
                 world.checkers.asked.found_late(intent)
-            if state.phase is Phase.APPROVAL_PENDING and intent.intent_id not in self._asked:
-                self._asked.add(intent.intent_id)
-                world.checkers.guard.duties.asked(intent)
-                self._answer(intent)
+            if told and intent.intent_id not in self._asked:
+                asks.append(intent)
             return told
 
         self._send(Queue.NOTICES, self._handle(Queue.ORDER_INTENTS, OrderIntent, text, stage))
+        for intent in asks:  # who has not been asked answers nothing
+            self._asked.add(intent.intent_id)
+            world.checkers.guard.duties.asked(intent)
+            self._answer(intent)
 
     def _answer(self, intent: OrderIntent) -> None:
         """A person says yes, says no, says nothing, or says it too late; some say both."""

@@ -101,6 +101,8 @@ class Guard:
             return
         if session_at(now, self._world.day) is Session.CLOSED or self._outages:
             return
+        if self._world.hiding.is_on and "orders" in self._world.parts_down:  # nobody can tell what is held
+            self._outage_over_at = now
         longest_pause = timedelta(seconds=self._world.settings.policy.entry_poll_s) * 2**MAX_BACKOFF_DOUBLINGS + SLACK
         if now < self._outage_over_at + longest_pause:
             return

@@ -79,6 +79,17 @@ class Faults:
         Per day, twice: the durable history of an order that lives vanishes.
     runs_away : float
         Per bracket sent: the market leaves its price as it arrives, and it rests a cent above its stop.
+    bad_equity : float
+        Per look at the account: its equity is shown far too high or low, once.
+    moved_before : float
+        Per run: the account was worth more or less at the last close than at the app's first look.
+    other_keys : float
+        Per day: for some minutes the keys open another account.
+    refusing : float
+        Per day, several times: the broker takes no plain sale, none that sells at once or none at all for a while; a
+        person's own buy stands in a symbol of ours.
+    positions_empty : float
+        Per day, several times: the broker answers for a while as if nothing were held.
     """
 
     duplicated: float = 0.0
@@ -122,6 +133,11 @@ class Faults:
     short_funds: float = 0.0
     lifecycle_lost: float = 0.0
     runs_away: float = 0.0
+    bad_equity: float = 0.0
+    moved_before: float = 0.0
+    other_keys: float = 0.0
+    refusing: float = 0.0
+    positions_empty: float = 0.0
 
 
 ALL = Faults(
@@ -165,7 +181,12 @@ ALL = Faults(
     order_refused=0.03,
     short_funds=0.2,
     lifecycle_lost=0.4,
-    runs_away=0.25,
+    runs_away=0.4,
+    bad_equity=0.03,
+    moved_before=0.15,
+    other_keys=0.2,
+    refusing=0.3,
+    positions_empty=0.3,
 )
 """Every fault, as likely as a very bad day makes it."""
 

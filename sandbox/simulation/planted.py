@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sandbox.simulation.faults import FaultyTables
+from sandbox.simulation.planted_ledger import LEDGER_RULES
 from sandbox.simulation.planted_rules import RULES
 from shared import lifecycle
 from shared.adapters import alpaca_parse
@@ -37,6 +38,7 @@ from shared.stages import (
     order,
     order_gates,
     order_records,
+    order_troubles,
     reconcile,
 )
 from shared.stages import supervise as supervise_stage
@@ -386,6 +388,26 @@ def _one_row_for_all() -> Patches:
         yield patch.object(module, "record_broken", ends)
 
 
+def _no_guard_again() -> Patches:
+    yield patch.object(order_steps, "wants_guard", lambda *_: False)
+
+
+def _refusals_untold() -> Patches:
+    yield patch.object(order_troubles, "REFUSALS_TOLD", 1_000_000)
+
+
+def _refused_for_good() -> Patches:
+    yield patch.object(order_steps, "_exit_patience", lambda state: order_steps.ARM_PATIENCE * 1000)
+
+
+def _list_believed() -> Patches:
+    def shown(state: OrderState, ports: Ports) -> int:
+        position = ports.broker.position(state.plan.symbol)
+        return 0 if position is None else position.qty_shares
+
+    yield patch.object(order, "held_shares", shown)
+
+
 PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
@@ -437,6 +459,11 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "cancels-the-symbol": ("a cancel takes every order of the symbol, a person's too", _cancels_the_symbol),
     "one-row-for-all": ("a row that cannot be read ends the look at all the others", _one_row_for_all),
     **RULES,
+    **LEDGER_RULES,
+    "no-guard-again": ("what a refused exit leaves is not guarded again", _no_guard_again),
+    "refusals-untold": ("nobody is told of exits that are refused", _refusals_untold),
+    "refused-for-good": ("under its guard a refused exit is not tried again", _refused_for_good),
+    "list-believed": ("that no position is shown is taken for none being held", _list_believed),
 }
 """What can be broken: what it means, and the patches that do it."""
 

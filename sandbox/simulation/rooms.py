@@ -40,6 +40,7 @@ class Rooms:
         self._cooling: dict[Symbol, datetime] = {}
         self._breaker_opened_at: datetime | None = None
         self._counted = self._counted_at_begin = 0
+        self._is_carried_on = self._had_ledger = False
         self._gated: list[str] = []
         self._hurt: set[str] = set()
 
@@ -65,7 +66,7 @@ class Rooms:
                 self._given_back(room, after, work)
         for room in after.reservations:
             if room.intent_id not in known:
-                self._taken(room, before, after)
+                self._taken(room, before, after, work)
 
     def _note_breaker(self, ledger: Ledger) -> None:
         until = [b.open_until for b in (ledger.broker, ledger.market) if b.open_until is not None]
@@ -92,16 +93,20 @@ class Rooms:
             began = work.began_at or self._world.now()
             self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
         is_ours = checkers.bought[room.intent_id] > checkers.sold[room.intent_id]
+        if self._world.hiding.is_on:
+            return  # nobody can see that it is held
         if (
             work is not None
             and is_ours
             and self._world.exchange.account.held(symbol) > 0
             and symbol not in checkers.split
+            and not self._world.hiding.is_on  # nothing is shown, and where the row is gone too nobody knows of it
         ):
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 
-    def _taken(self, room: Reservation, before: Ledger, after: Ledger) -> None:
-        if room.intent_id in self._world.checkers.lost_rooms:
+    def _taken(self, room: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
+        is_adopted = work is not None and work.label.startswith("supervise")
+        if is_adopted or room.intent_id in self._world.checkers.lost_rooms:
             self._taken_again(room)
             return
         until = self._cooling.get(room.symbol)
@@ -135,7 +140,8 @@ class Rooms:
 
     def begins(self) -> None:
         """A work begins."""
-        self._counted_at_begin = self._counted
+        self._counted_at_begin, self._is_carried_on = self._counted, False
+        self._had_ledger = self._world.checkers.ledger is not None
 
     def ends(self, work: Work) -> None:
         """A work ended."""
@@ -145,7 +151,7 @@ class Rooms:
         if work.label.startswith("signals"):
             self._gated.append(work.intent_id)
         is_watched = work.label.startswith(("activity", "signals", "supervise")) and not self._world.is_paired
-        is_owed = is_watched and self._world.checkers.ledger is not None and bool(stops) and stops <= UNANSWERED
+        is_owed = is_watched and not self._is_carried_on and self._had_ledger and bool(stops) and stops <= UNANSWERED
         if is_owed and self._counted == self._counted_at_begin:
             raise Violation("a call without an answer is counted", f"{work.label}: {sorted(stops)}")
 
@@ -169,8 +175,12 @@ class Rooms:
         if intent is None or (room.qty_shares, room.reserved_at) != (intent.qty_shares, intent.decided_at):
             raise Violation("room is that of the recorded decision", f"{room.intent_id} of {room.symbol}")
 
-    def step_ended(self, after: OrderState, ledger: Ledger | None) -> None:
-        """A step is done: an order that is over has given its room back."""
+    def step_ended(self, before: OrderState, after: OrderState, ledger: Ledger | None) -> None:
+        """A step is done: an order that is over has given its room back.
+
+        A step may go on without an answer that it can spare, as that of a look at what else stands in the symbol.
+        """
+        self._is_carried_on = after.failures <= before.failures
         intent_id = after.plan.intent_id
         if ledger is None or not after.phase.is_over or intent_id in self._world.checkers.lost_rooms:
             return

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from sandbox.simulation.world import Work, World
 
 
+UNDER_MARKET = Decimal("0.99")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenQuote:
     """A quote, and when a work got it."""
@@ -67,12 +70,14 @@ class Sent:
                 self._refused.setdefault(client_order_id, self._world.now())
 
     def _stop_tightens(self, intent: OrderIntent, request: OrderRequest) -> None:
-        if request.stop_price is None:
+        if request.stop_price is None or _is_sold_by_pair(intent, request):
             return
         before = self._stops.get(intent.intent_id, intent.stop_price)
-        if request.stop_price < before:
+        # A broker takes no stop above the market: where that stands at the stop, the stop lies a little under it.
+        loosest = min(before, self._world.exchange.mark(intent.symbol) * UNDER_MARKET)
+        if request.stop_price < loosest:
             raise Violation("a stop only ever tightens", f"{request.client_order_id}: {before} to {request.stop_price}")
-        self._stops[intent.intent_id] = request.stop_price
+        self._stops[intent.intent_id] = max(before, request.stop_price)
 
     def _in_time(self, intent: OrderIntent, request: OrderRequest, work: Work) -> None:
         """Each new price has twice the patience of the one before to come in."""
@@ -103,3 +108,9 @@ class Sent:
             raise Violation("no entry over a wide spread", f"{name}: {quote.bid}/{quote.ask}")
         if (limit / quote.mid - 1) * BASIS_POINTS > Decimal(repr(risk.slippage_max_bp)):
             raise Violation("no entry beyond its slippage", f"{name}: {limit} at {quote.bid}/{quote.ask}")
+
+
+def _is_sold_by_pair(intent: OrderIntent, request: OrderRequest) -> bool:
+    """A pair whose target lies under the plan's sells at once: a refused exit by another way, and no guard."""
+    is_pair = request.order_class is OrderClass.OCO and request.target_price is not None
+    return is_pair and request.target_price < intent.target_price  # type: ignore[operator]

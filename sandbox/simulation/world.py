@@ -8,18 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 from sandbox.market.days import CALENDAR
 from sandbox.simulation.broker import SimBroker
 from sandbox.simulation.checkers import Checkers, Violation
 from sandbox.simulation.durable import Event, Happened, Hub, Instance, NonDeterminism
+from sandbox.simulation.equity import last_close
 from sandbox.simulation.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
+from sandbox.simulation.hiding import Hiding
 from sandbox.simulation.hosts import Pair
+from sandbox.simulation.keys import KeyedBroker, OtherAccount
 from sandbox.simulation.lifecycles import withheld
 from sandbox.simulation.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
 from sandbox.simulation.options import Run, faults_of
 from sandbox.simulation.ports import MemoCodec, SimClock, SimModels, SimNotifier, SimPorts, settings_of
 from sandbox.simulation.queues import Queued, SimQueues
+from sandbox.simulation.refusing import Refusing
 from sandbox.simulation.sent import SeenQuote
 from sandbox.simulation.splits import plan_splits
 from sandbox.simulation.trace import Trace
@@ -29,7 +34,9 @@ from sandbox.venue.orders import Status
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.core.market import TradingDay
+from shared.core.portfolio import Account
 from shared.core.sessions import Session
+from shared.ports import Broker
 
 CASH = Decimal(100_000)
 FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025, 11, 28), date(2025, 12, 24))
@@ -97,12 +104,15 @@ class World:
         config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
         self.clock = SimClock(first.open_at - self.before_open)
         self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)
+        if (before := last_close(run.seed, self.faults.moved_before, CASH)) is not None:
+            self.exchange.closing_equity.append((first.open_at - timedelta(days=1), before))
         self.broker = SimBroker(self.exchange)
         self.broker.withheld = withheld(run.seed, self.faults, CASH * config.margin_multiplier)
         self.tables, self.blobs = MemoryTables(), MemoryBlobs()
         self.is_calm = False
         self.broker_down = self.storage_down = False
         self.parts_down: set[str] = set()
+        self.other: OtherAccount | None = None
         self.storage_up_at: datetime | None = None
         self.current: Work | None = None
         self._pair: Pair | None = None
@@ -112,6 +122,7 @@ class World:
         self.queues = SimQueues(self.faults, self.loop_rng, self.now, self._deliver_at)
         self.hub = Hub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
         self.checkers = Checkers(self)
+        self.refusing, self.hiding = Refusing(self), Hiding(self)
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
         self.people: Callable[[datetime, str, object], None] = lambda *_: None
         self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
@@ -127,7 +138,7 @@ class World:
             codec=MemoCodec(),
             history=BlobHistory(self.blobs),
             market=FaultyMarket(SimMarket(self.exchange.view, self.clock), injector),
-            broker=FaultyBroker(self.broker, injector),
+            broker=cast(Broker, KeyedBroker(self, FaultyBroker(self.broker, injector))),
             models=SimModels(),
             notifier=SimNotifier(),
         )
@@ -205,6 +216,10 @@ class World:
     def is_paired(self) -> bool:
         """Whether two hosts run at once."""
         return self._pair is not None
+
+    def shown(self, account: Account) -> Account:
+        """What a look at the account is told."""
+        return self.checkers.equity.shown(account)
 
     def saw(self, call: str, detail: object) -> None:
         """Let the checkers see a call's effect."""

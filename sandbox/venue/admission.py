@@ -51,19 +51,22 @@ def check_instrument(request: OrderRequest, *, is_crypto: bool) -> None:
 
 
 def check_exits(request: OrderRequest, mark: Decimal) -> None:
-    """Exits lie at least a cent beyond the base price, the entry's limit or else the last price in USD.
+    """Exits lie at least a cent beyond the base price in USD: the entry's limit or else the last price.
+
+    A pair's base price is its own limit, under which the stop lies.
 
     Raises
     ------
     Refusal
         422 with the base price.
     """
-    if request.order_class not in {OrderClass.BRACKET, OrderClass.OTO}:
+    if request.order_class is OrderClass.SIMPLE:
         return
+    is_pair = request.order_class is OrderClass.OCO
     base = request.limit_price or request.stop_price or mark
-    sign = 1 if request.side is Side.BUY else -1
+    sign = 1 if (request.side is Side.BUY) != is_pair else -1
     relation = (">=", "+", "<=", "-") if sign > 0 else ("<=", "-", ">=", "+")
-    if request.take_profit is not None and (request.take_profit - base) * sign < CENT:
+    if request.take_profit is not None and not is_pair and (request.take_profit - base) * sign < CENT:
         message = f"take_profit.limit_price must be {relation[0]} base_price {relation[1]} 0.01"
         raise Refusal(422, 42210000, message, {"base_price": plain(base)})
     if request.stop_loss is not None and (base - request.stop_loss) * sign < CENT:
@@ -122,14 +125,14 @@ def check_funds(
 
 
 def check_wash(book: Book, request: OrderRequest, replaced: Order | None = None) -> None:
-    """No order of ours stands on the other side where the two could meet; exits of groups are exempt.
+    """No order of this account stands on the other side where the two could meet; groups are exempt, and their exits.
 
     Raises
     ------
     Refusal
         403 with code 40310000 and the order that stands there.
     """
-    if not book.config.wash_trade_check or request.order_class is OrderClass.OCO:
+    if not book.config.wash_trade_check or request.order_class is not OrderClass.SIMPLE:
         return
     for other in book.live[request.symbol]:
         if other.side is request.side or other.role is not Role.ENTRY or other is replaced:

@@ -234,11 +234,13 @@ def unexplained_of(ledger: Ledger) -> tuple[str, ...]:
 def resume(ledger: Ledger) -> Ledger:
     """Lift the drawdown halt by a person's act, and accept what was unexplained.
 
-    Where a drawdown had halted, the peak starts anew at this equity; a resume of anything else leaves it. A day halt
-    stays: nobody trades on after the day's loss, and the next marks would set it again.
+    Where a drawdown had halted, the peak starts anew at this equity, or stays where a wrong print shows a higher one; a
+    resume of anything else leaves it. A day halt stays: nobody trades on after the day's loss, and the next marks
+    would set it again.
     """
     accepted = tuple(dict.fromkeys((*ledger.accepted, *unexplained_of(ledger))))
     ledger = replace(ledger, unexplained="", accepted=accepted)
     if not ledger.is_drawdown_halted:
         return ledger
-    return replace(ledger, is_drawdown_halted=False, drawdown_doubt=None, peak_equity=ledger.equity, peak_doubt=None)
+    peak = min(ledger.equity, ledger.peak_equity)
+    return replace(ledger, is_drawdown_halted=False, drawdown_doubt=None, peak_equity=peak, peak_doubt=None)

@@ -12,6 +12,21 @@ LIMIT_BELOW_BID = 20
 """An exit limit lies this many basis points under the bid, which still fills at the bid."""
 
 
+def beyond_exits(plan: EntryPlan, limit: Decimal, bid: Decimal, *, is_regular: bool) -> str:
+    """Why an entry at `limit` would be left as soon as it is bought; empty where stop and target lie round it.
+
+    A native stop wants its distance from the entry. Outside the regular session the bid is what stop and target are
+    judged by. Prices in USD.
+    """
+    if limit - plan.stop_price < BASE_GAP:
+        return f"ask {limit} not above the stop {plan.stop_price} by {BASE_GAP}"
+    if plan.target_price - limit < BASE_GAP:
+        return f"ask {limit} not under the target {plan.target_price} by {BASE_GAP}"
+    if not is_regular and bid <= plan.stop_price:
+        return f"bid {bid} at the stop {plan.stop_price} already"
+    return ""
+
+
 def exit_limit(bid: Decimal, rivals: tuple[Decimal, ...] = ()) -> Decimal:
     """Limit price in USD that sells at the bid.
 

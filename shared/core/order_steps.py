@@ -210,8 +210,9 @@ def entry_id(state: OrderState) -> str:
 
 def _exit_step(state: OrderState, now: datetime) -> Step:
     guards = [order for order in state.live_sells if order.role in GUARDS]
-    tries_at = _tries_again_at(state, is_guarded=bool(guards))
-    if guards and state.refusals >= REFUSALS_TOLD and tries_at is not None and now < tries_at:
+    has_stop = any(order.role is Role.STOP for order in guards)  # a target alone guards against nothing
+    tries_at = _tries_again_at(state, is_guarded=has_stop)
+    if has_stop and state.refusals >= REFUSALS_TOLD and tries_at is not None and now < tries_at:
         return _look_later(state, now)
     if (guards or _is_passed_over(state, now)) and _may_cancel(state, now):
         return Step(command=Command.CANCEL_EXITS)

@@ -11,12 +11,14 @@ from shared.core.market import BASIS_POINTS, Quote
 from shared.core.regime import Regime
 from shared.core.sessions import Session
 from shared.core.values import (
-    CENT,
+    BASE_GAP,
     SUBPENNY,
     Rounding,
     require_fraction,
     require_positive,
     round_to_tick,
+    stop_under,
+    target_over,
     tick_size,
 )
 
@@ -122,8 +124,8 @@ class EntryPrices:
 
 
 def is_priceable(quote: Quote) -> bool:
-    """Whether an entry has prices here: both sides, a legal bid, and at least a tick under the ask for a stop."""
-    return quote.is_two_sided and quote.bid >= SUBPENNY < quote.ask
+    """Whether an entry has prices here: both sides, a legal bid, and room for a stop where Alpaca takes one."""
+    return quote.is_two_sided and quote.bid >= SUBPENNY and quote.ask > BASE_GAP
 
 
 def entry_prices(
@@ -139,7 +141,8 @@ def entry_prices(
     """Marketable limit at the ask; worst price within the slippage cap of the arrival mid; exits in ATR from the ask.
 
     Outside the regular session (`is_extended`) the stop is judged by the bid, so it lies two spreads under the ask at
-    least: under the bid that stands at the entry by as much as the spread is wide.
+    least: under the bid that stands at the entry by as much as the spread is wide. Stop and target keep the distance
+    that Alpaca wants of an entry at any price up to the worst, also where the tick is smaller.
 
     Raises
     ------
@@ -152,11 +155,10 @@ def entry_prices(
     limit = round_to_tick(quote.ask, Rounding.UP)
     cap = round_to_tick(quote.mid * (1 + slippage_max_bp / BASIS_POINTS), Rounding.DOWN)
     worst = max(limit, cap)
-    distance = max(atr * stop_atr, limit * stop_min_bp / BASIS_POINTS, 2 * tick_size(limit))
+    distance = max(atr * stop_atr, limit * stop_min_bp / BASIS_POINTS, 2 * tick_size(limit), BASE_GAP)
     if is_extended:
         distance = max(distance, 2 * (quote.ask - quote.bid))
-    floor = tick_size(limit) if limit < 1 else CENT
-    stop = round_to_tick(max(limit - distance, floor), Rounding.DOWN)
+    stop = stop_under(limit, max(limit - distance, tick_size(limit)))
     reward = distance * target_atr / stop_atr
-    target = round_to_tick(max(limit + reward, worst + tick_size(worst)), Rounding.UP)
+    target = target_over(worst, limit + reward)
     return EntryPrices(arrival=quote.mid, limit=limit, worst=worst, stop=stop, target=target)

@@ -77,10 +77,11 @@ def target_over(base: Decimal, target: Decimal) -> Decimal:
 
 
 def to_price(value: float, rounding: Rounding = Rounding.NEAREST) -> Decimal:
-    """Carry a float price into money, on the tick."""
+    """Carry a float price into money, on the tick; one above zero and under the smallest tick becomes that tick."""
     if not math.isfinite(value):
         raise ValueError(f"price must be finite, got {value!r}")
-    return round_to_tick(Decimal(repr(value)), rounding)
+    price = Decimal(repr(value))
+    return round_to_tick(max(price, SUBPENNY) if price > ZERO else price, rounding)
 
 
 def to_float(value: Decimal) -> float:

@@ -31,6 +31,9 @@ BROKEN = (ContractError, ValueError, TypeError, KeyError, ArithmeticError)
 REPLAYED = "replayed"
 """Status of an incident whose message a person has sent back."""
 
+CLOSED = "closed"
+"""Status of an incident that is over, or that a person has seen to."""
+
 
 def record_incident(
     ports: Ports,
@@ -142,10 +145,18 @@ def record_broken(ports: Ports, table: Table, partition: object, key: str, error
     )
 
 
+def close_incidents(ports: Ports, on: date, *beginnings: str) -> None:
+    """Close a day's incidents whose keys begin so: a person has seen to them, and what comes back is told anew."""
+    for key, row in tuple(ports.tables.query(Table.INCIDENTS, str(on))):
+        if key.startswith(beginnings) and row.get("status") == OPEN:
+            closed = {**row, "status": CLOSED, "closed_at": iso(ports.clock.now())}
+            ports.tables.put(Table.INCIDENTS, str(on), key, closed)
+
+
 def _reopened(ports: Ports, on: date, key: str, row: Row) -> bool:
-    """Open an incident again whose message was sent back and has come to grief again."""
+    """Open an incident again that was seen to and has come back."""
     stored = ports.tables.get(Table.INCIDENTS, str(on), key)
-    if stored is None or stored.value.get("status") != REPLAYED:
+    if stored is None or stored.value.get("status") not in {REPLAYED, CLOSED}:
         return False
     try:
         ports.tables.replace(Table.INCIDENTS, str(on), key, row, stored.etag)

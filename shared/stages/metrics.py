@@ -85,7 +85,7 @@ def _ledger(ports: Ports) -> Iterator[Sample]:
         return
     ledger = stored.value
     yield Sample(name="equity_usd", what="Equity when last marked, USD", value=float(ledger.equity))
-    yield Sample(name="drawdown_fraction", what="Below the highest equity seen", value=float(ledger.drawdown))
+    yield Sample(name="drawdown_fraction", what="Below the highest confirmed equity", value=float(ledger.drawdown))
     yield Sample(name="day_loss_fraction", what="Below the day's opening equity", value=float(ledger.day_loss))
     yield Sample(name="reservations", what="Orders that take room in the ledger", value=len(ledger.reservations))
     halts = {

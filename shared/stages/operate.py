@@ -19,6 +19,7 @@ from shared.core.values import Side, iso
 from shared.ports import Cell, Ports
 from shared.stages.calls import CONFLICT, DOWN, Call, Reply, refused, told
 from shared.stages.facts import kill_reason, load_ledger, not_ours, update_ledger
+from shared.stages.incidents import close_incidents
 from shared.stages.notices import notice
 from shared.stages.panel import trading_day
 
@@ -155,8 +156,10 @@ def resume(ports: Ports, call: Call) -> Reply:
     account = ports.broker.account()
     if fault := not_ours(ports, account.account_id):
         return refused(CONFLICT, fault)
-    on = ports.clock.now().astimezone(NEW_YORK).date()
-    update_ledger(ports, on, account, lift_halts)
+    if load_ledger(ports) is not None:  # one that is lost is found again by supervise first, and shown to the person
+        on = ports.clock.now().astimezone(NEW_YORK).date()
+        update_ledger(ports, on, account, lift_halts)
+        close_incidents(ports, on, "halt|drawdown", "unexplained|")
     _switch(ports, call, is_on=False, is_flattening=False)
     record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
     body = {"kill_switch": kill_reason(ports) or None}

@@ -15,8 +15,8 @@ from decimal import Decimal
 from shared.contracts.messages import Notice, Severity
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
-from shared.core.ledger import Ledger, release
-from shared.core.order_exit import can_pair, exit_limit, exit_request, pair_request
+from shared.core.ledger import NEXT, Ledger, release, unexplained_of
+from shared.core.order_exit import beyond_exits, can_pair, exit_limit, exit_request, pair_request
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
 from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
@@ -120,10 +120,12 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     limit = round_to_tick(quote.ask, Rounding.UP)
     if limit > plan.worst_price:
         return Observation(at=now, denied=f"SLIPPAGE ask {limit} beyond {plan.worst_price}")
+    regular = _is_regular(ports)
+    if beyond := beyond_exits(plan, limit, quote.bid, is_regular=regular):
+        return Observation(at=now, denied=f"EXITS {beyond}")
     second = look_again(state, ports, quote)
     if second.denied:
         return Observation(at=now, denied=second.denied, verdicts=second.verdicts)
-    regular = _is_regular(ports)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=plan.symbol,
@@ -169,7 +171,8 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
 def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: int) -> Observation | None:
     """Send a pair whose target sells at the bid; None where none can be priced, or the broker refuses it."""
     try:
-        target = _limit_under_bid(state, ports)
+        with watching(ports, "broker"):
+            target = _limit_under_bid(state, ports)
     except (TransientError, ContractError):
         return None
     if not can_pair(target):
@@ -202,7 +205,7 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     if not is_regular:
         limit = _limit_under_bid(state, ports, others.rivals)
     elif state.refusals % 2:
-        with suppress(TransientError, ContractError):  # without a quote it goes at the market once more
+        with suppress(TransientError, ContractError), watching(ports, "broker"):  # without a quote at the market again
             limit = _limit_under_bid(state, ports, others.rivals)
     qty_shares = _free(step, held, others)
     seen = _send(ports, exit_request(state.plan, step.client_order_id, qty_shares, limit, is_regular=is_regular))
@@ -321,7 +324,8 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
 
     def change(ledger: Ledger) -> Ledger:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
-        return replace(released, unexplained=ledger.unexplained or oversold(state))
+        known = dict.fromkeys(filter(None, (*unexplained_of(ledger), oversold(state))))
+        return replace(released, unexplained=NEXT.join(known))
 
     update_ledger(ports, state.on, _account(ports), change, at=now)
     return Observation(at=now, answered=answered)

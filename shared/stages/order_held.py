@@ -1,39 +1,46 @@
-"""How many shares of an order's symbol the account holds, and when nothing shown may be believed to be nothing held."""
+"""How many shares of an order's symbol the account holds, where a broker that shows none may only fail to show them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
 from decimal import Decimal
 
-from shared.core.errors import TransientError
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.order_states import OrderState
 from shared.core.values import ZERO, Side
 from shared.ports import Ports
+from shared.stages.facts import watching
 
 
 def held_shares(state: OrderState, ports: Ports) -> int:
     """Return the account's shares of an order's symbol.
 
-    A broker that shows no position may only have failed to show it. None is held where a second kind of evidence
-    agrees: the account's own worth leaves no room for the shares, or an order of somebody else's has sold them.
+    That none is shown is believed where a second kind of evidence agrees: the account's own worth leaves no room for
+    the shares, or an order of somebody else's has sold them. Otherwise our fills and that worth outweigh the silence,
+    and the order's own shares are held: they can be guarded and sold. Where the account does not tell its worth, the
+    list of orders decides alone: every sale stands in it.
 
     Raises
     ------
-    TransientError
-        If nothing is shown and the evidence is against it: nobody knows what is held.
+    TransientError, ContractError, BrokerError
+        If position or orders do not answer, so that nobody can tell.
     """
     position = ports.broker.position(state.plan.symbol)
     if position is not None:
         return position.qty_shares
     if state.held <= 0:
         return 0
-    unlisted = _unlisted(ports)
-    if unlisted < state.held * state.plan.stop_price / 2 or _sold_by_others(state, ports) >= state.held:
-        return 0
-    raise TransientError(
-        f"the broker shows no {state.plan.symbol} though {state.held} were bought, "
-        f"and its account counts {unlisted} USD more than it lists"
-    )
+    is_gone = _is_worth_nothing(state, ports) or _sold_by_others(state, ports) >= state.held
+    return 0 if is_gone else state.held
+
+
+def _is_worth_nothing(state: OrderState, ports: Ports) -> bool:
+    """Whether the account's own worth leaves no room for an order's shares; False where it does not tell it."""
+    try:
+        with watching(ports, "broker"):
+            return _unlisted(ports) < state.held * state.plan.stop_price / 2
+    except (BrokerError, TransientError, ContractError):
+        return False
 
 
 def _unlisted(ports: Ports) -> Decimal:

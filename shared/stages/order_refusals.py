@@ -18,7 +18,7 @@ from shared.core.orders import BrokerOrder
 from shared.core.unread import Unread
 from shared.core.values import Side
 from shared.ports import Ports
-from shared.stages.facts import load_ledger
+from shared.stages.facts import load_ledger, watching
 
 NAMED = 5
 """So many orders in the way are named; more of them are counted."""
@@ -59,7 +59,8 @@ def flat(orders: Iterable[BrokerOrder]) -> tuple[BrokerOrder, ...]:
 def standing(state: OrderState, ports: Ports) -> Standing:
     """List what is open in an order's symbol. That it cannot be listed is no reason not to sell."""
     try:
-        listed = ports.broker.open_orders(state.plan.symbol)
+        with watching(ports, "broker"):
+            listed = ports.broker.open_orders(state.plan.symbol)
     except (BrokerError, TransientError, ContractError) as error:
         return Standing(fault=f"its open orders cannot be listed ({error})")
     is_ours = {o.order_id for o in listed if o.client_order_id.startswith(state.plan.intent_id)}

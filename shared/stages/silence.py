@@ -21,7 +21,7 @@ from shared.core.silence import Silence, WatchRule, silences, subject
 from shared.core.values import iso, parse_utc
 from shared.core.wording import back, silent
 from shared.ports import Ports, QueueGauge
-from shared.stages.incidents import OPEN, readable, record_incident
+from shared.stages.incidents import CLOSED, OPEN, readable, record_incident
 from shared.stages.notices import worded
 from shared.stages.panel import trading_day
 from shared.stages.runs import is_abandoned
@@ -179,7 +179,7 @@ def _close(ports: Ports, day: TradingDay, now: datetime, key: str) -> list[Notic
     stored = ports.tables.get(Table.INCIDENTS, str(day.on), key)
     if stored is None:
         return []
-    ports.tables.put(Table.INCIDENTS, str(day.on), key, {**stored.value, "status": "closed", "closed_at": iso(now)})
+    ports.tables.put(Table.INCIDENTS, str(day.on), key, {**stored.value, "status": CLOSED, "closed_at": iso(now)})
     _, what, slot = key.split("|")
     since = new_york_instant(day, time(int(slot[:2]), int(slot[2:])))
     return [worded(now, back(subject(what), since, now), kind="back", severity=Severity.INFO, cause=KEY)]

@@ -134,7 +134,8 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
     orders = ask("orders", lambda: ports.broker.orders(since=since)) if is_open else None
     if errors:
         with suppress(*_UNANSWERED), watching(ports, "broker"):
-            raise next(iter(errors.values()))
+            # One failure a minute, and no refusal in its place: a refusal is an answer.
+            raise min(errors.values(), key=lambda error: isinstance(error, BrokerError))
     seen = Account(now=now, on=day.on, positions=positions, orders=orders)
     return _Look(account=account, seen=seen, faults={part: str(error) for part, error in errors.items()})
 

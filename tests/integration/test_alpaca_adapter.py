@@ -329,6 +329,17 @@ def test_positions_come_by_symbol(server: ScriptedServer, broker: AlpacaBroker) 
     assert [position.symbol for position in broker.positions()] == ["AAPL", "MSFT"]
 
 
+def test_a_position_that_is_refused_for_another_reason_than_that_there_is_none_is_no_answer(
+    server: ScriptedServer, broker: AlpacaBroker
+) -> None:
+    none = Answer({"code": 40410000, "message": "position does not exist"}, 404)
+    server.will_answer(none, Answer({"message": "forbidden"}, 403))
+    assert broker.position(Symbol("BRK/B")) is None
+    assert server.asked[0].path == "/v2/positions/BRK%2FB"
+    with pytest.raises(BrokerError, match="forbidden"):
+        broker.position(Symbol("AAPL"))
+
+
 def test_our_own_rate_limit_waits_outside_the_sandbox_only(
     server: ScriptedServer, broker: AlpacaBroker, slept: list[float]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sandbox.venue.beside import OPTION, hand_traded
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
 from sandbox.venue.face.faults import Fault, FaultRule
 from sandbox.venue.face.server import ServerThread
 from shared.adapters.alpaca import AlpacaBroker, AlpacaMarketData
-from shared.core.errors import BrokerError, TransientError
+from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.market import Headline, Timeframe
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side, Symbol
@@ -146,6 +148,50 @@ def test_a_submit_whose_answer_was_lost_left_exactly_one_order(
     assert len([entry for entry in venue.exchange.book.orders.values() if entry.client_order_id == "i-entry-1"]) == 1
 
 
+def test_a_sale_beside_a_resting_buy_of_the_account_is_a_wash_trade_and_a_pair_is_not(
+    venue: Venue, venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    bid = venue_data.quotes([AAPL])[AAPL].bid
+    simple = {"order_class": OrderClass.SIMPLE, "stop_price": None, "target_price": None}
+    venue_broker.submit(bracket(venue_data, **simple))
+    venue.clock.at += timedelta(minutes=2)
+    theirs = venue_broker.submit(bracket(venue_data, **simple, client_order_id="by-hand", limit_price=bid - 3))
+    sale = bracket(
+        venue_data, **simple, client_order_id="x-0", side=Side.SELL, order_type=OrderType.MARKET, limit_price=None
+    )
+    with pytest.raises(BrokerError) as caught:
+        venue_broker.submit(sale)
+    assert (caught.value.status, caught.value.code) == (403, 40310000)
+    assert "potential wash trade detected. use complex orders" in str(caught.value)
+    (named,) = venue_broker.open_orders(AAPL)
+    assert (named.order_id, named.side, named.limit_price) == (theirs.order_id, Side.BUY, bid - 3)
+    pair = replace(
+        sale, order_type=OrderType.LIMIT, order_class=OrderClass.OCO, stop_price=bid - 2, target_price=bid - 1
+    )
+    sold = venue_broker.submit(pair)
+    venue.clock.at += timedelta(minutes=1)
+    found = venue_broker.order("x-0")
+    assert found is not None
+    assert (found.order_id, found.status) == (sold.order_id, OrderStatus.FILLED)
+    assert venue_broker.position(AAPL) is None
+    assert [order.order_id for order in venue_broker.open_orders(AAPL)] == [theirs.order_id]
+
+
+def test_one_position_is_asked_for_by_its_symbol_and_may_be_none(
+    venue: Venue, venue_broker: AlpacaBroker, venue_data: AlpacaMarketData
+) -> None:
+    assert venue_broker.position(AAPL) is None
+    venue_broker.submit(bracket(venue_data))
+    venue.clock.at += timedelta(minutes=2)
+    found = venue_broker.position(AAPL)
+    assert found is not None
+    assert (found.symbol, found.qty_shares) == (AAPL, 10)
+    assert venue_broker.position(MSFT) is None
+    standing = venue_broker.open_orders(AAPL)
+    assert {order.side for order in standing if not order.status.is_final} == {Side.SELL}
+    assert list(venue_broker.open_orders(MSFT)) == []
+
+
 def test_the_market_is_read_as_the_tape_has_it(venue: Venue, venue_data: AlpacaMarketData) -> None:
     start, end = ny(ON, "09:30"), ny(ON, "11:00")
     assert [asset.symbol for asset in venue_data.assets()] == ["AAPL", "MSFT"]
@@ -168,3 +214,32 @@ def test_the_market_is_read_as_the_tape_has_it(venue: Venue, venue_data: AlpacaM
     assert timedelta(0) <= venue.clock.at - quote.at <= timedelta(seconds=5)
     assert [story.headline for story in venue_data.news(ny(ON, "04:00"), end)] == ["Something happened"]
     assert list(venue_data.news(ny(ON, "09:00"), end)) == []
+
+
+def test_what_a_person_trades_by_hand_is_read_row_by_row_and_hides_nothing_of_ours(
+    venue: Venue, venue_broker: AlpacaBroker
+) -> None:
+    venue.exchange.beside = hand_traded(["AAPL"], ny(ON, "09:00"))
+    venue_broker.submit(
+        OrderRequest(
+            client_order_id="ours-entry-0", symbol=AAPL, side=Side.BUY, qty_shares=3, order_type=OrderType.MARKET
+        )
+    )
+    venue.clock.at = ny(ON, "10:01:30")
+    held, sent = venue_broker.positions(), venue_broker.orders(since=ny(ON, "08:00"))
+    assert [(p.symbol, p.qty_shares, str(p.fraction)) for p in held] == [
+        ("AAPL", 3, "0"),
+        ("BTCUSD", 0, "0.0123"),
+        ("MSFT", 0, "0.5"),
+    ]
+    assert {row.name: row.market_value for row in held.unread} == {OPTION: 2240, "BC_PRA": None, "DWACW": None}
+    assert {order.client_order_id for order in sent} == {"ours-entry-0", "hand-rest-AAPL"}
+    assert sorted(row.name for row in sent.unread) == ["", "MSFT", "MSFT", OPTION]
+    ours, nothing = venue_broker.position(AAPL), venue_broker.position(Symbol("SPY"))
+    assert ours is not None
+    assert (ours.qty_shares, nothing) == (3, None)
+    with pytest.raises(ContractError, match="avg_entry_price is null"):
+        venue_broker.position(Symbol("DWACW"))
+    account = venue_broker.account()
+    assert account.equity - account.cash > venue.exchange.beside.value
+    assert venue.exchange.beside.touched == []

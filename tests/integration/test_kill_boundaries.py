@@ -16,6 +16,7 @@ from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
 from sandbox.venue.face.server import ServerThread
 from sandbox.venue.journal import Event
+from sandbox.venue.views import account_id
 from shared.bootstrap import JsonCodec
 from shared.contracts.records import Table, symbol_key
 from shared.core.ids import canonical_json, digest
@@ -39,6 +40,7 @@ class Stage:
         self.exchange = exchange
         self.clock = ClockFile(folder / "clock", NOW)
         self.ports: FakePorts = shared_ports(storage)
+        self.ports.broker.account_of = account_id(exchange)
         self.place = Place(storage=storage, venue_url=url, clock=folder / "clock", notes=folder / "notes.json")
         self.cradle = Cradle()
         self.lives = 0

@@ -15,6 +15,7 @@ from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
 from sandbox.venue.face.server import ServerThread
 from sandbox.venue.journal import Event
+from sandbox.venue.views import account_id
 from shared.contracts.messages import Signal
 from shared.contracts.records import ACCOUNT, CURRENT, Table, symbol_key
 from shared.core.errors import ConflictError
@@ -150,6 +151,7 @@ def test_two_processes_that_carry_out_the_same_steps_send_one_order_and_journal_
     exchange = Exchange(HandTape(ON, {("AAA", ON): day_of({"09:30": 10.00})}), VenueConfig(requests_per_minute=100_000))
     clock = HandClock(NOW)
     ports = shared_ports(storage)
+    ports.broker.account_of = account_id(exchange)
     app = create_app(exchange, clock.now, keys=("the-key", "the-secret"))
     with ServerThread(app) as server, rivals(step_once, storage=storage, venue_url=server.url) as pair:
         for number in range(LIVES):

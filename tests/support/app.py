@@ -22,6 +22,7 @@ from sandbox.clock import ClockFile
 from sandbox.host.host import Host
 from sandbox.market.tape import Tape
 from sandbox.seeding import publish_models
+from sandbox.venue.beside import Beside
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
 from sandbox.venue.face.app import create_app
@@ -81,6 +82,11 @@ class Sandbox:
         Whether the prepared models are published at the start.
     venue_url : str
         A venue that runs already; by default one is served in a thread.
+
+    Attributes
+    ----------
+    beside : Beside
+        What a person trades by hand in the same account; nothing unless a test says otherwise.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Sandbox:
         self.trace = Trace()
         self.settings = dict(settings or {})
         self.venue_url = venue_url
+        self.beside = Beside()
         account = StorageSettings(connection=storage)
         self.tables, self.blobs = AzureTables(account), AzureBlobs(account)
         self.queues = QueueServiceClient.from_connection_string(storage)
@@ -118,6 +125,7 @@ class Sandbox:
         if self.venue_url:
             return asyncio.run(self._with_host(scenario))
         exchange = Exchange(self.tape, VenueConfig(requests_per_minute=1000))
+        exchange.beside = self.beside
         with ServerThread(create_app(exchange, self.clock.now, keys=KEYS)) as server:
             self.venue_url = server.url
             try:

@@ -113,7 +113,8 @@ class Life:
 
 def waiting_life(until: datetime, **plan: object) -> Life:
     """An order so large that a person must approve it, recorded as execute records it."""
-    life = new_life(**{"approve_by": until, "expires_at": until + timedelta(minutes=4), **plan})  # type: ignore[arg-type]
+    times = {"approve_by": until, "expires_at": until + timedelta(minutes=4)}
+    life = planned_life(replace(PLAN, **{**times, **plan}))  # type: ignore[arg-type]
     life.state = begin(life.state)
     row = order_row(life.state, life.ports.codec, life.ports.clock.now())
     life.ports.tables.put(Table.ORDERS, str(ON), symbol_key(AAA, life.state.plan.intent_id), row)

@@ -39,7 +39,8 @@ def shared_ports(
     tables = AzureTables(StorageSettings(connection=storage))
     ports = fake_ports(NOW, tables=tables, **(settings or {}))
     ports.market.prices |= dict.fromkeys(SYMBOLS, ("9.99", "10.01"))
-    ports.broker.equity, ports.broker.buying_power = Decimal(equity), Decimal(400_000)
+    ports.broker.equity = ports.broker.last_equity = Decimal(equity)
+    ports.broker.buying_power = Decimal(400_000)
     if clock is not None:
         ports.clock = ports.market.clock = cast(HandClock, clock)
     if venue_url:

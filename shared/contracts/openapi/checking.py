@@ -29,6 +29,8 @@ class Problem:
 def check(route: Route, parts: Mapping[str, str], body: object) -> Values | Problem:
     """Return the request's values, defaults filled in, or what is wrong with it.
 
+    A text that a person words is made one line, not refused: a reason with a line break must not keep a kill waiting.
+
     Parameters
     ----------
     parts : mapping of str to str
@@ -52,7 +54,7 @@ def check(route: Route, parts: Mapping[str, str], body: object) -> Values | Prob
         value = body.get(field.name, field.default)
         if (fault := _fault(field, value)) is not None:
             return Problem(status=400, field=field.name, text=fault)
-        found[field.name] = value if isinstance(value, bool) else str(value)
+        found[field.name] = value if isinstance(value, bool) else one_line(str(value))
     return found
 
 
@@ -69,7 +71,7 @@ def _fault(field: Field, value: object) -> str | None:
         ok = (
             isinstance(value, str)
             and 0 < len(value) <= field.max_characters
-            and _NOT_SHOWN.search(value) is None
+            and (field.is_free or _NOT_SHOWN.search(value) is None)
             and (not field.pattern or re.fullmatch(field.pattern, value) is not None)
             and (not field.choices or value in field.choices)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from shared.contracts.openapi.fields import UNPRINTABLE, Field, Kind, Route
+from shared.contracts.openapi.fields import Field, Kind, Route
 from shared.contracts.openapi.routes import ROUTES
 
 PREFIX = "/api"
@@ -128,8 +128,8 @@ def schema_of(field: Field) -> dict[str, Any]:
     found = {"type": "string", "minLength": 1, "maxLength": field.max_characters, "description": field.what}
     if field.choices:
         found["enum"] = list(field.choices)
-    # Without a pattern of its own a text may hold anything but what is not shown.
-    found["pattern"] = f"^(?:{field.pattern})$" if field.pattern else f"^[^{UNPRINTABLE}]*$"
+    if field.pattern:
+        found["pattern"] = f"^(?:{field.pattern})$"
     if field.example and not field.choices:
         found["examples"] = [field.example]
     return found

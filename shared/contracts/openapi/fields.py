@@ -8,7 +8,7 @@ from enum import StrEnum
 
 UNPRINTABLE = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
 """Control characters, ends of lines and of paragraphs, and what turns the direction of writing, as a range of a regular
-expression. None is in a text that a person gives: it would make two lines of one in a log, or show another text."""
+expression. None is kept of a text that a person gives: it would make two lines of one in a log, or show another."""
 
 
 class Kind(StrEnum):
@@ -44,6 +44,11 @@ class Field:
     example: str = ""
 
     @property
+    def is_free(self) -> bool:
+        """Whether a person words it: any text, of which what must not be shown is replaced."""
+        return self.kind is Kind.TEXT and not self.pattern and not self.choices
+
+    @property
     def is_required(self) -> bool:
         """Whether a body without it is refused."""
         return self.default is None
@@ -55,7 +60,7 @@ class Field:
             return "true or false"
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        how = f" like {self.example}" if self.pattern else ", all of them printable and in one line"
+        how = f" like {self.example}" if self.pattern else ""
         return f"1 to {self.max_characters} characters{how}"
 
 

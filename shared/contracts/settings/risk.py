@@ -72,7 +72,7 @@ class RiskSettings:
         low=1e-4,
         high=1,
         unit="fraction",
-        why="Gate HALTED_DAY_LOSS, of the day's opening equity",
+        why="Gate HALTED_DAY_LOSS, of the equity at the last close",
     )
     drawdown_max_fraction: float = setting(
         "GATEHOUSE_DRAWDOWN_MAX_FRACTION",
@@ -81,7 +81,7 @@ class RiskSettings:
         low=1e-4,
         high=1,
         unit="fraction",
-        why="Gate HALTED_DRAWDOWN, of the highest equity seen",
+        why="Gate HALTED_DRAWDOWN, of the highest confirmed equity",
     )
     max_positions: int = setting(
         "GATEHOUSE_MAX_POSITIONS",

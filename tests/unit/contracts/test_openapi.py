@@ -93,11 +93,8 @@ def test_no_body_breaks_the_check(body: object) -> None:
 @given(st.text(max_size=600))
 def test_what_passes_is_what_the_schema_allows(text: str) -> None:
     schema = body_schema(ROUTES["kill"].fields)["properties"]["by"]
-    import re  # noqa: PLC0415
-
     found = check(ROUTES["kill"], {}, {"by": text, "reason": "x"})
-    allowed = 1 <= len(text) <= schema["maxLength"] and re.search(schema["pattern"], text) is not None
-    assert (not isinstance(found, Problem)) == allowed
+    assert (not isinstance(found, Problem)) == (1 <= len(text) <= schema["maxLength"])
 
 
 @pytest.mark.parametrize("bad", NOT_SHOWN)
@@ -106,9 +103,13 @@ def test_no_text_of_any_route_holds_a_second_line_or_what_is_not_shown(route: Ro
     for field in (field for field in route.fields if field.kind is Kind.TEXT):
         body = {other.name: value_of(other) for other in route.fields}
         found = check(route, parts_of(route), body | {field.name: f"{body[field.name]}{bad}"})
-        assert isinstance(found, Problem)
-        assert (found.status, found.field) == (400, field.name)
-        assert found.text.isprintable()
+        if field.is_free:
+            assert not isinstance(found, Problem)
+            assert str(found[field.name]).isprintable()
+        else:
+            assert isinstance(found, Problem)
+            assert (found.status, found.field) == (400, field.name)
+            assert found.text.isprintable()
     found = check(route, parts_of(route), {f"by{bad}": "me"})
     assert isinstance(found, Problem)
     assert found.field.isprintable()
@@ -120,9 +121,9 @@ def test_what_is_kept_of_a_text_is_one_line_and_nothing_that_passes_is_changed(t
     assert len(kept) == len(text)
     assert len(kept.splitlines()) <= 1
     assert kept.encode().decode() == kept
-    assert not isinstance(check(ROUTES["kill"], {}, {"by": kept[:500] or "me", "reason": "x"}), Problem)
-    if not isinstance(check(ROUTES["kill"], {}, {"by": text, "reason": "x"}), Problem):
-        assert kept == text
+    found = check(ROUTES["kill"], {}, {"by": text, "reason": "x"})
+    if not isinstance(found, Problem):
+        assert found["by"] == kept
 
 
 @pytest.mark.parametrize("text", ["Zoë", "日本語", "שלום", "\u200eright", "👩\u200d💻", "a\u00a0b"])

@@ -343,3 +343,8 @@ def test_halts_are_lifted_by_a_new_day_or_a_person_alone(marks: list[tuple[int, 
         assert after.is_day_halted or after.day_loss < Decimal("0.03")
         assert after.is_drawdown_halted or after.drawdown < Decimal("0.05")
         ledger = after
+
+
+def test_a_resume_at_a_wrong_print_sets_no_peak_that_was_never_reached() -> None:
+    high = looked(marked(OPENED, 94_000), 180_000, 3 * MINUTE)
+    assert resume(high).peak_equity == Decimal(100_000)

@@ -362,6 +362,8 @@ def test_under_its_guard_a_refused_exit_is_tried_again_after_a_longer_pause_and_
     assert next_step(guarded, half) == Step(command=Command.LOOK, not_before=half + again / 8)
     assert next_step(guarded, NOW + again - SECOND).command is Command.LOOK
     assert next_step(guarded, NOW + again).command is Command.CANCEL_EXITS
+    target = replace(refused(3), orders=state(bought(), view(Role.TARGET)).orders)
+    assert next_step(target, NOW).command is Command.CANCEL_EXITS, "a target alone guards against nothing"
     assert next_step(replace(guarded, refusals=2), NOW).command is Command.CANCEL_EXITS
     assert next_step(replace(guarded, attempt_at=None), NOW).command is Command.CANCEL_EXITS
     often = replace(guarded, refusals=60, exit_attempt=60)

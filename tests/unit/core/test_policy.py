@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.core.market import BASIS_POINTS, Quote
 from shared.core.policy import EntryPrices, EntryRule, PolicyCode, Score, entry_prices, judge
 from shared.core.sessions import Session
-from shared.core.values import Symbol, tick_size
+from shared.core.values import BASE_GAP, Symbol, tick_size
 
 RULE = EntryRule(edge_min=0.1, net_move_min_bp=3.0, sessions=frozenset({Session.REG_AM}))
 GOOD = Score(p_up=0.5, p_none=0.25, p_down=0.25, expected_move=0.002)
@@ -147,20 +147,29 @@ def test_an_atr_that_is_not_positive_has_no_prices() -> None:
         prices(quote("9.99", "10.01"), "0")
 
 
-@pytest.mark.parametrize(("bid", "ask"), [("0.0001", "0.0001"), ("0.00001", "0.0002")])
+@pytest.mark.parametrize(
+    ("bid", "ask"), [("0.0001", "0.0001"), ("0.00001", "0.0202"), ("0.0001", "0.0002"), ("0.0099", "0.0100")]
+)
 def test_a_quote_without_a_tick_of_room_for_a_stop_has_no_prices(bid: str, ask: str) -> None:
     with pytest.raises(ValueError, match="room for a stop"):
         prices(quote(bid, ask), "0.01")
 
 
 def test_the_lowest_quote_with_prices_stops_at_the_last_tick() -> None:
-    assert prices(quote("0.0001", "0.0002"), "0.01").stop == Decimal("0.0001")
+    assert prices(quote("0.0001", "0.0101"), "0.01").stop == Decimal("0.0001")
+
+
+@pytest.mark.parametrize("ask", ["0.0300", "0.4817", "0.9999", "1.00", "1.01", "7.00"])
+def test_stop_and_target_keep_a_cent_from_every_entry_price_also_where_the_tick_is_smaller(ask: str) -> None:
+    made = prices(quote(Decimal(ask) - tick_size(Decimal(ask)), ask), "0.0001", stop_min_bp="1", cap="30")
+    assert made.limit - made.stop >= Decimal("0.01")
+    assert made.target - made.worst >= Decimal("0.01")
 
 
 @st.composite
 def quotes(draw: st.DrawFn) -> Quote:
-    """Two-sided quotes from a fiftieth of a cent to ten thousand dollars, on the tick."""
-    subpenny = st.integers(2, 10_000).map(lambda n: Decimal(n) / 10_000)
+    """Two-sided quotes from just over a cent to ten thousand dollars, on the tick."""
+    subpenny = st.integers(101, 10_000).map(lambda n: Decimal(n) / 10_000)
     pennies = st.integers(100, 1_000_000).map(lambda n: Decimal(n) / 100)
     ask = draw(subpenny | pennies)
     ticks = draw(st.integers(0, 500))
@@ -181,7 +190,8 @@ def test_prices_stand_in_order_on_legal_ticks_for_any_quote(
 ) -> None:
     target_atr = str(Decimal(stop_atr) + Decimal(reward))
     made = prices(of, atr, stop_atr=stop_atr, target_atr=target_atr, stop_min_bp=stop_min_bp, cap=cap)
-    assert 0 < made.stop < made.limit <= made.worst < made.target
+    assert 0 < made.stop <= made.limit - BASE_GAP
+    assert made.limit <= made.worst <= made.target - BASE_GAP
     for price in (made.stop, made.limit, made.worst, made.target):
         assert price % tick_size(price) == 0
     assert made.arrival == of.mid

@@ -15,6 +15,7 @@ from shared.core.values import (
     CENT,
     SUBPENNY,
     Rounding,
+    floor_to_tick,
     from_epoch,
     iso,
     parse_utc,
@@ -24,6 +25,8 @@ from shared.core.values import (
     require_symbol,
     require_utc,
     round_to_tick,
+    stop_under,
+    target_over,
     tick_size,
     to_float,
     to_price,
@@ -73,6 +76,28 @@ def test_rounding_moves_less_than_a_tick_in_its_own_direction(price: Decimal) ->
 def test_a_float_that_is_no_number_never_becomes_money(value: float) -> None:
     with pytest.raises(ValueError, match="price must be finite"):
         to_price(value)
+
+
+@pytest.mark.parametrize("value", [0.00004, 1e-9, 5e-324])
+def test_a_float_above_zero_and_under_the_smallest_tick_is_that_tick(value: float) -> None:
+    assert to_price(value) == to_price(value, Rounding.UP) == Decimal("0.0001")
+    assert floor_to_tick(Decimal(repr(value))) == Decimal("0.0001")
+
+
+@pytest.mark.parametrize("value", [0.0, -0.00004])
+def test_a_float_that_is_not_above_zero_is_no_price(value: float) -> None:
+    with pytest.raises(ValueError, match="price must be finite and positive"):
+        to_price(value)
+
+
+def test_a_stop_moves_down_and_a_target_up_where_they_lie_too_near() -> None:
+    half = Decimal("0.5000")
+    assert stop_under(half, Decimal("0.4999")) == Decimal("0.4900")
+    assert stop_under(half, Decimal("0.4899")) == Decimal("0.4899")
+    assert stop_under(Decimal("0.0100"), half) == Decimal("0.0001"), "no room is left"
+    assert target_over(half, Decimal("0.5001")) == Decimal("0.5100")
+    assert target_over(half, Decimal("0.5101")) == Decimal("0.5101")
+    assert target_over(Decimal("0.9999"), half) == Decimal("1.01"), "on the tick of a dollar"
 
 
 def test_a_float_becomes_the_decimal_it_prints_as() -> None:

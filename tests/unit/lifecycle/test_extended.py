@@ -453,3 +453,15 @@ def test_a_whole_evening_on_the_venue_ends_flat() -> None:
     day = life.ports.calendar.day(ON)
     assert day is not None
     assert life.ports.clock.now() < aft_close_at(day)
+
+
+@pytest.mark.parametrize("bid", ["0.0001", "0.0002", "0.0499", "0.9999"])
+def test_a_position_whose_bid_is_next_to_nothing_is_left_by_a_limit_all_the_same(bid: str) -> None:
+    life = guarded()
+    quote(life, bid, str(Decimal(bid) + Decimal("0.0001")))
+    life.ask()
+    life.step()
+    limit = sells(life)[-1].limit_price
+    assert limit is not None
+    assert 0 < limit <= Decimal(bid)
+    sold(life, ExitReason.FLATTEN)

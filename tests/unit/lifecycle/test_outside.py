@@ -79,32 +79,34 @@ def hidden(life: Life, *, is_worthless: bool = False) -> Life:
     return life
 
 
+def left_by_sale(life: Life) -> OrderState:
+    """Step to the end in a market that takes the exit."""
+    life.until(lambda state: state.exit_attempt == 1)
+    life.ports.broker.fill(exit_id())
+    return life.to_end()
+
+
 def test_an_empty_list_of_positions_is_not_believed_while_the_account_counts_the_shares() -> None:
     life = hidden(new_life().protected())
     life.ask(ExitReason.KILL)
-    for _ in range(8):
-        life.step()
-    assert (life.state.phase, life.state.written_off) == (Phase.EXITING, 0)
-    assert "account counts 1000 USD more than it lists" in life.state.note
-    assert life.state.is_guarded, "what cannot be sold keeps its guards"
-    life.ports.broker.shows_nothing = False
-    life.until(lambda state: state.exit_attempt == 1)
-    life.ports.broker.fill(exit_id())
-    assert life.to_end().sold == 100
+    state = left_by_sale(life)
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.KILL, 100, 0)
 
 
 def test_an_empty_list_that_comes_between_the_cancel_and_the_sale_writes_nothing_off() -> None:
     life = new_life().protected()
     life.ask()
     life.until(lambda state: not state.live_sells)
-    hidden(life)
-    for _ in range(8):
-        life.step()
-    assert (life.state.phase, life.state.written_off, life.submitted) == (Phase.EXITING, 0, [entry_id()])
-    life.ports.broker.shows_nothing = False
-    life.until(lambda state: state.exit_attempt == 1)
-    life.ports.broker.fill(exit_id())
-    assert life.to_end().exit_reason is ExitReason.FLATTEN
+    state = left_by_sale(hidden(life))
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.FLATTEN, 100, 0)
+
+
+def test_what_was_bought_is_guarded_while_the_list_of_positions_is_empty() -> None:
+    life = hidden(new_life())
+    life.step()
+    life.ports.broker.fill(entry_id(), 40)
+    life.until(lambda state: state.phase is Phase.PROTECTED)
+    assert life.submitted == [entry_id(), protect_id()]
 
 
 def test_what_a_person_has_sold_is_believed_by_that_order_where_the_accounts_worth_says_nothing() -> None:
@@ -133,11 +135,7 @@ def test_a_sale_of_a_persons_from_before_ours_were_bought_explains_nothing(share
     life.ports.broker.fill(entry_id())
     life.step()
     life.ask()
-    life.until(lambda state: not state.live_sells)
-    hidden(life)
-    for _ in range(8):
-        life.step()
-    assert life.state.written_off == 0
+    assert left_by_sale(hidden(life)).written_off == 0
 
 
 def test_a_position_that_is_there_after_all_when_its_order_was_closed_as_gone_is_unexplained() -> None:

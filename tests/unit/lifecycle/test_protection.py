@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from shared.core.order_states import ExitReason, Phase
 from shared.core.order_steps import ARM_PATIENCE, CANCELS_TOLD
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
-from shared.stages.facts import load_ledger
+from shared.stages.facts import load_ledger, update_ledger
 from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
 from tests.support.tape import ny
 from tests.support.venue_life import day_of, venue_life
@@ -177,11 +178,13 @@ def test_both_legs_filling_is_a_short_that_halts_entries_until_a_person_resumes(
 
 def test_a_short_does_not_hide_an_earlier_difference() -> None:
     life = new_life().protected()
+    account = life.ports.broker.account()
+    update_ledger(life.ports, ON, account, lambda found: replace(found, unexplained="position in MSFT"))
     life.ports.broker.fill(entry_id(), 100, "10.40", leg="target", rival_sleeps=True)
     life.ports.broker.fill(entry_id(), 1, "9.80", leg="stop")
     life.look()
     assert life.to_end().phase is Phase.CLOSED
-    assert ledger(life).unexplained == "1 AAA sold beyond what was held"
+    assert ledger(life).unexplained == "position in MSFT; 1 AAA sold beyond what was held"
     assert ledger(life).reservations == ()
 
 

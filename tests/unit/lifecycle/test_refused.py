@@ -65,6 +65,10 @@ def sold(life: Life, shares: int = 100, *, refused_sales: int = 0) -> None:
     assert life.ports.broker.held(AAA) == 0
 
 
+def has_refusals(refusals: int, state: OrderState) -> bool:
+    return state.refusals == refusals
+
+
 def fill_marketable(life: Life) -> None:
     for order in life.ports.broker.live(Side.SELL):
         is_market = order.stop_price is None and (order.limit_price or 0) < Decimal("9.99")
@@ -233,6 +237,22 @@ def test_the_stop_of_a_refused_exit_sells_it() -> None:
     life.ports.broker.fill(protect_id(), leg="stop", price="9.80")
     state = life.to_end()
     assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.KILL, 100)
+
+
+def test_a_pair_put_back_that_loses_its_stop_is_no_guard_and_the_exit_is_tried_at_once() -> None:
+    life = new_life().protected()
+    life.ports.broker.refuses = at_once
+    life.ask(ExitReason.KILL)
+    life.until(lambda state: state.refusals == REFUSALS_TOLD)
+    life.step()
+    life.ports.broker.end(f"{life.ports.broker.find(protect_id()).order_id}-stop", OrderStatus.CANCELED)
+    if (target := life.ports.broker.find(protect_id())).status.is_final:
+        life.ports.broker.say(target.client_order_id, OrderStatus.NEW)
+    began_at = life.ports.clock.now()
+    life.until(lambda state: state.refusals == REFUSALS_TOLD + 1)
+    life.step()
+    assert life.state.is_guarded
+    assert life.ports.clock.now() - began_at < timedelta(seconds=40)
 
 
 def test_a_broker_that_takes_neither_sale_nor_guard_is_asked_on_without_end() -> None:

@@ -14,7 +14,7 @@ from shared.core.values import Side
 from shared.stages.execute import execute
 from shared.stages.gate import gate
 from tests.support.broker import DUPLICATE
-from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, new_life
+from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, extended_life, new_life
 from tests.support.ports import fake_ports
 from tests.support.tape import ny
 from tests.unit.stages.test_gate import signal
@@ -133,6 +133,28 @@ def test_a_price_beyond_the_cap_is_not_chased() -> None:
     life.ports.market.prices["AAA"] = ("10.02", "10.04")
     assert ended(life) == (Phase.DENIED, "SLIPPAGE ask 10.04 beyond 10.03")
     assert life.submitted == []
+
+
+def test_an_entry_whose_price_has_come_to_its_own_stop_is_not_sent() -> None:
+    life = new_life()
+    life.ports.market.prices["AAA"] = ("9.69", "9.70")
+    assert ended(life) == (Phase.DENIED, "EXITS ask 9.70 not above the stop 9.80 by 0.01")
+    assert life.submitted == []
+
+
+def test_before_the_open_an_entry_is_not_sent_that_its_guard_would_leave_at_once() -> None:
+    life = extended_life("08:00")
+    life.ports.market.prices["AAA"] = ("9.80", "9.83")
+    assert ended(life) == (Phase.DENIED, "EXITS bid 9.80 at the stop 9.80 already")
+    assert life.submitted == []
+
+
+def test_a_new_price_under_the_stop_counts_as_cancelled() -> None:
+    life = new_life()
+    life.step()
+    life.ports.market.prices["AAA"] = ("9.70", "9.71")
+    assert life.to_end().phase is Phase.CANCELED
+    assert life.submitted == [entry_id()]
 
 
 def test_an_intent_that_expired_in_the_queue_gives_its_room_back() -> None:

@@ -93,7 +93,7 @@ def test_what_is_accepted_and_goes_is_asked_about_when_it_comes_again() -> None:
     look(ports)
     assert ledger(ports).accepted == ()
     ports.broker.strangers.append(share("MSFT"))
-    assert look(ports, 2) == []  # the very same matter of the same day: its incident stands
+    assert look(ports, 2) == ["Unexplained at the broker: position in MSFT"]
     assert ledger(ports).unexplained == "position in MSFT"
 
 

@@ -43,6 +43,26 @@ def test_a_repeated_intent_gives_what_is_recorded_and_leaves_the_row_as_it_is() 
     assert ports.rows("orders", ON) == before
 
 
+def test_a_repeated_intent_whose_row_cannot_be_read_goes_on_from_its_journal_and_writes_it_anew() -> None:
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    first, _ = execute(intent, ports)
+    life = Life(ports, first)
+    life.step()
+    key = symbol_key(intent.symbol, intent.intent_id)
+    row = ports.rows("orders", ON)[key] | {"state": "{broken"}
+    ports.tables.put("orders", str(ON), key, row)  # type: ignore[arg-type]
+    state, told = execute(intent, ports)
+    assert (state, told) == (first, [])
+    again = Life(ports, state)
+    again.step()
+    assert again.state == life.state
+    assert len(ports.broker.requests) == 1
+    again.step()
+    (row,) = ports.rows("orders", ON).values()
+    assert ports.codec.decode(OrderState, str(row["state"])) == again.state
+
+
 def test_an_intent_that_expired_in_the_queue_only_gives_its_room_back() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(signal(), ports)
@@ -118,6 +138,14 @@ def test_a_repeat_of_an_intent_that_waits_asks_again_in_the_same_words_until_it_
     assert execute(intent, ports) == (life.state, [])
     life.to_end()
     assert execute(intent, ports) == (life.state, [])
+
+
+def test_a_repeat_over_a_row_that_cannot_be_read_starts_from_the_intent_and_asks() -> None:
+    ports, intent = asking()
+    state, told = execute(intent, ports)
+    key = symbol_key(intent.symbol, intent.intent_id)
+    ports.tables.put("orders", str(ON), key, {"phase": state.phase.value, "state": "{spoilt"})
+    assert execute(intent, ports) == (state, told)
 
 
 def test_a_repeat_after_the_deadline_asks_what_can_no_longer_be_answered_no_more() -> None:

@@ -174,3 +174,23 @@ def test_a_ledger_of_older_code_reads_back_and_is_marked_on() -> None:
     assert (after.account_id, after.opening_equity, after.peak_equity) == ("hand", Decimal(100_000), Decimal(104_000))
     assert after.is_drawdown_halted
     assert [room.intent_id for room in after.reservations] == ["i1"]
+
+
+def test_a_resume_before_anybody_has_seen_the_loss_lifts_nothing_of_it() -> None:
+    ports = halted()
+    lose(ports)
+    resume(ports, call("resume", reason="of a kill switch, an hour ago"))
+    look(ports)
+    after = ledger(ports)
+    assert (after.unexplained, after.is_drawdown_halted) == (LEDGER_LOST, True)
+
+
+def test_a_second_loss_after_a_resume_halts_entries_again() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    for _ in range(2):
+        lose(ports)
+        look(ports)
+        assert ledger(ports).unexplained == LEDGER_LOST
+        resume(ports, call("resume", reason="looked at"))
+        assert ledger(ports).unexplained == ""

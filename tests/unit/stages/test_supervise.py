@@ -132,6 +132,8 @@ def test_a_drawdown_over_days_halts_until_a_person_resumes() -> None:
     resume(ports, call("resume", reason="reviewed"))
     assert titles(supervise(ports)) == []
     assert len(gate(signal(at=ports.clock.now()), ports)) == 1
+    ports.broker.equity = ports.broker.last_equity = Decimal(90_000)
+    assert titles(looked_twice(ports)) == ["Entries halted: drawdown 5.26%"], "a second one on the day of the resume"
 
 
 def test_a_halt_of_yesterday_is_told_anew_when_it_happens_again_today() -> None:

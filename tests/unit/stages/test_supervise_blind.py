@@ -148,6 +148,16 @@ def test_each_part_that_cannot_be_had_is_told_once_an_hour_and_counts_as_one_fai
     assert ledger(life.ports).broker.failures == 0
 
 
+def test_a_refusal_of_one_part_hides_no_failure_of_another_from_the_breaker() -> None:
+    life = held()
+    broken(life.ports, ("account",), BrokerError(403, 0, "forbidden"))
+    supervise(life.ports)
+    assert ledger(life.ports).broker.failures == 0, "a refusal is an answer"
+    broken(life.ports, ("positions",), TransientError("down"))
+    supervise(life.ports)
+    assert ledger(life.ports).broker.failures == 1
+
+
 def test_a_ledger_that_cannot_be_read_is_told_once_and_its_orders_are_told_by_their_rows() -> None:
     life = held()
     stored = life.ports.tables.get(Table.LEDGER, ACCOUNT, CURRENT)

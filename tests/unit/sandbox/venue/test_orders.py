@@ -231,7 +231,23 @@ def test_order_that_could_meet_our_own_is_a_wash_trade() -> None:
     with pytest.raises(Refusal, match="potential wash trade") as caught:
         send(venue, "sell", 100)
     assert caught.value.detail["existing_order_id"] == resting.id
-    assert send(venue, "sell", 100, "limit", limit_price=11).status == "new"
+    with pytest.raises(Refusal, match="potential wash trade"):
+        send(venue, "sell", 100, "limit", limit_price=9)
+    assert send(venue, "sell", 60, "limit", limit_price=11).status == "new"
+    stop = {"stop_price": 8}
+    assert send(venue, "sell", 40, "limit", order_class="oco", limit_price=8.5, stop_loss=stop).status == "filled"
+
+
+def test_a_group_is_exempt_from_the_wash_check_whichever_side_it_stands_on() -> None:
+    venue = exchange(CALM, at="09:40")
+    send(venue, "buy", 100)
+    resting = send(venue, "sell", 100, "limit", limit_price=11)
+    with pytest.raises(Refusal, match="potential wash trade") as caught:
+        send(venue, "buy", 10)
+    assert caught.value.detail["existing_order_id"] == resting.id
+    profit, loss = {"limit_price": 12}, {"stop_price": 9}
+    group = send(venue, "buy", 10, order_class="bracket", take_profit=profit, stop_loss=loss)
+    assert group.status == "filled"
 
 
 def test_corporate_action_is_refused_where_it_would_touch_us() -> None:
@@ -266,6 +282,16 @@ def test_corporate_action_is_refused_where_it_would_touch_us() -> None:
         ),
         (
             {"order_class": "bracket", "take_profit": {"limit_price": 12}, "stop_loss": {"stop_price": 10.5}},
+            "stop_loss.stop_price must be <= base_price - 0.01",
+        ),
+        (
+            {
+                "side": "sell",
+                "type": "limit",
+                "order_class": "oco",
+                "limit_price": 0.5,
+                "stop_loss": {"stop_price": 0.495},
+            },
             "stop_loss.stop_price must be <= base_price - 0.01",
         ),
         ({"order_class": "oto"}, "either take_profit or stop_loss"),
