@@ -127,7 +127,7 @@ def examples() -> Iterator[Example]:
     )
     blob = "2026-10-14/signals-poison/9f2c11d7a0"
     yield Example(kind="poison", severity=critical, when="a message failed five times", words=poison("signals", blob))
-    reason = "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, got ''"
+    reason = "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got ''"
     yield Example(
         kind="quarantine",
         severity=critical,

@@ -71,6 +71,7 @@ def _market_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, console: Console) -> int:
     parts = {"run": _backtest, "parity": _parity, "leakcheck": _leakcheck, "walkforward": _walkforward}
     if options.part != "parity":
+        _spec(options)  # refuses what the options have wrong before the file is read
         _say_of_bars(options, console)
     return parts[options.part](options, console)
 

@@ -58,7 +58,10 @@ ORDER = BrokerOrder(
             {"client_order_id": "x" * (MAX_CLIENT_ORDER_ID + 1)},
             f"client_order_id must be 1 to 48 characters, got '{'x' * 49}'",
         ),
-        ({"symbol": "a b"}, "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, got 'a b'"),
+        (
+            {"symbol": "a b"},
+            "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got 'a b'",
+        ),
         ({"qty_shares": 0}, "qty_shares must be finite and >= 1, got 0"),
         ({"limit_price": Decimal(0)}, "limit_price must be finite and > 0, got Decimal('0')"),
         ({"stop_price": Decimal(0)}, "stop_price must be finite and > 0, got Decimal('0')"),
@@ -106,7 +109,10 @@ def test_what_an_order_may_leave_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"symbol": "a b"}, "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, got 'a b'"),
+        (
+            {"symbol": "a b"},
+            "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got 'a b'",
+        ),
         ({"filled_shares": -1}, "filled_shares must be finite and >= 0, got -1"),
         ({"submitted_at": NAIVE}, f"submitted_at must be an aware UTC datetime, got {NAIVE!r}"),
         ({"updated_at": NAIVE}, f"updated_at must be an aware UTC datetime, got {NAIVE!r}"),
