@@ -11,7 +11,8 @@ import pytest
 from shared.core.ledger import Ledger, without
 from shared.core.order_states import OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING
-from shared.core.values import Side
+from shared.core.portfolio import Position
+from shared.core.values import Side, Symbol
 from shared.stages.facts import live_orders, load_ledger, opened, room_of, update_ledger
 from shared.stages.order_records import order_row
 from shared.stages.reconcile import Difference, Repair, settled
@@ -303,3 +304,31 @@ def test_an_order_of_yesterday_is_looked_up_under_its_own_date(is_alive: bool) -
     told = [(wake.on, wake.event) for wake in supervise(life.ports).wakes]
     assert told == ([(ON, "changed")] if is_alive else [])
     assert rooms(life) == ([INTENT] if is_alive else [])
+
+
+def test_an_order_without_room_that_has_not_ended_is_woken_within_five_minutes() -> None:
+    """It gave its room back, died before it could say so, and its lifecycle was lost: nobody else asks for it."""
+    life = new_life()
+    life.step()
+    life.ports.broker.book.clear()
+    lose_room(life)
+    told = [events(life) for _ in range(10)]
+    assert told.count(["changed"]) == 2
+    assert told.count([]) == 8
+    assert rooms(life) == []
+
+
+def test_an_order_of_a_persons_in_the_symbol_of_an_ended_one_takes_no_room() -> None:
+    """Its row says that it lives, since the run that ended it died before it wrote it."""
+    life = new_life()
+    life.step()
+    order = life.ports.broker.book.pop("o1")
+    life.ports.broker.book = {"x": replace(order, order_id="x", client_order_id="by hand")}
+    price = Decimal(10)
+    held = Position(symbol=Symbol("ZZZ"), qty_shares=1, average_price=price, market_price=price)
+    life.ports.broker.strangers.append(held)
+    lose_room(life)
+    for _ in range(3):
+        events(life)
+    assert rooms(life) == []
+    assert ledger(life).unexplained == "position in ZZZ; open order in AAA"
