@@ -7,14 +7,14 @@ taken out again without a rounding: an app that knows the splits then sees the v
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import numpy as np
 
-from sandbox.market.tape import BasePrices, Halt, Tape
+from sandbox.market.tape import BasePrices, Overlay, Tape
 from sandbox.venue.calendar import midnight
-from shared.core.market import Asset, Bars, Headline, Timeframe
+from shared.core.market import Bars, Timeframe
 from shared.core.splits import Splits, factors
 
 FACTORS = (0.25, 0.5, 2.0, 4.0, 8.0)
@@ -23,7 +23,7 @@ FORWARD_ABOVE_USD = 20.0
 """A price from which a company splits its shares rather than puts them together."""
 
 
-class SplitTape:
+class SplitTape(Overlay):
     """A tape with splits put into its past.
 
     Parameters
@@ -35,46 +35,18 @@ class SplitTape:
     """
 
     def __init__(self, tape: Tape, splits: Mapping[str, Splits]) -> None:
-        self._tape = tape
-        self.splits = splits
+        super().__init__(tape)
+        self._put_in = splits
         self._end_s = int(midnight(tape.on).timestamp())
 
     @property
-    def base_s(self) -> int:
-        """As the market's."""
-        return self._tape.base_s
-
-    @property
-    def on(self) -> date:
-        """As the market's."""
-        return self._tape.on
-
-    @property
-    def content_id(self) -> str:
-        """As the market's: whoever takes the splits out has the same market."""
-        return self._tape.content_id
-
-    @property
-    def assets(self) -> Mapping[str, Asset]:
-        """As the market's."""
-        return self._tape.assets
-
-    @property
-    def session_dates(self) -> Sequence[date]:
-        """As the market's."""
-        return self._tape.session_dates
-
-    def halts(self, on: date) -> Sequence[Halt]:
-        """As the market's."""
-        return self._tape.halts(on)
-
-    def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
-        """As the market's."""
-        return self._tape.news(start, end)
+    def splits(self) -> Mapping[str, Splits]:
+        """Those that were put in."""
+        return self._put_in
 
     def base(self, symbol: str, on: date) -> BasePrices:
         """Finest bars of a symbol on a date, as traded then."""
-        base, splits = self._tape.base(symbol, on), self.splits.get(symbol)
+        base, splits = self._tape.base(symbol, on), self._put_in.get(symbol)
         if splits is None or not len(base.bars):
             return base
         factor = float(factors(splits, base.bars.start_s[:1], self._end_s)[0])
@@ -85,7 +57,7 @@ class SplitTape:
 
     def bars(self, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
         """Bars that start in [start, end), as traded then."""
-        bars, splits = self._tape.bars(symbol, timeframe, start, end), self.splits.get(symbol)
+        bars, splits = self._tape.bars(symbol, timeframe, start, end), self._put_in.get(symbol)
         return bars if splits is None else self._as_traded(bars, splits)
 
     def _as_traded(self, bars: Bars, splits: Splits) -> Bars:
@@ -99,10 +71,6 @@ class SplitTape:
             close=bars.close / factor,
             volume=bars.volume * factor,
         )
-
-    def __getattr__(self, name: str) -> object:
-        # What a market offers beyond the protocol.
-        return getattr(self._tape, name)
 
 
 def seeded_splits(tape: Tape, seed: int) -> Mapping[str, Splits]:

@@ -85,3 +85,57 @@ class Tape(Protocol):
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Headlines published in [start, end), oldest first."""
+
+
+class Overlay:
+    """A tape over another one: all as there, but for what a subclass makes another thing of.
+
+    Parameters
+    ----------
+    tape : Tape
+        The one beneath. Whatever it offers beyond the protocol is offered too.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    @property
+    def base_s(self) -> int:
+        """As beneath."""
+        return self._tape.base_s
+
+    @property
+    def on(self) -> date:
+        """As beneath."""
+        return self._tape.on
+
+    @property
+    def content_id(self) -> str:
+        """As beneath: ids of orders do not tell the two apart."""
+        return self._tape.content_id
+
+    @property
+    def assets(self) -> Mapping[str, Asset]:
+        """As beneath."""
+        return self._tape.assets
+
+    @property
+    def session_dates(self) -> Sequence[date]:
+        """As beneath."""
+        return self._tape.session_dates
+
+    @property
+    def splits(self) -> Mapping[str, Splits]:
+        """As beneath."""
+        return self._tape.splits
+
+    def halts(self, on: date) -> Sequence[Halt]:
+        """As beneath."""
+        return self._tape.halts(on)
+
+    def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
+        """As beneath."""
+        return self._tape.news(start, end)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tape, name)

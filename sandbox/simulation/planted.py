@@ -15,6 +15,7 @@ from unittest.mock import patch
 from sandbox.simulation.faults import FaultyTables
 from sandbox.simulation.planted_ledger import LEDGER_RULES
 from sandbox.simulation.planted_rules import RULES
+from sandbox.simulation.proxy import Proxy
 from shared import lifecycle
 from shared.adapters import alpaca_parse
 from shared.contracts.messages import OrderIntent
@@ -47,20 +48,9 @@ from shared.stages.supervise import Supervision, supervise
 type Patches = Iterator[Any]
 
 
-class _Proxy:
-    """An object with some of its members replaced."""
-
-    def __init__(self, real: object, **members: object) -> None:
-        self._real = real
-        self.__dict__.update(members)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
 def _blind(ports: Ports) -> Any:
     """Ports whose broker finds no order."""
-    return _Proxy(ports, broker=_Proxy(ports.broker, order=lambda _: None))
+    return Proxy(ports, broker=Proxy(ports.broker, order=lambda _: None))
 
 
 def _with_command(command: Command, run: Callable[[OrderState, Step, Ports], Observation]) -> Any:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
+from sandbox.simulation.proxy import Proxy
 from shared import lifecycle
 from shared.contracts.records import CONTROLS, KILL, Table
 from shared.core import order_exit, order_steps, risk
@@ -29,17 +30,6 @@ type Patches = Iterator[Any]
 
 TEN_MINUTES = timedelta(minutes=10)
 _DAY = timedelta(days=1)
-
-
-class _Proxy:
-    """An object with some of its members replaced."""
-
-    def __init__(self, real: object, **members: object) -> None:
-        self._real = real
-        self.__dict__.update(members)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
 
 
 def _otherwise_planned(state: OrderState, **changes: object) -> OrderState:
@@ -170,8 +160,8 @@ def _last_hour_only() -> Patches:
 
     def short_sighted(ports: Ports) -> supervise.Supervision:
         since = ports.clock.now() - timedelta(hours=1)
-        broker = _Proxy(ports.broker, orders=lambda **_: ports.broker.orders(since=since))
-        return supervise.supervise(_Proxy(ports, broker=broker))
+        broker = Proxy(ports.broker, orders=lambda **_: ports.broker.orders(since=since))
+        return supervise.supervise(Proxy(ports, broker=broker))
 
     yield patch.object(functions, "supervise", short_sighted)
 

@@ -12,13 +12,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from sandbox.market.tape import BasePrices, Tape
+from sandbox.market.tape import BasePrices, Overlay, Tape
 from sandbox.simulation.ports import SimClock
 from sandbox.venue.config import VenueConfig
 from sandbox.venue.engine import Exchange
@@ -26,9 +25,9 @@ from shared.adapters.calendar import XnysCalendar
 from shared.contracts.records import Table
 from shared.core.features import FEATURE_NAMES, SymbolDay, context_symbols, day_features, prepare
 from shared.core.features.past import DAY_S, midnight_s
-from shared.core.market import Asset, Bars, FloatArray, Headline, Timeframe, TradingDay
+from shared.core.market import Bars, FloatArray, Headline, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK, pre_open_at
-from shared.core.splits import NO_SPLITS, Splits
+from shared.core.splits import NO_SPLITS
 from shared.core.values import Symbol, from_epoch, parse_utc
 from shared.ports import Row
 from training.backtest.batch import TrainedSet
@@ -77,7 +76,7 @@ class Check:
         return not self.found and self.compared > 0
 
 
-class ShiftedTape:
+class ShiftedTape(Overlay):
     """A market that is another after an instant: prices and volumes of whatever comes later than it.
 
     What stands at the instant itself, the first point of the bar that begins then, stays: a decision may see it.
@@ -91,42 +90,9 @@ class ShiftedTape:
     """
 
     def __init__(self, tape: Tape, at: datetime, seed: int) -> None:
-        self._tape, self._at_s = tape, int(at.timestamp())
+        super().__init__(tape)
+        self._at_s = int(at.timestamp())
         self._factor = 1 + np.random.default_rng(seed).uniform(0.02, 0.2)
-
-    @property
-    def base_s(self) -> int:
-        """As the market's."""
-        return self._tape.base_s
-
-    @property
-    def on(self) -> date:
-        """As the market's."""
-        return self._tape.on
-
-    @property
-    def content_id(self) -> str:
-        """As the market's: ids of orders do not tell the two apart."""
-        return self._tape.content_id
-
-    @property
-    def assets(self) -> Mapping[str, Asset]:
-        """As the market's."""
-        return self._tape.assets
-
-    @property
-    def session_dates(self) -> Sequence[date]:
-        """As the market's."""
-        return self._tape.session_dates
-
-    @property
-    def splits(self) -> Mapping[str, Splits]:
-        """As the market's: when they hold is known before."""
-        return self._tape.splits
-
-    def halts(self, on: date) -> Sequence[Any]:
-        """As the market's."""
-        return self._tape.halts(on)
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """As the market's, until the instant."""
