@@ -295,7 +295,7 @@ def test_no_call_writes_a_second_line_into_log_or_tables(
                 assert (await box.http("POST", "/api/kill", who))[0] == 200, "no kill waits for its wording"
             refused = {"by": f"me{bad}", "reason": "odd", f"flat{bad}": True}
             assert (await box.http("POST", "/api/halt", refused))[0] == 400
-        assert (await box.http("POST", "/api/halt", {"by": "Zoë", "reason": "日本語 odd"}))[0] == 200
+        assert (await box.http("POST", "/api/kill", {"by": "Zoë", "reason": "日本語 odd"}))[0] == 200
         await box.for_s(5)
         rows = box.rows(Table.CONTROLS).values()
         assert {row["status"] for row in rows} == {200, 400}
