@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
+from shared.core.features.past import midnight_s
 from shared.core.values import Symbol
 from tests.support.backtest import write_market
 from tests.support.bars import CALENDAR, data_file
@@ -75,9 +77,15 @@ def counts(said: str) -> dict[str, int]:
     return {reason: int(n.replace(",", "")) for n, reason in re.findall(r"([\d,]+) ([a-z-]+) \(first: row", line)}
 
 
-def prove(table: pa.Table, folder: Path, capsys: pytest.CaptureFixture[str], seed: int = 1) -> Spoiled:
-    """Break a file; import it, and build what is learned from it."""
-    made = spoil(table, np.random.default_rng(seed))
+def prove(
+    table: pa.Table,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    seed: int = 1,
+    of: NDArray[np.bool_] | None = None,
+) -> tuple[Spoiled, Dataset]:
+    """Break a file, in rows of a mask; import it, and build what is learned from it."""
+    made = spoil(table, np.random.default_rng(seed), of=of)
     sound, broken = folder / "sound.parquet", folder / "broken.parquet"
     pq.write_table(without(table, made.rows), sound)
     pq.write_table(made.table, broken)
@@ -87,8 +95,10 @@ def prove(table: pa.Table, folder: Path, capsys: pytest.CaptureFixture[str], see
     said = counts(imported(broken, folder / "store", capsys))
     # The store keeps bars of the night: only whoever trades leaves them out.
     assert said == {reason.value: n for reason, n in made.reasons.items() if reason is not Reason.CLOSED}
-    assert differences(learned(sound), learned(broken)) == []
-    return made
+    rows = learned(broken)
+    assert differences(learned(sound), rows) == []
+    assert len(rows) > 0
+    return made, rows
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +110,36 @@ def no_storage(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_broken_file_teaches_what_the_sound_one_without_its_broken_rows_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = prove(pq.read_table(write_market(tmp_path / "market.parquet")), tmp_path, capsys)
+    made, _ = prove(pq.read_table(write_market(tmp_path / "market.parquet")), tmp_path, capsys)
     assert len(made.reasons) >= 8
     assert made.rows.size > 60
+
+
+def test_a_broken_file_of_bars_as_traded_keeps_the_splits_that_it_tells_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pq.read_table(write_market(tmp_path / "market.parquet"))
+    starts, symbols = np.array(table["ts"].cast(pa.timestamp("s", "UTC")).cast(pa.int64())), table["symbol"].to_pylist()
+    is_baked = np.array(symbols) == "BAKE"
+    split_on = ParquetHistory(tmp_path / "market.parquet", CALENDAR).days[-10].on
+    early = is_baked & (starts < midnight_s(split_on))
+    for name in ("open", "high", "low", "close"):
+        prices = np.where(early, 4 * table[name].to_numpy(), table[name].to_numpy())
+        table = table.set_column(table.column_names.index(name), name, pa.array(prices))
+    last = np.flatnonzero(early)[np.argmax(starts[early])]
+    is_last = np.arange(table.num_rows) == last
+    table = table.append_column("split_next", pa.array(np.where(is_last, 0.25, 1.0)))
+    prove(table, tmp_path, capsys, of=~is_last)
+    for name in ("sound", "broken"):
+        history = ParquetHistory(tmp_path / f"{name}.parquet", CALENDAR)
+        assert history.splits(Symbol("BAKE")).factor.tolist() == [0.25]
+    # The row itself broken: its prices are gone, the split is not.
+    lost = table.set_column(
+        table.column_names.index("close"), "close", pa.array(np.where(is_last, np.nan, table["close"]))
+    )
+    pq.write_table(lost, tmp_path / "lost.parquet")
+    found, whole = (ParquetHistory(tmp_path / f"{name}.parquet", CALENDAR) for name in ("lost", "sound"))
+    assert found.splits(Symbol("BAKE")).from_s.tolist() == whole.splits(Symbol("BAKE")).from_s.tolist()
 
 
 def test_what_a_broken_row_does_not_touch_is_learned_as_from_the_sound_file(tmp_path: Path) -> None:
@@ -146,7 +183,8 @@ def test_the_real_file_with_broken_cells_and_as_it_is(tmp_path: Path, capsys: py
     pq.write_table(table, tmp_path / "as_it_is.parquet")
     said = imported(tmp_path / "as_it_is.parquet", tmp_path / "store_as_it_is", capsys)
     assert "quarantined" not in said
-    prove(table, tmp_path, capsys)
+    made, _ = prove(table, tmp_path, capsys)
+    assert len(made.reasons) >= 8
 
 
 def test_the_real_daily_file_is_imported_as_it_is_with_its_eleven_bad_rows_told(

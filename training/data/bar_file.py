@@ -490,7 +490,7 @@ def _split_next(factor: FloatArray, codes: IntArray, start_s: IntArray) -> Float
 
 def _splits(rows: RawRows, checked: Checked, frame: Timeframe, symbols: tuple[str, ...]) -> dict[Symbol, Splits]:
     """Splits of every symbol. A row whose date is known tells of its own, whatever else it has wrong."""
-    silent = {Reason.NO_SYMBOL, Reason.NO_TIME, Reason.DUPLICATE, Reason.UNKNOWN_SPLIT}
+    silent = {Reason.NO_SYMBOL, Reason.NO_TIME}
     if frame is Timeframe.DAY_1:
         silent.add(Reason.OFF_GRID)
     speaks = np.array([reason not in silent for reason in checked.reasons], np.bool_)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.market import Bars, Snapshot
-from shared.core.splits import NO_SPLITS, Splits, factors, in_terms_of, snapshot_in_terms_of, split_like
+from shared.core.splits import NO_SPLITS, Splits, factors, in_terms_of, snapshot_in_terms_of, split_like, whole_ratios
 from shared.core.values import Symbol
 
 DAY_S = 86_400
@@ -153,3 +153,19 @@ def test_a_previous_close_whose_terms_are_not_known_is_unknown(previous_day: int
 )
 def test_a_move_over_night_looks_like_a_split_near_a_whole_ratio_alone(ratio: float, looks_like: str) -> None:
     assert split_like(ratio) == looks_like
+
+
+@given(st.floats(1e-6, 1e6))
+def test_a_file_and_a_morning_ask_one_rule(move: float) -> None:
+    """A file holds many nights against it at once, a morning one: the same looks like a split to both."""
+    found = float(whole_ratios(np.array([1.0, move, math.nan]))[1])
+    looks_like = split_like(move)
+    assert bool(looks_like) == (not math.isnan(found))
+    if looks_like:
+        before, after = map(int, looks_like.split(":"))
+        assert found == pytest.approx(after / before)
+        assert abs(math.log(move / found)) <= 0.1 + 1e-9
+
+
+def test_what_is_no_price_looks_like_no_split() -> None:
+    assert np.isnan(whole_ratios(np.array([0.0, -2.0, math.nan, math.inf, -math.inf]))).all()
