@@ -93,7 +93,7 @@ def _train(tape: Tape, world: World, console: Console) -> TrainedModels:
             seed=world.seed,
             on=world.on,
             created_at=created_at.astimezone(UTC),
-            is_synthetic=isinstance(tape, SyntheticTape),
+            is_synthetic=not isinstance(tape, ReplayTape),  # what is not recorded is invented
             rule=rule,
             progress=show,
         )

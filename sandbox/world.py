@@ -24,7 +24,8 @@ MARKET_SYMBOLS = ("SPY", "QQQ")
 LIQUIDITY_DAYS = 20
 
 _MADE_BY = (
-    "training/*.py", "training/data/*.py", "shared/core/features/**/*.py", "sandbox/market/**/*.py", "sandbox/world.py"
+    "training/*.py", "training/data/*.py", "shared/core/features/**/*.py", "shared/core/splits.py",
+    "sandbox/market/**/*.py", "sandbox/world.py", "sandbox/prepare.py",
 )  # fmt: skip
 """Sources whose change makes a prepared world stale. What else stands under training fetches, judges or publishes."""
 

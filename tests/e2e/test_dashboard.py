@@ -270,4 +270,6 @@ def test_configuration_shows_limits_and_the_sets_to_accept(shown: Shown) -> None
 def test_every_page_has_its_picture_in_the_documents() -> None:
     spec = (PICTURES.parent / "DASHBOARD_SPEC.md").read_text()
     assert [name for name in PAGES if f"](pictures/{name}.png)" not in spec] == []
-    assert {path.stem for path in PICTURES.glob("*.png")} == set(PAGES)
+    lifecycle = (PICTURES.parent / "ORDER_LIFECYCLE.md").read_text()
+    assert "](pictures/hand-traded.png)" in lifecycle
+    assert {path.stem for path in PICTURES.glob("*.png")} == {*PAGES, "hand-traded"}

@@ -79,6 +79,12 @@ def test_models_were_not_trained_on_the_day_that_is_traded(prepared: Prepared, w
         assert card.trained_from < card.trained_to < world.on <= card.expires_on
 
 
+def test_models_of_the_seeded_market_say_that_it_is_an_invented_one(prepared: Prepared) -> None:
+    """Outside the sandbox they are refused by it."""
+    cards = [decode_json(ModelCard, path.read_bytes()) for path in (prepared.folder / "models").glob("*/card.json")]
+    assert [card.is_synthetic for card in cards] == [True, True, True]
+
+
 def test_core_is_the_market_and_then_the_most_traded(market: Tape) -> None:
     found = core_symbols(market)
     assert found[: len(MARKET_SYMBOLS)] == MARKET_SYMBOLS
