@@ -111,8 +111,6 @@ class BesideRules:
         """Hold what one look asked for against ledger, controls and clock as they stand."""
         world = self._world
         work = world.current
-        if world.hiding.is_on:  # what seems to have gone is forgotten, and halts anew when it is back
-            self._accepted.clear()
         if work is None or work.is_hurt or work.began_at is None:
             return
         self._leaving(seen, work.began_at)

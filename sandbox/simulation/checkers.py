@@ -416,6 +416,12 @@ class Checkers:
         self.guard.accrue()
         self._rooms.settled()
 
+    def changed_since(self, symbol: str, at: datetime) -> bool:
+        """Whether an order of a symbol has changed at the venue since an instant, or was never seen there."""
+        known = self.changed_at.get(symbol)
+        unread = self.world.exchange.log[self._seen_log :]
+        return known is None or known >= at or any(entry.symbol == symbol and entry.at >= at for entry in unread)
+
     def _entry(self, entry: LogEntry) -> None:
         self.world.trace.note(
             entry.at, "    venue:", entry.symbol, entry.event, entry.client_order_id[-12:], entry.filled_qty, "/",

@@ -215,8 +215,7 @@ class Duties:
             return
         if world.parts_down or world.hiding.was_on_since(work.began_at) or world.other is not None:
             return  # supervise sees one half of the account, and asks who could know
-        changed_at = checkers.changed_at.get(wake.symbol)
-        if world.now() > intent.exit_by + LATE or changed_at is None or changed_at >= work.began_at:
+        if world.now() > intent.exit_by + LATE or checkers.changed_since(wake.symbol, work.began_at):
             return
         if wake.intent_id not in checkers.lost_rooms and self._is_guarded(wake.intent_id, wake.symbol):
             raise Violation("who is guarded is let sleep", f"{wake.intent_id} of {wake.symbol}")

@@ -323,8 +323,11 @@ def report(state: OrderState, event: str) -> OrderState:
 
 
 def restarted(state: OrderState, event: str) -> OrderState:
-    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone."""
-    told = report(state, event)
+    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone.
+
+    The pauses that calls without an answer had come to end with it; that one had none is kept.
+    """
+    told = report(replace(state, failures=min(state.failures, 1)), event)
     return replace(told, phase=Phase.FILLED) if told.phase is Phase.PROTECTED else told
 
 

@@ -33,6 +33,11 @@ class Account:
         """
         return self.last_equity + max(self.paid_in, ZERO) if self.last_equity > 0 else ZERO
 
+    @property
+    def holdings(self) -> Decimal:
+        """What the account counts its positions to be worth, in USD; short ones count below 0."""
+        return self.equity - self.cash
+
 
 OTHER_ACCOUNT = "the keys open another account"
 

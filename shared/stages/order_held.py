@@ -48,7 +48,7 @@ def _unlisted(ports: Ports) -> Decimal:
     account, positions = ports.broker.account(), ports.broker.positions()
     listed = sum((position.market_value for position in positions), ZERO)
     unread = sum((row.market_value or ZERO for row in positions.unread), ZERO)
-    return account.equity - account.cash - listed - unread
+    return account.holdings - listed - unread
 
 
 def _sold_by_others(state: OrderState, ports: Ports) -> int:

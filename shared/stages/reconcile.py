@@ -101,7 +101,7 @@ def compare(ledger: Ledger, seen: Account, ttl: timedelta, hold: timedelta) -> D
     for r in ledger.reservations:
         own = None if seen.orders is None else _orders_of(r, seen.orders)
         if own is None:  # it asks for its orders by their ids, which may be answered
-            asleep += [r] if seen.now - r.reserved_at > LATE else []
+            asleep.append(r)
         elif _is_silent(r, own, seen, ttl, hold):
             silent.append(r)
         elif own and _is_asleep(r, own, seen):
@@ -201,6 +201,24 @@ def recorded_order(ports: Ports, on: date, symbol: Symbol, intent_id: str) -> Or
     """Return an order's last recorded state: what a lifecycle that is gone can be started from again."""
     stored = ports.tables.get(Table.ORDERS, str(on), symbol_key(symbol, intent_id))
     return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
+
+
+def unrecorded(ports: Ports, found: Difference, seen: Account) -> list[Message]:
+    """Record orders that should act, stand at the broker and have no row: a lifecycle that is gone stays gone."""
+    sent = {order.client_order_id.rsplit("-", 2)[0] for order in seen.orders or ()}
+    messages: list[Message] = []
+    for each in found.wakes:
+        key = symbol_key(each.symbol, each.intent_id)
+        if each.intent_id not in sent or ports.tables.get(Table.ORDERS, str(each.on), key) is not None:
+            continue
+        title = f"{each.symbol}: the record of its order is lost"
+        body = (
+            f"Intent {each.intent_id} of {each.on} has orders at the broker and no row in orders. Unless its lifecycle "
+            f"still runs and writes the row anew, nothing sells what it holds: look at {each.symbol}, sell it by hand."
+        )
+        lost = symbol_key(each.symbol, "unrecorded", each.intent_id)
+        messages += record_incident(ports, seen.on, lost, now=seen.now, kind="unrecorded", title=title, body=body)
+    return messages
 
 
 def wake_failed(ports: Ports, told: Wake, error: Exception) -> list[Message]:

@@ -21,9 +21,10 @@ from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING
 from shared.core.portfolio import Account as AccountState
-from shared.core.portfolio import another_account
+from shared.core.portfolio import Position, another_account
 from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
+from shared.core.unread import Listing
 from shared.core.values import ZERO, iso
 from shared.core.wording import halt
 from shared.ports import Ports, Row, Stored
@@ -40,6 +41,7 @@ from shared.stages.reconcile import (
     compare,
     incidents,
     settled,
+    unrecorded,
     wake,
     without_order,
 )
@@ -106,6 +108,7 @@ def supervise(ports: Ports) -> Supervision:
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     with _by_itself("incidents"):
         messages = (*messages, *_halts(ports, day, after, now), *incidents(ports, look.seen, repair, after))
+        messages = (*messages, *unrecorded(ports, found, look.seen))
     return Supervision(wakes=wakes, messages=messages)
 
 
@@ -140,7 +143,7 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
             return None
 
     account = ask("account", lambda: _account(ports))
-    positions = ask("positions", ports.broker.positions)
+    positions = _believed(ask("positions", ports.broker.positions), account)
     rooms = stored.value.reservations if stored else ()
     is_open = rooms or positions is None or positions or positions.unread
     since = min([pre_open_at(day), *(r.reserved_at for r in rooms)])
@@ -151,6 +154,16 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
             raise min(errors.values(), key=lambda error: isinstance(error, BrokerError))
     seen = Account(now=now, on=day.on, positions=positions, orders=orders)
     return _Look(account=account, seen=seen, faults={part: str(error) for part, error in errors.items()})
+
+
+def _believed(positions: Listing[Position] | None, account: AccountState | None) -> Listing[Position] | None:
+    """Take an empty list for none, unless the account says too that less than a dollar is held.
+
+    Believed, it would release what is bought and forget what a person has accepted.
+    """
+    if positions is None or positions or positions.unread:
+        return positions
+    return positions if account is not None and abs(account.holdings) < 1 else None
 
 
 _UNANSWERED = (TransientError, ContractError, BrokerError)

@@ -214,6 +214,15 @@ def test_a_guarded_order_that_is_started_again_and_has_its_guards_sleeps_on() ->
     assert next_step(life.state, life.ports.clock.now()).not_before == PLAN.exit_by
 
 
+def test_an_order_that_is_started_again_does_not_wait_out_the_pauses_of_the_lifecycle_that_is_gone() -> None:
+    """Its last calls had no answer, each after a longer pause: what it asks first is asked now, as one of no answer."""
+    life = new_life().protected()
+    life.state = restarted(replace(life.state, failures=5), "changed")
+    now = life.ports.clock.now()
+    assert next_step(life.state, now) == Step(command=Command.LOOK, not_before=now + PLAN.poll)
+    assert life.state.failures == 1
+
+
 def test_an_order_that_is_started_again_takes_in_what_it_was_told() -> None:
     life = new_life().protected()
     leaving = restarted(life.state, ExitReason.KILL)

@@ -13,6 +13,7 @@ import pytest
 
 from shared.adapters.memory import MemoryTables
 from shared.bootstrap import JsonCodec
+from shared.contracts.messages import Notice
 from shared.contracts.records import Table
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
@@ -293,6 +294,27 @@ def test_a_lost_order_row_is_written_again_by_the_next_step() -> None:
     life.step()
     (row,) = life.ports.rows("orders", ON).values()
     assert (row["phase"], row["seq"]) == ("PROTECTED", 2)
+
+
+def test_an_order_that_should_act_and_has_no_row_is_told_to_a_person_once() -> None:
+    """With its lifecycle gone too nothing is left that could sell: only a person can."""
+    life = new_life().protected()
+    lose(life, "orders")
+    assert kinds(life) == []
+    life.ports.clock.pass_by(PLAN.exit_by - life.ports.clock.now() + timedelta(minutes=3))
+    supervise(life.ports)
+    told = [each.kind for each in supervise(life.ports).messages if isinstance(each, Notice)]
+    assert kinds(life) == ["unrecorded"]
+    assert told == []
+    (row,) = life.ports.rows("incidents", ON).values()
+    assert f"Intent {INTENT}" in str(row["body"])
+
+
+def test_an_order_that_should_act_and_has_its_row_is_only_woken() -> None:
+    life = new_life().protected()
+    life.ports.clock.pass_by(PLAN.exit_by - life.ports.clock.now() + timedelta(minutes=3))
+    assert [wake.event for wake in supervise(life.ports).wakes] == [LOOK_AGAIN]
+    assert kinds(life) == []
 
 
 def test_a_lost_journal_row_repeats_the_step_and_sends_nothing_twice() -> None:

@@ -97,6 +97,19 @@ def test_what_is_accepted_and_goes_is_asked_about_when_it_comes_again() -> None:
     assert ledger(ports).unexplained == "position in MSFT"
 
 
+def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.strangers.append(share("MSFT"))
+    look(ports, 2)
+    accept(ports)
+    ports.broker.shows_nothing = True
+    look(ports, 5)
+    ports.broker.shows_nothing = False
+    assert look(ports, 3) == []
+    assert ledger(ports).accepted == ("position in MSFT",)
+    assert ledger(ports).unexplained == ""
+
+
 def test_what_comes_beside_what_is_accepted_halts_anew() -> None:
     ports = fake_ports(NOW)
     ports.broker.strangers.append(share("MSFT"))

@@ -278,7 +278,7 @@ def test_room_of_what_is_held_stays_though_all_its_orders_are_over_and_its_row_i
     life = guarded_without_a_row()
     assert events(life) == ["changed"]
     assert rooms(life) == [INTENT]
-    assert kinds(life) == []
+    assert kinds(life) == ["unrecorded"]
 
 
 def test_room_without_a_row_is_given_back_once_nothing_of_it_is_held() -> None:
