@@ -95,7 +95,8 @@ def _accept(world: World) -> Reply:
     names = unexplained_of(ledger) if ledger is not None else ()
     call = Call(route="resume", by="person", reason="mine", caller="simulation")
     reply = resume(world.ports, call)
-    world.checkers.beside.accepted(names)
+    if reply.is_done:
+        world.checkers.beside.accepted(names)
     return reply
 
 

@@ -16,8 +16,8 @@ def held_shares(state: OrderState, ports: Ports) -> int:
     """Return the account's shares of an order's symbol.
 
     That none is shown is believed where a second kind of evidence agrees: the account's own worth leaves no room for
-    the shares, or an order of somebody else's has sold them. Otherwise our fills and that worth outweigh the silence,
-    and the order's own shares are held: they can be guarded and sold. Where the account does not tell its worth, the
+    the shares, or orders of somebody else's have sold them. Otherwise our fills and that worth outweigh the silence,
+    and what nobody else has sold is held: it can be guarded and sold. Where the account does not tell its worth, the
     list of orders decides alone: every sale stands in it.
 
     Raises
@@ -30,17 +30,27 @@ def held_shares(state: OrderState, ports: Ports) -> int:
         return position.qty_shares
     if state.held <= 0:
         return 0
-    is_gone = _is_worth_nothing(state, ports) or _sold_by_others(state, ports) >= state.held
-    return 0 if is_gone else state.held
+    unlisted = _known_unlisted(ports)
+    if unlisted is not None and _leaves_no_room(unlisted, state, 1):
+        return 0
+    # What others have sold may be written off already.
+    left = min(state.held, state.held + state.written_off - _sold_by_others(state, ports))
+    is_gone = left <= 0 or (unlisted is not None and _leaves_no_room(unlisted, state, left))
+    return 0 if is_gone else left
 
 
-def _is_worth_nothing(state: OrderState, ports: Ports) -> bool:
-    """Whether the account's own worth leaves no room for an order's shares; False where it does not tell it."""
+def _leaves_no_room(unlisted: Decimal, state: OrderState, shares: int) -> bool:
+    """Whether what the account counts beside its list, in USD, is less than shares can be worth."""
+    return unlisted < shares * state.plan.stop_price / 2
+
+
+def _known_unlisted(ports: Ports) -> Decimal | None:
+    """What the account counts beside its list, in USD; None where it does not tell."""
     try:
         with watching(ports, "broker"):
-            return _unlisted(ports) < state.held * state.plan.stop_price / 2
+            return _unlisted(ports)
     except (BrokerError, TransientError, ContractError):
-        return False
+        return None
 
 
 def _unlisted(ports: Ports) -> Decimal:
