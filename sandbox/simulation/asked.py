@@ -12,6 +12,7 @@ from sandbox.simulation.violation import Violation
 from shared.contracts.messages import Notice, OrderIntent, Severity, intent_id_of
 from shared.core.answers import Answer
 from shared.core.day_trades import DatedFill, count_day_trades
+from shared.core.errors import ContractError
 from shared.core.order_states import OrderState, Phase
 from shared.core.orders import OrderRequest
 from shared.core.sessions import NEW_YORK
@@ -75,7 +76,10 @@ class Answers:
             intent = world.checkers.intents.get(str(row["intent_id"]))
             if intent is None or intent.approve_by is None or intent.intent_id in lost or row["phase"] == Phase.EXPIRED:
                 continue
-            state = world.ports.codec.decode(OrderState, str(row["state"]))
+            try:
+                state = world.ports.codec.decode(OrderState, str(row["state"]))
+            except ContractError:  # broken after the order's last step, which alone writes it anew
+                continue
             if intent.intent_id not in self._asked | self._too_late:
                 if state.is_stopped or state.exit_reason is not None:  # nothing was wanted any more before the question
                     continue

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.simulation.violation import Violation
+from shared.contracts.records import ACCOUNT, BACKUP, Table
 from shared.core.ledger import Ledger
 from shared.core.portfolio import Account
 from shared.core.sessions import NEW_YORK
@@ -106,8 +107,9 @@ class EquityRules:
             raise Violation("no entry while a loss is in doubt", client_order_id)
 
     def ledger_lost(self, ledger: Ledger | None) -> None:
-        """Note what the ledger knew whose row has vanished."""
-        self._lost = ledger or self._lost
+        """Note what the ledger knew whose row has vanished; without a backup nothing tells that there was one."""
+        if self._world.tables.get(Table.LEDGER, ACCOUNT, BACKUP) is not None:
+            self._lost = ledger or self._lost
         self._supervised.clear()
         self._doubted_at = None
 

@@ -1,4 +1,8 @@
-"""Rows that vanish: what a person deletes in Storage Explorer, or a fault of storage takes."""
+"""Rows that vanish: what a person deletes in Storage Explorer, or a fault of storage takes.
+
+Of an order either its row or its reservation goes: where both are gone nothing is left to find it by, but for the
+incident of what nobody can explain.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.contracts.records import ACCOUNT, CURRENT, Table
-from shared.core.ledger import Ledger
+from shared.contracts.records import ACCOUNT, CURRENT, Table, symbol_key
+from shared.core.ledger import Ledger, Reservation
 from shared.core.market import TradingDay
 from shared.core.sessions import Session
 from shared.stages.calls import Call
@@ -73,6 +77,10 @@ def _living_row(world: World, table: Table, pick: int) -> None:
         for key, row in world.tables.query(table, str(day.on))
         if row["intent_id"] in living and (table is Table.ORDERS or int(str(row["qty_shares"])) > 0)
     }
+    if table is Table.ORDERS:
+        ledger = world.checkers.ledger
+        reserved = {room.intent_id for room in ledger.reservations} if ledger is not None else set()
+        rows = {place: row for place, row in rows.items() if row["intent_id"] in reserved}
     if rows:
         on, key = sorted(rows)[pick % len(rows)]
         world.trace.note(world.now(), "a row is lost:", table, key)
@@ -82,15 +90,23 @@ def _living_row(world: World, table: Table, pick: int) -> None:
 
 def _reservation(world: World, pick: int) -> None:
     def change(ledger: Ledger) -> Ledger:
-        if not ledger.reservations:
+        found = [room for room in ledger.reservations if _can_be_found(world, room)]
+        if not found:
             return ledger
-        lost = ledger.reservations[pick % len(ledger.reservations)]
+        lost = found[pick % len(found)]
         world.trace.note(world.now(), "a reservation is lost:", lost.symbol, lost.intent_id)
         world.checkers.guard.by_hand(lost.symbol, LOOKS)
         world.checkers.lost_rooms.add(lost.intent_id)
         return replace(ledger, reservations=tuple(r for r in ledger.reservations if r != lost))
 
     _change_ledger(world, change)
+
+
+def _can_be_found(world: World, room: Reservation) -> bool:
+    """Whether an order has its row, or has not begun yet."""
+    if room.intent_id not in world.hub.instances:
+        return True
+    return world.tables.get(Table.ORDERS, str(room.reserved_on), symbol_key(room.symbol, room.intent_id)) is not None
 
 
 def _change_ledger(world: World, change: Callable[[Ledger], Ledger]) -> None:

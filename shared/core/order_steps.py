@@ -318,17 +318,21 @@ def report(state: OrderState, event: str) -> OrderState:
     A person's answer is not reported: it is a row that the order looks at, so that a lost event loses none.
     """
     if event == STOP_ENTERING:
-        return stop_entering(state)
-    return ask_exit(state, ExitReason(event)) if event in ExitReason else state
+        told = stop_entering(state)
+    else:
+        told = ask_exit(state, ExitReason(event)) if event in ExitReason else state
+    return state if told == state else _soon(told)
 
 
 def restarted(state: OrderState, event: str) -> OrderState:
-    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone.
-
-    The pauses that calls without an answer had come to end with it; that one had none is kept.
-    """
-    told = report(replace(state, failures=min(state.failures, 1)), event)
+    """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone."""
+    told = report(_soon(state), event)
     return replace(told, phase=Phase.FILLED) if told.phase is Phase.PROTECTED else told
+
+
+def _soon(state: OrderState) -> OrderState:
+    """End the long pauses that calls without an answer have come to; that the last one had none is kept."""
+    return replace(state, failures=min(state.failures, 1))
 
 
 def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:

@@ -223,6 +223,24 @@ def test_an_order_that_is_started_again_does_not_wait_out_the_pauses_of_the_life
     assert life.state.failures == 1
 
 
+@pytest.mark.parametrize("event", [STOP_ENTERING, ExitReason.KILL])
+def test_who_is_told_something_new_does_not_wait_out_the_pauses_of_calls_without_an_answer(event: str) -> None:
+    """A kill comes while the last calls failed, and the broker is back: the exit is tried now, not in 80 seconds."""
+    life = new_life()
+    life.step()
+    life.state = replace(life.state, failures=5)
+    told = report(life.state, event)
+    now = life.ports.clock.now()
+    assert next_step(told, now) == Step(command=Command.CANCEL_ENTRY, not_before=now + PLAN.poll)
+    assert told.failures == 1
+
+
+def test_who_is_told_nothing_new_keeps_its_pauses() -> None:
+    life = new_life().protected()
+    tired = replace(life.state, failures=5, exit_reason=ExitReason.FLATTEN)
+    assert report(tired, "changed") == report(tired, ExitReason.KILL) == tired
+
+
 def test_an_order_that_is_started_again_takes_in_what_it_was_told() -> None:
     life = new_life().protected()
     leaving = restarted(life.state, ExitReason.KILL)
