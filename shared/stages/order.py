@@ -160,7 +160,7 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
         return Observation(at=ports.clock.now(), denied=state.exit_reason or "")
     held = held_shares(state, ports)
     if held < step.qty_shares:
-        return Observation(at=ports.clock.now(), held_at_broker=held)
+        return with_unknown(state, ports, Observation(at=ports.clock.now(), held_at_broker=held))
     if not is_leaving:
         return _send(ports, pair_request(state.plan, step.client_order_id, step.qty_shares))
     qty_shares = _free(step, held, standing(state, ports))

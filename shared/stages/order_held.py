@@ -16,9 +16,9 @@ def held_shares(state: OrderState, ports: Ports) -> int:
     """Return the account's shares of an order's symbol.
 
     That none is shown is believed where a second kind of evidence agrees: the account's own worth leaves no room for
-    the shares, or orders of somebody else's have sold them. Otherwise our fills and that worth outweigh the silence,
-    and what nobody else has sold is held: it can be guarded and sold. Where the account does not tell its worth, the
-    list of orders decides alone: every sale stands in it.
+    the shares, or the list of orders shows them sold, by somebody else or by an order of ours that this run does not
+    know of. Otherwise our fills and that worth outweigh the silence, and what is not sold is held: it can be guarded
+    and sold. Where the account does not tell its worth, the list of orders decides alone: every sale stands in it.
 
     Raises
     ------
@@ -33,8 +33,7 @@ def held_shares(state: OrderState, ports: Ports) -> int:
     unlisted = _known_unlisted(ports)
     if unlisted is not None and _leaves_no_room(unlisted, state, 1):
         return 0
-    # What others have sold may be written off already.
-    left = min(state.held, state.held + state.written_off - _sold_by_others(state, ports))
+    left = min(state.held, state.bought - _sold(state, ports))
     is_gone = left <= 0 or (unlisted is not None and _leaves_no_room(unlisted, state, left))
     return 0 if is_gone else left
 
@@ -61,16 +60,13 @@ def _unlisted(ports: Ports) -> Decimal:
     return account.holdings - listed - unread
 
 
-def _sold_by_others(state: OrderState, ports: Ports) -> int:
-    """Shares that orders of somebody else's have sold since this order bought."""
+def _sold(state: OrderState, ports: Ports) -> int:
+    """Shares that sales of the symbol have sold since this order bought, whoever sent them."""
     since = datetime.combine(state.on, time(), UTC)
-    orders = [order for order in ports.broker.orders(since=since) if order.symbol == state.plan.symbol]
-    ours = {order.order_id for order in orders if order.client_order_id.startswith(state.plan.intent_id)}
     return sum(
         order.filled_shares
-        for order in orders
-        if order.side is Side.SELL
-        and order.order_id not in ours
-        and order.parent_order_id not in ours
+        for order in ports.broker.orders(since=since)
+        if order.symbol == state.plan.symbol
+        and order.side is Side.SELL
         and (state.filled_at is None or (order.filled_at or order.updated_at) >= state.filled_at)
     )

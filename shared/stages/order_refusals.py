@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.ids import client_order_id
 from shared.core.order_states import OrderState
 from shared.core.order_steps import Observation, entry_id, pair_id
 from shared.core.orders import BrokerOrder
@@ -71,10 +72,15 @@ def standing(state: OrderState, ports: Ports) -> Standing:
 
 
 def unknown_of_ours(state: OrderState, ports: Ports) -> tuple[BrokerOrder, ...]:
-    """Look up the entry and the pair whose answer may have been lost; those that the order knows of are left out."""
+    """Look up the entry and the pair whose answer may have been lost; those that the order knows of are left out.
+
+    So is the exit before: refused to this run, it may have been taken from another host that ran the same step.
+    """
     known = {order.client_order_id for order in state.orders.values()}
-    wanted = [client_order_id for client_order_id in (entry_id(state), pair_id(state)) if client_order_id not in known]
-    found = [ports.broker.order(client_order_id) for client_order_id in wanted]
+    ids = [entry_id(state), pair_id(state)]
+    if state.exit_attempt:
+        ids.append(client_order_id(state.plan.intent_id, "exit", state.exit_attempt - 1))
+    found = [ports.broker.order(each) for each in ids if each not in known]
     return flat(order for order in found if order is not None)
 
 

@@ -18,8 +18,9 @@ from shared.contracts.records import Table
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
 from shared.core.order_absence import ABSENCES_BELIEVED, CONFIRM_MISSING
+from shared.core.order_exit import exit_request
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.core.order_steps import LOOK_AGAIN, Command, StepCall, next_step
+from shared.core.order_steps import LOOK_AGAIN, REFUSALS_TOLD, Command, StepCall, next_step
 from shared.core.orders import OrderStatus
 from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol
@@ -138,6 +139,26 @@ def test_of_what_a_person_has_sold_a_part_the_rest_is_sold_while_the_list_of_pos
     life.ports.broker.fill(sale.client_order_id)
     state = life.to_end()
     assert (state.sold, state.written_off, life.ports.broker.oversells) == (30, 70, 0)
+
+
+@pytest.mark.parametrize("is_guarded_again", [False, True])
+def test_an_exit_refused_to_this_run_and_taken_from_another_host_is_found_before_anything_is_sold_twice(
+    is_guarded_again: bool,
+) -> None:
+    """The account's worth cannot tell either: a wrong equity, or an option beside."""
+    life = new_life().protected()
+    life.ask()
+    life.until(lambda state: not state.live_sells)
+    life.ports.broker.refuses = lambda _: "rule"
+    life.until(lambda state: state.refusals == (REFUSALS_TOLD if is_guarded_again else 1))
+    life.ports.broker.refuses = lambda _: ""
+    last = exit_id(life.state.exit_attempt - 1)
+    life.ports.broker.submit(exit_request(PLAN, last, 100, None, is_regular=True))
+    life.ports.broker.fill(last)
+    life.ports.broker.unlisted_usd = Decimal(5000)
+    state = life.to_end()
+    assert life.ports.broker.requests[-1].client_order_id == last
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.FLATTEN, 100, 0)
 
 
 @pytest.mark.parametrize("shares", [99, 100])
