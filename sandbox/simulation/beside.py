@@ -18,6 +18,7 @@ from shared.contracts.records import CONTROLS, KILL, Table
 from shared.core.ledger import Ledger, unexplained_of
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
+from shared.core.order_steps import STOP_ENTERING
 from shared.core.schedule import LEAVE_BEFORE_CLOSE
 from shared.core.values import parse_utc
 from shared.stages.calls import Call, Reply
@@ -112,6 +113,8 @@ class BesideRules:
         """Hold what one look asked for against ledger, controls and clock as they stand."""
         world = self._world
         work = world.current
+        if world.hiding.is_on and not self._is_counted():
+            self._accepted.clear()
         if work is None or work.is_hurt or work.began_at is None:
             return
         self._leaving(seen, work.began_at)
@@ -119,8 +122,13 @@ class BesideRules:
         if self._looks >= LOOKS:
             self._named()
 
+    def _is_counted(self) -> bool:
+        """Whether the account counts a dollar as held; of a worthless row that is hidden nothing tells."""
+        exchange = self._world.exchange
+        return bool(exchange.beside.value + sum(exchange.account.market_value(exchange.marks())) >= 1)
+
     def _leaving(self, seen: Supervision, began_at: datetime) -> None:
-        """Who is to leave by a switch that was on, or a time that had come, when the look began is told so."""
+        """Who is to leave, or to enter no more, since before the look began is told so."""
         world, ledger = self._world, self._world.checkers.ledger
         switch = world.tables.get(Table.CONTROLS, CONTROLS, KILL)
         is_told = (
@@ -129,7 +137,13 @@ class BesideRules:
             and parse_utc(str(switch.value["at"])) < began_at
         )
         is_late = world.day.close_at - LEAVE_BEFORE_CLOSE <= began_at < world.day.close_at
-        if ledger is None or not (is_told or is_late):
+        if ledger is None:
+            return
+        heard = {wake.intent_id for wake in seen.wakes if wake.event in {STOP_ENTERING, *ExitReason}}
+        rooms = {r.intent_id for r in ledger.reservations} if world.checkers.is_stopped_since(began_at) else set()
+        if missing := sorted(each for each in rooms - heard if self._stood(each, ledger, began_at)):
+            raise Violation("who is to enter no more is told", f"{missing} at {began_at}")
+        if not (is_told or is_late):
             return
         told = {wake.intent_id for wake in seen.wakes if wake.event in ExitReason}
         asked = {r.intent_id for r in ledger.reservations if is_told or r.reserved_at < world.day.close_at}

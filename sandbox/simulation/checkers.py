@@ -217,9 +217,9 @@ class Checkers:
             raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
         self.world.refusing.step_ended(asked, after)
         self.world.hiding.step_ended(asked, after)
-        if asked.step.command is Command.SUBMIT_ENTRY and after.live_entry is not None:
+        if asked.step.command in {Command.SUBMIT_ENTRY, Command.CLOSE} and after.live_entry is not None:
             plan = after.plan
-            self.guard.duties.entered(plan.intent_id, plan.symbol, asked.step.client_order_id)
+            self.guard.duties.entered(plan.intent_id, plan.symbol, after.live_entry.client_order_id)
         self._sent.answered(asked.state, after, self.world.current)
         self._rooms.step_ended(asked.state, after, self._ledger)
 

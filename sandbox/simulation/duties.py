@@ -65,6 +65,8 @@ class Duties:
         self._later: list[tuple[datetime, int, Duty]] = []
         self._now: dict[tuple[str, str], Duty] = {}
         self._added = 0
+        self._known: set[str] = set()
+        self._told_to_stop: set[str] = set()
         self.gone: set[str] = set()
 
     @property
@@ -117,8 +119,11 @@ class Duties:
         )
 
     def entered(self, intent_id: str, symbol: str, client_order_id: str) -> None:
-        """A lifecycle knows that its entry stands at the venue: it may work for its patience."""
+        """A lifecycle knows that its entry stands at the venue: it may work for its patience, or not at all."""
         policy = self._world.settings.policy
+        self._known.add(client_order_id)
+        if intent_id in self._told_to_stop:
+            self._stop("entries that work are cancelled under a halt", intent_id, symbol, self._world.now())
         due_at = self._world.now() + timedelta(seconds=policy.entry_patience_s)
         self._stop("an entry works for its patience only", intent_id, symbol, due_at, client_order_id)
 
@@ -153,6 +158,7 @@ class Duties:
             elif self._is_late(room, began):
                 self._leave("positions are left before the close", room.intent_id, room.symbol, now)
             elif checkers.is_stopped_since(began):
+                self._told_to_stop.add(room.intent_id)
                 self._stop("entries that work are cancelled under a halt", room.intent_id, room.symbol, now)
 
     def _is_late(self, room: Reservation, began: datetime) -> bool:
@@ -192,10 +198,12 @@ class Duties:
         return intent_id in checkers.exits_tried
 
     def _is_buying(self, prefix: str, symbol: str) -> bool:
-        """An entry whose id begins so works, and nobody has asked for its cancel."""
+        """An entry whose id begins so works, its lifecycle knows it, and nobody has asked for its cancel."""
         hanging = self._world.broker.hanging
         return any(
-            order.side is Side.BUY and order.client_order_id.startswith(prefix) and order.id not in hanging
+            order.client_order_id in self._known
+            and order.client_order_id.startswith(prefix)
+            and order.id not in hanging
             for order in self._world.exchange.book.live[symbol]
         )
 

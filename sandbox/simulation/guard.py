@@ -61,6 +61,7 @@ class Guard:
         self._misled_at: dict[str, datetime] = {}
         self._hurt_in_a_row: defaultdict[str, int] = defaultdict(int)
         self._split: set[str] = set()
+        self._split_at: dict[str, datetime] = {}
         self._outages = 0
         self._outage_over_at = world.now()
         self._at = world.now()
@@ -71,6 +72,8 @@ class Guard:
         """Take in a line of the venue's log; time before it counts as it stood before it."""
         self._count_to(entry.at)
         symbol, exits = entry.symbol, self._exits[entry.symbol]
+        if entry.at < self._split_at.get(symbol, entry.at):
+            return  # of the evening before the split: what it says is held is no more
         if entry.side == Side.SELL:
             if entry.event in _ENDS:
                 exits.discard(entry.order_id)
@@ -187,6 +190,7 @@ class Guard:
         """A split has changed what is held of a symbol, whose orders are gone."""
         self.accrue()
         self._exits[symbol].clear()
+        self._split_at[symbol] = self._world.now()
         if qty > 0:
             self._split.add(symbol)
             self._bare.setdefault(symbol, timedelta(0))

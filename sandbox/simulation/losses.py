@@ -121,7 +121,9 @@ def _change_ledger(world: World, change: Callable[[Ledger], Ledger]) -> None:
 
 def _ledger(world: World, _: int) -> None:
     """Lose the ledger: what it forgets, halts included, is a person's to judge, who resumes after a while."""
-    if world.tables.get(Table.LEDGER, ACCOUNT, CURRENT) is None:
+    known: Ledger | None = world.checkers.ledger
+    is_there = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT) is not None
+    if known is None or not is_there or not all(_can_be_found(world, room) for room in known.reservations):
         return
     world.trace.note(world.now(), "the ledger is lost")
     world.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)

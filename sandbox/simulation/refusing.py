@@ -169,7 +169,9 @@ class Refusing:
                 self._heard.pop(intent_id, None)
 
     def supervised(self) -> None:
-        """Look whether exits that were refused are tried again."""
+        """Look whether exits that were refused are tried again, as far as anybody can tell what is held."""
+        if self._world.hiding.is_on and "orders" in self._world.parts_down:
+            self._tried_at.update(dict.fromkeys(self._heard, self._world.now()))
         for intent_id, refused in self._heard.items():
             state = self._last[intent_id]
             if len(refused) >= TOLD_AFTER and not state.phase.is_over:

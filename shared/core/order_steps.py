@@ -68,6 +68,9 @@ class Command(StrEnum):
 _SENDING = frozenset({Phase.SUBMITTING, Phase.FILLED, Phase.GUARDED})
 """Phases whose next step may send what the state does not know of until it is answered: an entry or a pair."""
 
+_UNSENT = frozenset({Phase.DENIED, Phase.REJECTED})
+"""Outcomes of an order that this run has not sent, or whose sending was refused to it."""
+
 LOOKING = frozenset({Command.LOOK, Command.CANCEL_ENTRY, Command.CANCEL_EXITS})
 """Commands that bring back every order that may have changed."""
 
@@ -124,7 +127,7 @@ def next_step(state: OrderState, now: datetime) -> Step:
     """Decide what an order that is not over does next."""
     if state.outcome is not None:
         # Refused, and nothing sent as far as this run knows: another host may have sent it, which shows a little later.
-        waits = state.outcome in {Phase.DENIED, Phase.REJECTED} and state.seq > 0 and not state.orders
+        waits = state.outcome in _UNSENT and state.seq > 0 and not state.orders
         return _retried(state, Step(command=Command.CLOSE, not_before=now + CONFIRM_UNSENT if waits else None), now)
     match state.phase:
         case Phase.APPROVAL_PENDING:
@@ -282,10 +285,15 @@ def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
 
 
 def stop_entering(state: OrderState) -> OrderState:
-    """No entry is wanted any more: one that works is cancelled, what is held stays guarded."""
-    if state.outcome is not None or state.is_stopped:
+    """No entry is wanted any more: one that works is cancelled, what is held stays guarded.
+
+    An order that was refused and is about to end takes it in too: another host may have sent its entry.
+    """
+    if state.is_stopped or state.phase.is_over or state.outcome not in {None, *_UNSENT}:
         return state
     state = replace(state, is_stopped=True)
+    if state.outcome is not None:
+        return state
     never_sent = state.phase in {Phase.PLANNED, Phase.APPROVAL_PENDING} and not state.failures
     return replace(state, outcome=Phase.CANCELED) if never_sent else state
 

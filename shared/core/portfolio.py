@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from shared.core.unread import Listing
 from shared.core.values import ZERO, Symbol, require_at_least, require_symbol
 
 
@@ -76,6 +77,14 @@ class Position:
     def unrealised(self) -> Decimal:
         """Open profit in USD, before costs of closing."""
         return (self.market_price - self.average_price) * (self.qty_shares + self.fraction)
+
+
+def hides_positions(account: Account, listed: Listing[Position]) -> bool:
+    """Whether an empty list of positions is contradicted by the account, which counts a dollar or more as held.
+
+    Believed, it would release what is bought, forget what a person has accepted, and let an entry exceed its limits.
+    """
+    return not listed and not listed.unread and abs(account.holdings) >= 1
 
 
 def exposure_by_symbol(positions: Iterable[Position]) -> Mapping[Symbol, Decimal]:

@@ -19,7 +19,7 @@ from shared.core.ids import digest
 from shared.core.ledger import NEXT, Ledger, Reservation, mark, open_ledger
 from shared.core.market import Quote
 from shared.core.order_states import OrderState, Phase
-from shared.core.portfolio import Account, another_account
+from shared.core.portfolio import Account, another_account, hides_positions
 from shared.core.risk import Facts, Limits
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Side, Symbol, iso, parse_utc
@@ -253,9 +253,17 @@ def cautious(facts: Facts, day_loss_max: float) -> Facts:
 
 
 def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts:
-    """Gather what the gates judge on, the ledger as it is stored."""
+    """Gather what the gates judge on, the ledger as it is stored.
+
+    Raises
+    ------
+    TransientError
+        If no position is listed while the account counts some: nobody can tell what a limit has left.
+    """
     now = ports.clock.now()
     account, held = ports.broker.account(), ports.broker.positions()
+    if hides_positions(account, held):
+        raise TransientError(f"no position is listed, and the account counts {account.holdings} USD as held")
     stored = load_ledger(ports)
     return Facts(
         now=now,

@@ -32,7 +32,7 @@ from shared.stages.notices import worded
 from shared.stages.order_gates import look_again
 from shared.stages.order_held import held_shares
 from shared.stages.order_records import chained, record_step, recorded_step
-from shared.stages.order_refusals import Standing, flat, refused, standing, with_unknown
+from shared.stages.order_refusals import Standing, flat, refused, standing, unknown_of_ours, with_unknown
 from shared.stages.order_troubles import oversold, troubles
 from shared.stages.panel import trading_day
 
@@ -163,6 +163,8 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
         return with_unknown(state, ports, Observation(at=ports.clock.now(), held_at_broker=held))
     if not is_leaving:
         return _send(ports, pair_request(state.plan, step.client_order_id, step.qty_shares))
+    if unknown := unknown_of_ours(state, ports):
+        return Observation(at=ports.clock.now(), orders=unknown)
     qty_shares = _free(step, held, standing(state, ports))
     seen = _sold_through_pair(state, step, ports, qty_shares)
     return seen or _send(ports, pair_request(state.plan, step.client_order_id, qty_shares))

@@ -72,14 +72,15 @@ def standing(state: OrderState, ports: Ports) -> Standing:
 
 
 def unknown_of_ours(state: OrderState, ports: Ports) -> tuple[BrokerOrder, ...]:
-    """Look up the entry and the pair whose answer may have been lost; those that the order knows of are left out.
+    """Look up what of ours may stand though nobody has said so; what the order knows of is left out.
 
-    So is the exit before: refused to this run, it may have been taken from another host that ran the same step.
+    That is the entry, the pair or the exit of a run that died before it could record it, and the exit before: refused
+    to this run, it may have been taken from another host that ran the same step.
     """
     known = {order.client_order_id for order in state.orders.values()}
-    ids = [entry_id(state), pair_id(state)]
-    if state.exit_attempt:
-        ids.append(client_order_id(state.plan.intent_id, "exit", state.exit_attempt - 1))
+    attempts = range(max(0, state.exit_attempt - 1), state.exit_attempt + 1)
+    exits = [client_order_id(state.plan.intent_id, "exit", attempt) for attempt in attempts]
+    ids = [entry_id(state), pair_id(state), *exits]
     found = [ports.broker.order(each) for each in ids if each not in known]
     return flat(order for order in found if order is not None)
 

@@ -21,7 +21,7 @@ from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING
 from shared.core.portfolio import Account as AccountState
-from shared.core.portfolio import Position, another_account
+from shared.core.portfolio import Position, another_account, hides_positions
 from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.unread import Listing
@@ -157,13 +157,10 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
 
 
 def _believed(positions: Listing[Position] | None, account: AccountState | None) -> Listing[Position] | None:
-    """Take an empty list for none, unless the account says too that less than a dollar is held.
-
-    Believed, it would release what is bought and forget what a person has accepted.
-    """
+    """Take an empty list of positions for none, unless the account tells that nothing is held."""
     if positions is None or positions or positions.unread:
         return positions
-    return positions if account is not None and abs(account.holdings) < 1 else None
+    return None if account is None or hides_positions(account, positions) else positions
 
 
 _UNANSWERED = (TransientError, ContractError, BrokerError)

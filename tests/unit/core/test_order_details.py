@@ -191,6 +191,17 @@ def test_stopping_what_is_decided_or_stopped_changes_nothing() -> None:
         assert report(settled, STOP_ENTERING) == settled
 
 
+@pytest.mark.parametrize("outcome", [Phase.DENIED, Phase.REJECTED])
+def test_an_order_that_was_refused_and_is_about_to_end_keeps_in_mind_that_nothing_is_to_be_entered(
+    outcome: Phase,
+) -> None:
+    """Another host may have sent its entry: found at the last look, that is cancelled at once."""
+    told = report(state(outcome=outcome), STOP_ENTERING)
+    assert (told.outcome, told.is_stopped) == (outcome, True)
+    seen = replace(told, outcome=None, phase=Phase.WORKING, orders={"o1": view(Role.ENTRY)})
+    assert next_step(seen, NOW).command is Command.CANCEL_ENTRY
+
+
 # -- what a command brought back ---------------------------------------------------------------------------------------
 
 
