@@ -199,7 +199,7 @@ def _positions(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> Ite
     by_intent = {str(row["intent_id"]): row for row in rows[Table.POSITIONS].values()}
     for row in rows[Table.ORDERS].values():
         found = by_intent.get(str(row["intent_id"]))
-        if row["symbol"] in stuck or row["symbol"] in world.checkers.hand_closed:
+        if row["symbol"] in stuck:
             continue
         if (found is not None) != (int(str(row["bought_shares"])) > 0):
             yield f"{row['intent_id']} has bought {row['bought_shares']}, its position is {found}"

@@ -98,6 +98,7 @@ def _write_rows_again(ports: Ports, before: OrderState, after: OrderState, at: d
     fills = _fills(ports, before, after, at)
     if fills:
         ports.tables.put_many(Table.FILLS, partition, fills)
+    if fills or after.held != before.held:
         _put_if_unchanged(ports, Table.POSITIONS, (partition, key), _position(after, at), position)
     _put_if_unchanged(ports, Table.ORDERS, (partition, key), order_row(after, ports.codec, at), order)
 
@@ -136,6 +137,7 @@ def _write_rows(ports: Ports, before: OrderState, after: OrderState, at: datetim
     fills = _fills(ports, before, after, at)
     if fills:
         ports.tables.put_many(Table.FILLS, partition, fills)
+    if fills or after.held != before.held:  # shares that are written off leave no fill
         ports.tables.put(Table.POSITIONS, partition, key, _position(after, at))
     ports.tables.put(Table.ORDERS, partition, key, order_row(after, ports.codec, at))
 

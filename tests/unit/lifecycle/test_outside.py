@@ -70,6 +70,7 @@ def test_a_position_closed_by_hand_is_written_off_after_a_second_look() -> None:
     first = life.ports.clock.now()
     state = life.to_end()
     assert (state.phase, state.exit_reason, state.written_off) == (Phase.CLOSED, ExitReason.OUTSIDE, 100)
+    assert [row["qty_shares"] for row in life.ports.rows("positions", ON).values()] == [0]
     assert life.ports.clock.now() - first >= CONFIRM_MISSING
     assert life.ports.broker.oversells == 0
 
