@@ -146,6 +146,11 @@ def _power_unreserved() -> Patches:
     yield patch.object(risk.Facts, "free_buying_power", lambda self: self.account.buying_power)
 
 
+def _empty_list_believed() -> Patches:
+    for stage in (facts, supervise):
+        yield patch.object(stage, "hides_positions", lambda account, listed: False)
+
+
 def _yesterday_resets() -> Patches:
     def marked(ledger: Ledger, on: date, account: Account, at: datetime, *limits: Decimal) -> Ledger:
         if on != ledger.on:
@@ -262,6 +267,7 @@ RULES: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "flatten-told-once": ("the flatten is told in its first minute only", _flatten_told_once),
     "kill-works-on": ("the kill switch does not stop entries that work", _untold(STOP_ENTERING)),
     "kill-sells-nothing": ("a kill that flattens does not sell", _untold(ExitReason.KILL)),
+    "empty-list": ("an empty list of positions is believed whatever the account counts", _empty_list_believed),
     "power-unreserved": ("free buying power ignores reservations", _power_unreserved),
     "yesterday-resets": ("an order of yesterday that ends today opens its day anew", _yesterday_resets),
     "last-hour-only": ("supervise asks for the orders of the last hour", _last_hour_only),

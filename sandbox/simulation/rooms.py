@@ -93,15 +93,8 @@ class Rooms:
             began = work.began_at or self._world.now()
             self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
         is_ours = checkers.bought[room.intent_id] > checkers.sold[room.intent_id]
-        if self._world.hiding.is_on:
-            return  # nobody can see that it is held
-        if (
-            work is not None
-            and is_ours
-            and self._world.exchange.account.held(symbol) > 0
-            and symbol not in checkers.split
-            and not self._world.hiding.is_on  # nothing is shown, and where the row is gone too nobody knows of it
-        ):
+        is_held = self._world.exchange.account.held(symbol) > 0 and symbol not in checkers.split
+        if work is not None and is_ours and is_held:
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 
     def _taken(self, room: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
