@@ -269,7 +269,9 @@ def _is_stuck(state: OrderState, order: OrderView) -> bool:
 
     An exit is sent then. Should the leg stand after all, its shares are taken and the broker refuses the exit.
     """
-    paired = any(other.status is OrderStatus.CANCELED for other in state.of(*GUARDS))
+    guards = state.of(*GUARDS)
+    is_last = sum(other.is_live for other in guards) == 1  # of an earlier pair both are cancelled
+    paired = is_last and any(other.status is OrderStatus.CANCELED for other in guards)
     sleeps = order.role in GUARDS and not order.status.is_working
     return sleeps and paired and state.cancels >= CANCELS_TOLD
 

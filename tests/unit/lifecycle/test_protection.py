@@ -12,8 +12,8 @@ from sandbox.market.tape import Halt
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
 from shared.core.order_states import ExitReason, Phase
-from shared.core.order_steps import ARM_PATIENCE, CANCELS_TOLD
-from shared.core.orders import OrderStatus
+from shared.core.order_steps import ARM_PATIENCE, CANCELS_TOLD, REFUSALS_TOLD
+from shared.core.orders import OrderClass, OrderStatus
 from shared.core.values import Side
 from shared.stages.facts import load_ledger, update_ledger
 from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
@@ -130,6 +130,23 @@ def test_two_hanging_cancels_are_waited_for() -> None:
     assert life.submitted == [entry_id()]
     life.ports.broker.settle_cancels()
     left(life, ExitReason.FLATTEN)
+
+
+def test_two_hanging_cancels_of_a_pair_put_back_are_waited_for_though_an_earlier_pair_is_cancelled() -> None:
+    life = new_life().protected()
+    life.ports.broker.refuses = lambda request: "rule" if request.order_class is OrderClass.SIMPLE else ""
+    life.ask()
+    life.until(lambda state: state.refusals == REFUSALS_TOLD and state.is_guarded)
+    life.ports.broker.hangs = True
+    life.until(lambda state: state.cancels == CANCELS_TOLD)
+    tries = life.state.exit_attempt
+    life.until(lambda state: state.cancels == CANCELS_TOLD + 1)
+    assert (life.state.exit_attempt, life.ports.broker.oversells) == (tries, 0)
+    life.ports.broker.refuses = lambda _: ""
+    life.ports.broker.settle_cancels()
+    life.until(lambda state: state.exit_attempt > tries)
+    life.ports.broker.fill(life.submitted[-1])
+    assert life.to_end().sold == 100
 
 
 def test_a_rejected_stop_leg_closes_the_position() -> None:
