@@ -343,7 +343,7 @@ class Checkers:
             "trade risk": (self._risk(request), equity * Decimal(str(risk.trade_risk_max_fraction)) * TOLERANCE),
         }
         for name, (value, limit) in found.items():
-            if value > limit and not (name in {"positions", "gross", "symbol"} and self._is_unreserved(exposure)):
+            if value > limit and not (name != "trade risk" and self._is_unreserved(exposure)):
                 raise Violation(
                     "no limit exceeded at submission", f"{request.client_order_id}: {name} {value} > {limit}"
                 )

@@ -158,7 +158,8 @@ class Duties:
             elif self._is_late(room, began):
                 self._leave("positions are left before the close", room.intent_id, room.symbol, now)
             elif checkers.is_stopped_since(began):
-                self._told_to_stop.add(room.intent_id)
+                if room.intent_id in self._world.hub.instances:  # an intent on its way hears nothing yet
+                    self._told_to_stop.add(room.intent_id)
                 self._stop("entries that work are cancelled under a halt", room.intent_id, room.symbol, now)
 
     def _is_late(self, room: Reservation, began: datetime) -> bool:
