@@ -110,6 +110,19 @@ def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() ->
     assert ledger(ports).unexplained == ""
 
 
+def test_nothing_is_approved_while_no_position_is_listed_and_the_account_counts_some() -> None:
+    """Its limits would be judged on nothing. The signal is tried again, and decided once they are shown."""
+    ports = fake_ports(NOW)
+    ports.broker.strangers.append(share("MSFT"))
+    look(ports, 2)
+    accept(ports)
+    ports.broker.shows_nothing = True
+    with pytest.raises(TransientError, match="no position is listed, and the account counts 35 USD as held"):
+        gate(signal(), ports)
+    ports.broker.shows_nothing = False
+    assert len(gate(signal(), ports)) == 1
+
+
 def test_what_comes_beside_what_is_accepted_halts_anew() -> None:
     ports = fake_ports(NOW)
     ports.broker.strangers.append(share("MSFT"))
