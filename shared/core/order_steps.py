@@ -341,7 +341,7 @@ def restarted(state: OrderState, event: str) -> OrderState:
 
 
 def _soon(state: OrderState) -> OrderState:
-    """End the long pauses that calls without an answer have come to; that the last one had none is kept."""
+    """Return the state with the shortest pause before its next try. That the last call had no answer stays known."""
     return replace(state, failures=min(state.failures, 1))
 
 

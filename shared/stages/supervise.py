@@ -108,6 +108,7 @@ def supervise(ports: Ports) -> Supervision:
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     with _by_itself("incidents"):
         messages = (*messages, *_halts(ports, day, after, now), *incidents(ports, look.seen, repair, after))
+    with _by_itself("unrecorded"):
         messages = (*messages, *unrecorded(ports, found, look.seen))
     return Supervision(wakes=wakes, messages=messages)
 
@@ -143,7 +144,7 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
             return None
 
     account = ask("account", lambda: _account(ports))
-    positions = _believed(ask("positions", ports.broker.positions), account)
+    positions = ask("positions", lambda: _positions(ports, account))
     rooms = stored.value.reservations if stored else ()
     is_open = rooms or positions is None or positions or positions.unread
     since = min([pre_open_at(day), *(r.reserved_at for r in rooms)])
@@ -156,11 +157,22 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
     return _Look(account=account, seen=seen, faults={part: str(error) for part, error in errors.items()})
 
 
-def _believed(positions: Listing[Position] | None, account: AccountState | None) -> Listing[Position] | None:
-    """Take an empty list of positions for none, unless the account tells that nothing is held."""
-    if positions is None or positions or positions.unread:
-        return positions
-    return None if account is None or hides_positions(account, positions) else positions
+def _positions(ports: Ports, account: AccountState | None) -> Listing[Position] | None:
+    """The positions; None for an empty list of which no account says that it is right.
+
+    Raises
+    ------
+    ContractError
+        If the account, asked before and after, counts some where none is listed.
+    """
+    listed = ports.broker.positions()
+    if listed or listed.unread:
+        return listed
+    if account is None:
+        return None
+    if hides_positions(account, listed) and hides_positions(after := _account(ports), listed):
+        raise ContractError(f"none is listed, and the account counts {after.holdings} USD as held")
+    return listed
 
 
 _UNANSWERED = (TransientError, ContractError, BrokerError)

@@ -11,13 +11,14 @@ from shared.contracts.messages import Notice
 from shared.core.errors import TransientError
 from shared.core.ledger import Ledger
 from shared.core.portfolio import Position
-from shared.core.unread import Unread
+from shared.core.unread import Listing, Unread
 from shared.core.values import Symbol
 from shared.stages.facts import gather, load_ledger, quote_of
 from shared.stages.gate import gate
 from shared.stages.operate import kill, positions, resume
 from shared.stages.reconcile import Account, compare
 from shared.stages.supervise import supervise
+from tests.support.broker import HandBroker
 from tests.support.orders import AAA, NOW, ON, new_life
 from tests.support.people import call, kill_call
 from tests.support.ports import FakePorts, fake_ports
@@ -103,11 +104,27 @@ def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() ->
     look(ports, 2)
     accept(ports)
     ports.broker.shows_nothing = True
-    look(ports, 5)
+    assert look(ports, 5) == ["The broker does not tell: positions"]
+    assert ledger(ports).broker.open_until is not None, "the gate need not ask"
     ports.broker.shows_nothing = False
     assert look(ports, 3) == []
     assert ledger(ports).accepted == ("position in MSFT",)
     assert ledger(ports).unexplained == ""
+
+
+def test_a_sale_between_the_looks_at_account_and_positions_contradicts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account was asked while the shares were held, the list after they were sold: asked again, both agree."""
+    ports = fake_ports(NOW)
+    ports.broker.strangers.append(share("MSFT"))
+    asked = HandBroker.positions
+
+    def sold_meanwhile(broker: HandBroker) -> Listing[Position]:
+        broker.strangers.clear()
+        return asked(broker)
+
+    monkeypatch.setattr(HandBroker, "positions", sold_meanwhile)
+    assert look(ports) == []
+    assert ledger(ports).broker.failures == 0
 
 
 def test_nothing_is_approved_while_no_position_is_listed_and_the_account_counts_some() -> None:
