@@ -104,10 +104,10 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	cd sandbox && npm update --package-lock-only
 
 docs: setup ## Renew the generated parts of the documents
-	@$(RUN) -m sandbox.documents
+	@$(RUN) -m tools.documents
 
 calendar: setup ## Renew the exchange's holidays from exchange_calendars
-	@$(RUN) -m sandbox.calendar_data
+	@$(RUN) -m tools.calendar_data
 
 TOOLS := .venv-infra
 
@@ -125,10 +125,10 @@ infra-check: $(VENV)/.installed $(TOOLS)/.installed ## Check the Azure templates
 	@$(TOOLS)/bin/checkov -d infra --framework bicep --skip-download --quiet --compact --skip-check $(UNREADABLE)
 
 package: $(VENV)/.installed ## Build what is deployed, libraries too, into dist/, and say what weighs what
-	@$(RUN) -m sandbox.package
+	@$(RUN) -m tools.package
 
 audit: $(VENV)/.installed $(TOOLS)/.installed ## Look for secrets, lax workflows and known holes in the locks
-	@$(RUN) -m sandbox.audit
+	@$(RUN) -m tools.audit
 
 clean: ## Remove what the targets have made
 	rm -rf $(VENV) $(TOOLS) sandbox/node_modules .sandbox dist mutants

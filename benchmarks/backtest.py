@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.world import ROOT
 from shared.core.market import Bars
+from simulation.market.world import ROOT
 from training.strategies import SmaCross, Trades, run, step
 
 PEERS = {

@@ -39,10 +39,10 @@ from benchmarks.prices import (
     Prices,
 )
 from sandbox.day import run_day
-from sandbox.host.ncrontab import Schedule
 from sandbox.host.observer import TriggerKind
-from sandbox.host.settings import read_local_settings
-from sandbox.world import DEFAULT_SEED, ROOT, World
+from simulation.market.world import DEFAULT_SEED, ROOT, World
+from simulation.runtime.local_settings import read_local_settings
+from simulation.runtime.ncrontab import Schedule
 
 GOAL_USD = 1.0
 GOAL_WITHOUT_GRANT_USD = 5.0

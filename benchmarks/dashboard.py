@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dashboard.profiles import variable
+from dashboard.environments import variable
 from sandbox.azurite import Azurite
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables

@@ -23,12 +23,12 @@ from rich.console import Console
 
 from sandbox.azurite import Azurite
 from sandbox.day import DayRun, run_day
-from sandbox.world import DEFAULT_SEED, World
 from shared.adapters import scorer
 from shared.adapters.tables import AzureTables
 from shared.contracts.settings import StorageSettings
 from shared.core.features import latest_features
-from shared.stages import score
+from shared.stages.entry import score
+from simulation.market.world import DEFAULT_SEED, World
 
 GOAL_S = 60.0
 GOAL_MB = 600.0

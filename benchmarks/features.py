@@ -23,7 +23,7 @@ from shared.adapters.scorer import OnnxPredictor, verified
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
 from shared.core.features import FEATURE_NAMES, WARMUP_BARS, SymbolDay, latest_features, prepare
 from shared.core.features.breadth import BREADTH_MOST
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.ids import digest
 from shared.core.market import Bars, FloatArray, IntArray, TradingDay
 from shared.core.sessions import NEW_YORK

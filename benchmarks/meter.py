@@ -21,7 +21,7 @@ import requests.adapters
 
 from benchmarks.prices import BILLED_STEP_S, BROKER_WAIT_S, LIVES_AFTER, MIN_BILLED_S, STORAGE_WAIT_S, Op
 from sandbox.host.observer import Invocation, Outcome, TriggerKind
-from sandbox.profile import Profile
+from sandbox.timings import Profile
 from shared.contracts.records import Container
 
 TABLES = "tables"

@@ -35,22 +35,22 @@ from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.day import prepared_world
-from sandbox.market.synthetic import SyntheticTape
 from sandbox.seeding import publish_models
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
 from sandbox.venue_process import KEYS
-from sandbox.world import DEFAULT_ON, DEFAULT_SEED, ROOT, World, core_symbols
 from shared.adapters.codec import decode_message, encode_message
 from shared.bootstrap import App, app
 from shared.contracts.messages import MAX_SLICE as SLICE
 from shared.contracts.messages import CandidateSlice
 from shared.contracts.records import Queue, Table
 from shared.core.sessions import NEW_YORK
-from shared.stages.scan import scan
-from shared.stages.score import score
+from shared.stages.entry.score import score
+from shared.stages.market.scan import scan
+from simulation.market.synthetic import SyntheticTape
+from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, ROOT, World, core_symbols
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
 
 SLOT = timedelta(minutes=5)
 REQUESTS_A_MINUTE = 200

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from dashboard.profiles import VARIABLES, profiles_from
+from dashboard.environments import VARIABLES, profiles_from
 from shared.core.errors import SettingsError
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from dashboard.frames import counts, frame
+from dashboard.dataframes import counts, frame
 from dashboard.store import Query, Source
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Container, Table
 from shared.core.sessions import NEW_YORK

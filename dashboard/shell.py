@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from dashboard import look, units
+from dashboard import theme as look
+from dashboard import units
 from dashboard.cache import CachedSource
-from dashboard.profiles import Profile, profiles_from
+from dashboard.environments import Profile, profiles_from
 from dashboard.store import Storage
 from dashboard.view import View
 from dashboard.views import (

@@ -8,7 +8,7 @@ from datetime import date, tzinfo
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard.cache import CachedSource
-from dashboard.profiles import Profile
+from dashboard.environments import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

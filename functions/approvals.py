@@ -19,13 +19,13 @@ from shared.bootstrap import app
 from shared.contracts.openapi import routes
 from shared.contracts.openapi.document import MAX_TOKEN_CHARACTERS
 from shared.contracts.records import Queue
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.wording import until_when
-from shared.stages.answers import Asked, answer, asked, quote_now, waiting
-from shared.stages.calls import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply
-from shared.stages.reconcile import Wake
+from shared.stages.account.reconcile import Wake
+from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply
+from shared.stages.operator.approvals import Asked, answer, asked, quote_now, waiting
 
 bp = df.Blueprint()
 

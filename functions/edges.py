@@ -12,7 +12,7 @@ from shared.adapters.codec import decode_message, encode_message
 from shared.bootstrap import App, app
 from shared.contracts.messages import Envelope, Message, Notice
 from shared.core.errors import ContractError
-from shared.stages.incidents import quarantine
+from shared.stages.base.incidents import quarantine
 
 Texts = List[str]  # noqa: UP006 (the worker refuses list[str] in an output's annotation)
 """Queue texts, as an output binding takes them."""

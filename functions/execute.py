@@ -16,8 +16,8 @@ from shared.contracts.records import Queue
 from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall
 from shared.lifecycle import LIFECYCLE, ORDER_STEP, run_order
-from shared.stages.execute import execute
-from shared.stages.order import carry_out
+from shared.stages.entry.execute import execute
+from shared.stages.order.step import carry_out
 
 bp = df.Blueprint()
 

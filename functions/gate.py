@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.edges import STORAGE, Texts, handle, send
 from shared.contracts.messages import Signal
 from shared.contracts.records import Queue
-from shared.stages.announce import gate_and_tell
+from shared.stages.entry.announce import gate_and_tell
 
 bp = func.Blueprint()
 

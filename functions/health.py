@@ -8,9 +8,9 @@ from functions.http import SAFE, begin, guarded, respond, show
 from shared.bootstrap import app
 from shared.contracts.openapi import document, routes
 from shared.core.values import iso
-from shared.stages.calls import DOWN, GOOD, Reply
-from shared.stages.health import ready
-from shared.stages.metrics import samples
+from shared.stages.base.requests import DOWN, GOOD, Reply
+from shared.stages.operator.health import ready
+from shared.stages.operator.metrics import samples
 
 bp = func.Blueprint()
 

@@ -14,7 +14,7 @@ from shared.adapters.codec import parse_json
 from shared.bootstrap import App, app
 from shared.contracts.openapi import MAX_BODY_BYTES, Problem, Route, check, one_line
 from shared.core.errors import BrokerError, ContractError, TransientError
-from shared.stages.calls import DOWN, Call, Reply, record_call, refused
+from shared.stages.base.requests import DOWN, Call, Reply, record_call, refused
 
 SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """What is shown of an account is nobody else's: kept by no proxy, read as nothing but what it is."""

@@ -8,9 +8,9 @@ from functions.edges import STORAGE, Texts, logger, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.core.errors import GatehouseError
-from shared.stages.heartbeat import beat
-from shared.stages.news import news
-from shared.stages.silence import watch_supervise
+from shared.stages.account.heartbeat import beat
+from shared.stages.account.missed_runs import watch_supervise
+from shared.stages.market.news import news
 
 bp = func.Blueprint()
 

@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
-from shared.stages.nightly import close_books
+from shared.stages.evidence.nightly import close_books
 
 bp = func.Blueprint()
 

@@ -9,10 +9,10 @@ from functions.http import act, begin, finish, guarded, show
 from shared.bootstrap import app
 from shared.contracts.openapi import routes
 from shared.contracts.records import Queue
-from shared.stages import operate
-from shared.stages.calls import Reply
-from shared.stages.jobs import run_job
-from shared.stages.models import roll_back
+from shared.stages.base.requests import Reply
+from shared.stages.operator import controls as operate
+from shared.stages.operator.jobs import run_job
+from shared.stages.operator.rollback import roll_back
 
 bp = func.Blueprint()
 

@@ -9,8 +9,8 @@ from functions.http import act, show
 from shared.bootstrap import App, app
 from shared.contracts.openapi import routes
 from shared.contracts.records import Queue
-from shared.stages.calls import Call, Reply
-from shared.stages.parameters import accept_set, shown_set, shown_sets
+from shared.stages.base.requests import Call, Reply
+from shared.stages.operator.parameters import accept_set, shown_set, shown_sets
 
 bp = func.Blueprint()
 

@@ -8,8 +8,8 @@ from functions.edges import STORAGE, Texts, tell
 from functions.http import begin, finish, guarded
 from shared.contracts.openapi import Route, routes
 from shared.contracts.records import Queue
-from shared.stages.calls import Reply
-from shared.stages.replays import replay
+from shared.stages.base.requests import Reply
+from shared.stages.operator.requeue import replay
 
 bp = func.Blueprint()
 

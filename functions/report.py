@@ -7,8 +7,8 @@ import azure.functions as func
 from functions.edges import STORAGE, Texts, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
-from shared.stages.report import report
-from shared.stages.review import review_week
+from shared.stages.evidence.report import report
+from shared.stages.operator.review import review_week
 
 bp = func.Blueprint()
 

@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.edges import STORAGE, Texts, send
 from shared.bootstrap import app
 from shared.contracts.records import Queue
-from shared.stages.scan import scan
+from shared.stages.market.scan import scan
 
 bp = func.Blueprint()
 

@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.edges import STORAGE, Texts, handle, send
 from shared.contracts.messages import CandidateSlice
 from shared.contracts.records import Queue
-from shared.stages.score import score_and_tell
+from shared.stages.entry.score import score_and_tell
 
 bp = func.Blueprint()
 

@@ -15,12 +15,12 @@ from shared.contracts.messages import Message
 from shared.contracts.records import Queue
 from shared.core.order_steps import restarted
 from shared.lifecycle import EVENT, LIFECYCLE
-from shared.stages.incidents import untold
-from shared.stages.parameters import fault_incident
-from shared.stages.reconcile import Wake, recorded_order, wake_failed
-from shared.stages.silence import watch_stages
-from shared.stages.supervise import Supervision, part_failed, supervise
-from shared.stages.sweep import clear, sweep
+from shared.stages.account.missed_runs import watch_stages
+from shared.stages.account.poison import clear, sweep
+from shared.stages.account.reconcile import Wake, recorded_order, wake_failed
+from shared.stages.account.supervise import Supervision, part_failed, supervise
+from shared.stages.base.incidents import untold
+from shared.stages.operator.parameters import fault_incident
 
 bp = df.Blueprint()
 logger = logging.getLogger("gatehouse.supervise")

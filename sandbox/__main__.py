@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -12,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from sandbox.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_date, parse_on
 from shared.core.errors import GatehouseError, SettingsError
+from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_date, parse_on
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,6 +98,13 @@ def _market_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _parity_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
+    command.add_argument("--on", default=str(DEFAULT_ON), help="session date (default %(default)s)")
+    command.add_argument("--folder", type=Path, default=STATE / "parity", help="of the state that the day leaves")
+    command.add_argument("--json", type=Path, help="write the comparison as JSON")
+
+
 def _no_options(_: argparse.ArgumentParser) -> None:
     """Take none."""
 
@@ -111,6 +119,7 @@ _DECLARED: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] =
     "prepare": ("train the first models for a world", _world_options),
     "market": ("write the seeded market's past as a file of bars, to train on", _market_options),
     "drill": ("show how long a safety measure takes, in virtual time", _drill_options),
+    "parity": ("compare a day with the backtest's, row by row", _parity_options),
     "replay": ("decide again from stored inputs, and compare bit for bit", _replay_options),
     "query": ("ask the exported tables in SQL", _query_options),
 }
@@ -210,7 +219,7 @@ def _market(options: argparse.Namespace, console: Console) -> int:
 
 
 def _simulate(rest: list[str], console: Console) -> int:
-    from sandbox.simulation.cli import add_arguments, run
+    from simulation.faults.cli import add_arguments, run
 
     parser = argparse.ArgumentParser(prog="python -m sandbox simulate")
     add_arguments(parser)
@@ -221,6 +230,16 @@ def _drill(_: argparse.Namespace, console: Console) -> int:
     from sandbox.drill import run
 
     return run(console)
+
+
+def _parity(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.parity import as_data, run_parity, show
+
+    found = run_parity(World(seed=options.seed, on=parse_on(options.on)), console, options.folder)
+    show(found, console)
+    if options.json:
+        options.json.write_text(json.dumps(as_data(found), indent=1))
+    return 0 if found.fraction == 1 else 1
 
 
 def _place(options: argparse.Namespace) -> dict[str, Any]:
@@ -256,6 +275,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = {
     "prepare": _prepare,
     "market": _market,
     "drill": _drill,
+    "parity": _parity,
     "replay": _replay,
     "query": _query,
 }

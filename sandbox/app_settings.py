@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.host.settings import read_local_settings
-from sandbox.world import ROOT, Prepared
+from sandbox.prepared import Prepared
+from simulation.market.world import ROOT
+from simulation.runtime.local_settings import read_local_settings
 
 PATIENCE_S = "60"
 """A busy machine must not change a day in virtual time."""

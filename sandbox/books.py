@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from sandbox.azurite import Azurite
-from sandbox.host.settings import read_local_settings
 from sandbox.state import copied
-from sandbox.world import ROOT, STATE
 from shared.bootstrap import App
 from shared.core.errors import SettingsError
+from simulation.market.world import ROOT, STATE
+from simulation.runtime.local_settings import read_local_settings
 
 DAY_FOLDER = STATE / "day"
 ACCOUNT_PREFIX = "account:"

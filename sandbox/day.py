@@ -25,15 +25,16 @@ from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.evidence import Evidence, gather_evidence
 from sandbox.host.host import Host
-from sandbox.market.days import tradable_day
-from sandbox.profile import Profile
+from sandbox.prepared import Prepared, folder_of
 from sandbox.seeding import publish_models
 from sandbox.state import Finished, held, renewed
+from sandbox.timings import Profile
 from sandbox.venue_process import venue
-from sandbox.world import ROOT, STATE, Prepared, World, folder_of
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
+from simulation.market.days import tradable_day
+from simulation.market.world import ROOT, STATE, World
 from training.commands.options import say
 
 KIB = 1024

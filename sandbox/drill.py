@@ -25,11 +25,10 @@ from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
-from sandbox.market.tape import Tape
+from sandbox.prepared import Prepared
 from sandbox.seeding import publish_models
 from sandbox.state import held, renewed
 from sandbox.venue_process import venue
-from sandbox.world import ROOT, STATE, Prepared, World
 from shared.adapters.codec import encode_message
 from shared.adapters.tables import AzureTables
 from shared.bootstrap import app
@@ -42,6 +41,8 @@ from shared.core.order_states import ExitReason
 from shared.core.risk import Gate
 from shared.core.sessions import NEW_YORK, Session
 from shared.core.values import Symbol, parse_utc, to_price
+from simulation.market.tape import Tape
+from simulation.market.world import ROOT, STATE, World
 
 FOLDER = STATE / "drill"
 MINUTE = timedelta(minutes=1)

@@ -8,10 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox.checkers import Day, check_day, unwatched_stretches
-from sandbox.venue.beside import Beside
 from sandbox.venue_process import KEYS, beside_of
-from sandbox.world import World
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.tables import AzureTables
@@ -19,6 +16,9 @@ from shared.contracts.records import ACCOUNT, Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.ids import canonical_json, digest
 from shared.core.sessions import hours_of
+from simulation.day_checks import Day, check_day, unwatched_stretches
+from simulation.market.world import World
+from simulation.venue.beside import Beside
 
 type Rows = Mapping[str, Mapping[str, Any]]
 

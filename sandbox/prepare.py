@@ -14,16 +14,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sandbox.market.replay import ReplayTape
-from sandbox.market.synthetic import SyntheticTape
-from sandbox.market.tape import Tape
+from sandbox.prepared import folder_of
 from sandbox.state import held
-from sandbox.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, World, core_symbols, folder_of
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import encode_json
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol
+from simulation.market.replay import ReplayTape
+from simulation.market.synthetic import SyntheticTape
+from simulation.market.tape import Tape
+from simulation.market.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, World, core_symbols
 from training.pipeline import TrainedModels, TrainingRule, train
 from training.source import TapeHistory
 

@@ -20,9 +20,9 @@ from shared.contracts.records import Container
 from shared.core.cases import sample
 from shared.core.errors import ContractError, SettingsError
 from shared.ports import NightPorts
-from shared.stages.cases import CaseMaker, DayRecords, day_records
-from shared.stages.nightly import load_case
-from shared.stages.replay import Replayer
+from shared.stages.evidence.cases import CaseMaker, DayRecords, day_records
+from shared.stages.evidence.nightly import load_case
+from shared.stages.evidence.replay import Replayer
 
 _DECISION_ID = re.compile(r"[0-9a-f]{20}")
 _BLOB = re.compile(r"(?:cases/)?(\d{4}-\d\d-\d\d)/([0-9a-f]{20})\.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sandbox.world import Prepared
+from sandbox.prepared import Prepared
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.codec import decode_json
 from shared.contracts.model_card import ModelCard

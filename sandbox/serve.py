@@ -18,12 +18,13 @@ from sandbox.azurite import STANDARD_PORTS, Azurite, Ports
 from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
+from sandbox.prepared import Prepared
 from sandbox.seeding import publish_models
 from sandbox.state import PORTS, held
 from sandbox.venue_process import venue
-from sandbox.world import ROOT, STATE, Prepared, World
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
+from simulation.market.world import ROOT, STATE, World
 from training.commands.options import say
 
 SERVE_FOLDER = STATE / "serve"

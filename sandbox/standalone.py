@@ -8,15 +8,15 @@ from rich.console import Console
 
 from sandbox.azurite import STANDARD_PORTS, Azurite
 from sandbox.day import prepared_world
-from sandbox.market.days import tradable_day
 from sandbox.seeding import publish_models
 from sandbox.serve import VENUE_PORT
 from sandbox.state import PORTS, held
 from sandbox.venue_process import serve_venue
-from sandbox.world import STATE, World
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import SystemClock
 from shared.core.sessions import NEW_YORK
+from simulation.market.days import tradable_day
+from simulation.market.world import STATE, World
 from training.commands.options import say
 
 

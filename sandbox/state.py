@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from sandbox.world import STATE
 from shared.adapters.clock import SystemClock
 from shared.core.errors import SettingsError
 from shared.core.values import iso
+from simulation.market.world import STATE
 
 _FINISHED = "finished.json"
 PORTS = STATE / "standard-ports"

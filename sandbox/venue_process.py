@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clock import ClockFile
-from sandbox.venue.beside import Beside, hand_traded
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import run
 from sandbox.venue_journal import JournalledVenue
-from sandbox.world import ROOT, World
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import FileClock, SystemClock
 from shared.core.errors import GatehouseError
 from shared.core.sessions import pre_open_at
+from simulation.market.world import ROOT, World
+from simulation.venue.beside import Beside, hand_traded
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import run
 
 KEYS = ("sandbox-key", "sandbox-secret")
 START_TIMEOUT_S = 60.0

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         RowExporter,
         TableStore,
     )
-    from shared.stages.parameters import InForce
+    from shared.stages.operator.parameters import InForce
 
 UNKNOWN_REVISION = "unknown"
 
@@ -212,7 +212,7 @@ class Process:
 
     def __call__(self) -> App:
         """Return the app. Storage is asked which set is in force, every few minutes at most."""
-        from shared.stages.parameters import in_force
+        from shared.stages.operator.parameters import in_force
 
         own = self.own
         with self._lock:

@@ -13,16 +13,17 @@ from types import MappingProxyType
 from typing import Protocol
 
 from shared.contracts.messages import Notice, Severity
-from shared.contracts.model_card import ModelCard
 from shared.contracts.settings import NoticeChannel, Settings
 from shared.core.features import Past
-from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
+from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
+from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.unread import Listing
 from shared.core.values import Symbol
 from shared.core.wording import Words
+from shared.decision.opinions import Predictor
 
 type Cell = str | int | float | bool | None
 type Row = Mapping[str, Cell]
@@ -248,17 +249,6 @@ class QueueSweeper(QueueGauge, Protocol):
         """Delete what was taken; what has come back or is gone meanwhile stays as it is."""
 
 
-class Predictor(Protocol):
-    """A model that has passed its checks."""
-
-    @property
-    def card(self) -> ModelCard:
-        """Return the card the model was checked against."""
-
-    def predict(self, features: FloatArray) -> FloatArray:
-        """Score float64 features of shape (n, n_features), NaN for missing; return (n, n_outputs)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState:
     """The model in use, and what is wrong where it is not the newest champion (`fault` empty: healthy)."""
@@ -360,3 +350,8 @@ class NightPorts(Ports, Protocol):
     @property
     def exporter(self) -> RowExporter:
         """Table rows as parquet."""
+
+
+def trading_day(ports: Ports, at: datetime) -> TradingDay | None:
+    """Return the exchange's day of an instant's New York date."""
+    return ports.calendar.day(at.astimezone(NEW_YORK).date())

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import Phase, settings
 
 from sandbox.day import prepared_world
-from sandbox.market.tape import Tape
-from sandbox.world import Prepared, World
+from sandbox.prepared import Prepared
+from simulation.market.tape import Tape
+from simulation.market.world import World
 from tests.support.app import Sandbox
 
 pytest_plugins = ["tests.support.azurite"]

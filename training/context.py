@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.features import context_symbols
-from shared.core.features.past import DAY_S, midnight_s
+from shared.core.features.history import DAY_S, midnight_s
 from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
 from training.source import HistorySource

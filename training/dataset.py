@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shared.core.features import SymbolDay, atr_path, context_symbols, day_features, prepare
 from shared.core.features.breadth import MARKET_SYMBOLS
 from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW, FEATURE_NAMES, MAY_BE_NAN
-from shared.core.features.past import BAR_S, midnight_s
+from shared.core.features.history import BAR_S, midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe, TradingDay
 from shared.core.sessions import session_at

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.features.past import BAR_S
+from shared.core.features.history import BAR_S
 from shared.core.market import Bars, FloatArray, IntArray
 from shared.core.sessions import Session
 from shared.core.values import require, require_at_least, require_positive

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.core.features.past import BAR_S, DAY_S, midnight_s
+from shared.core.features.history import BAR_S, DAY_S, midnight_s
 from shared.core.ids import digest, hash_id
 from shared.core.market import Bars, IntArray, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
-from training.data.bar_file import BarFile, read_traded
-from training.data.rows import PRICES, session_dates, trading_days
+from simulation.market.bar_file import BarFile, read_traded
+from simulation.market.bar_rows import PRICES, session_dates, trading_days
 
 
 class ParquetHistory:
@@ -34,7 +34,7 @@ class ParquetHistory:
     Raises
     ------
     SettingsError, ContractError
-        As `training.data.bar_file.read_file`.
+        As `simulation.market.bar_file.read_file`.
     """
 
     def __init__(self, path: Path, calendar: Calendar) -> None:

@@ -16,7 +16,8 @@ from shared.core.features import FEATURE_NAMES, context_symbols
 from shared.core.ids import canonical_json, digest
 from shared.core.regime import REGIME_FEATURES
 from shared.core.values import Symbol, require, require_at_least
-from training import cards, evaluate, export, fit, inner, regimes
+from training import cards, evaluate, export, fit, regimes
+from training import inner_cv as inner
 from training.calibrate import NEUTRAL, Calibrator
 from training.cards import Origin, Told, TrainedModel
 from training.dataset import Dataset, Progress, SamplingRule, build_dataset

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Asset, Bars, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, from_epoch, require

@@ -6,7 +6,8 @@ import json
 
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
 from dashboard.runs import Run, load_run, run_ids
 from dashboard.view import View
 from shared.contracts.records import Container

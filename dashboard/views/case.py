@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import streamlit as st
 
-from dashboard import look, units
+from dashboard import theme as look
+from dashboard import units
 from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.cases import decided_on, load_case, symbol_of
 from dashboard.view import View

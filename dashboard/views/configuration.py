@@ -9,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look, units
-from dashboard.inforce import KEPT, InForce, defaults, in_force
+from dashboard import theme as look
+from dashboard import units
+from dashboard.active import KEPT, InForce, defaults, in_force
 from dashboard.view import View
 from dashboard.views.acts import act_form
 from shared.bootstrap import JsonCodec

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import look, units
+from dashboard import theme as look
+from dashboard import units
+from dashboard.dataframes import counts
 from dashboard.day import table_of
-from dashboard.frames import counts
 from dashboard.view import View
 from dashboard.views.acts import act_form
 from shared.contracts.openapi.routes import POISON_REPLAY, QUARANTINE_REPLAY

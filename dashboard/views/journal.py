@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import look, units
+from dashboard import theme as look
+from dashboard import units
+from dashboard.dataframes import frame, records
 from dashboard.day import JOURNAL, day_report, table_of
-from dashboard.frames import frame, records
 from dashboard.store import KEY, Query, starting_with
 from dashboard.view import View
 from shared.contracts.records import Table

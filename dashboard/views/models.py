@@ -6,7 +6,8 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
 from dashboard.registry import STRETCH_SESSIONS, Model, drift_over, models_of
 from dashboard.view import View
 from shared.contracts.model_card import Calibration, ModelCard

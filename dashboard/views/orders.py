@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
+from dashboard.dataframes import counts, frame, records
 from dashboard.day import JOURNAL, closed_positions, table_of
-from dashboard.frames import counts, frame, records
 from dashboard.store import starting_with
 from dashboard.view import View
 from dashboard.views.links import open_case

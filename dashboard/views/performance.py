@@ -7,10 +7,11 @@ from datetime import date
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
+from dashboard.dataframes import records
 from dashboard.day import closed_positions, regimes_of, tables_of
 from dashboard.figures import FEW_SESSIONS, Curve, Results, curve_of, drawdowns, results_by, results_of, session_returns
-from dashboard.frames import records
 from dashboard.view import View
 from shared.contracts.records import Table
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
 from dashboard.day import tables_of
 from dashboard.figures import results_by
 from dashboard.view import View

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
+from dashboard.active import InForce, in_force
+from dashboard.dataframes import records
 from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, table_of
-from dashboard.frames import records
-from dashboard.inforce import InForce, in_force
 from dashboard.view import View
 from shared.contracts.records import Table
 

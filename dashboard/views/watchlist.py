@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, look, units
+from dashboard import charts, units
+from dashboard import theme as look
+from dashboard.dataframes import counts, records
 from dashboard.day import table_of
-from dashboard.frames import counts, records
 from dashboard.view import View
 from shared.contracts.records import Table
 

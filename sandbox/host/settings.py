@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from shared.core.errors import SettingsError
 
 _PLACEHOLDER = re.compile(r"%([^%]+)%")
-
-
-def read_local_settings(path: Path) -> dict[str, str]:
-    """Return `Values` of a local.settings.json.
-
-    Raises
-    ------
-    SettingsError
-        If the file is not JSON, is encrypted, or holds values that are not text.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SettingsError(f"{path.name} is not JSON: {error}") from error
-    values = document.get("Values", {})
-    if document.get("IsEncrypted"):
-        raise SettingsError(f"{path.name} is encrypted; only plain settings can be read")
-    bad = sorted(name for name, value in values.items() if not isinstance(value, str))
-    if bad:
-        raise SettingsError(f"{path.name} must hold texts, got other values for {bad}")
-    return dict(values)
 
 
 def expand(text: str, settings: Mapping[str, str]) -> str:

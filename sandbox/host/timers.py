@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sandbox.host import protos
 from sandbox.host.functions import FunctionDefinition
-from sandbox.host.ncrontab import Schedule
 from sandbox.host.storage import Storage
 from shared.core.values import iso, parse_utc
+from simulation.runtime.ncrontab import Schedule
 
 _CONTAINER = "azure-webjobs-hosts"
 _NEVER = "0001-01-01T00:00:00Z"

@@ -8,7 +8,8 @@ from shared.adapters.codec import decode_json
 from shared.adapters.scorer import CONTAINER, OnnxPredictor, verified
 from shared.contracts.model_card import ModelCard
 from shared.core.errors import ModelError
-from shared.ports import BlobStore, Predictor
+from shared.decision.opinions import Predictor
+from shared.ports import BlobStore
 
 KEPT = 8
 """Versions kept in memory: a day has few."""

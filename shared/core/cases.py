@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from shared.core.features.past import BAR_S
+from shared.core.features.history import BAR_S
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, Bars, FloatArray
 from shared.core.values import ZERO, Side

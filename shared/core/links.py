@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.ids import canonical_json
 from shared.core.values import Symbol, iso, parse_utc, require, require_symbol, require_utc
 

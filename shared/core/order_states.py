@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from shared.core.answers import Answered
+from shared.core.approvals import Answered
 from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
 from shared.core.sessions import Hours
 from shared.core.sizing import Basis

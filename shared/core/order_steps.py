@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.core.answers import Answer, Answered
+from shared.core.approvals import Answer, Answered
 from shared.core.ids import client_order_id
 from shared.core.market import Quote
 from shared.core.order_absence import without_absent, written_off

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from shared.core.answers import Answer, Answered
+from shared.core.approvals import Answer, Answered
 from shared.core.notices import Severity
 from shared.core.order_states import OrderState, Phase, Role
 from shared.core.review import Review

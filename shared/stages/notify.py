@@ -31,7 +31,7 @@ from shared.core.sessions import NEW_YORK
 from shared.core.values import iso
 from shared.core.wording import Words, channel_down, sent_form
 from shared.ports import Cell, Ports
-from shared.stages.incidents import record_incident
+from shared.stages.base.incidents import record_incident
 
 logger = logging.getLogger("gatehouse.notices")
 

@@ -13,12 +13,12 @@ from sandbox.books import opened
 from sandbox.query import answer, download
 from sandbox.questions import QUESTIONS
 from sandbox.replay import ReplayOptions, last_day, replayed
-from sandbox.world import DEFAULT_ON
 from shared.adapters.codec import decode_json
 from shared.bootstrap import App
 from shared.contracts.cases import Case, Ending
 from shared.contracts.records import Container
-from shared.stages.nightly import ReplayReport
+from shared.stages.evidence.nightly import ReplayReport
+from simulation.market.world import DEFAULT_ON
 from tests.e2e.conftest import DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

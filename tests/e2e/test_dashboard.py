@@ -16,7 +16,6 @@ import pytest
 from dashboard.shell import PAGES
 from dashboard.units import slot, usd
 from sandbox.azurite import Azurite
-from sandbox.world import DEFAULT_ON
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.bootstrap import JsonCodec
@@ -24,6 +23,7 @@ from shared.contracts.parameters import Evidence, ParameterSet, parameter_blob
 from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.ports import Row
+from simulation.market.world import DEFAULT_ON
 from tests.e2e.conftest import DayRuns
 from tests.support.pages import CHROMIUM, Reader, dashboard_server, reader
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.world import Prepared, World
+from sandbox.parity import app_rows, backtest_rows, compare
+from sandbox.prepared import Prepared
+from simulation.market.world import World
 from tests.e2e.conftest import DayRuns
-from training.backtest.parity import app_rows, backtest_rows, compare
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.evidence import Evidence
-from sandbox.market.tape import Tape
-from sandbox.world import Prepared, World
+from sandbox.prepared import Prepared
 from shared.contracts.records import Queue, Table
 from shared.core.order_states import Phase
+from simulation.market.tape import Tape
+from simulation.market.world import World
 from tests.support.app import made_signal, thin_symbols
 from tests.support.day import Serving, serving, wait_for
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandbox.venue.beside import OPTION, hand_traded
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.faults import Fault, FaultRule
-from sandbox.venue.face.server import ServerThread
 from shared.adapters.alpaca import AlpacaBroker, AlpacaMarketData
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.market import Headline, Timeframe
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side, Symbol
+from simulation.venue.beside import OPTION, hand_traded
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.faults import Fault, FaultRule
+from simulation.venue.face.server import ServerThread
 from tests.support.alpaca import FixedClock, settings_for
 from tests.support.tape import HandTape, market, ny
 

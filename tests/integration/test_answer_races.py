@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.contracts.records import ANSWERS, Table, symbol_key
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.order_states import OrderState, Phase
 from shared.core.order_steps import begin
-from shared.stages.answers import answer, heard, waiting
-from shared.stages.calls import Call, Reply
-from shared.stages.order_records import order_row
+from shared.stages.base.requests import Call, Reply
+from shared.stages.operator.approvals import answer, heard, waiting
+from shared.stages.order.records import order_row
 from tests.support.orders import AAA, NOW, ON, PLAN
 from tests.support.ports import FakePorts
 from tests.support.processes import rivals, shared_ports

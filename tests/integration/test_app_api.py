@@ -14,7 +14,6 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.world import DEFAULT_ON
 from shared.adapters.codec import decode_json, encode_json
 from shared.bootstrap import JsonCodec, app
 from shared.contracts.model_card import Champion, ModelCard
@@ -23,7 +22,8 @@ from shared.contracts.parameters import Evidence, ParameterSet
 from shared.contracts.records import CONTROLS, Container, Queue, Table
 from shared.core.errors import TransientError
 from shared.core.ids import digest
-from shared.stages.parameters import propose
+from shared.stages.operator.parameters import propose
+from simulation.market.world import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS as HOST_KEYS
 from tests.support.bad_input import NOT_SHOWN

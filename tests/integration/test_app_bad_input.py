@@ -11,13 +11,13 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from sandbox.world import DEFAULT_ON
 from shared.adapters.codec import MAX_QUEUE_BYTES, Claim, decode_json, encode_json
 from shared.contracts.messages import CandidateSlice, Envelope, Notice, OrderIntent, Severity, Signal
 from shared.contracts.records import Container, Queue, Table
 from shared.core.ids import digest
 from shared.core.sessions import Session
 from shared.core.values import Side, Symbol, to_price
+from simulation.market.world import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox
 from tests.support.bad_input import bad_texts
 

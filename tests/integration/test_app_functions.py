@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from sandbox.azurite import Azurite, connection_string
-from sandbox.market.tape import Tape
-from sandbox.world import DEFAULT_ON, Prepared
+from sandbox.prepared import Prepared
 from shared.contracts.openapi import ROUTES
 from shared.contracts.records import CONTROLS, Container, Queue, Table
 from shared.core.packing import unpack
+from simulation.market.tape import Tape
+from simulation.market.world import DEFAULT_ON
 from tests.support.app import Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS
 

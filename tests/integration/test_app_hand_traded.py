@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sandbox.venue.beside import OPTION, hand_traded
 from shared.contracts.records import Queue, Table
+from simulation.venue.beside import OPTION, hand_traded
 from tests.integration.test_app_operator_day import Steering, pages
 from tests.support.app import Sandbox, new_york
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 
 from sandbox.host.observer import TriggerKind
-from sandbox.world import ROOT
 from shared.contracts.openapi import ROUTES
+from simulation.market.world import ROOT
 from tests.support.app import Sandbox
 
 type MakeSandbox = Callable[..., Sandbox]

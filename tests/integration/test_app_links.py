@@ -14,10 +14,10 @@ import requests
 
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import ANSWERS, Queue, Table
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.links import Claims, signed
 from shared.core.values import iso
-from shared.stages.answers import links_of
+from shared.stages.base.links import links_of
 from tests.support.app import QUIET, Sandbox
 from tests.support.ports import fake_ports
 

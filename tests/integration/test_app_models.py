@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.world import DEFAULT_ON
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.codec import decode_json, encode_json
 from shared.adapters.scorer import OnnxModels
@@ -19,6 +18,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.ids import digest
 from shared.core.policy import PolicyCode
 from shared.ports import Stored
+from simulation.market.world import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox
 from training.publish import publish
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dashboard.store import Storage
-from sandbox.world import DEFAULT_ON
 from shared.adapters.codec import encode_json
 from shared.contracts.records import Queue, Table
 from shared.contracts.settings import StorageSettings
+from simulation.market.world import DEFAULT_ON
 from tests.integration.test_app_api import champion, publish_copy
 from tests.integration.test_app_links import ASKS, pressed
 from tests.support.app import Sandbox, base64_of

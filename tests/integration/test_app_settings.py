@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.__main__ import main
-from sandbox.world import World
 from shared.contracts.records import Queue, Table
+from simulation.market.world import World
 from tests.support.app import QUIET, Sandbox
 
 type MakeSandbox = Callable[..., Sandbox]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.checkers import Day, fills_agree, guarded, journal_whole, never_short, nothing_open, one_order_per_id
 from sandbox.day import free_port
 from sandbox.venue_process import venue
-from sandbox.world import World
 from shared.contracts.records import ACCOUNT, Queue, Table
+from simulation.day_checks import Day, fills_agree, guarded, journal_whole, never_short, nothing_open, one_order_per_id
+from simulation.market.world import World
 from tests.support.app import QUIET, Sandbox, thin_symbols
 
 type MakeSandbox = Callable[..., Sandbox]

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandbox.market.splits import SplitTape
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.faults import Fault, FaultRule
-from sandbox.venue.face.server import ServerThread
-from sandbox.venue.face.spoilt import SPOILS
 from shared.adapters.alpaca import AlpacaMarketData
 from shared.core.errors import ContractError
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe
 from shared.core.schedule import DueJob, Job
 from shared.core.splits import Splits, snapshot_in_terms_of
 from shared.core.unread import Unread
 from shared.core.values import Symbol
-from shared.stages.scan import current_watchlist, run_slot
+from shared.stages.market.scan import current_watchlist, run_slot
+from simulation.market.splits import SplitTape
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.faults import Fault, FaultRule
+from simulation.venue.face.server import ServerThread
+from simulation.venue.face.spoilt import SPOILS
 from tests.support.alpaca import FixedClock, settings_for
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import HandTape, market, ny

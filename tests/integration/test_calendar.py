@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import exchange_calendars
 import pytest
 
-from sandbox.calendar_data import DATA_FILE, FIRST_YEAR, LAST_YEAR, render
 from shared.adapters.calendar import XnysCalendar
+from tools.calendar_data import DATA_FILE, FIRST_YEAR, LAST_YEAR, render
 
 
 @pytest.mark.parametrize("year", range(FIRST_YEAR, LAST_YEAR + 1))
@@ -32,4 +32,4 @@ def test_every_day_of_the_year_agrees_with_exchange_calendars(year: int) -> None
 
 def test_the_file_is_what_the_script_writes() -> None:
     years = DATA_FILE.read_text().split('"years"')[1]
-    assert years == render().split('"years"')[1], "run python -m sandbox.calendar_data"
+    assert years == render().split('"years"')[1], "run python -m tools.calendar_data"

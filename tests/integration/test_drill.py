@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from sandbox.drill import Drill, OrderTimes, drill_kill, judged, show
-from sandbox.world import Prepared, World
+from sandbox.prepared import Prepared
+from simulation.market.world import World
 
 
 @pytest.fixture(scope="module")

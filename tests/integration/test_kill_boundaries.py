@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from sandbox.clock import ClockFile
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
-from sandbox.venue.journal import Event
-from sandbox.venue.views import account_id
 from shared.bootstrap import JsonCodec
 from shared.contracts.records import Table, symbol_key
 from shared.core.ids import canonical_json, digest
 from shared.core.ledger import reserve
 from shared.core.order_states import ExitReason, OrderState, Phase
-from shared.stages.facts import load_ledger, update_ledger
+from shared.stages.base.ledger import load_ledger, update_ledger
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
+from simulation.venue.journal import Event
+from simulation.venue.views import account_id
 from tests.support.mortal import Cradle, Doom, Place, live
 from tests.support.orders import AAA, NOW, ON, PLAN, room
 from tests.support.ports import FakePorts

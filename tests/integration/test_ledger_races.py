@@ -10,12 +10,6 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
-from sandbox.venue.journal import Event
-from sandbox.venue.views import account_id
 from shared.contracts.messages import Signal
 from shared.contracts.records import ACCOUNT, CURRENT, Table, symbol_key
 from shared.core.errors import ConflictError
@@ -23,17 +17,23 @@ from shared.core.ledger import Ledger, open_ledger, reserve
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import ask_exit, next_step
 from shared.core.values import iso
-from shared.stages.facts import ledger_row, load_ledger, update_ledger
-from shared.stages.gate import gate
-from shared.stages.order import carry_out
-from shared.stages.supervise import supervise
+from shared.stages.account.supervise import supervise
+from shared.stages.base.ledger import ledger_row, load_ledger, update_ledger
+from shared.stages.entry.gate import gate
+from shared.stages.order.step import carry_out
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
+from simulation.venue.journal import Event
+from simulation.venue.views import account_id
 from tests.support.clock import HandClock
 from tests.support.orders import AAA, NOW, ON, PLAN, room
 from tests.support.ports import FakePorts
 from tests.support.processes import SYMBOLS, Rivals, rivals, shared_ports
 from tests.support.tape import HandTape
 from tests.support.venue_life import day_of
-from tests.unit.stages.test_gate import signal
+from tests.unit.stages.entry.test_gate import signal
 
 ROUNDS = 25
 LIVES = 8

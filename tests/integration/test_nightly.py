@@ -31,8 +31,8 @@ from training.pipeline import train
 from training.registry.judge import PromotionRule
 from training.registry.live import LiveCheck, LiveRule, LiveWorld, check_live
 from training.registry.lock import BlobLock
-from training.registry.night import Step
 from training.registry.nightly import LOCK_LENGTH, NightPorts, run_night
+from training.registry.nightly_state import Step
 from training.registry.report import documents
 from training.registry.tracking import track
 

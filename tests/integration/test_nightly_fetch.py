@@ -13,9 +13,7 @@ import pytest
 
 from sandbox.clock import ClockFile
 from sandbox.day import free_port
-from sandbox.market.tape import Tape
 from sandbox.venue_process import venue
-from sandbox.world import DEFAULT_ON, ROOT, World, core_symbols
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.codec import decode_json
 from shared.adapters.tables import AzureTables
@@ -23,6 +21,8 @@ from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
+from simulation.market.tape import Tape
+from simulation.market.world import DEFAULT_ON, ROOT, World, core_symbols
 from tests.integration.test_training_fetch import Place, environment
 from tests.support.app import new_york
 from tests.support.bars import CALENDAR
@@ -30,8 +30,8 @@ from training import publish
 from training.__main__ import main
 from training.data.manifest import Dates, missing
 from training.data.store import BarStore
-from training.registry.night import NightRun, Step, folder_of
 from training.registry.nightly import LOCK_LENGTH
+from training.registry.nightly_state import NightRun, Step, folder_of
 
 LAST = DEFAULT_ON - timedelta(days=1)
 FIRST = CALENDAR.previous_days(DEFAULT_ON, 41)[0].on

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.package import GOAL_MB, MB, Package, build, locked, own_files, pack, package_files, patterns, show
-from sandbox.package_libraries import LEFT_OUT, SITE, is_left_out, place, require_target
-from sandbox.world import ROOT
 from shared.adapters.codec import encode_json
 from shared.core.errors import SettingsError
+from simulation.market.world import ROOT
 from tests.support.models import tiny_model
+from tools.package import GOAL_MB, MB, Package, build, locked, own_files, pack, package_files, patterns, show
+from tools.package_libraries import LEFT_OUT, SITE, is_left_out, place, require_target
 
 OURS = {"function_app.py", "functions", "host.json", "requirements.txt", "shared"}
 STAYS = {

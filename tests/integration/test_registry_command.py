@@ -119,7 +119,7 @@ def test_a_backtest_that_fails_loses_neither_models_nor_report(
     def refuse(*_: object) -> None:
         raise SettingsError("no session from 2026-01-02 to 2026-01-30")
 
-    monkeypatch.setattr("training.backtest.heldout.run", refuse)
+    monkeypatch.setattr("training.backtest.holdout.run", refuse)
     table = pq.read_table(noise)
     odd = table["ts"].to_pylist()
     odd[5] += timedelta(seconds=19)

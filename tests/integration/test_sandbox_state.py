@@ -12,11 +12,12 @@ import pytest
 
 from sandbox.__main__ import main
 from sandbox.azurite import Azurite
+from sandbox.prepared import Prepared
 from sandbox.state import Finished, held, holder_of, renewed
-from sandbox.world import DEFAULT_ON, ROOT, Prepared
 from shared.adapters.blobs import AzureBlobs
 from shared.contracts.records import Container
 from shared.contracts.settings import StorageSettings
+from simulation.market.world import DEFAULT_ON, ROOT
 from tests.support.day import serving, wait_for
 
 NAME = f"{DEFAULT_ON}/{'0' * 20}.json"

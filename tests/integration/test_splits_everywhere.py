@@ -9,23 +9,23 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from sandbox.market.splits import FACTORS, SplitTape, seeded_splits
-from sandbox.market.synthetic import SyntheticTape
-from sandbox.market.tape import Tape
-from sandbox.simulation.ports import SimClock
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
 from shared.adapters.alpaca import AlpacaMarketData
 from shared.core.features import SymbolDay, day_features
-from shared.core.features.past import midnight_s, prepare
+from shared.core.features.history import midnight_s, prepare
 from shared.core.market import Timeframe
 from shared.core.splits import NO_SPLITS, Splits, in_terms_of
 from shared.core.values import Symbol, from_epoch
 from shared.ports import MarketData
-from shared.stages.day_market import DayMarket
-from shared.stages.panel import load_panel, write_history
+from shared.stages.base.day_market import DayMarket
+from shared.stages.base.history import load_panel, write_history
+from simulation.market.splits import FACTORS, SplitTape, seeded_splits
+from simulation.market.synthetic import SyntheticTape
+from simulation.market.tape import Tape
+from simulation.runtime.clock import SimClock
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
 from tests.support.alpaca import settings_for
 from tests.support.nights import CALENDAR, RULE
 from tests.support.ports import fake_ports

@@ -22,15 +22,15 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.values import Symbol
+from simulation.market.bar_checks import Reason
+from simulation.market.bar_file import read_traded
 from tests.support.backtest import write_market
 from tests.support.bars import CALENDAR, data_file
 from tests.support.spoil import Spoiled, spoil
 from training.__main__ import main
 from training.context import context_of
-from training.data.bar_file import read_traded
-from training.data.validate import Reason
 from training.dataset import Dataset, SamplingRule
 from training.parquet import ParquetHistory
 from training.pipeline import TrainingRule, dataset_of

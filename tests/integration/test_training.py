@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sandbox.market.synthetic import SyntheticTape
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import decode_json
 from shared.adapters.memory import MemoryBlobs
@@ -20,6 +19,7 @@ from shared.core.features import FEATURE_NAMES
 from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.splits import Splits
 from shared.core.values import Symbol
+from simulation.market.synthetic import SyntheticTape
 from tests.support.bars import random_walk
 from tests.support.clock import HandClock
 from tests.unit.training.test_parquet import minutes, write

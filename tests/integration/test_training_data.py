@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
+from simulation.market.bar_rows import SymbolBars
 from tests.support.bars import CALENDAR, day_starts, random_walk
 from training.__main__ import main
 from training.commands import all_commands
 from training.data.manifest import Dates
-from training.data.rows import SymbolBars
 from training.data.store import BarStore, to_parquet
 from training.parquet import ParquetHistory
 

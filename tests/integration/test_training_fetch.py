@@ -19,14 +19,14 @@ import pytest
 
 from sandbox.clock import ClockFile
 from sandbox.day import free_port
-from sandbox.market.tape import Tape
 from sandbox.venue_process import venue
-from sandbox.world import DEFAULT_ON, ROOT, World
 from shared.adapters.blobs import AzureBlobs
 from shared.contracts.settings import StorageSettings
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
+from simulation.market.tape import Tape
+from simulation.market.world import DEFAULT_ON, ROOT, World
 from tests.support.app import new_york
 from tests.support.bars import CALENDAR
 from training.__main__ import main

@@ -69,12 +69,12 @@ from alpaca.trading.requests import (
     TrailingStopOrderRequest,
 )
 
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
 from shared.core.market import Headline
 from shared.core.values import Symbol
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
 from tests.support.tape import HandTape, flat, joined, ny, prices, trading_days, walk
 
 ON = date(2025, 10, 15)

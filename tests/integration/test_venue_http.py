@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
 from shared.core.values import parse_utc
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
 from tests.support.tape import market, ny
 
 ON = date(2025, 10, 15)

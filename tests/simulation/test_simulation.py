@@ -10,13 +10,13 @@ from unittest.mock import patch
 import pytest
 from rich.console import Console
 
-from sandbox.simulation import cli
-from sandbox.simulation.day import Outcome, simulate
-from sandbox.simulation.options import ALL, NAMES, Run, faults_of, parse_faults
-from sandbox.simulation.planted import PLANTED, planted
-from sandbox.simulation.runner import run_all, shrink
 from shared.core import order_steps
 from shared.core.errors import SettingsError
+from simulation.faults import cli
+from simulation.faults.day import Outcome, simulate
+from simulation.faults.mutants import PLANTED, planted
+from simulation.faults.options import ALL, NAMES, Run, faults_of, parse_faults
+from simulation.faults.runner import run_all, shrink
 
 SEEDS = range(5001, 5041)
 

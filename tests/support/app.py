@@ -20,15 +20,9 @@ from azure.storage.queue import QueueServiceClient
 from sandbox.app_settings import app_settings
 from sandbox.clock import ClockFile
 from sandbox.host.host import Host
-from sandbox.market.tape import Tape
+from sandbox.prepared import Prepared
 from sandbox.seeding import publish_models
-from sandbox.venue.beside import Beside
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
 from sandbox.venue_process import KEYS
-from sandbox.world import DEFAULT_ON, ROOT, Prepared
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.codec import decode_json, encode_message
 from shared.adapters.tables import AzureTables
@@ -40,6 +34,13 @@ from shared.core.ids import decision_id, hash_id
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK, Session
 from shared.core.values import Symbol, from_epoch, to_price
+from simulation.market.tape import Tape
+from simulation.market.world import DEFAULT_ON, ROOT
+from simulation.venue.beside import Beside
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
 from tests.support.apps.running import KEYS as HOST_KEYS
 from tests.support.apps.running import Trace
 

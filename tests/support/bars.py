@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.adapters.calendar import XnysCalendar
 from shared.core.features import SymbolDay, prepare
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, IntArray, TradingDay
 from shared.core.values import Symbol
 

@@ -19,13 +19,13 @@ from azure.storage.queue import QueueServiceClient
 
 from sandbox.evidence import Evidence, gather_evidence
 from sandbox.venue_process import KEYS
-from sandbox.world import DEFAULT_ON, ROOT, World
 from shared.adapters.clock import FileClock
 from shared.adapters.codec import encode_message
 from shared.adapters.tables import AzureTables
 from shared.contracts.messages import Envelope
 from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
+from simulation.market.world import DEFAULT_ON, ROOT, World
 
 START_WITHIN_S = 60.0
 

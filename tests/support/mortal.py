@@ -19,7 +19,7 @@ from shared.adapters.memory import MemoryTables
 from shared.bootstrap import JsonCodec
 from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall, next_step
-from shared.stages.order import carry_out
+from shared.stages.order.step import carry_out
 from tests.support.broker import HandBroker
 from tests.support.orders import NOW
 from tests.support.ports import FakePorts, HandMarket

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
-from sandbox.market.synthetic import SyntheticTape
 from shared.adapters.calendar import XnysCalendar
 from shared.core.values import Symbol
 from shared.ports import BlobStore
+from simulation.market.synthetic import SyntheticTape
 from training.dataset import SamplingRule
 from training.fit import FitRule
 from training.pipeline import TrainingRule

@@ -9,18 +9,18 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from shared.contracts.records import Table, symbol_key
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.ledger import Reservation, reserve
 from shared.core.order_states import EntryPlan, ExitReason, OrderState
 from shared.core.order_steps import Step, ask_exit, begin, next_step
 from shared.core.sessions import hours_of
 from shared.core.values import Symbol
 from shared.ports import TableStore
-from shared.stages.answers import answer, waiting
-from shared.stages.calls import Call, Reply
-from shared.stages.facts import update_ledger
-from shared.stages.order import carry_out
-from shared.stages.order_records import order_row
+from shared.stages.base.ledger import update_ledger
+from shared.stages.base.requests import Call, Reply
+from shared.stages.operator.approvals import answer, waiting
+from shared.stages.order.records import order_row
+from shared.stages.order.step import carry_out
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.stages.calls import Call
+from shared.stages.base.requests import Call
 
 
 def call(route: str, **values: str | bool) -> Call:

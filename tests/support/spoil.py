@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from training.data.validate import Reason
+from simulation.market.bar_checks import Reason
 
 PRICES = ("open", "high", "low", "close")
 

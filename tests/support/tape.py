@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from sandbox.market.tape import BasePrices, Halt
 from shared.core.market import Asset, Bars, FloatArray, Headline, Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.values import Symbol
+from simulation.market.tape import BasePrices, Halt
 
 POINTS = 4
 DAY_S = 86_400

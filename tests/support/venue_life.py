@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import cast
 
-from sandbox.market.tape import BasePrices, Halt
-from sandbox.simulation.broker import SimBroker
-from sandbox.venue.engine import Exchange
-from sandbox.venue.views import account_id
 from shared.core.order_steps import Step
-from shared.stages.facts import update_ledger
+from shared.stages.base.ledger import update_ledger
+from simulation.market.tape import BasePrices, Halt
+from simulation.runtime.broker import SimBroker
+from simulation.venue.engine import Exchange
+from simulation.venue.views import account_id
 from tests.support.broker import HandBroker
 from tests.support.orders import AAA, ON, Life, new_life
 from tests.support.tape import HandTape, flat, joined, prices

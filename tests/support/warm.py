@@ -8,7 +8,7 @@ from shared.adapters import alpaca_http  # noqa: F401
 from shared.bootstrap import JsonCodec
 from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall, next_step
-from shared.stages import order  # noqa: F401
+from shared.stages.order import step as order  # noqa: F401
 from tests.support import mortal  # noqa: F401
 from tests.support.orders import NOW, ON, PLAN
 from tests.support.processes import shared_ports

@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import App, Process, Tuned
-from shared.stages.parameters import REFRESH, accept, propose
+from shared.stages.operator.parameters import REFRESH, accept, propose
 from tests.support.clock import HandClock
 from tests.support.orders import NOW
 from tests.support.ports import ENVIRONMENT

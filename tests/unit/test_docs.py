@@ -15,9 +15,8 @@ from typing import Any, get_args
 
 import pytest
 
-from dashboard.profiles import VARIABLES
+from dashboard.environments import VARIABLES
 from sandbox.__main__ import _parser
-from sandbox.documents import generated, rendered
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.codec import Claim
 from shared.contracts.messages import Envelope, Message
@@ -31,6 +30,7 @@ from shared.core.sessions import Session
 from shared.core.sizing import Bound
 from shared.core.watchlist import Why
 from tests.support.indexed import FUNCTIONS
+from tools.documents import generated, rendered
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
@@ -193,23 +193,25 @@ def test_every_field_of_every_message_is_documented() -> None:
 
 
 WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
-    Table.RUNS: {"runs": ("_row", "run_due"), "supervise": ("_record_flatten",)},
-    Table.WATCHLIST: {"scan": ("_publish",)},
-    Table.SIGNALS: {"score": ("_row", "_base_row", "_unknown_row", "_regime_cells")},
-    Table.DECISIONS: {"gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells")},
-    Table.ORDERS: {"order_records": ("order_row",)},
-    Table.JOURNAL: {"order_records": ("journal_row",)},
-    Table.FILLS: {"order_records": ("_fill",)},
-    Table.POSITIONS: {"order_records": ("_position",)},
-    Table.LEDGER: {"facts": ("ledger_row", "_back_up"), "supervise": ("_heartbeat",)},
-    Table.CONTROLS: {
-        "calls": ("record_call",),
-        "operate": ("_switch", "accept_live"),
-        "parameters": ("accept",),
-        "answers": ("_claim",),
+    Table.RUNS: {"base/runs": ("_row", "run_due"), "account/supervise": ("_record_flatten",)},
+    Table.WATCHLIST: {"market/scan": ("_publish",)},
+    Table.SIGNALS: {"entry/score": ("_row", "_base_row", "_unknown_row", "_regime_cells")},
+    Table.DECISIONS: {
+        "entry/gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells")
     },
-    Table.STORIES: {"news": ("run_slot",)},
-    Table.INCIDENTS: {"incidents": ("record_incident",), "silence": ("_close",)},
+    Table.ORDERS: {"order/records": ("order_row",)},
+    Table.JOURNAL: {"order/records": ("journal_row",)},
+    Table.FILLS: {"order/records": ("_fill",)},
+    Table.POSITIONS: {"order/records": ("_position",)},
+    Table.LEDGER: {"base/ledger": ("ledger_row", "_back_up"), "account/supervise": ("_heartbeat",)},
+    Table.CONTROLS: {
+        "base/requests": ("record_call",),
+        "operator/controls": ("_switch", "accept_live"),
+        "operator/parameters": ("accept",),
+        "operator/approvals": ("_claim",),
+    },
+    Table.STORIES: {"market/news": ("run_slot",)},
+    Table.INCIDENTS: {"base/incidents": ("record_incident",), "account/missed_runs": ("_close",)},
     Table.NOTICES: {"notify": ("_row", "_channel_row")},
 }
 """The functions that spell a table's rows, by module of shared.stages."""

@@ -12,7 +12,7 @@ from shared.core.errors import TransientError
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import LOOK_AGAIN, StepCall
 from shared.lifecycle import EVENT, ORDER_STEP, STEPS_PER_HISTORY, run_order
-from shared.stages.order import carry_out
+from shared.stages.order.step import carry_out
 from tests.support.orders import NOW, ON, PLAN, Life, entry_id, exit_id, new_life
 
 CODEC = JsonCodec()

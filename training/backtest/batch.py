@@ -20,15 +20,16 @@ from shared.contracts.records import Table, symbol_key
 from shared.contracts.settings import PolicySettings
 from shared.core.errors import InvariantError
 from shared.core.features import SymbolDay, atr_path, day_features, prepare
-from shared.core.features.past import BAR_S, DAY_S, midnight_s
+from shared.core.features.history import BAR_S, DAY_S, midnight_s
 from shared.core.market import BASIS_POINTS, FloatArray, IntArray, Timeframe, TradingDay
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session
 from shared.core.splits import NO_SPLITS
 from shared.core.values import Symbol, from_epoch, require
+from shared.decision.opinions import COST_BESIDE_SPREAD_BP, entry_rule
 from shared.ports import Ports
-from shared.stages.facts import load_ledger
-from shared.stages.score import COST_BESIDE_SPREAD_BP, entry_rule, score
+from shared.stages.base.ledger import load_ledger
+from shared.stages.entry.score import score
 from training.backtest.records import Judged
 from training.backtest.tape import RollingTape
 from training.labels import DOWN, UP, BarrierRule, triple_barrier
@@ -178,7 +179,7 @@ class BatchedScore:
         self._turned.clear()
 
     def __call__(self, message: CandidateSlice, ports: Ports) -> list[Signal]:
-        """As `shared.stages.score.score`; candidates that come to nothing leave no row.
+        """As `shared.stages.entry.score.score`; candidates that come to nothing leave no row.
 
         Raises
         ------

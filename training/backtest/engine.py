@@ -19,28 +19,28 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
-from sandbox.market.days import tradable_day
-from sandbox.simulation.ports import SimClock
-from sandbox.venue.account import Fill
-from sandbox.venue.engine import Exchange
 from shared.adapters.calendar import XnysCalendar
 from shared.contracts.records import Container
 from shared.core.errors import SettingsError
 from shared.core.features import context_symbols, prepare
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe, TradingDay
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.core.splits import NO_SPLITS, in_terms_of
 from shared.core.values import Side, Symbol, from_epoch
+from simulation.market.days import tradable_day
+from simulation.runtime.clock import SimClock
+from simulation.runtime.loop import SCHEDULES, Runner, Spent, Stages
+from simulation.venue.account import Fill
+from simulation.venue.engine import Exchange
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day
 from training.backtest.cases import cases_of
 from training.backtest.harvest import Harvest, counts, points_of, read_day, trades_of
 from training.backtest.history import MemoryHistory
+from training.backtest.idle_minutes import Quiet
 from training.backtest.ports import BacktestApp
-from training.backtest.quiet import Quiet
 from training.backtest.records import DayResult, Judged, Trade
 from training.backtest.regimes import regime_of
-from training.backtest.runner import SCHEDULES, Runner, Spent, Stages
 from training.backtest.spec import ModelPlan, Outcome, Progress, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
 from training.publish import publish

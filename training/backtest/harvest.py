@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sandbox.venue.account import Fill
-from sandbox.venue.engine import Exchange
 from shared.contracts.records import Table
 from shared.core.values import ZERO, Side, parse_utc
 from shared.ports import Row, TableStore
+from simulation.venue.account import Fill
+from simulation.venue.engine import Exchange
 from training.backtest.records import Point, Trade
 
 CURVE_KEY_LENGTH = 4

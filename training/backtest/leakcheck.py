@@ -17,23 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from sandbox.market.tape import BasePrices, Overlay, Tape
-from sandbox.simulation.ports import SimClock
-from sandbox.venue.config import VenueConfig
-from sandbox.venue.engine import Exchange
 from shared.adapters.calendar import XnysCalendar
 from shared.contracts.records import Table
 from shared.core.features import FEATURE_NAMES, SymbolDay, context_symbols, day_features, prepare
-from shared.core.features.past import DAY_S, midnight_s
+from shared.core.features.history import DAY_S, midnight_s
 from shared.core.market import Bars, FloatArray, Headline, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK, pre_open_at
 from shared.core.splits import NO_SPLITS
 from shared.core.values import Symbol, from_epoch, parse_utc
 from shared.ports import Row
+from simulation.market.tape import BasePrices, Overlay, Tape
+from simulation.runtime.clock import SimClock
+from simulation.runtime.loop import Runner
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
 from training.backtest.batch import TrainedSet
 from training.backtest.history import MemoryHistory
 from training.backtest.ports import BacktestApp
-from training.backtest.runner import Runner
 from training.backtest.spec import ModelPlan, Progress, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
 from training.dataset import Dataset, SamplingRule

@@ -9,15 +9,15 @@ from decimal import Decimal
 
 import numpy as np
 
-from sandbox.venue.calendar import midnight
-from sandbox.venue.engine import Exchange
-from sandbox.venue.strip import POINTS_PER_BAR, Strip, TapeView
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.values import Symbol, from_epoch
 from shared.ports import Clock
+from simulation.venue.calendar import midnight
+from simulation.venue.engine import Exchange
+from simulation.venue.tape_view import POINTS_PER_BAR, Strip, TapeView
 
 LOOKS_BACK = 10
 """Sessions before today in which the latest trade and quote are looked for, as the venue does."""

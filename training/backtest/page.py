@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training import paper
+from training import report_style as paper
 from training.backtest import svg
 from training.backtest.files import case_of
 from training.backtest.metrics import TradeFigures, drawdowns

@@ -7,16 +7,18 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile
 
-from sandbox.simulation.broker import SimBroker
-from sandbox.simulation.ports import MemoCodec, SimClock, SimNotifier
-from sandbox.venue.engine import Exchange
-from sandbox.venue.views import account_id, money
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import App
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
+from simulation.runtime.broker import SimBroker
+from simulation.runtime.clock import SimClock
+from simulation.runtime.codec import MemoCodec
+from simulation.runtime.notifier import SimNotifier
+from simulation.venue.engine import Exchange
+from simulation.venue.views import account_id, money
 from training.backtest.market import TapeMarket
 
 FIXED = {

@@ -10,17 +10,17 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from sandbox.host.settings import read_local_settings
-from sandbox.market.tape import Tape
-from sandbox.venue.config import VenueConfig
-from sandbox.world import MARKET_SYMBOLS, ROOT, core_symbols
 from shared.contracts.settings import Settings
 from shared.contracts.settings.groups import GROUPS
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.errors import SettingsError
+from simulation.market.tape import Tape
+from simulation.market.world import MARKET_SYMBOLS, ROOT, core_symbols
+from simulation.runtime.local_settings import read_local_settings
+from simulation.runtime.loop import SCHEDULES
+from simulation.venue.config import VenueConfig
 from training.backtest.batch import TrainedSet
 from training.backtest.records import DayResult, Judged, Trade
-from training.backtest.runner import SCHEDULES
 
 LEAST_CORE = 10
 

@@ -36,7 +36,7 @@ from training.backtest.overfit import (
 )
 from training.backtest.spec import ModelPlan, Outcome, totals
 from training.labels import UP
-from training.paper import INVENTED
+from training.report_style import INVENTED
 
 PROVEN = 0.95
 """Probability of a true Sharpe ratio above what luck gives, from which a run is called evidence."""

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from shared.core.market import FloatArray
-from training.paper import ACCENT, FAINT, GRID, LOSS
+from training.report_style import ACCENT, FAINT, GRID, LOSS
 
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 12, 26

@@ -171,7 +171,7 @@ def code_digest() -> str:
     Taken once: a process goes on with the code that it has loaded, whatever becomes of the files meanwhile.
     """
     root = Path(__file__).resolve().parents[2]
-    folders = ("shared", "sandbox/venue", "sandbox/market", "sandbox/simulation", "training/backtest")
+    folders = ("shared", "simulation/venue", "simulation/market", "simulation/runtime", "training/backtest")
     paths = sorted(path for name in folders for path in (root / name).rglob("*.py"))
     return digest(b"".join(path.read_bytes() for path in paths))
 

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from sandbox.market.replay import ReplayTape
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Asset, Timeframe
+from simulation.market.replay import ReplayTape
 
 
 class RollingTape(ReplayTape):

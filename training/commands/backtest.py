@@ -1,4 +1,4 @@
-"""`backtest`: run, parity, leakcheck, walkforward. What the figures mean is in docs/BACKTEST.md."""
+"""`backtest`: run, leakcheck, walkforward. What the figures mean is in docs/BACKTEST.md."""
 
 from __future__ import annotations
 
@@ -35,11 +35,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--no-cases", action="store_true", help="write no case files of the trades")
     run.add_argument("--exact", action="store_true", help="every candidate and minute through the stages; slower")
     run.add_argument("--json", type=Path, help="write the summary with the profile as JSON")
-    parity = parts.add_parser("parity", help="compare the sandbox's day with the backtest's, row by row")
-    parity.add_argument("--seed", type=int, default=7, help="of the seeded market (default %(default)s)")
-    parity.add_argument("--on", help="session date (default: the sandbox's)")
-    parity.add_argument("--folder", type=Path, default=OUT / "parity", help="of the sandbox's day")
-    parity.add_argument("--json", type=Path, help="write the comparison as JSON")
     leaks = parts.add_parser("leakcheck", help="ask the real pipeline whether the future reaches the past")
     _market_options(leaks)
     leaks.add_argument("--days", type=int, default=3, help="days that are cut (default %(default)s)")
@@ -69,17 +64,16 @@ def _market_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    parts = {"run": _backtest, "parity": _parity, "leakcheck": _leakcheck, "walkforward": _walkforward}
-    if options.part != "parity":
-        _spec(options)  # refuses what the options have wrong before the file is read
-        _say_of_bars(options, console)
+    parts = {"run": _backtest, "leakcheck": _leakcheck, "walkforward": _walkforward}
+    _spec(options)  # refuses what the options have wrong before the file is read
+    _say_of_bars(options, console)
     return parts[options.part](options, console)
 
 
 def _say_of_bars(options: argparse.Namespace, console: Console) -> None:
     """Say what the file holds and what of it is quarantined, before anything long is begun."""
     from shared.adapters.calendar import XnysCalendar
-    from training.data.bar_file import read_traded
+    from simulation.market.bar_file import read_traded
 
     before = options.until and options.until + timedelta(days=1)
     say(console, read_traded(options.bars, XnysCalendar(), before=before).told())
@@ -213,23 +207,6 @@ def _show(made: Study, console: Console) -> None:
         console.print(f"- {reason}", markup=False)
 
 
-def _parity(options: argparse.Namespace, console: Console) -> int:
-    from sandbox.world import DEFAULT_ON, World, parse_on
-    from training.backtest.parity import as_data, run_parity
-
-    world = World(seed=options.seed, on=parse_on(options.on) if options.on else DEFAULT_ON)
-    found = run_parity(world, console, options.folder)
-    table = Table("table", "rows", "equal", title=f"Parity of {world.on}: {found.fraction:.2%}", title_justify="left")
-    for name, count in found.compared.items():
-        table.add_row(name, str(count), str(found.equal[name]))
-    console.print(table)
-    for column, count in found.by_column.items():
-        console.print(f"{column}: {count} differ", markup=False)
-    if options.json:
-        options.json.write_text(json.dumps(as_data(found), indent=1))
-    return 0 if found.fraction == 1 else 1
-
-
 def _leakcheck(options: argparse.Namespace, console: Console) -> int:
     from training.backtest.leakcheck import run_checks
 
@@ -280,7 +257,7 @@ def _store(made: Any, data: bytes, out: Path, console: Console) -> None:
     from shared.adapters.codec import encode_json
     from shared.bootstrap import JsonCodec
     from shared.contracts.records import Container
-    from shared.stages.parameters import propose
+    from shared.stages.operator.parameters import propose
 
     if storage_settings() is None:
         path = out / f"parameters-{made.name}.json"

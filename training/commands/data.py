@@ -110,10 +110,10 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _fetch(options: argparse.Namespace, console: Console) -> int:
     """Fetch what is missing; a second run of the same asks for nothing."""
     from shared.core.market import Timeframe
+    from simulation.market.bar_rows import is_crypto
     from training.data.alpaca import AlpacaHistory
     from training.data.fetch import Wanted, last_complete
     from training.data.manifest import Dates
-    from training.data.rows import is_crypto
 
     settings = _settings(options)
     now = command_clock().now()
@@ -266,7 +266,7 @@ def _add_universe(parser: argparse.ArgumentParser) -> None:
 
 def _universe(options: argparse.Namespace, console: Console) -> int:
     from shared.core.market import Timeframe
-    from training.data.bar_file import read_file
+    from simulation.market.bar_file import read_file
     from training.data.universe import DailyHistory
 
     if options.data is not None:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from training.data.store import BarStore
     from training.parquet import ParquetHistory
     from training.pipeline import TrainingRule
-    from training.registry.night import NightRun
     from training.registry.nightly import NightPorts
+    from training.registry.nightly_state import NightRun
     from training.registry.stored import StoreHistory
 
 
@@ -87,7 +87,7 @@ def _backtest(options: argparse.Namespace, console: Console, night: NightRun, fo
     from shared.contracts.records import Container
     from training import publish
     from training.backtest.files import upload, write_run
-    from training.backtest.heldout import held_out
+    from training.backtest.holdout import held_out
     from training.backtest.page import Training, render
     from training.registry.report import parts
 
@@ -114,8 +114,8 @@ def _nightly(options: argparse.Namespace, console: Console) -> int:
 
 def _run(options: argparse.Namespace, console: Console, *, label: str) -> tuple[NightRun, Path]:
     """Return the night and the folder that holds its report."""
-    from training.registry.night import folder_of
     from training.registry.nightly import NightRule, run_night
+    from training.registry.nightly_state import folder_of
     from training.registry.report import documents
 
     began = time.perf_counter()

@@ -15,12 +15,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.features.past import DAY_S, new_york_clock
+from shared.core.features.history import DAY_S, new_york_clock
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, require
 from shared.ports import Calendar
-from training.data.rows import Edges, SymbolBars, edges_of, is_crypto, midnights, sessions_of
+from simulation.market.bar_checks import splits_told
+from simulation.market.bar_rows import Edges, SymbolBars, edges_of, is_crypto, midnights, sessions_of
 
 _PRE, _REG, _AFT, _NONE = range(4)
 _BUCKETS: Final = 10_000
@@ -69,17 +70,6 @@ class Aligned:
 def splits_of(told: SymbolBars) -> Splits:
     """Splits that bars tell of, daily or not: as `splits_told`."""
     return splits_told(told.bars.start_s, told.split_next)
-
-
-def splits_told(start_s: IntArray, split_next: FloatArray) -> Splits:
-    """Splits that rows of one symbol tell of, arrays of shape (n,), ascending.
-
-    The last row of a date counts: its factor takes effect at the midnight after.
-    """
-    ordinals, _ = new_york_clock(start_s)
-    last = np.flatnonzero(np.diff(ordinals, append=ordinals[-1:] + 1))
-    at = last[split_next[last] != 1]
-    return Splits(from_s=midnights(ordinals[at] + 1), factor=split_next[at])
 
 
 def align(

@@ -17,8 +17,8 @@ from shared.core.market import Timeframe
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
+from simulation.market.bar_rows import PRICES, SESSIONS
 from training.data.align import Aligned, align, last_known, splits_of
-from training.data.rows import PRICES, SESSIONS
 from training.data.store import BarStore
 
 type Progress = Callable[[str, int, int], None]

@@ -1,8 +1,8 @@
 """History from Alpaca: raw pages of bars, quotes, news, assets, calendar and splits, at our own pace.
 
 A request is repeated after a failure that may pass, and waits as long as a 429 asks: a fetch that runs for an hour
-must not end at one bad minute. What a page holds is judged later (`training.data.validate`), so that one bad bar costs
-itself and not its page.
+must not end at one bad minute. What a page holds is judged later (`simulation.market.bar_checks`), so that one bad
+bar costs itself and not its page.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from shared.adapters.storage_rules import key_of
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, from_epoch
 from shared.ports import Calendar
+from simulation.market.bar_rows import is_crypto, span_s
 from training.data.manifest import Dates
-from training.data.rows import is_crypto, span_s
 from training.data.store import BarStore
 
 

@@ -20,10 +20,10 @@ from shared.core.market import Bars, Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, from_epoch
 from shared.ports import Calendar
+from simulation.market.bar_checks import Checked, RawRows, by_symbol, check
+from simulation.market.bar_rows import SymbolBars, edges_of, is_crypto, span_s
 from training.data.manifest import Dates, missing
-from training.data.rows import SymbolBars, edges_of, is_crypto, span_s
 from training.data.store import BarStore
-from training.data.validate import Checked, RawRows, by_symbol, check
 
 INTRADAY_SYMBOLS: Final = 50
 DAILY_SYMBOLS: Final = 200

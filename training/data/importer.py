@@ -11,7 +11,7 @@ from pathlib import Path
 from shared.core.ids import digest
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
-from training.data.bar_file import BarFile, read_file
+from simulation.market.bar_file import BarFile, read_file
 from training.data.manifest import Manifest
 from training.data.store import BarStore, covered_dates
 

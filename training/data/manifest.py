@@ -11,7 +11,7 @@ import numpy as np
 from shared.core.market import Bars, Timeframe
 from shared.core.values import require
 from shared.ports import Calendar
-from training.data.rows import edges_of, midnights, trading_days
+from simulation.market.bar_rows import edges_of, midnights, trading_days
 
 _DAY = timedelta(days=1)
 

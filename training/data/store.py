@@ -23,13 +23,13 @@ from shared.adapters.codec import decode_json, encode_json
 from shared.adapters.storage_rules import key_of, symbol_of
 from shared.contracts.records import Container
 from shared.core.errors import ContractError
-from shared.core.features.past import new_york_clock
+from shared.core.features.history import new_york_clock
 from shared.core.ids import digest
 from shared.core.market import Bars, Timeframe
 from shared.core.values import Symbol
 from shared.ports import BlobStore, Calendar
+from simulation.market.bar_rows import EPOCH, PRICES, SESSIONS, SymbolBars, edges_of, is_crypto, sessions_of, span_s
 from training.data.manifest import Dates, Manifest, Part, gaps_of, merged
-from training.data.rows import EPOCH, PRICES, SESSIONS, SymbolBars, edges_of, is_crypto, sessions_of, span_s
 
 MANIFEST = "manifest.json"
 

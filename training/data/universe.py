@@ -11,13 +11,13 @@ from datetime import date
 
 import numpy as np
 
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, FloatArray, IntArray
 from shared.core.splits import in_terms_of
 from shared.core.values import Symbol, require_at_least
 from shared.core.watchlist import ScanLimits, gap_of, liquidity
+from simulation.market.bar_rows import SymbolBars
 from training.data.align import splits_of
-from training.data.rows import SymbolBars
 
 LIQUIDITY_BARS = 20
 

@@ -14,7 +14,7 @@ from shared.contracts.model_card import SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard
 from shared.contracts.records import Container, Table
 from shared.core.drift import FeatureDrift, drifted_share, drifts
 from shared.core.errors import ContractError
-from shared.core.features.past import BAR_S, midnight_s
+from shared.core.features.history import BAR_S, midnight_s
 from shared.core.market import Bars, FloatArray, Timeframe
 from shared.core.packing import unpack
 from shared.core.sessions import Session

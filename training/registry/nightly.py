@@ -20,7 +20,8 @@ from shared.core.drift import drifts
 from shared.core.errors import ConflictError, ModelError
 from shared.core.sessions import new_york_instant
 from shared.core.values import iso, require
-from shared.ports import BlobStore, Calendar, Cell, Clock, Predictor, Stored, TableStore
+from shared.decision.opinions import Predictor
+from shared.ports import BlobStore, Calendar, Cell, Clock, Stored, TableStore
 from training import publish
 from training.baseline import best_simple
 from training.dataset import Dataset, Progress
@@ -36,7 +37,7 @@ from training.pipeline import (
 from training.registry.judge import PromotionRule, Verdict, evidence_of, verdict
 from training.registry.live import LiveCheck, LiveRule, LiveWorld, check_live
 from training.registry.lock import BlobLock
-from training.registry.night import CONTAINER, NIGHTLY, Finished, NightRun, Step, folder_of
+from training.registry.nightly_state import CONTAINER, NIGHTLY, Finished, NightRun, Step, folder_of
 from training.source import HistorySource
 
 SLOT = "1730"

@@ -11,8 +11,8 @@ import numpy as np
 
 from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_MODEL, FoldResult, ModelCard, ReliabilityBin
 from shared.core.regime import Regime
-from training import paper
-from training.registry.night import NightRun
+from training import report_style as paper
+from training.registry.nightly_state import NightRun
 
 if TYPE_CHECKING:
     from jinja2 import Environment

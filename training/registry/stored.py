@@ -7,17 +7,17 @@ from datetime import datetime
 
 import numpy as np
 
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.ids import hash_id
 from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits, in_terms_of
 from shared.core.values import Symbol
 from shared.ports import Calendar
+from simulation.market.bar_checks import raw_rows
+from simulation.market.bar_rows import is_crypto, session_dates, trading_days
+from simulation.market.raw_splits import raw_splits
 from training.data.align import splits_of
-from training.data.rows import is_crypto, session_dates, trading_days
-from training.data.splits import raw_splits
 from training.data.store import BarStore
-from training.data.validate import raw_rows
 from training.parquet import daily_bars
 
 

@@ -8,7 +8,8 @@ True
 
 from shared.core.features.breadth import context_symbols
 from shared.core.features.catalogue import FEATURE_NAMES, FEATURES, Feature
-from shared.core.features.past import DAILY_BARS, HISTORY_SESSIONS, WARMUP_BARS, Past, SymbolDay, prepare
+from shared.core.features.compute import atr_path, day_features, latest_features
+from shared.core.features.history import DAILY_BARS, HISTORY_SESSIONS, WARMUP_BARS, Past, SymbolDay, prepare
 from shared.core.features.quality import (
     adv_shares,
     atr_5m,
@@ -17,7 +18,6 @@ from shared.core.features.quality import (
     feature_faults,
     relative_volume,
 )
-from shared.core.features.rows import atr_path, day_features, latest_features
 
 __all__ = [
     "DAILY_BARS",

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.features.past import SymbolDay
+from shared.core.features.history import SymbolDay
 from shared.core.market import FloatArray, IntArray
 from shared.core.values import Symbol
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.core.features.past import BAR_S, HIGHER_SLOTS, SymbolDay
+from shared.core.features.history import BAR_S, HIGHER_SLOTS, SymbolDay
 from shared.core.market import FloatArray, IntArray, TradingDay
 
 RSI_BARS: Final = 14

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.core.features.past import BAR_S, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay
+from shared.core.features.history import BAR_S, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay
 from shared.core.market import FloatArray, IntArray
 
 

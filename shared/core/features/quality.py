@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 
 from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW, FEATURE_NAMES, MAY_BE_NAN
-from shared.core.features.past import BAR_S, MIN_PROFILE_SESSIONS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay
-from shared.core.features.rows import atr_path
+from shared.core.features.compute import atr_path
+from shared.core.features.history import BAR_S, MIN_PROFILE_SESSIONS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay
 from shared.core.market import Bars, FloatArray, TradingDay
 from shared.core.splits import split_like
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sandbox.notice_examples import Example, examples
 from shared.adapters.notices import AppriseNotifier, LogNotifier
 from shared.contracts.messages import Link, Notice, Severity
 from shared.contracts.settings import NoticeChannel, NoticeSettings
 from shared.core.errors import TransientError
 from shared.core.wording import Words
 from tests.support.webhook import Webhook, webhook
+from tools.notice_examples import Example, examples
 
 WORDS = Words(title="t", body="b")
 

@@ -14,11 +14,11 @@ from shared.adapters.telemetry import Labels, ObservedModels, ObservedTables, Te
 from shared.contracts.records import Table
 from shared.core.errors import TransientError
 from shared.core.unread import Unread
-from shared.stages.execute import execute
-from shared.stages.gate import gate
+from shared.stages.entry.execute import execute
+from shared.stages.entry.gate import gate
 from tests.support.orders import NOW, ON, Life
 from tests.support.ports import fake_ports, sure_models
-from tests.unit.stages.test_gate import signal
+from tests.unit.stages.entry.test_gate import signal
 
 
 @dataclass

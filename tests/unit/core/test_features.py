@@ -23,7 +23,7 @@ from shared.core.features import (
     latest_features,
     prepare,
 )
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, FloatArray
 from shared.core.values import Symbol
 from tests.support.bars import (

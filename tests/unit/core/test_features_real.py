@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.features import FEATURE_NAMES, SymbolDay, context_symbols, day_features, latest_features, prepare
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import FloatArray, Timeframe, TradingDay
 from shared.core.values import Symbol, from_epoch
 from tests.support.bars import CALENDAR, data_file, trading_day, until, with_prices_times

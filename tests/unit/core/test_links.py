@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.links import MAX_TOKEN_CHARACTERS, PURPOSE, Claims, read_token, signed
 from shared.core.values import Symbol
 

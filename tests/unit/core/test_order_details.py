@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.core.answers import Answer, Answered
+from shared.core.approvals import Answer, Answered
 from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role, merge
 from shared.core.order_steps import (

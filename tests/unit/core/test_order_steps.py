@@ -14,7 +14,7 @@ from shared.core.order_states import ExitReason, OrderState, Phase, Role, merge
 from shared.core.order_steps import CANCEL_PATIENCE, Command, Observation, Step, ask_exit, next_step, observe
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
-from shared.stages.facts import load_ledger
+from shared.stages.base.ledger import load_ledger
 from tests.support.orders import NOW, PLAN, Life, entry_id, exit_id, new_life, protect_id
 from tests.support.ports import lose_ledger
 

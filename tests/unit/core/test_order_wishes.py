@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.answers import Answer
+from shared.core.approvals import Answer
 from shared.core.order_absence import CONFIRM_MISSING
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING, Command, Step, begin, next_step, report, restarted
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
-from shared.stages.calls import CONFLICT
+from shared.stages.base.requests import CONFLICT
 from tests.support.orders import (
     AAA,
     NOW,

@@ -11,13 +11,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from dashboard.api import KEY_HEADER, act
-from dashboard.profiles import variable
+from dashboard.environments import variable
 from shared.bootstrap import JsonCodec
 from shared.contracts.openapi.routes import POISON_REPLAY
 from shared.contracts.parameters import Evidence, ParameterSet
 from shared.contracts.records import CONTROLS, PARAMETERS, Table
 from shared.contracts.settings import Environment
-from shared.stages.parameters import propose
+from shared.stages.operator.parameters import propose
 from tests.support.views import MemorySource, current_ledger, shown, words
 
 BODY = {"by": "ada", "reason": "mended", "on": "2026-10-14", "incident": "poison|signals|1"}

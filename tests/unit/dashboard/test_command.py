@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from dashboard.__main__ import command, main
-from dashboard.profiles import VARIABLES
+from dashboard.environments import VARIABLES
 from sandbox.dashboard import show_dashboard
 from shared.core.errors import SettingsError
 

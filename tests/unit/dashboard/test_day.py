@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from dashboard.active import in_force
 from dashboard.cache import CachedSource
+from dashboard.dataframes import frame
 from dashboard.day import (
     closed_positions,
     jobs_of,
@@ -16,8 +18,6 @@ from dashboard.day import (
     table_of,
     tables_of,
 )
-from dashboard.frames import frame
-from dashboard.inforce import in_force
 from shared.contracts.records import CONTROLS, KILL, Container, Table
 from shared.core.packing import pack
 from shared.ports import Row

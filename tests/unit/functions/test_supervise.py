@@ -15,12 +15,12 @@ import pytest
 from functions import supervise as trigger
 from shared.adapters.codec import decode_message
 from shared.contracts.messages import Notice
-from shared.stages.order_records import order_row
-from shared.stages.reconcile import Wake
-from shared.stages.supervise import Supervision
+from shared.stages.account.reconcile import Wake
+from shared.stages.account.supervise import Supervision
+from shared.stages.order.records import order_row
 from tests.support.orders import AAA, NOW, ON, new_life
 from tests.support.ports import FakePorts, fake_ports
-from tests.unit.stages.test_health import HandGauge
+from tests.unit.stages.operator.test_health import HandGauge
 
 INTENTS = ("one", "two", "three", "four")
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.world import ROOT
 from shared.adapters.calendar import XnysCalendar
 from shared.contracts.records import Container, Queue, Table
 from shared.contracts.settings import GROUPS, Environment, Settings, parse_settings
 from shared.core.schedule import plan, weekend
 from shared.core.sessions import NEW_YORK, Session
+from simulation.market.world import ROOT
 from tests.unit.infra.bicep import (
     FILES,
     INFRA,
@@ -229,7 +229,7 @@ def test_telemetry_and_deployment_take_no_password() -> None:
 
 def test_alert_knows_only_notices_that_the_code_sends() -> None:
     kinds = set(re.search(r"kind in \(([^)]*)\)", text_of("trouble.kql"))[1].replace('"', "").split(", "))  # type: ignore[index]
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "stages").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "stages").rglob("*.py"))
     assert kinds <= set(re.findall(r'kind="([a-z-]+)"', source))
     assert {"poison", "job-missed", "halt"} <= kinds
     swept = re.search(r'message startswith "([^"]+)"', text_of("trouble.kql"))[1]  # type: ignore[index]

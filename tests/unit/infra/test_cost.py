@@ -40,9 +40,9 @@ from benchmarks.prices import (
     Prices,
 )
 from sandbox.host.observer import Invocation, TriggerKind
-from sandbox.host.settings import read_local_settings
-from sandbox.world import ROOT
 from shared.contracts.records import Container, Table
+from simulation.market.world import ROOT
+from simulation.runtime.local_settings import read_local_settings
 from tests.support.indexed import FUNCTIONS
 from tests.unit.infra.bicep import prefixes_of_rules
 

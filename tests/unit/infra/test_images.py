@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.world import ROOT
+from simulation.market.world import ROOT
 
 IMAGES = {"training": "requirements-training.txt", "dashboard": "requirements-dashboard.txt"}
-OURS = ("functions", "shared", "training", "sandbox", "dashboard", "benchmarks")
+OURS = ("functions", "shared", "simulation", "training", "sandbox", "tools", "dashboard", "benchmarks")
 SEEN_BY_NAME_ONLY = {"azure"}
 """Namespace packages: which library is meant says the second part of the name."""
 

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from sandbox.world import ROOT
 from shared.contracts.openapi import ROUTES
 from shared.contracts.settings import parse_settings
 from shared.core.errors import SettingsError
+from simulation.market.world import ROOT
 
 PAPER = {
     "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "key", "ALPACA_SECRET_KEY": "very-secret",

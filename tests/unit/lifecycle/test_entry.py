@@ -10,7 +10,7 @@ import pytest
 from shared.core.order_states import ExitReason, Phase
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
-from shared.stages import order
+from shared.stages.order import step as order
 from tests.support.orders import AAA, NOW, PLAN, Life, entry_id, exit_id, new_life, protect_id
 
 

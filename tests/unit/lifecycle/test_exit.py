@@ -8,11 +8,11 @@ from itertools import product
 
 import pytest
 
-from sandbox.market.tape import Halt
 from shared.core.order_states import ExitReason, Phase, Role
 from shared.core.order_steps import STOP_ENTERING, report
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
+from simulation.market.tape import Halt
 from tests.support.orders import AAA, ON, PLAN, Life, entry_id, exit_id, new_life
 from tests.support.tape import ny
 from tests.support.venue_life import day_of, venue_life

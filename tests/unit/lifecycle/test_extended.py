@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.market.tape import Halt
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_guard import WIDE_BP
 from shared.core.order_states import ExitReason, Phase, Role
@@ -17,7 +16,8 @@ from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.schedule import LEAVE_BEFORE_CLOSE
 from shared.core.sessions import aft_close_at, hours_of
 from shared.core.values import Side
-from shared.stages.supervise import supervise
+from shared.stages.account.supervise import supervise
+from simulation.market.tape import Halt
 from tests.support.orders import AAA, INTENT, ON, Life, entry_id, exit_id, extended_life, protect_id
 from tests.support.tape import ny
 from tests.support.venue_life import VenueLife, day_of, on_venue

@@ -25,14 +25,14 @@ from shared.core.orders import OrderStatus
 from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol
 from shared.lifecycle import run_order
-from shared.stages.facts import LEDGER_LOST, load_ledger
-from shared.stages.gate import gate
-from shared.stages.order import carry_out
-from shared.stages.reconcile import recorded_order
-from shared.stages.supervise import supervise
+from shared.stages.account.reconcile import recorded_order
+from shared.stages.account.supervise import supervise
+from shared.stages.base.ledger import LEDGER_LOST, load_ledger
+from shared.stages.entry.gate import gate
+from shared.stages.order.step import carry_out
 from tests.support.histories import HISTORIES, SCENES
 from tests.support.orders import AAA, INTENT, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
-from tests.unit.stages.test_gate import signal
+from tests.unit.stages.entry.test_gate import signal
 from tests.unit.test_lifecycle import Context
 
 RECORDED = sorted(path.stem for path in HISTORIES.glob("*.json"))

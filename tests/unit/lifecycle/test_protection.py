@@ -8,14 +8,14 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.market.tape import Halt
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
 from shared.core.order_states import ExitReason, Phase
 from shared.core.order_steps import ARM_PATIENCE, CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.orders import OrderClass, OrderStatus
 from shared.core.values import Side
-from shared.stages.facts import load_ledger, update_ledger
+from shared.stages.base.ledger import load_ledger, update_ledger
+from simulation.market.tape import Halt
 from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
 from tests.support.tape import ny
 from tests.support.venue_life import day_of, venue_life

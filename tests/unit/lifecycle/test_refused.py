@@ -10,15 +10,15 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox.venue.orders import OrderRequest as VenueRequest
-from sandbox.venue.orders import OrderType as VenueType
-from sandbox.venue.orders import TimeInForce
 from shared.core.errors import BrokerError, TransientError
 from shared.core.order_absence import ABSENCES_BELIEVED
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import REFUSALS_TOLD, next_step
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side
+from simulation.venue.orders import OrderRequest as VenueRequest
+from simulation.venue.orders import OrderType as VenueType
+from simulation.venue.orders import TimeInForce
 from tests.support.orders import AAA, ON, PLAN, Life, entry_id, exit_id, extended_life, new_life, protect_id
 from tests.support.tape import ny
 from tests.support.venue_life import day_of, venue_life

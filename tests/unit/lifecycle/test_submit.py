@@ -11,13 +11,13 @@ from shared.core.order_states import Phase
 from shared.core.order_steps import CANCELS_TOLD
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
-from shared.stages.execute import execute
-from shared.stages.gate import gate
+from shared.stages.entry.execute import execute
+from shared.stages.entry.gate import gate
 from tests.support.broker import DUPLICATE
 from tests.support.orders import AAA, NOW, ON, PLAN, Life, entry_id, extended_life, new_life
 from tests.support.ports import fake_ports
 from tests.support.tape import ny
-from tests.unit.stages.test_gate import signal
+from tests.unit.stages.entry.test_gate import signal
 
 
 def ended(life: Life) -> tuple[Phase, str]:

@@ -30,7 +30,7 @@ TOO_NEAR = ["2007-01-03", "2030-12-31"]
 COVERED = "from 2007-01-01 to 2030-12-31"
 
 DATED = ("--on", "--from", "--to", "--since", "--until")
-TRADING = ["day", "serve", "prepare", "venue", "standalone"]
+TRADING = ["day", "serve", "prepare", "venue", "standalone", "parity"]
 REQUIRED = {
     "fetch": ["--symbols", "SPY", "--from", "2026-10-12"],
     "fit": ["--data", "bars.parquet", "--out", "out"],
@@ -98,12 +98,6 @@ def test_a_stretch_that_ends_before_it_begins_is_refused(capfd: pytest.CaptureFi
     assert "--from must not be after --to" in capfd.readouterr().err
 
 
-def test_parity_takes_only_a_session_that_can_be_traded(capfd: pytest.CaptureFixture[str]) -> None:
-    for on in ("2031-01-02", "2026-10-17", "tomorrow"):
-        assert training(["backtest", "parity", "--on", on]) == 1
-        assert on in capfd.readouterr().err.replace("\n", " ")
-
-
 def dated(parser: argparse.ArgumentParser, *path: str) -> Iterator[tuple[tuple[str, ...], argparse.Action]]:
     """Every option that takes a date, with the commands that lead to it."""
     for action in parser._actions:
@@ -130,8 +124,6 @@ def training_options() -> list[tuple[tuple[str, ...], argparse.Action]]:
 def test_every_date_of_a_training_command_is_read_by_one_reader(
     path: tuple[str, ...], action: argparse.Action, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if path[-1] == "parity":
-        return  # a session, as the sandbox's own
     assert action.type is date_option
     for on in (*MALFORMED, *OUTSIDE):
         with pytest.raises(SystemExit) as left:

@@ -9,17 +9,17 @@ import pytest
 import requests
 
 from sandbox.evidence import Evidence, gather_evidence, without_revision
-from sandbox.market.tape import Tape
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
-from sandbox.venue.face.server import ServerThread
 from sandbox.venue_process import KEYS
-from sandbox.world import DEFAULT_ON, World
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import ACCOUNT, CURRENT, Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.ports import Cell, Row
+from simulation.market.tape import Tape
+from simulation.market.world import DEFAULT_ON, World
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
+from simulation.venue.face.server import ServerThread
 from tests.support.app import new_york
 
 ON = str(DEFAULT_ON)

@@ -14,10 +14,10 @@ from sandbox.query import QueryOptions, answer, download, query, write_csv
 from sandbox.questions import QUESTIONS
 from shared.contracts.records import Container, export_blob
 from shared.core.errors import SettingsError
-from shared.stages.nightly import export_day
-from shared.stages.supervise import supervise
+from shared.stages.account.supervise import supervise
+from shared.stages.evidence.nightly import export_day
 from tests.support.books import NightFakes, decided, night_ports, traded
-from tests.unit.stages.market_day import ON
+from tests.support.market_day import ON
 
 
 @pytest.fixture(scope="module")

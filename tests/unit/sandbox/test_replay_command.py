@@ -18,11 +18,11 @@ from sandbox.replay import ReplayOptions, last_day, replay, replayed
 from shared.contracts.cases import Case, case_blob
 from shared.core.errors import ContractError, SettingsError
 from shared.core.ids import decision_id
-from shared.stages.nightly import load_case, put_case, write_cases
-from shared.stages.score import STRATEGY
+from shared.decision.opinions import STRATEGY
+from shared.stages.evidence.nightly import load_case, put_case, write_cases
 from tests.support.books import NightFakes, decided, night_ports, slice_of, traded
+from tests.support.market_day import ON
 from tests.support.tape import ny
-from tests.unit.stages.market_day import ON
 
 AAA = decision_id(ON, "1200", "AAA", STRATEGY)
 CCC = decision_id(ON, "1205", "CCC", STRATEGY)

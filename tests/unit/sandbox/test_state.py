@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.state import Finished, copied, held, holder_of, renewed
-from sandbox.world import ROOT
 from shared.core.errors import SettingsError
+from simulation.market.world import ROOT
 
 HOLD = """
 import sys

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.market.tape import Tape
-from sandbox.venue.engine import Exchange
-from sandbox.venue.face.app import create_app
 from sandbox.venue_journal import JournalledVenue
 from sandbox.venue_process import KEYS
+from simulation.market.tape import Tape
+from simulation.venue.engine import Exchange
+from simulation.venue.face.app import create_app
 from tests.support.app import new_york
 from tests.support.clock import HandClock
 

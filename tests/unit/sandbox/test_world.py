@@ -14,12 +14,13 @@ import pytest
 
 from sandbox.__main__ import main
 from sandbox.day import free_port
-from sandbox.market.tape import Tape
-from sandbox.world import CORE_SIZE, MARKET_SYMBOLS, ROOT, Prepared, World, core_symbols, folder_of, parse_on
+from sandbox.prepared import Prepared, folder_of, key_of
 from shared.adapters.codec import decode_json
 from shared.contracts.model_card import ModelCard
 from shared.core.errors import SettingsError
 from shared.core.ids import digest
+from simulation.market.tape import Tape
+from simulation.market.world import CORE_SIZE, MARKET_SYMBOLS, ROOT, World, core_symbols, parse_on
 
 
 @pytest.fixture
@@ -31,14 +32,14 @@ def bars(tmp_path: Path) -> Path:
 
 def test_a_world_is_named_by_everything_that_makes_it_another(bars: Path) -> None:
     worlds = [World(), World(seed=8), World(on=date(2026, 10, 15)), World(bars=bars), World(bars=bars, daily=bars)]
-    assert len({world.key for world in worlds}) == len(worlds)
-    assert World(seed=8).key == World(seed=8).key
+    assert len({key_of(world) for world in worlds}) == len(worlds)
+    assert key_of(World(seed=8)) == key_of(World(seed=8))
 
 
 def test_a_file_of_another_size_is_another_world(bars: Path) -> None:
-    before = World(bars=bars).key
+    before = key_of(World(bars=bars))
     bars.write_bytes(b"PAR1PAR1")
-    assert World(bars=bars).key != before
+    assert key_of(World(bars=bars)) != before
 
 
 MISSING = Path("missing.parquet")

@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.messages import Link, Notice, Severity
 from shared.core.errors import TransientError
-from shared.stages.notices import TIME_TO_LIVE, notice
+from shared.stages.base.notices import TIME_TO_LIVE, notice
 from shared.stages.notify import notify
 from tests.support.orders import NOW, ON
 from tests.support.ports import FakePorts, fake_ports

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.models import random_dataset
 from training.folds import apart, combinatorial, walk_forward
-from training.inner import rows_of
+from training.inner_cv import rows_of
 
 DATES = [date(2025, 1, 1) + timedelta(days=k) for k in range(60)]
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.core.errors import ContractError
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, IntArray, Timeframe
 from shared.core.values import Symbol, from_epoch
 from tests.support.bars import CALENDAR, random_walk, trading_day

@@ -15,8 +15,9 @@ from sandbox.host.hostjson import (
     read_host_json,
     timespan,
 )
-from sandbox.host.settings import expand, read_local_settings
+from sandbox.host.settings import expand
 from shared.core.errors import SettingsError
+from simulation.runtime.local_settings import read_local_settings
 
 
 def test_missing_file_means_the_extensions_defaults(tmp_path: Path) -> None:

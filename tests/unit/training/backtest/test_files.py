@@ -22,7 +22,7 @@ from training.backtest.files import summary, upload, write_csv, write_run
 from training.backtest.page import render
 from training.backtest.spec import ModelPlan, Outcome
 from training.backtest.study import Study, study
-from training.paper import INVENTED
+from training.report_style import INVENTED
 from training.spreadsheet import cell
 
 

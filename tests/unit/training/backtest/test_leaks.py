@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from sandbox.market.tape import Tape
 from shared.core.features import HISTORY_SESSIONS
 from shared.core.market import Bars, FloatArray, Timeframe, TradingDay
 from shared.core.values import Symbol
+from simulation.market.tape import Tape
 from tests.support.backtest import SYMBOLS, driven_dataset, rsi_models
 from training.backtest.leakcheck import (
     Decisions,

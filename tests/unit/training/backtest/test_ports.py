@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sandbox.simulation.broker import SimBroker
+from simulation.runtime.broker import SimBroker
 from tests.support.backtest import SYMBOLS, rsi_models
 from training.backtest.leakcheck import sampled_days, staged
 from training.backtest.spec import Spec, app_environment

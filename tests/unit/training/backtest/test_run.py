@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.venue.config import VenueConfig
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
+from simulation.venue.config import VenueConfig
 from tests.support.backtest import LAST, rsi_plan
 from training.backtest.engine import batched_scores, run
 from training.backtest.spec import Outcome, Spec, app_environment, totals

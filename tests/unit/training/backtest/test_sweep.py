@@ -13,7 +13,7 @@ from shared.bootstrap import JsonCodec
 from shared.contracts.parameters import ParameterSet
 from shared.contracts.records import CONTROLS, PARAMETERS, Container, Table
 from shared.core.errors import SettingsError
-from shared.stages.parameters import propose
+from shared.stages.operator.parameters import propose
 from tests.support.backtest import rsi_plan
 from training.backtest.spec import Outcome, Spec
 from training.backtest.sweep import Trial, parse_grid, proposal, run_trials, walk

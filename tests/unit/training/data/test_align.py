@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from shared.core.market import Bars, Timeframe
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at, session_at
 from shared.core.values import Symbol
+from simulation.market.bar_rows import SESSIONS, SymbolBars
 from tests.support.bars import CALENDAR, data_file, pick, random_walk, with_prices_times
 from training.data.align import Aligned, align, last_known, splits_of
-from training.data.rows import SESSIONS, SymbolBars
 
 FRAMES = (Timeframe.MIN_15, Timeframe.HOUR_1, Timeframe.HOUR_4, Timeframe.DAY_1)
 FIRST = date(2025, 11, 24)  # a whole week with Thanksgiving and the early close after it
@@ -162,7 +162,7 @@ def test_on_real_bars_with_extended_hours_rows_are_what_their_definition_says() 
     path = data_file(name)
     if path is None:
         pytest.skip(f"{name} is not in the data folder (setting GATEHOUSE_DATA)")
-    from training.data.bar_file import read_file  # noqa: PLC0415 - only with the data
+    from simulation.market.bar_file import read_file  # noqa: PLC0415 - only with the data
 
     bars = read_file(path).by_symbol()[Symbol("AMD")].bars[:4000]
     for timeframe in FRAMES:

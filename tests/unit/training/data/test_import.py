@@ -15,11 +15,11 @@ import pytest
 from shared.core.errors import ContractError
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
+from simulation.market.bar_checks import Reason
+from simulation.market.bar_file import read_file
 from tests.support.bars import CALENDAR, day_starts, random_walk
-from training.data.bar_file import read_file
 from training.data.importer import import_file
 from training.data.store import BarStore
-from training.data.validate import Reason
 
 ABC = Symbol("ABC")
 ON = date(2025, 10, 15)

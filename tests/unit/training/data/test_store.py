@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from shared.adapters.memory import MemoryBlobs
 from shared.core.errors import ContractError
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, Timeframe
 from shared.core.values import Symbol
+from simulation.market.bar_rows import SymbolBars
 from tests.support.bars import CALENDAR, day_starts, pick, random_walk
 from training.data.manifest import Dates, Gap, merged, missing
-from training.data.rows import SymbolBars
 from training.data.store import BarStore
 
 ABC = Symbol("ABC")

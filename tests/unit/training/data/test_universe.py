@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from shared.contracts.settings.watchlist import WatchlistSettings
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, Snapshot
 from shared.core.values import Symbol
 from shared.core.watchlist import ScanLimits, gappers, liquidity
+from simulation.market.bar_file import read_file
+from simulation.market.bar_rows import SymbolBars
 from tests.support.bars import CALENDAR, data_file, random_walk
-from training.data.bar_file import read_file
-from training.data.rows import SymbolBars
 from training.data.universe import DailyHistory, Gaps, Member
 
 DAYS = [day.on for day in CALENDAR.previous_days(date(2025, 12, 10), 40)]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from shared.adapters.calendar import XnysCalendar
-from shared.core.features.past import midnight_s
+from shared.core.features.history import midnight_s
 from shared.core.market import Bars, Timeframe
 from shared.core.splits import in_terms_of
 from shared.core.values import Symbol
+from simulation.market.bar_rows import SymbolBars
 from tests.support.nights import CALENDAR, ON
 from training.data.align import splits_of
 from training.data.manifest import Dates
-from training.data.rows import SymbolBars
 from training.data.store import BarStore
 from training.registry.stored import StoreHistory
 

@@ -1,0 +1,159 @@
+"""Parity: the sandbox's day through host, storage and HTTP, and the backtest's on the same market, row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import rich.table
+from rich.console import Console
+
+from sandbox.app_settings import app_settings
+from sandbox.azurite import Azurite
+from sandbox.day import prepared_world, run_day
+from sandbox.prepared import Prepared
+from shared.adapters.codec import decode_json
+from shared.adapters.tables import AzureTables
+from shared.contracts.model_card import ModelCard
+from shared.contracts.records import Table
+from shared.contracts.settings import StorageSettings
+from shared.core.sessions import aft_close_at, pre_open_at
+from shared.ports import Row, TableStore
+from simulation.market.days import tradable_day
+from simulation.market.world import World
+from simulation.runtime.clock import SimClock
+from simulation.runtime.loop import Runner
+from simulation.venue.config import VenueConfig
+from simulation.venue.engine import Exchange
+from training.backtest.ports import BacktestApp
+from training.publish import publish
+
+COMPARED = (
+    Table.WATCHLIST, Table.SIGNALS, Table.DECISIONS, Table.ORDERS, Table.JOURNAL, Table.FILLS, Table.POSITIONS
+)  # fmt: skip
+"""What was watched, thought, decided and done; the rest is about timers and incidents."""
+IGNORED = frozenset({"code_revision"})
+SHOWN = 20
+
+type Rows = Mapping[str, Mapping[str, Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One cell that differs; `column` is empty where a row is on one side only."""
+
+    table: str
+    key: str
+    column: str
+    app: str
+    backtest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """Rows compared and equal by table, and what differs. `fraction` is 1 where every row is equal, cell by cell."""
+
+    compared: Mapping[str, int]
+    equal: Mapping[str, int]
+    differences: tuple[Difference, ...]
+
+    @property
+    def fraction(self) -> float:
+        """Share of rows that are equal."""
+        rows = sum(self.compared.values())
+        return sum(self.equal.values()) / rows if rows else 0.0
+
+    @property
+    def by_column(self) -> dict[str, int]:
+        """Differences counted by table and column."""
+        counted = Counter(f"{each.table}.{each.column or 'row'}" for each in self.differences)
+        return dict(counted.most_common())
+
+
+def compare(app: Rows, backtest: Rows) -> Parity:
+    """Compare the rows of two days, by table and key."""
+    compared, equal = {}, {}
+    found: list[Difference] = []
+    for table in sorted(app.keys() | backtest.keys()):
+        here, there = app.get(table, {}), backtest.get(table, {})
+        keys = sorted(here.keys() | there.keys())
+        differing = [list(_differences(table, key, here.get(key), there.get(key))) for key in keys]
+        compared[table] = len(keys)
+        equal[table] = sum(not each for each in differing)
+        found += [one for each in differing for one in each]
+    return Parity(compared=compared, equal=equal, differences=tuple(found))
+
+
+def _differences(table: str, key: str, app: Row | None, backtest: Row | None) -> Iterator[Difference]:
+    if app is None or backtest is None:
+        sides = ("missing" if app is None else "there", "missing" if backtest is None else "there")
+        yield Difference(table=table, key=key, column="", app=sides[0], backtest=sides[1])
+        return
+    for column in sorted((app.keys() | backtest.keys()) - IGNORED):
+        if app.get(column) != backtest.get(column):
+            a, b = (repr(row.get(column))[:120] for row in (app, backtest))
+            yield Difference(table=table, key=key, column=column, app=a, backtest=b)
+
+
+def rows_of(tables: TableStore, world: World) -> Rows:
+    """The compared tables of a world's day."""
+    return {table.value: dict(tables.query(table, str(world.on))) for table in COMPARED}
+
+
+def app_rows(folder: Path, world: World) -> Rows:
+    """Rows that a sandbox day has left in its folder."""
+    with Azurite(folder / "azurite") as azurite:
+        return rows_of(AzureTables(StorageSettings(connection=azurite.connection_string)), world)
+
+
+def backtest_rows(world: World, prepared: Prepared) -> Rows:
+    """Rows that the backtest makes of the same day, models and settings.
+
+    Raises
+    ------
+    SettingsError
+        If the world's day is no session.
+    """
+    day = tradable_day(world.on)
+    clock = SimClock(pre_open_at(day) - timedelta(minutes=1))
+    exchange = Exchange(world.tape(), VenueConfig())
+    environment = app_settings(prepared, venue_url="", clock_file=Path(), revision="backtest")
+    environment.pop("GATEHOUSE_CLOCK_FILE")
+    app = BacktestApp(environment, exchange, clock, "backtest")
+    for folder in sorted((prepared.folder / "models").iterdir()):
+        card = decode_json(ModelCard, (folder / "card.json").read_bytes())
+        publish(app.blobs, (folder / "model.onnx").read_bytes(), card, promoted_at=pre_open_at(day))
+    runner = Runner(app, clock, environment)
+    runner.run(aft_close_at(day))
+    return rows_of(app.tables, world)
+
+
+def run_parity(world: World, console: Console, folder: Path) -> Parity:
+    """Run a day both ways and compare."""
+    run_day(world, console, folder=folder)
+    return compare(app_rows(folder, world), backtest_rows(world, prepared_world(world)))
+
+
+def show(found: Parity, console: Console) -> None:
+    """Print rows compared and equal, and the columns that differ."""
+    table = rich.table.Table("table", "rows", "equal", title=f"Parity: {found.fraction:.2%}", title_justify="left")
+    for name, count in found.compared.items():
+        table.add_row(name, str(count), str(found.equal[name]))
+    console.print(table)
+    for column, count in found.by_column.items():
+        console.print(f"{column}: {count} differ", markup=False)
+
+
+def as_data(found: Parity) -> dict[str, object]:
+    """The same as plain data."""
+    return {
+        "fraction": found.fraction,
+        "compared": dict(found.compared),
+        "equal": dict(found.equal),
+        "by_column": found.by_column,
+        "differences": [dataclasses.asdict(each) for each in found.differences[:SHOWN]],
+    }

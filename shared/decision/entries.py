@@ -1,0 +1,166 @@
+"""A signal, priced, sized and gated on given facts. Pure: the same inputs give the same decision, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.contracts.cases import DecisionSettings
+from shared.contracts.messages import OrderIntent, Signal, intent_id_of
+from shared.core.ids import hash_id
+from shared.core.ledger import Reservation
+from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
+from shared.core.risk import Facts, Proposal, Verdict, needs_approval, verdicts
+from shared.core.sessions import session_at
+from shared.core.sizing import Basis, Size
+from shared.core.unpriced import verdicts_without_price
+from shared.core.values import Side
+from shared.decision.limits import as_decimal, limits_of
+from shared.decision.size import entry_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the gates made of a signal. `verdicts` holds every gate, in the one order.
+
+    `prices` and `sized` are None where the quote gives no price; the proposal is then of size zero, and refused.
+    """
+
+    signal: Signal
+    facts: Facts
+    prices: EntryPrices | None
+    sized: Size | None
+    proposal: Proposal
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_approved(self) -> bool:
+        """Every gate passed; one that could not judge has not."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def _room(intent: OrderIntent) -> Reservation:
+    return Reservation(
+        intent_id=intent.intent_id,
+        symbol=intent.symbol,
+        qty_shares=intent.qty_shares,
+        notional=intent.notional,
+        risk=intent.risk,
+        reserved_at=intent.decided_at,
+        exit_by=intent.exit_by,
+    )
+
+
+def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
+    """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
+    if not is_priceable(facts.quote):
+        return _without_price(signal, facts, settings)
+    policy, risk = settings.policy, settings.risk
+    prices = entry_prices(
+        facts.quote,
+        signal.atr,
+        stop_atr=as_decimal(policy.stop_atr),
+        target_atr=as_decimal(policy.target_atr),
+        stop_min_bp=as_decimal(policy.stop_min_bp),
+        slippage_max_bp=as_decimal(risk.slippage_max_bp),
+        is_extended=not session_at(facts.now, facts.day).is_regular,
+    )
+    sized = entry_size(
+        facts,
+        settings,
+        _basis(signal),
+        symbol=signal.symbol,
+        limit_price=prices.limit,
+        worst_price=prices.worst,
+        stop_price=prices.stop,
+        target_price=prices.target,
+    )
+    proposal = Proposal(
+        intent_id=intent_id_of(signal.decision_id),
+        symbol=signal.symbol,
+        qty_shares=sized.qty_shares,
+        limit_price=prices.limit,
+        worst_price=prices.worst,
+        stop_price=prices.stop,
+        reference_price=signal.reference_price,
+        adv_shares=signal.adv_shares,
+        binding=sized.binding.value,
+    )
+    found = verdicts(proposal, facts, limits_of(settings))
+    return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
+
+
+def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
+    """Refuse what nobody can price, with the verdict of every gate that needs no price."""
+    proposal = Proposal(
+        intent_id=intent_id_of(signal.decision_id),
+        symbol=signal.symbol,
+        qty_shares=0,
+        limit_price=signal.reference_price,
+        worst_price=signal.reference_price,
+        stop_price=signal.reference_price,
+        reference_price=signal.reference_price,
+        adv_shares=signal.adv_shares,
+        binding="",
+    )
+    found = verdicts_without_price(proposal, facts, limits_of(settings))
+    return Decision(signal=signal, facts=facts, prices=None, sized=None, proposal=proposal, verdicts=found)
+
+
+def _basis(signal: Signal) -> Basis:
+    scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
+    return Basis(p_win=scored.p_win, daily_volatility=signal.daily_volatility, adv_shares=signal.adv_shares)
+
+
+def _reservation(decision: Decision, settings: DecisionSettings) -> Reservation:
+    proposal = decision.proposal
+    return Reservation(
+        intent_id=proposal.intent_id,
+        symbol=proposal.symbol,
+        qty_shares=proposal.qty_shares,
+        notional=proposal.notional,
+        risk=proposal.risk,
+        reserved_at=decision.facts.now,
+        exit_by=_exit_by(decision, settings),
+    )
+
+
+def _exit_by(decision: Decision, settings: DecisionSettings) -> datetime:
+    """Time limit of the position; a person's time to approve comes on top."""
+    waits = settings.risk.approval_wait_min if _waits(decision, settings) else 0
+    return decision.facts.now + timedelta(minutes=settings.policy.hold_max_min + waits)
+
+
+def _waits(decision: Decision, settings: DecisionSettings) -> bool:
+    return needs_approval(decision.proposal, decision.facts, limits_of(settings))
+
+
+def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
+    """The intent of an approved decision."""
+    signal, prices, now = decision.signal, decision.prices, decision.facts.now
+    assert prices is not None, "without prices nothing is approved"
+    approve_by = now + timedelta(minutes=settings.risk.approval_wait_min) if _waits(decision, settings) else None
+    return OrderIntent(
+        message_id=hash_id("intent-message", signal.decision_id),
+        correlation_id=signal.correlation_id,
+        causation_id=signal.message_id,
+        decided_at=now,
+        expires_at=signal.expires_at,
+        intent_id=decision.proposal.intent_id,
+        decision_id=signal.decision_id,
+        on=signal.on,
+        symbol=signal.symbol,
+        side=Side.BUY,
+        session=signal.session,
+        account_id=decision.facts.account.account_id,
+        qty_shares=decision.proposal.qty_shares,
+        arrival_price=prices.arrival,
+        limit_price=prices.limit,
+        worst_price=prices.worst,
+        stop_price=prices.stop,
+        target_price=prices.target,
+        exit_by=_exit_by(decision, settings),
+        approve_by=approve_by,
+        basis=None if approve_by is None else _basis(signal),
+        parameter_set=settings.policy.parameter_set,
+    )

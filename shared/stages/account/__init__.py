@@ -1,0 +1,1 @@
+"""Stages that watch the account: supervision, reconciliation, poison queues, missed runs."""

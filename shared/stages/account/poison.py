@@ -1,0 +1,70 @@
+"""The sweep: what failed too often is taken out of the poison queues, kept, told, and only then deleted.
+
+No function listens to these queues, since the platform looks at a queue that has one every few seconds, day and night,
+and bills each look. Supervise sweeps them every few minutes instead.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.contracts.messages import Message
+from shared.contracts.records import Queue
+from shared.core.errors import GatehouseError
+from shared.ports import Ports, QueueSweeper, QueueText
+from shared.stages.base.incidents import poisoned
+
+SWEEP_MIN, SWEEP_AT = 5, 1
+"""Every so many minutes, and in which of them: slots fall on the first, the watch for silence on the fourth."""
+
+HIDDEN = timedelta(minutes=4)
+"""How long a message that was taken stays out of sight: what a sweep could not delete is there for the next."""
+
+logger = logging.getLogger("gatehouse")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep has recorded: what to tell, and what may be deleted once it is told."""
+
+    notices: tuple[Message, ...] = ()
+    taken: tuple[tuple[str, QueueText], ...] = ()
+
+
+def sweep(ports: Ports, queues: QueueSweeper, fired_at: datetime) -> Swept:
+    """Record what lies in the poison queues; for supervise, every minute.
+
+    Notices that are poison are recorded and not told: they would come back. A storage that fails leaves the rest to the
+    next sweep, and what is in hand is told all the same.
+
+    Parameters
+    ----------
+    fired_at : datetime
+        When supervise began: its own work may take it into the next minute.
+    """
+    if fired_at.minute % SWEEP_MIN != SWEEP_AT:
+        return Swept()
+    notices: list[Message] = []
+    taken: list[tuple[str, QueueText]] = []
+    try:
+        for queue in Queue:
+            name = f"{queue}-poison"
+            for text in queues.take(name, hidden=HIDDEN):
+                told = poisoned(ports, queue.value, text.data)
+                notices += [] if queue is Queue.NOTICES else told
+                taken.append((name, text))
+                logger.warning("swept: a message out of %s", name)
+    except GatehouseError:
+        logger.exception("the sweep of the poison queues was cut short")
+    return Swept(notices=tuple(notices), taken=tuple(taken))
+
+
+def clear(queues: QueueSweeper, swept: Swept) -> None:
+    """Delete what was swept. What cannot be comes back to a later sweep, which finds its incident and tells nothing."""
+    for name, text in swept.taken:
+        try:
+            queues.delete(name, text)
+        except GatehouseError:
+            logger.exception("a message stays in %s", name)

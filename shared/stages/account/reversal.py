@@ -1,0 +1,44 @@
+"""Model reversal: a position whose symbol has since been scored down as far as an entry must be scored up is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from shared.contracts.records import Table, symbol_key
+from shared.core.ledger import Ledger, Reservation
+from shared.core.order_states import ExitReason
+from shared.core.values import parse_utc
+from shared.ports import Ports, Row
+from shared.stages.account.reconcile import Wake, wake
+from shared.stages.base.incidents import BROKEN, record_broken
+
+AFTER_DIGITS = ":"
+"""Sorts after every slot."""
+
+
+def reversals(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
+    """Orders that the newest score of their symbol tells to leave.
+
+    Only a score made after the order was reserved counts, and only one that was made on sound data by a trusted model.
+    """
+    return (wake(room, ExitReason.REVERSAL) for room in ledger.reservations if _is_left(ports, on, room))
+
+
+def _is_left(ports: Ports, on: date, room: Reservation) -> bool:
+    since, until = symbol_key(room.symbol, ""), symbol_key(room.symbol, AFTER_DIGITS)
+    rows = list(ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until))
+    if not rows:
+        return False
+    key, newest = rows[-1]
+    try:
+        return _is_reversed(ports, newest, room)
+    except BROKEN as error:
+        record_broken(ports, Table.SIGNALS, on, key, error)
+        return False
+
+
+def _is_reversed(ports: Ports, newest: Row, room: Reservation) -> bool:
+    if newest.get("faults") or "edge" not in newest or parse_utc(str(newest["scored_at"])) <= room.reserved_at:
+        return False
+    return float(str(newest["edge"])) <= -ports.settings.policy.edge_min

@@ -1,0 +1,1 @@
+"""Records that several stages share: ledger, facts, history, runs, incidents, notices."""

@@ -1,0 +1,132 @@
+"""Announce: a decision that became an order, told with its story. It runs after the gates and can refuse nothing.
+
+Where a person is asked, the question comes first: that the order is bought is told when it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.contracts.messages import Message, Notice, OrderIntent, Severity, Signal
+from shared.contracts.records import Container, Table, symbol_key
+from shared.core.errors import GatehouseError
+from shared.core.order_states import OrderState
+from shared.core.packing import unpack
+from shared.core.values import parse_utc
+from shared.core.wording import DecisionStory, Tape, decision
+from shared.ports import Ports, Row
+from shared.stages.base.notices import worded
+from shared.stages.entry.gate import gate
+from shared.stages.operator.approvals import decision_of
+
+KIND = "decision"
+SHOWN = ("rsi_14", "macd_histogram", "close_over_vwap", "rvol_day", "volume_z", "gap", "return_60m")
+"""Indicators that a person knows by name; those that the catalogue has are shown."""
+
+STORY_AGE = timedelta(hours=24)
+MAX_STORIES = 2
+
+
+def gate_and_tell(signal: Signal, ports: Ports) -> list[Message]:
+    """Gate a signal; an intent comes with the notice that tells of it, but for one that a person is asked about."""
+    intents = gate(signal, ports)
+    return [*intents, *(announced(signal, intent, ports) for intent in intents if intent.approve_by is None)]
+
+
+def announced_order(state: OrderState, ports: Ports) -> list[Notice]:
+    """Tell of an order that is sent after a person's answer, in the size that the gates then left of it.
+
+    The step is done: where nothing can be read this notice is left out, and that a position was opened is told anyhow.
+    """
+    plan = state.plan
+    with suppress(GatehouseError, ValueError, KeyError):
+        row = decision_of(ports, state.on, plan.symbol, plan.decision_id)
+        intent = replace(ports.codec.decode(OrderIntent, str(row["intent"])), qty_shares=state.wanted)
+        return [announced(ports.codec.decode(Signal, str(row["signal"])), intent, ports)]
+    return []
+
+
+def announced(signal: Signal, intent: OrderIntent, ports: Ports) -> Notice:
+    """Tell of an intent. What cannot be read makes the story shorter and stops nothing.
+
+    Without channels nobody reads the story, so nothing is read for it.
+    """
+    story = _plain(signal, intent)
+    if ports.settings.notices.channels:
+        with suppress(GatehouseError, ValueError, KeyError):
+            story = _with_evidence(story, signal, ports)
+    return worded(intent.decided_at, decision(story), kind=KIND, severity=Severity.INFO, cause=signal.decision_id)
+
+
+def _plain(signal: Signal, intent: OrderIntent) -> DecisionStory:
+    return DecisionStory(
+        symbol=intent.symbol,
+        qty_shares=intent.qty_shares,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        target_price=intent.target_price,
+        risk=intent.risk,
+        exit_by=intent.exit_by,
+        session=intent.session.value,
+        strategy=signal.strategy,
+        p_up=signal.p_up,
+        p_down=signal.p_down,
+        expected_move=signal.expected_move,
+        decision_id=signal.decision_id,
+        intent_id=intent.intent_id,
+        models=" ".join(signal.model_versions),
+        parameter_set=intent.parameter_set,
+    )
+
+
+def _with_evidence(story: DecisionStory, signal: Signal, ports: Ports) -> DecisionStory:
+    key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
+    decided = ports.tables.get(Table.DECISIONS, str(signal.on), key)
+    row: Row = decided.value if decided else {}
+    gates = json.loads(str(row.get("gates") or "[]"))
+    return replace(
+        story,
+        bound=str(row.get("bound") or ""),
+        gates_passed=sum(bool(each.get("passed")) for each in gates),
+        indicators=_indicators(signal, ports),
+        headlines=_headlines(signal, ports),
+        tape=_tape(signal, ports),
+    )
+
+
+def _indicators(signal: Signal, ports: Ports) -> Mapping[str, float]:
+    stored = ports.blobs.get(Container.FEATURES, signal.features_blob)
+    if stored is None:
+        return {}
+    document = json.loads(unpack(stored.value))
+    row = document["rows"][document["symbols"].index(signal.symbol)]
+    values = dict(zip(document["names"], row, strict=True))
+    found = {name: values[name] for name in SHOWN if values.get(name) is not None}
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def _headlines(signal: Signal, ports: Ports) -> tuple[str, ...]:
+    """The newest headlines of the symbol, oldest first."""
+    since = signal.decided_at - STORY_AGE
+    found = [
+        f"{row['headline']} ({row['source']})"
+        for _, row in ports.tables.query(Table.STORIES, str(signal.on))
+        if signal.symbol in str(row["symbols"]).split() and parse_utc(str(row["published_at"])) >= since
+    ]
+    return tuple(found[-MAX_STORIES:])
+
+
+def _tape(signal: Signal, ports: Ports) -> Tape | None:
+    """Narrative against tape, where the score stage recorded one."""
+    stored = ports.tables.get(Table.SIGNALS, str(signal.on), symbol_key(signal.symbol, signal.slot))
+    row: Row = stored.value if stored else {}
+    found = [row.get(name) for name in ("narrative", "price_score", "divergence")]
+    if any(value is None for value in found):
+        return None
+    narrative, price, divergence = (float(str(value)) for value in found)
+    return Tape(narrative=narrative, price=price, divergence=divergence)

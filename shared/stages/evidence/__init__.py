@@ -1,0 +1,1 @@
+"""What is kept of decisions: case files, their replay, reports."""

@@ -1,0 +1,241 @@
+"""Replay: a case decided again from its stored inputs, by the code that runs now, and held against what was recorded.
+
+Nothing is asked of broker or market. Features are computed from the stored bars, models asked by version, policy,
+sizing and gates run on the stored facts under the stored settings; each result must equal the recorded one to the last
+bit. What differs is told part by part, with both values: another revision of the code may differ for good reasons, the
+same one may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.contracts.cases import Case, Check, Replay, SliceInputs
+from shared.contracts.records import Container
+from shared.core.errors import GatehouseError, TransientError
+from shared.core.features import FEATURE_NAMES, SymbolDay, latest_features
+from shared.core.ids import digest
+from shared.core.market import BASIS_POINTS, Bars, FloatArray, Quote, Timeframe
+from shared.core.packing import unpack
+from shared.core.policy import PolicyCode, is_priceable
+from shared.core.risk import refusals
+from shared.core.values import Symbol
+from shared.decision.entries import Decision, decide, intent_of
+from shared.decision.opinions import Opinion, Scene, models_of, opinions, signal_of
+from shared.ports import ModelArchive, Ports
+from shared.stages.evidence.case_parts import vector
+
+SHOWN = 5
+"""Features named where vectors differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    """A slice scored again."""
+
+    document: SliceInputs
+    scene: Scene
+    features: FloatArray
+    opinions: Sequence[Opinion]
+
+    def of(self, symbol: Symbol) -> tuple[FloatArray, Opinion]:
+        place = self.document.symbols.index(symbol)
+        return self.features[place], self.opinions[place]
+
+
+class Replayer:
+    """Replays cases. A slice that several cases share is scored once.
+
+    Parameters
+    ----------
+    ports : Ports
+        Only clock, blobs, codec and history are used: no broker, no market, no champion.
+    archive : ModelArchive
+    """
+
+    def __init__(self, ports: Ports, archive: ModelArchive) -> None:
+        self._ports = ports
+        self._archive = archive
+        self._last: tuple[str, _Scored] | None = None
+
+    def replay(self, case: Case) -> Replay:
+        """Decide a case again.
+
+        Raises
+        ------
+        TransientError
+            If storage does not answer. Inputs that are gone or broken are a difference, not an error.
+        """
+        checks = tuple(self._checks(case))
+        return Replay(at=self._ports.clock.now(), code_revision=self._ports.code_revision, checks=checks)
+
+    def _checks(self, case: Case) -> Iterator[Check]:
+        try:
+            scored = self._scored(case)
+        except TransientError:
+            raise
+        except (GatehouseError, ValueError) as error:
+            yield Check(name="inputs", equal=False, recorded=case.inputs.features_blob or "none", replayed=str(error))
+        else:
+            yield Check(name="inputs", equal=True)
+            yield from self._score_checks(case, scored)
+        if case.decision is not None:
+            yield from self._gate_checks(case)
+
+    def _scored(self, case: Case) -> _Scored:
+        """Score the slice of a case again from its stored bars."""
+        blob = case.inputs.features_blob
+        if blob is None:
+            raise ValueError("nothing was kept: the slice was not scored")
+        if self._last is not None and self._last[0] == blob:
+            return self._last[1]
+        stored = self._ports.blobs.get(Container.FEATURES, blob)
+        if stored is None:
+            raise ValueError(f"{Container.FEATURES}/{blob} is gone")
+        if (found := digest(stored.value)) != case.inputs.features_sha256:
+            raise ValueError(f"{Container.FEATURES}/{blob} was changed: sha256 {found}")
+        scored = self._score_again(self._ports.codec.decode(SliceInputs, unpack(stored.value)), blob)
+        self._last = (blob, scored)
+        return scored
+
+    def _score_again(self, document: SliceInputs, blob: str) -> _Scored:
+        pasts = self._ports.history.pasts(document.history_blob, document.day)
+        today = self._ports.history.bars(document.bars_blob).get(Timeframe.MIN_5, {})
+
+        def items(symbols: Sequence[Symbol]) -> tuple[SymbolDay, ...]:
+            if missing := [s for s in symbols if s not in pasts]:
+                raise ValueError(f"{document.history_blob} lacks {', '.join(missing)}")
+            return tuple(SymbolDay(past=pasts[s], today=today.get(s, Bars.empty())) for s in symbols)
+
+        predictors = {used.name: self._archive.version(used.name, used.version) for used in document.models}
+        for used in document.models:
+            if (found := predictors[used.name].card.sha256) != used.sha256:
+                raise ValueError(f"model {used.name}/{used.version} was changed: sha256 {found}")
+        scene = Scene(
+            on=document.on,
+            slot=document.slot,
+            message_id=document.message_id,
+            day=document.day,
+            now=document.at,
+            settings=document.settings,
+            models=models_of(predictors, document.model_fault),
+            features_blob=blob,
+        )
+        days = items(document.symbols)
+        features = latest_features(days, items(document.market_symbols), document.day)
+        found_opinions = opinions(scene, days, features, document.quotes)
+        return _Scored(document=document, scene=scene, features=features, opinions=found_opinions)
+
+    def _score_checks(self, case: Case, scored: _Scored) -> Iterator[Check]:
+        row, opinion = scored.of(case.symbol)
+        kept = vector(scored.document.rows[scored.document.symbols.index(case.symbol)])
+        yield _vectors(scored.document.names, kept, row)
+        scores, score = case.scores, opinion.score
+        recorded = [scores.p_up, scores.p_none, scores.p_down, scores.edge, scores.expected_move_bp]
+        found = [score.p_up, score.p_none, score.p_down, score.edge, score.expected_move * float(BASIS_POINTS)]
+        yield _same("scores", recorded, found)
+        yield _same("policy", scores.policy, opinion.code.value)
+        if scores.regime is not None:
+            yield _same("regime", scores.regime, opinion.regime.regime.value if opinion.regime.regime else "unknown")
+        if scores.price_usd is not None:
+            said = [scores.price_usd, scores.atr_usd, scores.cost_bp]
+            yield _same("prices of the score", said, [_known(v) for v in (opinion.price, opinion.atr, opinion.cost_bp)])
+        if case.inputs.signal is not None:
+            again = signal_of(scored.scene, opinion) if opinion.code is PolicyCode.ENTER else None
+            yield self._texts("signal", case.inputs.signal, again)
+
+    def _gate_checks(self, case: Case) -> Iterator[Check]:
+        recorded, inputs = case.decision, case.inputs
+        if recorded is None or inputs.signal is None:
+            yield Check(name="facts", equal=False, recorded="none", replayed="the signal was not kept")
+            return
+        if recorded.verdict == "expired":
+            yield _same("verdict", True, recorded.decided_at >= inputs.signal.expires_at)
+            return
+        if not recorded.gates and recorded.refused_by == ("SPREAD",):  # as versions before recorded it
+            yield _same("verdict", "refused", "refused" if not _is_priceable(case) else "priceable")
+            return
+        if inputs.facts is None or inputs.settings is None:
+            yield Check(name="facts", equal=False, recorded="none", replayed="the gates' facts were not kept")
+            return
+        try:
+            decided = decide(inputs.signal, inputs.facts, inputs.settings)
+        except ValueError as error:
+            yield Check(name="gates", equal=False, recorded=recorded.verdict, replayed=str(error))
+            return
+        yield from self._decision_checks(case, decided)
+
+    def _decision_checks(self, case: Case, decided: Decision) -> Iterator[Check]:
+        recorded, settings, prices = case.decision, case.inputs.settings, decided.prices
+        if recorded is None or settings is None:
+            return
+        sized = decided.sized
+        bounds = {} if sized is None else {bound.value: shares for bound, shares in sized.bounds.items()}
+        yield _same(
+            "size",
+            [recorded.qty_shares, recorded.bound, dict(recorded.bounds or {})],
+            [None, None, bounds] if sized is None else [sized.qty_shares, sized.binding.value, bounds],
+        )
+        yield _same(
+            "prices",
+            [recorded.limit_usd, recorded.worst_usd, recorded.stop_usd, recorded.target_usd],
+            [None] * 4 if prices is None else [prices.limit, prices.worst, prices.stop, prices.target],
+        )
+        for said, found in zip(recorded.gates, decided.verdicts, strict=False):
+            if said != found:
+                yield self._texts(f"gate {said.gate}", said, found)
+        yield _same("gates", len(recorded.gates), len(decided.verdicts))
+        yield _same("refused by", list(recorded.refused_by), [str(gate) for gate in refusals(decided.verdicts)])
+        intent = intent_of(decided, settings) if decided.is_approved else None
+        yield self._texts("intent", recorded.intent, intent)
+
+    def _texts(self, name: str, recorded: object, replayed: object) -> Check:
+        """Compare by the one spelling that a value has."""
+        said, found = ("none" if v is None else self._ports.codec.encode(v) for v in (recorded, replayed))
+        return Check(name=name, equal=True) if said == found else Check(
+            name=name, equal=False, recorded=said, replayed=found
+        )  # fmt: skip
+
+
+def _is_priceable(case: Case) -> bool:
+    decision = case.decision
+    if decision is None or decision.bid_usd is None or decision.ask_usd is None:
+        return False
+    quote = Quote(
+        symbol=case.symbol,
+        bid=decision.bid_usd,
+        ask=decision.ask_usd,
+        bid_size=0,
+        ask_size=0,
+        at=decision.decided_at,
+    )
+    return is_priceable(quote)
+
+
+def _vectors(names: Sequence[str], recorded: FloatArray, replayed: FloatArray) -> Check:
+    """Compare two feature vectors bit for bit; differing features are named with both values."""
+    if tuple(names) != FEATURE_NAMES:
+        changed = sorted(set(names) ^ set(FEATURE_NAMES))
+        text = f"the code knows other features: {', '.join(changed[:SHOWN])}"
+        return Check(name="features", equal=False, recorded=f"{len(names)} features", replayed=text)
+    apart = np.flatnonzero(recorded.view(np.uint64) != replayed.view(np.uint64))
+    if not apart.size:
+        return Check(name="features", equal=True)
+    said, found = (
+        ", ".join(f"{names[k]}={values[k]!r}" for k in apart[:SHOWN]) + (", ..." if apart.size > SHOWN else "")
+        for values in (recorded.tolist(), replayed.tolist())
+    )
+    return Check(name="features", equal=False, recorded=said, replayed=found)
+
+
+def _same(name: str, recorded: object, replayed: object) -> Check:
+    if recorded == replayed:
+        return Check(name=name, equal=True)
+    return Check(name=name, equal=False, recorded=str(recorded), replayed=str(replayed))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

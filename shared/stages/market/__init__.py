@@ -1,0 +1,1 @@
+"""Stages that look at the market: scans and news."""

@@ -1,0 +1,62 @@
+"""Replays: a message that went aside goes back to the queue it came from, as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.contracts.records import Container, Queue, Table
+from shared.core.errors import ConflictError
+from shared.core.values import iso
+from shared.ports import Ports, Row, Stored
+from shared.stages.base.incidents import REPLAYED
+from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, refused, told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A reply, and the text that goes into a queue; no text where the replay was refused."""
+
+    reply: Reply
+    queue: Queue | None = None
+    text: str = ""
+
+
+def replay(ports: Ports, call: Call, kind: str) -> Replay:
+    """Take the bytes of an incident back out of quarantine.
+
+    A message may be replayed more than once: its id is a hash of what it logically is, so stages that have seen it do
+    nothing again, and one that is too old is recorded and dropped.
+
+    Parameters
+    ----------
+    kind : str
+        poison or quarantine: what the incident must be.
+    """
+    on, key = call.text("on"), call.text("incident")
+    stored = ports.tables.get(Table.INCIDENTS, on, key)
+    if stored is None:
+        return Replay(reply=refused(NOT_FOUND, f"there is none of that key on {on}", "incident", matter=key))
+    row = stored.value
+    name = key.split("|")[1]
+    if row["kind"] != kind or name not in set(Queue) or not row.get("blob"):
+        return Replay(reply=refused(CONFLICT, f"is no {kind} message of a queue", "incident", matter=key))
+    found = ports.blobs.get(Container.QUARANTINE, str(row["blob"]))
+    if found is None:
+        return Replay(reply=refused(NOT_FOUND, "its bytes are gone", "incident", matter=key))
+    try:
+        text = found.value.decode()
+    except UnicodeDecodeError:
+        return Replay(reply=refused(CONFLICT, "its bytes are no text, which is all a queue takes", "incident"))
+    _mark(ports, on, key, stored)
+    title = f"A {kind} message of {name} was sent back"
+    body = {"queue": name, "incident": key, "characters": len(text)}
+    reply = Reply(body=body, messages=(told(ports, title, call),), record={"matter": f"{on} {key}"})
+    return Replay(reply=reply, queue=Queue(name), text=text)
+
+
+def _mark(ports: Ports, on: str, key: str, stored: Stored[Row]) -> None:
+    row = {**stored.value, "status": REPLAYED, "replayed_at": iso(ports.clock.now())}
+    try:
+        ports.tables.replace(Table.INCIDENTS, on, key, row, stored.etag)
+    except ConflictError:
+        return  # another replay of the same message: one mark is enough

@@ -1,0 +1,1 @@
+"""A market, an exchange and a runtime in one process, without network; never deployed."""

@@ -1,0 +1,190 @@
+"""What must hold of the ledger from one write to the next, and of the rooms in it.
+
+- Its date never goes back; a day's halt ends with its day, the others and an unexplained difference by a person.
+- Nothing is approved of a symbol that cools down, nor while a circuit breaker is open, nor beyond the buying power.
+- Room that was lost is taken again for what its order still takes.
+- The room of what is held stays; an order that is over has none; the recorded decision alone has any.
+- A call that the broker did not answer is counted against its breaker.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from shared.contracts.messages import OrderIntent, Signal
+from shared.contracts.records import Table, symbol_key
+from shared.core.ledger import Ledger, Reservation
+from shared.core.order_states import OrderState, Phase
+from shared.core.values import ZERO, Symbol
+from simulation.faults.violation import Violation
+
+if TYPE_CHECKING:
+    from simulation.faults.world import Work, World
+
+UNANSWERED = frozenset({"broker_error", "broker_timeout", "broker_outage"})
+"""Faults of a call to broker or market data."""
+UNHARMFUL = frozenset({"late_data", "cancel_hangs", "stale_view", "lookup_lag", "order_refused"})
+"""Faults that stop no work."""
+POWER_TOLERANCE = Decimal("1.01")
+"""Marks move between the look at the account and the write of the ledger."""
+_BOUGHT = frozenset({Phase.FILLED, Phase.GUARDED, Phase.PROTECTED, Phase.EXITING})
+
+
+class Rooms:
+    """What is known of rooms and of what may take none."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._cooling: dict[Symbol, datetime] = {}
+        self._breaker_opened_at: datetime | None = None
+        self._counted = self._counted_at_begin = 0
+        self._is_carried_on = self._had_ledger = False
+        self._gated: list[str] = []
+        self._hurt: set[str] = set()
+
+    def lost(self) -> None:
+        """Note that the ledger's row has vanished, and what it knew."""
+        self._cooling.clear()
+        self._breaker_opened_at = None
+
+    # -- from one write to the next ----------------------------------------------------------------------------------
+
+    def written(self, before: Ledger | None, after: Ledger, work: Work | None) -> None:
+        """Look at a ledger that was written by a work over the one before."""
+        failures = 0 if before is None else before.broker.failures + before.market.failures
+        self._counted += after.broker.failures + after.market.failures > failures
+        self._note_breaker(after)
+        if before is None:
+            return
+        self._halts_stay(before, after, work)
+        kept = {r.intent_id: r for r in after.reservations}
+        known = {r.intent_id for r in before.reservations}
+        for room in before.reservations:
+            if room.intent_id not in kept:
+                self._given_back(room, after, work)
+        for room in after.reservations:
+            if room.intent_id not in known:
+                self._taken(room, before, after, work)
+
+    def _note_breaker(self, ledger: Ledger) -> None:
+        until = [b.open_until for b in (ledger.broker, ledger.market) if b.open_until is not None]
+        if not until or max(until) <= self._world.now():
+            self._breaker_opened_at = None
+        elif self._breaker_opened_at is None:
+            self._breaker_opened_at = self._world.now()
+
+    def _halts_stay(self, before: Ledger, after: Ledger, work: Work | None) -> None:
+        if after.on < before.on:
+            raise Violation("the ledger's date never goes back", f"{before.on} to {after.on}")
+        if before.is_day_halted and not after.is_day_halted and after.on == before.on:
+            raise Violation("a halt ends with its day or by a person", f"day halt of {before.on} lifted")
+        if work is not None and work.label == "resume":
+            return
+        if before.is_drawdown_halted and not after.is_drawdown_halted:
+            raise Violation("a halt ends with its day or by a person", "drawdown halt lifted")
+        if before.unexplained and not after.unexplained:
+            raise Violation("a halt ends with its day or by a person", f"forgotten: {before.unexplained}")
+
+    def _given_back(self, room: Reservation, after: Ledger, work: Work | None) -> None:
+        checkers, symbol = self._world.checkers, room.symbol
+        if work is not None and work.intent_id == room.intent_id and work.label.startswith("activity"):
+            began = work.began_at or self._world.now()
+            self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
+        is_ours = checkers.bought[room.intent_id] > checkers.sold[room.intent_id]
+        is_held = self._world.exchange.account.held(symbol) > 0 and symbol not in checkers.split
+        if work is not None and is_ours and is_held:
+            raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
+
+    def _taken(self, room: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
+        is_adopted = work is not None and work.label.startswith("supervise")
+        if is_adopted or room.intent_id in self._world.checkers.lost_rooms:
+            self._taken_again(room)
+            return
+        until = self._cooling.get(room.symbol)
+        if until is not None and room.reserved_at < until and after.on == before.on:
+            raise Violation("nothing is approved of a symbol that cools down", f"{room.symbol} until {until}")
+        for breaker in (before.broker, before.market):
+            if breaker.is_open(room.reserved_at):
+                raise Violation("nothing is entered while a breaker is open", f"{room.symbol}: {breaker}")
+        self._within_power(after)
+
+    def _taken_again(self, room: Reservation) -> None:
+        key = symbol_key(room.symbol, room.intent_id)
+        stored = self._world.tables.get(Table.ORDERS, str(room.reserved_on), key)
+        if stored is not None and Phase(str(stored.value["phase"])) in _BOUGHT:
+            bought = int(str(stored.value["bought_shares"]))
+            if room.qty_shares != bought:
+                text = f"{room.intent_id} takes {room.qty_shares} again, bought {bought}"
+                raise Violation("room taken again is what its order takes", text)
+
+    def _within_power(self, ledger: Ledger) -> None:
+        """What has bought nothing yet must be payable, each at its worst price."""
+        bought, exchange = self._world.checkers.bought, self._world.exchange
+        waiting = [r for r in ledger.reservations if not bought[r.intent_id] and not exchange.account.held(r.symbol)]
+        unseen = sum((room.notional for room in waiting), ZERO)
+        # What waits at the venue has its cash set aside there already.
+        power = self._world.broker.account().buying_power + exchange.book.reserved_cash()
+        if unseen > power * POWER_TOLERANCE:
+            raise Violation("no more is approved than can be paid", f"{unseen} of {power}")
+
+    # -- decisions, orders, calls --------------------------------------------------------------------------------------
+
+    def begins(self) -> None:
+        """A work begins."""
+        self._counted_at_begin, self._is_carried_on = self._counted, False
+        self._had_ledger = self._world.checkers.ledger is not None
+
+    def ends(self, work: Work) -> None:
+        """A work ended."""
+        stops = work.faults - UNHARMFUL
+        if stops:
+            self._hurt.add(work.intent_id)
+        if work.label.startswith("signals"):
+            self._gated.append(work.intent_id)
+        is_watched = work.label.startswith(("activity", "signals", "supervise")) and not self._world.is_paired
+        is_owed = is_watched and not self._is_carried_on and self._had_ledger and bool(stops) and stops <= UNANSWERED
+        if is_owed and self._counted == self._counted_at_begin:
+            raise Violation("a call without an answer is counted", f"{work.label}: {sorted(stops)}")
+
+    def settled(self) -> None:
+        """All that ran at once has ended: the rooms of what was gated are those of the recorded decisions."""
+        if not self._gated:
+            return
+        gated, self._gated = self._gated, []
+        checkers = self._world.checkers
+        rooms = () if checkers.ledger is None else checkers.ledger.reservations
+        for room in rooms:
+            is_known = room.intent_id in self._hurt or room.intent_id in checkers.lost_rooms
+            if room.intent_id in gated and not is_known:
+                self._is_the_decisions(checkers.signal_of(room.intent_id), room)
+
+    def _is_the_decisions(self, signal: Signal, room: Reservation) -> None:
+        key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
+        stored = self._world.tables.get(Table.DECISIONS, str(signal.on), key)
+        text = None if stored is None else stored.value.get("intent")
+        intent = None if text is None else self._world.ports.codec.decode(OrderIntent, str(text))
+        if intent is None or (room.qty_shares, room.reserved_at) != (intent.qty_shares, intent.decided_at):
+            raise Violation("room is that of the recorded decision", f"{room.intent_id} of {room.symbol}")
+
+    def step_ended(self, before: OrderState, after: OrderState, ledger: Ledger | None) -> None:
+        """A step is done: an order that is over has given its room back.
+
+        A step may go on without an answer that it can spare, as that of a look at what else stands in the symbol.
+        """
+        self._is_carried_on = after.failures <= before.failures
+        intent_id = after.plan.intent_id
+        if ledger is None or not after.phase.is_over or intent_id in self._world.checkers.lost_rooms:
+            return
+        if any(r.intent_id == intent_id for r in ledger.reservations):
+            raise Violation("an order that is over has no room", f"{intent_id} is {after.phase}")
+
+    def before_entry(self, client_order_id: str, began: datetime) -> None:
+        """Look at an entry that is about to be sent."""
+        opened_at = self._breaker_opened_at
+        ledger = self._world.checkers.ledger
+        if opened_at is None or opened_at >= began or ledger is None:
+            return
+        if any(breaker.is_open(self._world.now()) for breaker in (ledger.broker, ledger.market)):
+            raise Violation("nothing is entered while a breaker is open", client_order_id)

@@ -1,0 +1,272 @@
+"""The app's triggers in virtual time: timers, queues and the durable order lifecycle, one thing at a time.
+
+The order is that of the sandbox's host: at one instant everything that can run does so, durable work first come first
+served, then messages in the order of their receipt; then the clock jumps to the next thing that is due, durable timers
+before function timers. Between two due things nothing can happen, so nothing is looked at.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol
+
+from shared.contracts.messages import CandidateSlice, Message, Notice, OrderIntent, Signal
+from shared.core.errors import InvariantError
+from shared.core.order_steps import StepCall, restarted
+from shared.lifecycle import EVENT
+from shared.ports import Ports
+from shared.stages.account.reconcile import Wake, recorded_order
+from shared.stages.account.supervise import Supervision, supervise
+from shared.stages.entry.execute import execute
+from shared.stages.entry.gate import gate
+from shared.stages.entry.score import score
+from shared.stages.evidence.report import report as day_report
+from shared.stages.market.news import news
+from shared.stages.market.scan import scan
+from shared.stages.order.step import carry_out
+from simulation.runtime.clock import SimClock
+from simulation.runtime.durable import Event, Happened, Hub, Instance
+from simulation.runtime.ncrontab import Schedule
+
+MAX_STEPS_AT_ONE_INSTANT = 100_000
+
+SCHEDULES: Mapping[str, str] = {
+    "scan": "GATEHOUSE_SCAN_SCHEDULE",
+    "news": "GATEHOUSE_NEWS_SCHEDULE",
+    "supervise": "GATEHOUSE_SUPERVISE_SCHEDULE",
+    "evening": "GATEHOUSE_EVENING_SCHEDULE",
+    "report": "GATEHOUSE_REPORT_SCHEDULE",
+}
+"""Timers in the app's order, each with the setting that holds its schedule."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Timed:
+    """A function timer and when it is due next."""
+
+    name: str
+    schedule: Schedule
+    fire: Callable[[], None]
+    next_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Spent:
+    """Where wall time went: seconds and calls by part."""
+
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def run[T](self, part: str, work: Callable[[], T]) -> T:
+        """Run and count."""
+        begun = perf_counter()
+        try:
+            return work()
+        finally:
+            self.seconds[part] += perf_counter() - begun
+            self.calls[part] += 1
+
+
+class Watch(Protocol):
+    """Decides which minutes supervision may pass over."""
+
+    def __call__(self) -> bool:
+        """Whether this minute may be passed over."""
+
+    def stirred(self) -> None:
+        """Something was written or sent."""
+
+    def supervised(self, seen: Supervision) -> None:
+        """Note what a supervision has come to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The stages that a backtest may run at less cost, each with the same outcome.
+
+    `quiet` passes over minutes of supervision; `jobs` are the timers that fire.
+    """
+
+    score: Callable[[CandidateSlice, Ports], list[Signal]] = score
+    quiet: Watch | None = None
+    jobs: frozenset[str] = frozenset(SCHEDULES)
+
+
+class Runner:
+    """Runs the stages on ports.
+
+    Parameters
+    ----------
+    ports : Ports
+    clock : SimClock
+        That of the ports; the runner moves it.
+    schedules : mapping of str to str
+        Texts of the timers' schedules by setting.
+    stages : Stages, optional
+    """
+
+    def __init__(
+        self, ports: Ports, clock: SimClock, schedules: Mapping[str, str], stages: Stages | None = None
+    ) -> None:
+        self.ports = ports
+        self.clock = clock
+        self.stages = stages or Stages()
+        self.spent = Spent()
+        self.notices: Counter[str] = Counter()
+        self.hub = Hub(ports.codec, lambda: clock.at, self._wake, self._set_timer, self._call)
+        self._board: deque[Callable[[], None]] = deque()
+        self._due: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._sequence = self._steps = 0
+        self._in_hand: deque[Message] = deque()
+        self._sent: dict[type[Message], deque[Message]] = {
+            CandidateSlice: deque(), Signal: deque(), OrderIntent: deque()
+        }  # fmt: skip
+        fires = {
+            "scan": self._scan, "news": self._news, "supervise": self._supervise, "evening": self._supervise,
+            "report": self._report,
+        }  # fmt: skip
+        self._timers = [
+            Timed(name=name, schedule=schedule, fire=fires[name], next_at=schedule.next_after(clock.at))
+            for name, setting in SCHEDULES.items()
+            if name in self.stages.jobs
+            for schedule in (Schedule.parse(schedules[setting]),)
+        ]
+
+    def run(self, until: datetime) -> None:
+        """Run everything that is due up to an instant, what is due then included; the clock stands there afterwards."""
+        self._drain()
+        while (due := self._next_due()) is not None and due <= until:
+            if due > self.clock.at:
+                self.clock.at, self._steps = due, 0
+            self._run_due()
+            self._drain()
+        self.clock.at = max(self.clock.at, until)
+
+    def skip_to(self, at: datetime) -> None:
+        """Jump over a time in which no timer's firing would do anything: nights, weekends, holidays."""
+        self.clock.at = max(self.clock.at, at)
+        for timer in self._timers:
+            timer.next_at = timer.schedule.next_after(self.clock.at)
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Put messages into their queues; notices are counted, nobody reads them."""
+        for message in messages:
+            if isinstance(message, Notice):
+                self.notices[message.kind] += 1
+            else:
+                self._sent[type(message)].append(message)
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def _next_due(self) -> datetime | None:
+        due = [timer.next_at for timer in self._timers]
+        if self._due:
+            due.append(self._due[0][0])
+        return min(due, default=None)
+
+    def _run_due(self) -> None:
+        now = self.clock.at
+        if self._due and self._due[0][0] <= now:
+            heapq.heappop(self._due)[2]()
+            return
+        timer = next(timer for timer in self._timers if timer.next_at <= now)
+        timer.next_at = timer.schedule.next_after(now)
+        timer.fire()
+
+    def _drain(self) -> None:
+        """Run all that can run at this instant."""
+        while True:
+            self._steps += 1
+            if self._steps > MAX_STEPS_AT_ONE_INSTANT:
+                raise InvariantError(f"{MAX_STEPS_AT_ONE_INSTANT} steps at {self.clock.at} without time passing")
+            if self._board:
+                self._board.popleft()()
+            elif self._in_hand:
+                self._process(self._in_hand.popleft())
+            elif any(self._sent.values()):
+                for queue in self._sent.values():
+                    self._in_hand.extend(queue)
+                    queue.clear()
+            else:
+                return
+
+    # -- triggers --------------------------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        self.send(self.spent.run("scan", lambda: scan(self.ports)))
+
+    def _news(self) -> None:
+        self.send(self.spent.run("news", lambda: news(self.ports)))
+
+    def _report(self) -> None:
+        self.send(self.spent.run("report", lambda: day_report(self.ports)))
+
+    def _supervise(self) -> None:
+        quiet = self.stages.quiet
+        if quiet is not None and self.spent.run("quiet minutes", quiet):
+            return
+        seen = self.spent.run("supervise", lambda: supervise(self.ports))
+        if quiet is not None:
+            quiet.supervised(seen)
+        self.send(seen.messages)
+        for wake in seen.wakes:
+            self._tell_lifecycle(wake)
+
+    def _tell_lifecycle(self, wake: Wake) -> None:
+        """As `functions.supervise.tell_lifecycle`: an event, or a new start from what is recorded."""
+        known = self.hub.instances.get(wake.intent_id)
+        if known is not None and known.is_running:
+            self.hub.raise_event(wake.intent_id, EVENT, wake.event)
+            return
+        state = recorded_order(self.ports, wake.on, wake.symbol, wake.intent_id)
+        if state is not None and not state.phase.is_over:
+            text = self.ports.codec.encode(restarted(state, wake.event))
+            self.hub.start_new(wake.intent_id, text, wake.symbol)
+
+    def _stir(self) -> None:
+        if self.stages.quiet is not None:
+            self.stages.quiet.stirred()
+
+    def _process(self, message: Message) -> None:
+        if isinstance(message, CandidateSlice):
+            self.send(self.spent.run("score", lambda: self.stages.score(message, self.ports)))
+            self._stir()
+        elif isinstance(message, Signal):
+            self._stir()
+            self.send(self.spent.run("gate", lambda: gate(message, self.ports)))
+        elif isinstance(message, OrderIntent):
+            self.spent.run("execute", lambda: self._execute(message))
+
+    def _execute(self, intent: OrderIntent) -> None:
+        state, told = execute(intent, self.ports)
+        if state.plan.intent_id not in self.hub.instances:
+            self.hub.start_new(state.plan.intent_id, self.ports.codec.encode(state), state.plan.symbol)
+        self.send(told)
+
+    # -- what the hub asks -----------------------------------------------------------------------------------------
+
+    def _wake(self, instance: Instance) -> None:
+        self._board.append(lambda: self.spent.run("lifecycle", lambda: self.hub.run(instance)))
+
+    def _set_timer(self, instance: Instance, execution: int, key: int, due: datetime) -> None:
+        def fire() -> None:
+            self.hub.complete(instance, execution, Event(kind=Happened.TIMER_FIRED, key=key))
+
+        self._sequence += 1
+        heapq.heappush(self._due, (max(due, self.clock.at), self._sequence, fire))
+
+    def _call(self, instance: Instance, execution: int, key: int, text: str) -> None:
+        def run() -> None:
+            self._stir()
+            asked = self.ports.codec.decode(StepCall, text)
+            state, told = carry_out(asked.state, asked.step, self.ports)
+            self.send(told)
+            payload = self.ports.codec.encode(state)
+            self.hub.complete(instance, execution, Event(kind=Happened.TASK_COMPLETED, key=key, payload=payload))
+
+        self._board.append(lambda: self.spent.run("order steps", run))

@@ -1,0 +1,302 @@
+"""A replay comes to the same decision bit for bit, and tells what differs where an input or a record was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from shared.adapters.history import BlobHistory
+from shared.contracts.cases import Case, CaseDecision, Replay, SliceInputs
+from shared.contracts.records import CONTROLS, KILL
+from shared.core.errors import TransientError
+from shared.core.ids import decision_id
+from shared.core.market import Timeframe
+from shared.core.packing import pack, unpack
+from shared.core.risk import GATES
+from shared.core.splits import Splits
+from shared.core.values import Symbol
+from shared.decision.opinions import STRATEGY
+from shared.stages.entry.gate import gate
+from shared.stages.entry.score import score
+from shared.stages.evidence.cases import CaseMaker, day_records
+from shared.stages.evidence.replay import Replayer
+from tests.support.books import Eager, NightFakes, decided, night_ports, slice_of, traded
+from tests.support.market_day import ON, OTHERS
+from tests.support.models import tiny_model
+from tests.unit.stages.base.test_splits_live import split_over_night
+
+
+def cases_of(ports: NightFakes) -> list[Case]:
+    records = day_records(ports, ON)
+    maker = CaseMaker(ports, ports.archive, records)
+    return [maker.case(key) for key in records.signals]
+
+
+def case_of(ports: NightFakes, symbol: str = "AAA") -> Case:
+    return CaseMaker(ports, ports.archive, day_records(ports, ON)).case(decision_id(ON, "1200", symbol, STRATEGY))
+
+
+def replay(ports: NightFakes, case: Case) -> Replay:
+    return Replayer(ports, ports.archive).replay(case)
+
+
+def differing(ports: NightFakes, case: Case) -> list[str]:
+    return [check.name for check in replay(ports, case).differences]
+
+
+def gated(case: Case) -> CaseDecision:
+    assert case.decision is not None
+    return case.decision
+
+
+PARTS = ["inputs", "features", "scores", "policy", "regime", "prices of the score"]
+GATED = [*PARTS, "signal", "size", "prices", "gates", "refused by", "intent"]
+
+
+def test_an_approved_decision_replays_equal_in_every_part() -> None:
+    ports = night_ports()
+    traded(ports)
+    found = replay(ports, case_of(ports))
+    assert found.equal
+    assert [check.name for check in found.checks] == GATED
+
+
+@pytest.mark.parametrize("factor", [5.0, 0.5, 2 / 3])
+def test_a_decision_over_a_split_replays_from_what_it_saw(factor: float) -> None:
+    """History is kept in the day's terms, so that a split which is corrected later changes no case."""
+    ports = night_ports()
+    split_over_night(ports, "AAA", factor)
+    traded(ports)
+    ports.market.splits_of["AAA"] = Splits(from_s=np.array([0]), factor=np.array([3.0]))
+    found = replay(ports, case_of(ports))
+    assert found.equal
+    assert [check.name for check in found.checks] == GATED
+
+
+def test_a_replay_asks_neither_broker_nor_market_nor_champion() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    ports.broker.outage = ports.market.error = TransientError("down")
+    ports.models.states.clear()
+    ports.tables = None  # type: ignore[assignment]
+    ports.clock.pass_by(timedelta(days=400))
+    assert replay(ports, case).equal
+
+
+def test_every_opinion_of_a_slice_replays_equal_wanted_or_not() -> None:
+    before = night_ports()
+    decided(before, *OTHERS, "SPY")
+    edges = sorted(case.scores.edge or 0 for case in cases_of(before))
+    ports = night_ports(GATEHOUSE_EDGE_MIN=repr((edges[1] + edges[2]) / 2))
+    decided(ports, *OTHERS, "SPY")
+    found = cases_of(ports)
+    assert len({case.scores.policy for case in found}) > 1, "the threshold splits them"
+    assert [replay(ports, case).equal for case in found] == [True] * 4
+
+
+def test_a_refusal_replays_to_the_same_refusal() -> None:
+    ports = night_ports()
+    ports.tables.put("controls", CONTROLS, KILL, {"is_on": True, "reason": "lunch"})
+    decided(ports, "AAA")
+    case = case_of(ports)
+    assert gated(case).refused_by == ("KILL_SWITCH",)
+    assert replay(ports, case).equal
+
+
+def test_a_quote_without_prices_replays_to_the_same_refusal() -> None:
+    ports = night_ports()
+    (signal,) = score(slice_of(ports, "AAA"), ports)
+    ports.market.prices["AAA"] = ("0", "40")
+    gate(signal, ports)
+    case = case_of(ports)
+    assert (gated(case).refused_by, len(gated(case).gates)) == (("SPREAD",), len(GATES))
+    assert (gated(case).bid_usd, gated(case).limit_usd, gated(case).qty_shares) == (Decimal(0), None, None)
+    assert replay(ports, case).equal
+    sized = replace(case, decision=replace(gated(case), qty_shares=1, stop_usd=Decimal(39)))
+    assert differing(ports, sized) == ["size", "prices"]
+
+
+def test_such_a_refusal_by_older_code_recorded_no_verdicts_and_replays_all_the_same() -> None:
+    ports = night_ports()
+    (signal,) = score(slice_of(ports, "AAA"), ports)
+    ports.market.prices["AAA"] = ("0", "40")
+    gate(signal, ports)
+    case = case_of(ports)
+    older = replace(case, decision=replace(gated(case), gates=()), inputs=replace(case.inputs, facts=None))
+    assert replay(ports, older).equal
+    sound = replace(older, decision=replace(gated(older), bid_usd=Decimal("39.99")))
+    assert differing(ports, sound) == ["verdict"]
+
+
+def test_an_expired_signal_replays_as_expired() -> None:
+    ports = night_ports()
+    (signal,) = score(slice_of(ports, "AAA"), ports)
+    ports.clock.at = signal.expires_at
+    gate(signal, ports)
+    case = case_of(ports)
+    assert replay(ports, case).equal
+    early = replace(gated(case), decided_at=signal.expires_at - timedelta(seconds=1))
+    assert differing(ports, replace(case, decision=early)) == ["verdict"]
+
+
+def test_a_second_delivery_does_not_disturb_the_replay_of_the_first() -> None:
+    ports = night_ports()
+    message = slice_of(ports, "AAA")
+    (signal,) = score(message, ports)
+    gate(signal, ports)
+    ports.clock.pass_by(timedelta(minutes=5))
+    score(replace(message, expires_at=ports.clock.now() + timedelta(minutes=1)), ports)
+    assert replay(ports, case_of(ports)).equal
+
+
+def test_one_changed_bar_shows_although_its_blob_is_whole() -> None:
+    """Somebody writes another bar under a name that its hash fits, and points the inputs at it."""
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    name = str(case.inputs.features_blob)
+    stored = ports.blobs.get("features", name)
+    assert stored is not None
+    document = ports.codec.decode(SliceInputs, unpack(stored.value))
+    bars = {frame: dict(own) for frame, own in ports.history.bars(document.bars_blob).items()}
+    own = bars[Timeframe.MIN_5][Symbol("AAA")]
+    close = own.close.copy()
+    close[-1] = np.nextafter(close[-1], np.inf)
+    bars[Timeframe.MIN_5][Symbol("AAA")] = replace(own, close=close)
+    other = replace(document, bars_blob=ports.history.write(ON, "1200", bars, kind="today"))
+    ports.blobs.put("features", name, pack(ports.codec.encode(other).encode()))
+    found = replay(ports, case_of(ports))
+    (features,) = [check for check in found.differences if check.name == "features"]
+    assert "close_over_sma_36=" in features.recorded
+    assert features.recorded != features.replayed
+
+
+def test_inputs_that_were_changed_are_not_decided_on() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    name = str(case.inputs.features_blob)
+    stored = ports.blobs.get("features", name)
+    assert stored is not None
+    ports.blobs.put("features", name, pack(unpack(stored.value).replace(b'"slot":"1200"', b'"slot":"1205"')))
+    (check,) = replay(ports, case).differences
+    assert check.name == "inputs"
+    assert "was changed" in check.replayed
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda ports, case: ports.blobs.put("bars", case.inputs.bars_blob, b"x"), "does not hold what its name says"),
+        (lambda ports, case: ports.archive.models.pop("signal/v1"), "models/signal/v1 is gone"),
+        (lambda ports, case: ports.archive.models.update({"signal/v1": other_model()}), "model signal/v1 was changed"),
+    ],
+)
+def test_an_input_that_is_gone_or_broken_is_told(spoil: Callable[[NightFakes, Case], None], says: str) -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    spoil(ports, case)
+    ports.history = BlobHistory(ports.blobs)
+    (check,) = replay(ports, case).differences
+    assert check.name == "inputs"
+    assert says in check.replayed
+
+
+def other_model() -> Eager:
+    from shared.adapters.scorer import verified  # noqa: PLC0415 - one case needs it
+
+    data, card = tiny_model("signal", seed=2)
+    return Eager(verified(card, data), np.zeros(3))
+
+
+def test_features_that_are_gone_are_told_and_the_gates_are_still_compared() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    gone = replace(case, inputs=replace(case.inputs, features_blob="2025-10-15/1200/none.json"))
+    found = replay(ports, gone)
+    assert [check.name for check in found.differences] == ["inputs"]
+    assert [check.name for check in found.checks if check.equal] == ["size", "prices", "gates", "refused by", "intent"]
+
+
+def test_a_store_that_does_not_answer_is_no_difference() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    ports.archive = Silent()  # type: ignore[assignment]
+    with pytest.raises(TransientError):
+        replay(ports, case)
+
+
+class Silent:
+    def version(self, name: str, version: str) -> None:
+        raise TransientError(f"{name} {version}")
+
+
+CHANGES: list[tuple[Callable[[Case], Case], list[str]]] = [
+    (lambda c: replace(c, scores=replace(c.scores, p_up=np.nextafter(c.scores.p_up or 0, 1))), ["scores"]),
+    (lambda c: replace(c, scores=replace(c.scores, policy="EDGE_TOO_SMALL")), ["policy"]),
+    (lambda c: replace(c, scores=replace(c.scores, regime="stressed")), ["regime"]),
+    (lambda c: replace(c, scores=replace(c.scores, cost_bp=1.0)), ["prices of the score"]),
+    (lambda c: replace(c, decision=replace(gated(c), qty_shares=1)), ["size"]),
+    (lambda c: replace(c, decision=replace(gated(c), stop_usd=Decimal("0.01"))), ["prices"]),
+    (lambda c: replace(c, decision=replace(gated(c), refused_by=("SPREAD", "SIZE"))), ["refused by"]),
+    (lambda c: replace(c, decision=replace(gated(c), intent=None)), ["intent"]),
+    (lambda c: replace(c, decision=replace(gated(c), gates=gated(c).gates[:-1])), ["gates"]),
+    (
+        lambda c: replace(
+            c, decision=replace(gated(c), gates=(replace(gated(c).gates[0], passed=False), *gated(c).gates[1:]))
+        ),
+        ["gate KILL_SWITCH"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "parts"), CHANGES)
+def test_a_changed_record_shows_in_its_own_part(change: Callable[[Case], Case], parts: list[str]) -> None:
+    ports = night_ports()
+    traded(ports)
+    assert differing(ports, change(case_of(ports))) == parts
+
+
+def test_changed_facts_show_in_what_followed_from_them() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    assert case.inputs.facts is not None
+    poorer = replace(case.inputs.facts.account, equity=Decimal(10_000))
+    changed = replace(case, inputs=replace(case.inputs, facts=replace(case.inputs.facts, account=poorer)))
+    found = differing(ports, changed)
+    assert {"size", "intent"} <= set(found)
+    assert not {"inputs", "features", "scores"} & set(found)
+
+
+def test_a_case_without_facts_says_so() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    (check,) = replay(ports, replace(case, inputs=replace(case.inputs, facts=None))).differences
+    assert (check.name, check.replayed) == ("facts", "the gates' facts were not kept")
+    (*_, check) = replay(ports, replace(case, inputs=replace(case.inputs, signal=None))).differences
+    assert (check.name, check.replayed) == ("facts", "the signal was not kept")
+
+
+def test_other_features_than_the_code_knows_are_named() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    name = str(case.inputs.features_blob)
+    stored = ports.blobs.get("features", name)
+    assert stored is not None
+    document = ports.codec.decode(SliceInputs, unpack(stored.value))
+    older = replace(document, names=("moon_phase", *document.names[1:]))
+    ports.blobs.put("features", name, pack(ports.codec.encode(older).encode()))
+    (check,) = [c for c in replay(ports, case_of(ports)).differences if c.name == "features"]
+    assert "moon_phase" in check.replayed

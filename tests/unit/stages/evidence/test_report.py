@@ -1,0 +1,95 @@
+"""The day report: figures that the tables bear out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.contracts.messages import Notice
+from shared.core.errors import TransientError
+from shared.stages.base.incidents import quarantine
+from shared.stages.entry.execute import execute
+from shared.stages.entry.gate import gate
+from shared.stages.evidence.report import DayReport, day_report, report
+from tests.support.orders import NOW, ON, Life
+from tests.support.ports import FakePorts, fake_ports
+from tests.support.tape import ny
+from tests.unit.stages.entry.test_gate import signal
+
+
+def traded(leg: str = "target", price: str = "10.40") -> FakePorts:
+    """A day with one order closed, one refused signal and one quarantined message."""
+    ports = fake_ports(NOW)
+    (intent,) = gate(signal(), ports)
+    life = Life(ports, execute(intent, ports)[0])
+    life.step()
+    ports.broker.fill(f"{intent.intent_id}-entry-0", price="10.01")
+    life.step()
+    ports.broker.fill(f"{intent.intent_id}-entry-0", leg=leg, price=price)
+    life.look()
+    life.to_end()
+    ports.clock.pass_by(timedelta(seconds=1))
+    gate(signal(slot="1005", at=ports.clock.now()), ports)
+    quarantine(ports, "signals", b"{", "not JSON")
+    return ports
+
+
+def test_a_report_counts_what_the_tables_hold() -> None:
+    ports = traded()
+    found = day_report(ports, ON)
+    shares = sum(int(str(row["qty_shares"])) for row in ports.rows("fills", ON).values() if row["side"] == "buy")
+    assert shares > 0
+    assert found.decisions == {"approved": 1, "refused": 1}
+    assert found.refused_by == {"COOLDOWN": 1}
+    assert (found.orders, found.exits, found.fills) == ({"CLOSED": 1}, {"TARGET": 1}, 2)
+    assert found.realised_usd == f"{shares * 0.39:.2f}"
+    assert found.realised_by_session == {"REG-AM": f"{shares * 0.39:.2f}"}
+    assert (found.wins, found.losses) == (1, 0)
+    assert found.mean_entry_slippage_bp == 10.0
+    assert (found.open_orders, found.open_positions) == (0, 0)
+    assert (found.quarantined, found.incidents) == (1, 1)
+    assert (found.journal_rows, found.symbols_traded) == (4, ("AAA",))
+
+
+def test_a_loss_is_a_loss() -> None:
+    found = day_report(traded(leg="stop", price="9.90"), ON)
+    assert (found.wins, found.losses, found.exits) == (0, 1, {"STOP": 1})
+    assert found.realised_usd.startswith("-")
+
+
+def test_a_day_on_which_nothing_happened_has_a_report_too() -> None:
+    found = day_report(fake_ports(NOW), ON)
+    assert (found.scored, found.fills, found.realised_usd, found.mean_entry_slippage_bp) == (0, 0, "0.00", None)
+    assert (found.open_orders, found.open_positions, found.day_change_usd) == (0, 0, "0")
+
+
+def test_the_seal_covers_every_orders_chain() -> None:
+    ports = traded()
+    before = day_report(ports, ON).journal_hash
+    assert day_report(traded(), ON).journal_hash == before, "the same day has the same seal"
+    rows = ports.rows("journal", ON)
+    last = max(rows)
+    ports.tables.put("journal", str(ON), last, {**rows[last], "hash": "0" * 64})  # type: ignore[dict-item]
+    assert day_report(ports, ON).journal_hash != before
+
+
+def test_a_broker_that_is_down_costs_its_figures_and_not_the_report() -> None:
+    ports = traded()
+    ports.broker.outage = TransientError("down")
+    found = day_report(ports, ON)
+    assert (found.equity_usd, found.open_orders, found.open_positions) == (None, None, None)
+    assert found.fills == 2
+
+
+def test_the_report_is_made_once_when_due_and_told() -> None:
+    ports = traded()
+    ports.clock.at = ny(ON, "16:29")
+    assert report(ports) == []
+    ports.clock.at = ny(ON, "16:30")
+    (told,) = report(ports)
+    assert isinstance(told, Notice)
+    assert told.title.startswith(f"Day {ON}: +")
+    assert "Refused by: 1 COOLDOWN" in told.body
+    assert report(ports) == []
+    stored = ports.blobs.get("reports", f"{ON}/day.json")
+    assert stored is not None
+    assert ports.codec.decode(DayReport, stored.value).fills == 2

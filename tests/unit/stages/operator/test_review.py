@@ -1,0 +1,90 @@
+"""The weekly review from a week's tables: made once on Saturday, told, kept, and proposed as a parameter set."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+from shared.contracts.messages import Notice
+from shared.contracts.records import Container, Table
+from shared.core.review import MIN_TRIPS, Review
+from shared.core.values import iso
+from shared.ports import Cell
+from shared.stages.operator.parameters import load_set
+from shared.stages.operator.review import review_week
+from tests.support.ports import FakePorts, fake_ports
+from tests.support.tape import ny
+from tests.unit.stages.evidence.test_report import traded
+
+SATURDAY = date(2026, 10, 17)
+FRIDAY = date(2026, 10, 16)
+
+
+def lost(ports: FakePorts, number: int) -> None:
+    """One order of Friday afternoon that lost."""
+    decided: dict[str, Cell] = {
+        "decision_id": f"d{number}", "verdict": "approved", "session": "REG-PM", "p_up": 0.5, "p_down": 0.5,
+        "decided_at": iso(ny(FRIDAY, "15:00")), "refused_by": "",
+    }  # fmt: skip
+    ended: dict[str, Cell] = {
+        "decision_id": f"d{number}", "symbol": "AAA", "phase": "CLOSED", "bought_shares": 100, "entry_usd": "10",
+        "realised_usd": str(-5 - number % 3),
+    }  # fmt: skip
+    ports.tables.put(Table.DECISIONS, str(FRIDAY), f"AAA|{number}", decided)
+    ports.tables.put(Table.ORDERS, str(FRIDAY), f"AAA|{number}", ended)
+
+
+def test_the_review_is_made_once_on_saturday_and_told() -> None:
+    ports = fake_ports(ny(SATURDAY, "08:59"))
+    for number in range(MIN_TRIPS):
+        lost(ports, number)
+    assert review_week(ports) == []
+    ports.clock.at = ny(SATURDAY, "09:00")
+    (told,) = review_week(ports)
+    assert isinstance(told, Notice)
+    assert told.kind == "weekly-review"
+    assert told.title.startswith("Week to 2026-10-16: -")
+    assert review_week(ports) == []
+    assert ports.rows("runs", SATURDAY)["weekly-review|0900"]["status"] == "done"
+    stored = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.json")
+    assert stored is not None
+    made = ports.codec.decode(Review, stored.value)
+    assert (made.first, made.last, made.sessions) == (date(2026, 10, 12), FRIDAY, 5)
+    text = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.md")
+    assert text is not None
+    assert "## Calibration" in text.value.decode()
+
+
+def test_what_the_week_speaks_against_becomes_a_set_that_a_person_may_accept() -> None:
+    ports = fake_ports(ny(SATURDAY, "09:00"))
+    for number in range(MIN_TRIPS):
+        lost(ports, number)
+    (told,) = review_week(ports)
+    assert isinstance(told, Notice)
+    assert "To accept: parameter set weekly-2026-10-16" in told.body
+    proposed, _ = load_set(ports, "weekly-2026-10-16")
+    assert proposed.values == {"GATEHOUSE_ENTRY_SESSIONS": "REG-AM REG-MID"}
+    assert proposed.evidence.blob == "reports/weekly/2026-10-16.json"
+
+
+def test_a_quiet_week_proposes_nothing() -> None:
+    ports = fake_ports(ny(SATURDAY, "09:00"))
+    (told,) = review_week(ports)
+    assert isinstance(told, Notice)
+    assert "Proposed" not in told.body
+    assert ports.blobs.names(Container.PARAMETERS, "") == []
+
+
+def test_the_figures_are_those_of_the_tables() -> None:
+    ports = traded()
+    ports.clock.at = ny(date(2025, 10, 18), "10:00")
+    review_week(ports)
+    stored = ports.blobs.get(Container.REPORTS, "weekly/2025-10-17.json")
+    assert stored is not None
+    made = json.loads(stored.value)
+    assert made["decisions"] == {"approved": 1, "refused": 1}
+    assert made["refused_by"] == {"COOLDOWN": 1}
+    assert made["total"]["trips"] == 1
+    assert made["total"]["hit_rate"] == 1.0
+    assert made["slippage_bp"]["entry"] == 10.0
+    assert made["incidents"] == {"quarantine": 1}

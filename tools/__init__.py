@@ -1,0 +1,1 @@
+"""What keeps the repository: package, audit, documents, calendar data."""

@@ -1,0 +1,317 @@
+"""One notice of each kind, made by the words that the app uses: docs/NOTICES.md shows them, a test sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from shared.core.approvals import Answer, Answered
+from shared.core.notices import ChannelState, Severity, footer, withheld
+from shared.core.order_states import EntryPlan, ExitReason, OrderState, OrderView, Phase, Role
+from shared.core.orders import OrderStatus
+from shared.core.review import Trip, Tuned, Week, review
+from shared.core.sessions import NEW_YORK, REGULAR
+from shared.core.unread import Unread
+from shared.core.values import Symbol
+from shared.core.wording import (
+    DaySummary,
+    DecisionStory,
+    Pulse,
+    Question,
+    Tape,
+    Words,
+    approval,
+    back,
+    channel_down,
+    closed,
+    day_summary,
+    decision,
+    ended,
+    halt,
+    heartbeat,
+    opened,
+    poison,
+    quarantined,
+    sent_form,
+    silent,
+    unread_rows,
+    weekly_summary,
+)
+
+AT = datetime(2026, 10, 14, 15, 25, 8, tzinfo=UTC)
+DECISION, INTENT = "5d1f0c6b2ae94718c3f0", "b7c19e02d4aa41f68e55"
+PLAN = EntryPlan(
+    intent_id=INTENT,
+    decision_id=DECISION,
+    symbol=Symbol("NRIY"),
+    qty_shares=842,
+    arrival_price=Decimal("5.935"),
+    limit_price=Decimal("5.94"),
+    worst_price=Decimal("5.95"),
+    stop_price=Decimal("5.82"),
+    target_price=Decimal("6.06"),
+    expires_at=AT + timedelta(minutes=4),
+    exit_by=AT + timedelta(minutes=60),
+    patience_s=30,
+    poll_s=5,
+    max_reprices=3,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A kind, who says it when, and its words as a channel gets them."""
+
+    kind: str
+    severity: Severity
+    when: str
+    words: Words
+    links: tuple[tuple[str, str], ...] = ()
+    footer: str = ""
+
+    @property
+    def sent(self) -> Words:
+        """As it arrives."""
+        return sent_form(self.words, severity=self.severity, environment="paper", links=self.links, footer=self.footer)
+
+
+def examples() -> Iterator[Example]:
+    """Every kind that has words of its own, in the order of a day."""
+    info, warning, critical = Severity.INFO, Severity.WARNING, Severity.CRITICAL
+    yield Example(kind="decision", severity=info, when="an order is sent", words=decision(_story()))
+    yield Example(
+        kind="approval",
+        severity=critical,
+        when="an order waits for a person",
+        words=_approval(),
+        links=(
+            ("Approve", "https://app.example/api/answer?token=..."),
+            ("Refuse", "https://app.example/api/answer?token=..."),
+        ),
+    )
+    yield Example(kind="position-opened", severity=info, when="a position stands, guarded", words=opened(_bought()))
+    yield Example(kind="position-closed", severity=info, when="a position was left", words=closed(_sold()))
+    yield Example(kind="order-ended", severity=info, when="an order came to nothing", words=ended(_denied()))
+    yield Example(
+        kind="order-ended, where a person was asked",
+        severity=critical,
+        when="it came to nothing, whatever was answered",
+        words=ended(_denied_after_approval()),
+    )
+    yield Example(kind="heartbeat", severity=info, when="each hour in session", words=heartbeat(_pulse()))
+    yield Example(
+        kind="halt",
+        severity=critical,
+        when="a loss halts entries",
+        words=halt(
+            "day loss",
+            Decimal("0.0312"),
+            equity=Decimal("96880.10"),
+            opened_at=Decimal(100000),
+            peak=Decimal("100412.55"),
+        ),
+    )
+    yield Example(
+        kind="silent",
+        severity=critical,
+        when="something should be heard of and is not",
+        words=silent("job candidates", AT, "supervise"),
+    )
+    yield Example(
+        kind="back",
+        severity=info,
+        when="what was silent is heard again",
+        words=back("job candidates", AT, AT + timedelta(minutes=13)),
+    )
+    blob = "2026-10-14/signals-poison/9f2c11d7a0"
+    yield Example(kind="poison", severity=critical, when="a message failed five times", words=poison("signals", blob))
+    reason = "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got ''"
+    yield Example(
+        kind="quarantine",
+        severity=critical,
+        when="a message could not be read",
+        words=quarantined("signals", reason),
+    )
+    rows = [Unread(what="snapshot", name="DNPE", fault="c is null", raw='{"latestTrade": {"p": 4.1, "t": ...')]
+    yield Example(
+        kind="unread",
+        severity=warning,
+        when="a row of the market's answers could not be read; once a day for each kind",
+        words=unread_rows("snapshot", rows),
+    )
+    yield Example(
+        kind="channel-down",
+        severity=warning,
+        when="a channel of notices fails; sent through the others",
+        words=channel_down("phone", 3, AT + timedelta(minutes=5), ["desk"]),
+    )
+    yield Example(
+        kind="day-report", severity=info, when="half an hour after the close", words=day_summary(_day()), footer=_more()
+    )
+    yield Example(kind="weekly-review", severity=info, when="Saturday 09:00", words=_week())
+
+
+def _story() -> DecisionStory:
+    return DecisionStory(
+        symbol="NRIY",
+        qty_shares=842,
+        limit_price=PLAN.limit_price,
+        stop_price=PLAN.stop_price,
+        target_price=PLAN.target_price,
+        risk=Decimal("109.46"),
+        exit_by=PLAN.exit_by,
+        session="REG-AM",
+        strategy="momentum.v1",
+        p_up=0.58,
+        p_down=0.31,
+        expected_move=0.0041,
+        bound="trade_risk",
+        gates_passed=22,
+        indicators={"rsi_14": 61.2, "macd_histogram": 0.0124, "rvol_day": 4.31, "gap": 0.0874},
+        headlines=("Neriya wins a contract over 40 M USD (Newswire)",),
+        tape=Tape(narrative=0.62, price=0.18, divergence=1.32),
+        decision_id=DECISION,
+        intent_id=INTENT,
+        models="signal/2026-10-13 move/2026-10-13",
+        parameter_set="default",
+    )
+
+
+def _approval() -> Words:
+    question = Question(
+        symbol="SPY",
+        qty_shares=82,
+        limit_price=Decimal("671.92"),
+        notional=Decimal("55133.52"),
+        risk=Decimal("349.32"),
+        stop_price=Decimal("668.10"),
+        target_price=Decimal("675.90"),
+        exit_by=AT + timedelta(minutes=65),
+        until=AT + timedelta(minutes=5),
+        intent_id=INTENT,
+        bid=Decimal("671.90"),
+        ask=Decimal("671.92"),
+        quote_at=AT - timedelta(seconds=1),
+        decided_at=AT,
+        equity=Decimal("100412.55"),
+    )
+    return approval(question, has_links=True)
+
+
+def _view(role: Role, shares: int, price: str) -> OrderView:
+    return OrderView(
+        order_id=role.value,
+        client_order_id=f"{INTENT}-{role.value}-0",
+        role=role,
+        status=OrderStatus.FILLED,
+        qty_shares=shares,
+        filled_shares=shares,
+        average_price=Decimal(price),
+        updated_at=AT,
+    )
+
+
+def _bought() -> OrderState:
+    entry = _view(Role.ENTRY, 842, "5.9388")
+    return OrderState(plan=PLAN, on=date(2026, 10, 14), phase=Phase.PROTECTED, orders={entry.order_id: entry})
+
+
+def _sold() -> OrderState:
+    target = _view(Role.TARGET, 842, "6.06")
+    orders = {**_bought().orders, target.order_id: target}
+    return replace(_bought(), phase=Phase.CLOSED, exit_reason=ExitReason.TARGET, orders=orders)
+
+
+def _denied() -> OrderState:
+    return replace(_bought(), phase=Phase.DENIED, orders={}, why="SLIPPAGE ask 5.99 beyond 5.95")
+
+
+def _denied_after_approval() -> OrderState:
+    approved = Answered(answer=Answer.APPROVE, by="me", reason="as planned", at=AT + timedelta(minutes=3))
+    return replace(_denied(), answered=approved)
+
+
+def _pulse() -> Pulse:
+    return Pulse(
+        at=datetime(2026, 10, 14, 16, 0, 2, tzinfo=UTC),
+        session="REG-MID",
+        equity=Decimal("100102.04"),
+        day_change=Decimal("102.04"),
+        exposure=Decimal("9870.40"),
+        positions=2,
+        open_orders=2,
+        halts=(),
+        jobs_done=64,
+        jobs_odd=("news-scan 1115 missed",),
+        queues={"candidates": (0, 0.0), "signals": (1, 4.0)},
+    )
+
+
+def _day() -> DaySummary:
+    return DaySummary(
+        on="2026-10-14",
+        realised=Decimal("214.37"),
+        realised_by_session={"REG-AM": "301.20", "REG-PM": "-86.83"},
+        wins=9,
+        losses=5,
+        orders={"CLOSED": 14, "DENIED": 2},
+        exits={"TARGET": 8, "STOP": 4, "FLATTEN": 2},
+        fills=31,
+        slippage_bp=2.4,
+        watchlist=88,
+        scored=3850,
+        decisions={"approved": 16, "refused": 21},
+        refused_by={"SPREAD": 12, "COOLDOWN": 9},
+        equity=Decimal("100214.37"),
+        day_change=Decimal("214.37"),
+        open_positions=0,
+        incidents=0,
+        quarantined=0,
+    )
+
+
+def _more() -> str:
+    state = ChannelState()
+    for minute in range(3):
+        state = withheld(state, "position-closed", "Sold 120 ELAA: -12.40 USD", AT + timedelta(minutes=minute))
+    return footer(state, NEW_YORK)
+
+
+def _week() -> Words:
+    """Twenty-four orders of the afternoon that lost surely, so that something is proposed."""
+    days = [date(2026, 10, day) for day in range(12, 17)]
+    trips = [
+        Trip(
+            on=days[i % 5],
+            symbol="NRIY",
+            session="REG-PM" if i % 2 else "REG-AM",
+            realised=Decimal(-12 - i % 3) if i % 2 else Decimal(20 - i % 30),
+            cost=Decimal(5000),
+            p_win=0.57,
+        )
+        for i in range(48)
+    ]
+    week = Week(
+        days=days,
+        trips=trips,
+        slippages={"entry": [2.1, 2.5], "stop": [6.0]},
+        decisions={"approved": 52, "refused": 81},
+        refused_by={"SPREAD": 44, "COOLDOWN": 31},
+        incidents={"silent": 1},
+        missed_jobs=1,
+        equities=[Decimal(100000), Decimal("100214.37"), Decimal("99871.02"), Decimal("99990.15")],
+    )
+    sessions = tuple(sorted(REGULAR))
+    made = review(week, Tuned(edge_min=0.1, net_move_min_bp=3.0, entry_sessions=sessions))
+    return weekly_summary(made, f"weekly-{made.last}")
+
+
+def as_markdown() -> str:
+    """Every example as a heading, a line and what arrives."""
+    parts: list[str] = []
+    for each in examples():
+        parts += [f"### {each.kind}", "", f"{each.severity.value.capitalize()}: {each.when}.", ""]
+        parts += ["```text", each.sent.title, "", each.sent.body, "```", ""]
+    return "\n".join(parts).rstrip()
