@@ -13,8 +13,8 @@ import azure.functions as func
 
 from functions.edges import STORAGE, Texts, tell
 from functions.http import Begun, begin, caller_of, finish, guarded, media_of, said
+from functions.lifecycles import DurableLifecycles
 from functions.pages import HEADERS, message_page, question_page
-from functions.supervise import tell_lifecycle
 from shared.bootstrap import app
 from shared.contracts.openapi import routes
 from shared.contracts.openapi.document import MAX_TOKEN_CHARACTERS
@@ -23,6 +23,7 @@ from shared.core.approvals import Answer
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.wording import until_when
+from shared.pipeline import Lifecycles, wake
 from shared.stages.account.reconcile import Wake
 from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply
 from shared.stages.operator.approvals import Asked, answer, asked, quote_now, waiting
@@ -44,15 +45,19 @@ async def answer_approval(
     req: func.HttpRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> func.HttpResponse:  # fmt: skip
     """The answer is claimed for the order that waits, and its lifecycle told to look."""
-    begun = await asyncio.to_thread(begin, routes.APPROVE, req)
+    return await asyncio.to_thread(_answer_approval, req, DurableLifecycles(client), notices)
+
+
+def _answer_approval(req: func.HttpRequest, lifecycles: Lifecycles, notices: func.Out[Texts]) -> func.HttpResponse:
+    begun = begin(routes.APPROVE, req)
     if isinstance(begun, func.HttpResponse):
         return begun
     chosen = Answer.APPROVE if begun.call.flag("approve") else Answer.REFUSE
-    order = await asyncio.to_thread(_found, lambda: waiting(begun.ports, begun.call.text("intent_id")))
-    reply = order if isinstance(order, Reply) else await _answered(client, begun, order, chosen)
+    order = _found(lambda: waiting(begun.ports, begun.call.text("intent_id")))
+    reply = order if isinstance(order, Reply) else _answered(lifecycles, begun, order, chosen)
     reply = replace(reply, record={**reply.record, "answer": chosen.value})
     tell(reply.messages, notices)
-    return await asyncio.to_thread(finish, begun.call, reply, begun.ports)
+    return finish(begun.call, reply, begun.ports)
 
 
 @bp.route(routes.ANSWER_PAGE.path, methods=[routes.ANSWER_PAGE.method], auth_level=func.AuthLevel.ANONYMOUS)
@@ -92,39 +97,41 @@ async def answer_question(
     req: func.HttpRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> func.HttpResponse:  # fmt: skip
     """The answer that a link carries, once. The signature is the key."""
+    return await asyncio.to_thread(_answer_question, req, DurableLifecycles(client), notices)
+
+
+def _answer_question(req: func.HttpRequest, lifecycles: Lifecycles, notices: func.Out[Texts]) -> func.HttpResponse:
     form = _form_of(req)
     if isinstance(form, func.HttpResponse):
         return form
-    ports = await asyncio.to_thread(app)
-    found = await asyncio.to_thread(_found, lambda: asked(ports, form.get("token", "")))
+    ports = app()
+    found = _found(lambda: asked(ports, form.get("token", "")))
     reason = said(form.get("reason")) or "by link"
     call = Call(route=routes.ANSWER.name, by="link", reason=reason, caller=caller_of(req, ports))
     if isinstance(found, Reply):
         if found.status == GONE:  # signed once: worth a row; what anybody can make up is not
-            await asyncio.to_thread(finish, call, found, ports)
+            finish(call, found, ports)
         return _refusal(found)
     begun = Begun(call=call, ports=ports)
-    reply = await _answered(client, begun, found.order, found.claims.answer)
+    reply = _answered(lifecycles, begun, found.order, found.claims.answer)
     if reply.status == CONFLICT:  # answered between the two looks: the link is used up
         reply = replace(reply, status=GONE)
     tell(reply.messages, notices)
-    await asyncio.to_thread(finish, call, reply, ports)
+    finish(call, reply, ports)
     if not reply.is_done:
         return _refusal(reply)
     verb = "approved" if found.claims.is_approval else "refused"
     return _page(f"Order {verb}", f"{found.claims.symbol}: {verb}. The record says so; you may close this page.")
 
 
-async def _answered(
-    client: df.DurableOrchestrationClient, begun: Begun, order: OrderState, chosen: Answer
-) -> Reply:  # fmt: skip
+def _answered(lifecycles: Lifecycles, begun: Begun, order: OrderState, chosen: Answer) -> Reply:
     """Claim an answer, then wake the order that it is for."""
-    reply = await asyncio.to_thread(guarded, lambda: answer(begun.ports, begun.call, order, chosen))
+    reply = guarded(lambda: answer(begun.ports, begun.call, order, chosen))
     if reply.is_done:
         plan = order.plan
         try:
-            wake = Wake(on=order.on, symbol=plan.symbol, intent_id=plan.intent_id, event=LOOK_AGAIN)
-            await tell_lifecycle(client, wake)
+            told = Wake(on=order.on, symbol=plan.symbol, intent_id=plan.intent_id, event=LOOK_AGAIN)
+            wake(told, begun.ports, lifecycles)
         except Exception:  # the SDK's client raises whatever the host answered
             # The answer stands: supervise tells the order within a minute, and its deadline looks by itself.
             logger.exception("order %s could not be told that it was answered", plan.intent_id)

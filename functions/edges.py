@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import List  # noqa: UP035
+from collections.abc import Iterable, Sequence
+from typing import Any, List, cast  # noqa: UP035
 
 import azure.functions as func
 
-from shared.adapters.codec import decode_message, encode_message
-from shared.bootstrap import App, app
-from shared.contracts.messages import Envelope, Message, Notice
-from shared.core.errors import ContractError
-from shared.stages.base.incidents import quarantine
+from shared.adapters.codec import encode_message
+from shared.bootstrap import app
+from shared.contracts.messages import Message, Notice
+from shared.contracts.records import Queue
+from shared.core.errors import InvariantError
+from shared.pipeline import Lifecycles, read, run
 
 Texts = List[str]  # noqa: UP006 (the worker refuses list[str] in an output's annotation)
 """Queue texts, as an output binding takes them."""
@@ -28,25 +29,29 @@ def encode(messages: Iterable[Message]) -> list[str]:
     return [encode_message(message, app.own.blobs) for message in messages]
 
 
-def handle[M: Envelope](
-    source: str, expected: type[M], message: func.QueueMessage, stage: Callable[[M, App], Sequence[Message]]
-) -> Sequence[Message]:
-    """Decode, call the stage, and quarantine what breaks its contract.
+class _NoLifecycles:
+    """What a stage gets that starts and wakes no lifecycle."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise InvariantError(f"lifecycles.{name}: this function has no durable client")
+
+
+def handle(queue: Queue, message: func.QueueMessage, lifecycles: Lifecycles | None = None) -> Sequence[Message]:
+    """Read a queue's message and run its stage; return what it sends.
 
     A `TransientError` goes through to the host, which delivers the message again and at last makes it poison.
     """
-    ports, body = app(), message.get_body()
-    try:
-        decoded = decode_message(body, expected, blobs=ports.blobs)
-    except ContractError as error:
-        logger.warning("quarantined a message of %s: %s", source, error)
-        return quarantine(ports, source, body, str(error))
-    ids = {name: getattr(decoded, name) for name in ("message_id", "correlation_id", "causation_id")}
-    with ports.telemetry.stage(source, **ids) as fields:
-        age_s = (ports.clock.now() - decoded.decided_at).total_seconds()
+    ports = app()
+    found = read(queue, message.get_body(), ports)
+    if isinstance(found, list):
+        logger.warning("quarantined a message of %s", queue)
+        return found
+    ids = {name: getattr(found, name) for name in ("message_id", "correlation_id", "causation_id")}
+    with ports.telemetry.stage(queue.value, **ids) as fields:
+        age_s = (ports.clock.now() - found.decided_at).total_seconds()
         fields["age_s"] = round(age_s, 3)
-        ports.telemetry.measure("message_age_s", age_s, queue=source)
-        sent = stage(decoded, ports)
+        ports.telemetry.measure("message_age_s", age_s, queue=queue.value)
+        sent = run(found, ports, lifecycles or cast(Lifecycles, _NoLifecycles()))
         fields["sent"] = [message.message_id for message in sent]
     return sent
 

@@ -10,13 +10,11 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, handle, tell
-from shared.bootstrap import App, JsonCodec, app
-from shared.contracts.messages import Message, OrderIntent
+from functions.lifecycles import DurableLifecycles
+from shared.bootstrap import JsonCodec, app
 from shared.contracts.records import Queue
-from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall
 from shared.lifecycle import LIFECYCLE, ORDER_STEP, run_order
-from shared.stages.entry.execute import execute
 from shared.stages.order.step import carry_out
 
 bp = df.Blueprint()
@@ -29,24 +27,7 @@ async def execute_intent(
     msg: func.QueueMessage, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> None:  # fmt: skip
     """Record the order, then start its lifecycle unless it is there already."""
-    started: list[OrderState] = []
-
-    def stage(intent: OrderIntent, ports: App) -> list[Message]:
-        state, told = execute(intent, ports)
-        started.append(state)
-        return told
-
-    told = await asyncio.to_thread(handle, Queue.ORDER_INTENTS.value, OrderIntent, msg, stage)
-    tell(told, notices)
-    for state in started:
-        await start_once(client, state)
-
-
-async def start_once(client: df.DurableOrchestrationClient, state: OrderState) -> None:
-    """Start a lifecycle under its intent's id. Starting an id that exists would replace it, so look it up first."""
-    known = await client.get_status(state.plan.intent_id)
-    if known is None or known.runtime_status is None:
-        await client.start_new(LIFECYCLE, state.plan.intent_id, JsonCodec().encode(state))
+    tell(await asyncio.to_thread(handle, Queue.ORDER_INTENTS, msg, DurableLifecycles(client)), notices)
 
 
 @bp.orchestration_trigger(context_name="context", orchestration=LIFECYCLE)

@@ -8,6 +8,7 @@ from functions.edges import STORAGE, Texts, logger, tell
 from shared.bootstrap import app
 from shared.contracts.records import Queue
 from shared.core.errors import GatehouseError
+from shared.pipeline import TIMERS
 from shared.stages.account.heartbeat import beat
 from shared.stages.account.missed_runs import watch_supervise
 from shared.stages.market.news import news
@@ -15,7 +16,7 @@ from shared.stages.market.news import news
 bp = func.Blueprint()
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_NEWS_SCHEDULE%", arg_name="timer", use_monitor=False)
+@bp.timer_trigger(schedule=f"%{TIMERS['news']}%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def scan_news(timer: func.TimerRequest, notices: func.Out[Texts]) -> None:
     """Run the news scan and the heartbeat if they are due. Headlines that cannot be had silence neither."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, handle, send
-from shared.contracts.messages import CandidateSlice
 from shared.contracts.records import Queue
-from shared.stages.entry.score import score_and_tell
 
 bp = func.Blueprint()
 
@@ -17,4 +15,4 @@ bp = func.Blueprint()
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def score_candidates(msg: func.QueueMessage, out: func.Out[Texts], notices: func.Out[Texts]) -> None:
     """Score one slice."""
-    send(handle(Queue.CANDIDATES, CandidateSlice, msg, score_and_tell), out, notices)
+    send(handle(Queue.CANDIDATES, msg), out, notices)

@@ -10,14 +10,13 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from functions.edges import STORAGE, Texts, tell
+from functions.lifecycles import DurableLifecycles
 from shared.bootstrap import App, app
 from shared.contracts.messages import Message
 from shared.contracts.records import Queue
-from shared.core.order_steps import restarted
-from shared.lifecycle import EVENT, LIFECYCLE
+from shared.pipeline import TIMERS, Lifecycles, wake_all
 from shared.stages.account.missed_runs import watch_stages
 from shared.stages.account.poison import clear, sweep
-from shared.stages.account.reconcile import Wake, recorded_order, wake_failed
 from shared.stages.account.supervise import Supervision, part_failed, supervise
 from shared.stages.base.incidents import untold
 from shared.stages.operator.parameters import fault_incident
@@ -26,7 +25,7 @@ bp = df.Blueprint()
 logger = logging.getLogger("gatehouse.supervise")
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_SUPERVISE_SCHEDULE%", arg_name="timer", use_monitor=False)
+@bp.timer_trigger(schedule=f"%{TIMERS['supervise']}%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 @bp.durable_client_input(client_name="client")
 async def supervise_account(
@@ -36,7 +35,7 @@ async def supervise_account(
     await _supervise(client, notices)
 
 
-@bp.timer_trigger(schedule="%GATEHOUSE_EVENING_SCHEDULE%", arg_name="timer", use_monitor=False)
+@bp.timer_trigger(schedule=f"%{TIMERS['evening']}%", arg_name="timer", use_monitor=False)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 @bp.durable_client_input(client_name="client")
 async def supervise_evening(
@@ -47,55 +46,35 @@ async def supervise_evening(
 
 
 async def _supervise(client: df.DurableOrchestrationClient, notices: func.Out[Texts]) -> None:
+    await asyncio.to_thread(_minute, DurableLifecycles(client), notices)
+
+
+def _minute(lifecycles: Lifecycles, notices: func.Out[Texts]) -> None:
     """Every part, wake and notice by itself: what fails is told, and keeps nothing else from being done."""
-    ports = await asyncio.to_thread(app)
+    ports = app()
     fired_at = ports.clock.now()
     told: list[Message] = []
 
-    async def part[T](name: str, run: Callable[[], T], otherwise: T) -> T:
+    def part[T](name: str, run: Callable[[], T], otherwise: T) -> T:
         try:
-            return await asyncio.to_thread(run)
+            return run()
         except Exception as error:
             logger.exception("%s failed", name)
-            told.extend(await asyncio.to_thread(part_failed, ports, name, error))
+            told.extend(part_failed(ports, name, error))
             return otherwise
 
-    seen = await part("supervise", lambda: _watched(ports), Supervision())
-    for wake in seen.wakes:
-        try:
-            await tell_lifecycle(client, wake)
-        except Exception as error:
-            logger.exception("%s is not told %s", wake.intent_id, wake.event)
-            told.extend(await asyncio.to_thread(wake_failed, ports, wake, error))
-    told += await part("parameters", lambda: fault_incident(ports, app.parameter_fault), [])
-    told += await part("silence", lambda: watch_stages(ports, ports.queues, fired_at), [])
-    told += await part("untold", lambda: untold(ports), [])
+    seen = part("supervise", lambda: _watched(ports), Supervision())
+    told += wake_all(seen.wakes, ports, lifecycles)
+    told += part("parameters", lambda: fault_incident(ports, app.parameter_fault), [])
+    told += part("silence", lambda: watch_stages(ports, ports.queues, fired_at), [])
+    told += part("untold", lambda: untold(ports), [])
     # Last, since a function that dies sends nothing: what was swept up must be told, and only then may it go.
-    swept = await part("sweep", lambda: sweep(ports, ports.queues, fired_at), None)
+    swept = part("sweep", lambda: sweep(ports, ports.queues, fired_at), None)
     tell([*seen.messages, *told, *(swept.notices if swept else ())], notices)
     if swept:
-        await asyncio.to_thread(clear, ports.queues, swept)
+        clear(ports.queues, swept)
 
 
 def _watched(ports: App) -> Supervision:
     with ports.telemetry.stage("supervise"):
         return supervise(ports)
-
-
-async def tell_lifecycle(client: df.DurableOrchestrationClient, wake: Wake) -> None:
-    """Raise a lifecycle's event; where it is gone before its order has ended, start it again from what is recorded."""
-    status = await client.get_status(wake.intent_id)
-    if status is not None and status.runtime_status in _ALIVE:
-        await client.raise_event(wake.intent_id, EVENT, wake.event)
-        return
-    state = await asyncio.to_thread(recorded_order, app(), wake.on, wake.symbol, wake.intent_id)
-    if state is not None and not state.phase.is_over:
-        await client.start_new(LIFECYCLE, wake.intent_id, app.own.codec.encode(restarted(state, wake.event)))
-
-
-_ALIVE = (
-    df.OrchestrationRuntimeStatus.Running,
-    df.OrchestrationRuntimeStatus.Pending,
-    df.OrchestrationRuntimeStatus.ContinuedAsNew,
-    df.OrchestrationRuntimeStatus.Suspended,
-)

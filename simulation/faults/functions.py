@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
-from shared.adapters.codec import decode_message, encode_message
-from shared.contracts.messages import Message, Notice, OrderIntent, Signal
+from shared.adapters.codec import encode_message
+from shared.contracts.messages import Message, Notice, OrderIntent
 from shared.contracts.records import Queue
 from shared.core.approvals import Answer
 from shared.core.errors import ConflictError, ContractError, TransientError
-from shared.core.order_steps import LOOK_AGAIN, StepCall, restarted
+from shared.core.order_states import OrderState
+from shared.core.order_steps import LOOK_AGAIN, StepCall
 from shared.lifecycle import EVENT
-from shared.ports import Ports
-from shared.stages.account.reconcile import Wake, recorded_order, wake_failed
+from shared.pipeline import QUEUE_OF, ROUTES, Known, read, run, wake, wake_all
+from shared.stages.account.reconcile import Wake
 from shared.stages.account.supervise import Supervision, supervise
-from shared.stages.base.incidents import poisoned, quarantine
+from shared.stages.base.incidents import poisoned
 from shared.stages.base.requests import Call, Reply
-from shared.stages.entry.execute import execute
-from shared.stages.entry.gate import gate
 from shared.stages.operator.approvals import answer, waiting
 from shared.stages.order.step import carry_out
 from simulation.faults.checkers import Violation
@@ -34,6 +34,46 @@ REDELIVERY_MAX_S = 300.0
 """host.json `controlQueueVisibilityTimeout`: an activity whose host died comes back by then."""
 
 
+class SimLifecycles:
+    """The hub as `Lifecycles`: each call of it is one of storage."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def known(self, intent_id: str) -> Known:
+        """Return what the hub knows under an id."""
+        instances = self._world.hub.instances
+        found = self._world.storage_call("get_status", lambda: instances.get(intent_id))
+        if found is None:
+            return Known.NOTHING
+        return Known.RUNNING if found.is_running else Known.ENDED
+
+    def start(self, state: OrderState) -> None:
+        """Start, or replace, a lifecycle."""
+        hub, text = self._world.hub, self._world.ports.codec.encode(state)
+        plan = state.plan
+        self._world.storage_call("start_new", lambda: hub.start_new(plan.intent_id, text, plan.symbol))
+
+    def tell(self, wake: Wake) -> None:
+        """Raise the event of a lifecycle."""
+        hub = self._world.hub
+        self._world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
+
+
+class Waking(SimLifecycles):
+    """The same for who wakes lifecycles, with the checkers beside it."""
+
+    def start(self, state: OrderState) -> None:
+        """Start a lifecycle that is gone."""
+        super().start(state)
+        self._world.checkers.guard.duties.restarted(state)
+
+    def tell(self, wake: Wake) -> None:
+        """Raise the event of a lifecycle."""
+        self._world.checkers.guard.duties.woken(wake, self._world.current)
+        super().tell(wake)
+
+
 class Functions:
     """Builds the works of a world's function app."""
 
@@ -44,17 +84,18 @@ class Functions:
         world.deliver = self.deliver
         world.activity = self.activity
 
-    def _send(self, queue: Queue, messages: Sequence[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> None:
         """Write to output bindings; the host does it after the function has returned, one message at a time."""
         ports = self.world.ports
         for message in messages:
-            text = encode_message(message, ports.blobs)
-            if isinstance(message, Notice):
+            queue = QUEUE_OF[type(message)]
+            if not isinstance(message, Notice):
+                self.world.storage_call(
+                    f"send {queue}", partial(self.world.queues.send, queue, encode_message(message, ports.blobs))
+                )
+            elif self.world.checkers.asked.concerns(message):
                 # The phone is no part of the simulation, but that a person is asked, and told of the end, is.
-                if self.world.checkers.asked.concerns(message):
-                    self.world.storage_call(f"send {queue}", lambda m=message: self.world.checkers.asked.told(m))  # type: ignore[misc]
-                continue
-            self.world.storage_call(f"send {queue}", lambda text=text: self.world.queues.send(queue, text))  # type: ignore[misc]
+                self.world.storage_call(f"send {queue}", partial(self.world.checkers.asked.told, message))
 
     # -- queues ----------------------------------------------------------------------------------------------------
 
@@ -63,16 +104,12 @@ class Functions:
         if message.fate != "pending":
             return None
         symbol, intent_id = self._subject(message)
-        triggers: dict[str, Callable[[str], None]] = {
-            Queue.SIGNALS: self._gate_signal,
-            Queue.ORDER_INTENTS: self._execute_intent,
-        }
 
         def run() -> None:
             if message.fate != "pending":
                 return
             message.deliveries += 1
-            triggers[message.queue](message.text)
+            self._handle(Queue(message.queue), message.text)
             self.world.queues.done(message)
 
         def failed(error: Exception) -> None:
@@ -114,45 +151,26 @@ class Functions:
         self.world.checkers.poisoned(message.text)
         self.world.at(self.world.soon(), work)
 
-    def _handle[M: Signal | OrderIntent](
-        self, queue: Queue, expected: type[M], text: str, stage: Callable[[M, Ports], Sequence[Message]]
-    ) -> Sequence[Message]:
-        ports = self.world.ports
+    def _handle(self, queue: Queue, text: str) -> None:
+        world = self.world
+        message = self._read(queue, text)
+        if isinstance(message, list):
+            world.checkers.quarantined(text)
+            self._send(message)
+            return
+        told = run(message, world.ports, SimLifecycles(world))
+        is_asked = isinstance(message, OrderIntent) and bool(told) and message.intent_id not in self._asked
+        if isinstance(message, OrderIntent) and message.approve_by is not None and world.now() >= message.approve_by:
+            world.checkers.asked.found_late(message)
+        self._send(told)
+        if is_asked and isinstance(message, OrderIntent):  # who has not been asked answers nothing
+            self._asked.add(message.intent_id)
+            world.checkers.guard.duties.asked(message)
+            self._answer(message)
+
+    def _read(self, queue: Queue, text: str) -> Message | list[Message]:
         known = self.world.checkers.read.get(text)  # decoded once already: copies of a message have the same text
-        if isinstance(known, expected):
-            return stage(known, ports)
-        try:
-            decoded = decode_message(text, expected, blobs=ports.blobs)
-        except ContractError as error:
-            told = quarantine(ports, queue, text.encode(), str(error))
-            self.world.checkers.quarantined(text)
-            return told
-        return stage(decoded, ports)
-
-    def _gate_signal(self, text: str) -> None:
-        self._send(Queue.ORDER_INTENTS, self._handle(Queue.SIGNALS, Signal, text, gate))
-
-    def _execute_intent(self, text: str) -> None:
-        hub, world = self.world.hub, self.world
-        asks: list[OrderIntent] = []
-
-        def stage(intent: OrderIntent, ports: Ports) -> list[Message]:
-            state, told = execute(intent, ports)
-            started = ports.codec.encode(state)
-            known = world.storage_call("get_status", lambda: hub.instances.get(state.plan.intent_id))
-            if known is None:
-                world.storage_call("start_new", lambda: hub.start_new(state.plan.intent_id, started, state.plan.symbol))
-            if intent.approve_by is not None and world.now() >= intent.approve_by:
-                world.checkers.asked.found_late(intent)
-            if told and intent.intent_id not in self._asked:
-                asks.append(intent)
-            return told
-
-        self._send(Queue.NOTICES, self._handle(Queue.ORDER_INTENTS, OrderIntent, text, stage))
-        for intent in asks:  # who has not been asked answers nothing
-            self._asked.add(intent.intent_id)
-            world.checkers.guard.duties.asked(intent)
-            self._answer(intent)
+        return known if isinstance(known, ROUTES[queue].message) else read(queue, text.encode(), self.world.ports)
 
     def _answer(self, intent: OrderIntent) -> None:
         """A person says yes, says no, says nothing, or says it too late; some say both."""
@@ -180,9 +198,8 @@ class Functions:
         if answer(world.ports, call, order, chosen).is_done:
             world.checkers.asked.accepted(intent, chosen)
             with suppress(*_EXPECTED):
-                self._tell_lifecycle(
-                    Wake(on=intent.on, symbol=intent.symbol, intent_id=intent.intent_id, event=LOOK_AGAIN)
-                )
+                told = Wake(on=intent.on, symbol=intent.symbol, intent_id=intent.intent_id, event=LOOK_AGAIN)
+                wake(told, world.ports, Waking(world))
 
     # -- durable ---------------------------------------------------------------------------------------------------
 
@@ -197,7 +214,7 @@ class Functions:
             asked = ports.codec.decode(StepCall, text)
             world.checkers.step_begins(asked)
             state, told = carry_out(asked.state, asked.step, ports)
-            self._send(Queue.NOTICES, told)
+            self._send(told)
             world.checkers.step_ends(asked, state)
             hand_in(Happened.TASK_COMPLETED, ports.codec.encode(state))
 
@@ -232,12 +249,9 @@ class Functions:
         def run() -> None:
             seen = supervise(world.ports)
             world.checkers.beside.supervised(seen)
-            for wake in seen.wakes:
-                try:
-                    self._tell_lifecycle(wake)
-                except (*_EXPECTED, ContractError) as error:
-                    self._send(Queue.NOTICES, wake_failed(world.ports, wake, error))
-            self._send(Queue.NOTICES, seen.messages)
+            expected = (*_EXPECTED, ContractError)
+            self._send(wake_all(seen.wakes, world.ports, Waking(world), expected=expected))
+            self._send(seen.messages)
             world.checkers.supervised()
 
         def failed(error: Exception) -> None:
@@ -246,17 +260,3 @@ class Functions:
             world.checkers.beside.supervised(Supervision())
 
         return Work(label="supervise", run=run, failed=failed, crashed=lambda: None)
-
-    def _tell_lifecycle(self, wake: Wake) -> None:
-        """As `functions.supervise.tell_lifecycle`: an event, or a new start from what is recorded."""
-        world, hub = self.world, self.world.hub
-        known = world.storage_call("get_status", lambda: hub.instances.get(wake.intent_id))
-        if known is not None and known.is_running:
-            world.checkers.guard.duties.woken(wake, world.current)
-            world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
-            return
-        state = recorded_order(world.ports, wake.on, wake.symbol, wake.intent_id)
-        if state is not None and not state.phase.is_over:
-            text = world.ports.codec.encode(restarted(state, wake.event))
-            world.storage_call("start_new", lambda: hub.start_new(wake.intent_id, text, wake.symbol))
-            world.checkers.guard.duties.restarted(state)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from shared import lifecycle
+from shared import lifecycle, pipeline
 from shared.adapters import alpaca_parse
 from shared.contracts.messages import OrderIntent
 from shared.contracts.records import Table
@@ -267,8 +267,6 @@ def _room_unneeded() -> Patches:
 
 
 def _asked_once() -> Patches:
-    from simulation.faults import functions  # noqa: PLC0415 - it imports what this module patches
-
     run = execute.execute
 
     def once(intent: OrderIntent, ports: Ports) -> Any:
@@ -276,7 +274,7 @@ def _asked_once() -> Patches:
         state, told = run(intent, ports)
         return state, [] if is_known else told
 
-    yield patch.object(functions, "execute", once)
+    yield patch.object(pipeline, "execute", once)
 
 
 def _end_told_once() -> Patches:

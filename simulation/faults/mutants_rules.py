@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from shared import lifecycle
+from shared import lifecycle, pipeline
 from shared.contracts.records import CONTROLS, KILL, Table
 from shared.core import order_exit, order_steps, risk
 from shared.core.ledger import Ledger, Reservation, mark, without
@@ -81,15 +81,13 @@ def _breaker_never_counts() -> Patches:
 
 
 def _under_todays_date() -> Patches:
-    from simulation.faults import functions  # noqa: PLC0415 - it imports what this module patches
-
     recorded = reconcile.recorded_order
 
     def of_today(ports: Ports, _: date, *rest: Any) -> OrderState | None:
         return recorded(ports, ports.clock.now().astimezone(NEW_YORK).date(), *rest)
 
     yield patch.object(reconcile, "recorded_order", of_today)
-    yield patch.object(functions, "recorded_order", of_today)
+    yield patch.object(pipeline, "recorded_order", of_today)
 
 
 def _late_time_limit() -> Patches:
@@ -246,9 +244,7 @@ def _room_of_the_plan() -> Patches:
 
 
 def _restarted_asleep() -> Patches:
-    from simulation.faults import functions  # noqa: PLC0415 - it imports what this module patches
-
-    yield patch.object(functions, "restarted", order_steps.report)
+    yield patch.object(pipeline, "restarted", order_steps.report)
 
 
 def _broker_health_passes() -> Patches:

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
 
-from shared.contracts.messages import CandidateSlice, Message, Notice, OrderIntent, Signal
+from shared.contracts.messages import CandidateSlice, Message, Notice
+from shared.contracts.records import Queue
 from shared.core.errors import InvariantError
-from shared.core.order_steps import StepCall, restarted
+from shared.core.order_states import OrderState
+from shared.core.order_steps import StepCall
 from shared.lifecycle import EVENT
+from shared.pipeline import QUEUE_OF, ROUTES, TIMERS, Known, run, wake_all
 from shared.ports import Ports
-from shared.stages.account.reconcile import Wake, recorded_order
+from shared.stages.account.reconcile import Wake
 from shared.stages.account.supervise import Supervision, supervise
-from shared.stages.entry.execute import execute
-from shared.stages.entry.gate import gate
-from shared.stages.entry.score import score
+from shared.stages.entry.score import score_and_tell
 from shared.stages.evidence.report import report as day_report
 from shared.stages.market.news import news
 from shared.stages.market.scan import scan
@@ -35,14 +36,8 @@ from simulation.runtime.ncrontab import Schedule
 
 MAX_STEPS_AT_ONE_INSTANT = 100_000
 
-SCHEDULES: Mapping[str, str] = {
-    "scan": "GATEHOUSE_SCAN_SCHEDULE",
-    "news": "GATEHOUSE_NEWS_SCHEDULE",
-    "supervise": "GATEHOUSE_SUPERVISE_SCHEDULE",
-    "evening": "GATEHOUSE_EVENING_SCHEDULE",
-    "report": "GATEHOUSE_REPORT_SCHEDULE",
-}
-"""Timers in the app's order, each with the setting that holds its schedule."""
+JOBS = frozenset(TIMERS) - {"nightly"}
+"""Timers that fire here. Case files and exports of a run are made when it is over."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,9 +87,9 @@ class Stages:
     `quiet` passes over minutes of supervision; `jobs` are the timers that fire.
     """
 
-    score: Callable[[CandidateSlice, Ports], list[Signal]] = score
+    score: Callable[[CandidateSlice, Ports], Sequence[Message]] = score_and_tell
     quiet: Watch | None = None
-    jobs: frozenset[str] = frozenset(SCHEDULES)
+    jobs: frozenset[str] = JOBS
 
 
 class Runner:
@@ -123,16 +118,14 @@ class Runner:
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = self._steps = 0
         self._in_hand: deque[Message] = deque()
-        self._sent: dict[type[Message], deque[Message]] = {
-            CandidateSlice: deque(), Signal: deque(), OrderIntent: deque()
-        }  # fmt: skip
+        self._sent: dict[Queue, deque[Message]] = {queue: deque() for queue in ROUTES}
         fires = {
             "scan": self._scan, "news": self._news, "supervise": self._supervise, "evening": self._supervise,
             "report": self._report,
         }  # fmt: skip
         self._timers = [
             Timed(name=name, schedule=schedule, fire=fires[name], next_at=schedule.next_after(clock.at))
-            for name, setting in SCHEDULES.items()
+            for name, setting in TIMERS.items()
             if name in self.stages.jobs
             for schedule in (Schedule.parse(schedules[setting]),)
         ]
@@ -159,7 +152,7 @@ class Runner:
             if isinstance(message, Notice):
                 self.notices[message.kind] += 1
             else:
-                self._sent[type(message)].append(message)
+                self._sent[QUEUE_OF[type(message)]].append(message)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -214,39 +207,36 @@ class Runner:
         if quiet is not None:
             quiet.supervised(seen)
         self.send(seen.messages)
-        for wake in seen.wakes:
-            self._tell_lifecycle(wake)
+        self.send(wake_all(seen.wakes, self.ports, self, expected=()))
 
-    def _tell_lifecycle(self, wake: Wake) -> None:
-        """As `functions.supervise.tell_lifecycle`: an event, or a new start from what is recorded."""
-        known = self.hub.instances.get(wake.intent_id)
-        if known is not None and known.is_running:
-            self.hub.raise_event(wake.intent_id, EVENT, wake.event)
-            return
-        state = recorded_order(self.ports, wake.on, wake.symbol, wake.intent_id)
-        if state is not None and not state.phase.is_over:
-            text = self.ports.codec.encode(restarted(state, wake.event))
-            self.hub.start_new(wake.intent_id, text, wake.symbol)
+    # -- the hub as `Lifecycles` -----------------------------------------------------------------------------------
+
+    def known(self, intent_id: str) -> Known:
+        """Return what the hub knows under an id."""
+        found = self.hub.instances.get(intent_id)
+        if found is None:
+            return Known.NOTHING
+        return Known.RUNNING if found.is_running else Known.ENDED
+
+    def start(self, state: OrderState) -> None:
+        """Start, or replace, a lifecycle."""
+        self.hub.start_new(state.plan.intent_id, self.ports.codec.encode(state), state.plan.symbol)
+
+    def tell(self, wake: Wake) -> None:
+        """Raise the event of a lifecycle."""
+        self.hub.raise_event(wake.intent_id, EVENT, wake.event)
 
     def _stir(self) -> None:
         if self.stages.quiet is not None:
             self.stages.quiet.stirred()
 
     def _process(self, message: Message) -> None:
+        queue = QUEUE_OF[type(message)]
+        self._stir()
         if isinstance(message, CandidateSlice):
-            self.send(self.spent.run("score", lambda: self.stages.score(message, self.ports)))
-            self._stir()
-        elif isinstance(message, Signal):
-            self._stir()
-            self.send(self.spent.run("gate", lambda: gate(message, self.ports)))
-        elif isinstance(message, OrderIntent):
-            self.spent.run("execute", lambda: self._execute(message))
-
-    def _execute(self, intent: OrderIntent) -> None:
-        state, told = execute(intent, self.ports)
-        if state.plan.intent_id not in self.hub.instances:
-            self.hub.start_new(state.plan.intent_id, self.ports.codec.encode(state), state.plan.symbol)
-        self.send(told)
+            self.send(self.spent.run(queue, lambda: self.stages.score(message, self.ports)))
+        else:
+            self.send(self.spent.run(queue, lambda: run(message, self.ports, self)))
 
     # -- what the hub asks -----------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from functions import approvals, execute
+from functions import approvals
+from shared import pipeline
 from shared.contracts.records import ACCOUNT, ANSWERS, Queue, Table
 from tests.support.app import QUIET, Sandbox
 
@@ -114,12 +115,12 @@ def test_an_answer_whose_order_could_not_be_told_is_heard_within_a_minute(
 ) -> None:
     """The host refused the event: the answer stands, and supervise tells of it."""
 
-    async def lost(*_: object) -> None:
+    def lost(*_: object) -> None:
         raise RuntimeError("the host did not take the event")
 
     async def scenario(box: Sandbox) -> None:
         intent_id = await waiting(box)
-        monkeypatch.setattr(approvals, "tell_lifecycle", lost)
+        monkeypatch.setattr(approvals, "wake", lost)
         assert (await answer(box, intent_id, approve=True))[0] == 200
         await box.for_s(5)
         assert order_of(box)["phase"] == "APPROVAL_PENDING"
@@ -133,17 +134,17 @@ def test_a_question_is_sent_though_the_lifecycle_could_not_be_started_at_first(
     sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The row is written, and the run then dies: its question is lost with it."""
-    start = execute.start_once
+    start = pipeline.start_once
     failures: list[str] = []
 
-    async def fails_once(*given: Any) -> None:
+    def fails_once(*given: Any) -> None:
         if not failures:
             failures.append("the host did not answer")
             raise RuntimeError(failures[0])
-        await start(*given)
+        start(*given)
 
     async def scenario(box: Sandbox) -> None:
-        monkeypatch.setattr(execute, "start_once", fails_once)
+        monkeypatch.setattr(pipeline, "start_once", fails_once)
         await waiting(box)
         assert failures
         assert len(told(caplog, "approval")) == 1

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable
 
 from sandbox.host.observer import TriggerKind
+from shared import pipeline
 from shared.contracts.openapi import ROUTES
 from simulation.market.world import ROOT
+from simulation.runtime.local_settings import read_local_settings
 from tests.support.app import Sandbox
 
 type MakeSandbox = Callable[..., Sandbox]
@@ -21,6 +23,7 @@ QUEUES = {
     "execute_intent": "order-intents",
     "send_notice": "notices",
 }
+CHANGED = {"GATEHOUSE_REPORT_SCHEDULE": "30 1 2 3 4 *"}
 TIMERS = {"scan_market", "scan_news", "supervise_account", "supervise_evening", "keep_books", "report_day"}
 
 HEAVY = ("pandas", "pyarrow", "alpaca", "talib", "onnxruntime", "sandbox", "training")
@@ -44,9 +47,9 @@ def test_every_function_is_indexed_with_its_trigger(sandbox: MakeSandbox) -> Non
         assert sorted((raw["route"], raw["methods"], raw["authLevel"]) for raw in served) == sorted(expected)
         outputs = {n: sorted(b.text("queueName") for b in f.outputs if b.type == "queue") for n, f in functions.items()}
         assert outputs["scan_market"] == ["candidates", "notices"]
-        assert outputs["score_candidates"] == ["notices", "signals"]
-        assert outputs["gate_signal"] == ["notices", "order-intents"]
-        assert outputs["execute_intent"] == outputs["order_step"] == ["notices"]
+        assert outputs["order_step"] == ["notices"]
+        routed = {queue.value: sorted(route.sends) for queue, route in pipeline.ROUTES.items()}
+        assert {queue: outputs[name] for name, queue in QUEUES.items()} == routed
         assert outputs["supervise_account"] == outputs["supervise_evening"] == ["notices"]
 
     sandbox(with_models=False).run(scenario)
@@ -55,12 +58,14 @@ def test_every_function_is_indexed_with_its_trigger(sandbox: MakeSandbox) -> Non
 def test_timer_schedules_come_from_settings(sandbox: MakeSandbox) -> None:
     async def scenario(box: Sandbox) -> None:
         schedules = {n: box.host.function(n).trigger.text("schedule") for n in TIMERS}
+        settings = read_local_settings(ROOT / "local.settings.json.example") | CHANGED
+        assert sorted(schedules.values()) == sorted(settings[name] for name in pipeline.TIMERS.values())
         assert schedules["report_day"] == "30 1 2 3 4 *"
         assert schedules["supervise_account"] == "0 * 8-23 * * 1-5"
         assert schedules["supervise_evening"] == "0 * 0 * * 2-6"
         await asyncio.sleep(0)
 
-    sandbox(with_models=False, settings={"GATEHOUSE_REPORT_SCHEDULE": "30 1 2 3 4 *"}).run(scenario)
+    sandbox(with_models=False, settings=CHANGED).run(scenario)
 
 
 def test_a_fresh_interpreter_imports_the_app_without_its_heavy_libraries() -> None:

@@ -30,7 +30,7 @@ from shared.core.splits import NO_SPLITS, in_terms_of
 from shared.core.values import Side, Symbol, from_epoch
 from simulation.market.days import tradable_day
 from simulation.runtime.clock import SimClock
-from simulation.runtime.loop import SCHEDULES, Runner, Spent, Stages
+from simulation.runtime.loop import JOBS, Runner, Spent, Stages
 from simulation.venue.account import Fill
 from simulation.venue.engine import Exchange
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day
@@ -153,7 +153,7 @@ class _Run:
             return Runner(self.app, self.clock, self.environment)
         self.app.history = MemoryHistory()
         quiet = Quiet(self.app, self.clock, self.app.tape_broker)
-        jobs = frozenset(SCHEDULES) - {"news", "report"}  # a file of bars has no news; figures are read off the tables
+        jobs = JOBS - {"news", "report"}  # a file of bars has no news; figures are read off the tables
         stages = Stages(score=self.batched, quiet=quiet, jobs=jobs)
         return Runner(self.app, self.clock, self.environment, stages)
 

@@ -14,10 +14,10 @@ from shared.contracts.settings import Settings
 from shared.contracts.settings.groups import GROUPS
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.errors import SettingsError
+from shared.pipeline import TIMERS
 from simulation.market.tape import Tape
 from simulation.market.world import MARKET_SYMBOLS, ROOT, core_symbols
 from simulation.runtime.local_settings import read_local_settings
-from simulation.runtime.loop import SCHEDULES
 from simulation.venue.config import VenueConfig
 from training.backtest.batch import TrainedSet
 from training.backtest.records import DayResult, Judged, Trade
@@ -124,7 +124,7 @@ def app_environment(changed: Mapping[str, str], core: Sequence[str], market: Seq
     SettingsError
         If a changed name is no setting.
     """
-    if unknown := sorted(set(changed) - setting_names() - set(SCHEDULES.values())):
+    if unknown := sorted(set(changed) - setting_names() - set(TIMERS.values())):
         raise SettingsError(f"no such setting: {', '.join(unknown)}")
     return {
         **read_local_settings(ROOT / "local.settings.json.example"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_an_order_s_row_that_cannot_be_read_keeps_no_other_from_being_started_ag
     monkeypatch.setattr(HandClient, "start_new", start_new, raising=False)
     state = new_life().state
     for each in INTENTS:
-        row = order_row(state, ports.codec, NOW)
+        row = order_row(replace(state, plan=replace(state.plan, intent_id=each)), ports.codec, NOW)
         broken = {"state": "{"} if each == "two" else {}
         ports.tables.put("orders", str(ON), f"{AAA}|{each}", {**row, **broken})
     assert run(HandClient()) == ["AAA: its order could not be told KILL"]

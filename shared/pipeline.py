@@ -1,0 +1,140 @@
+"""The main loop: which queue carries what to which stage, and how an order's lifecycle is started and woken.
+
+Function app, simulation and backtest run these same routes. They differ in what carries a message and a lifecycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from shared.adapters.codec import decode_message
+from shared.contracts.messages import CandidateSlice, Message, Notice, OrderIntent, Signal
+from shared.contracts.records import Queue
+from shared.core.errors import ContractError
+from shared.core.order_states import OrderState
+from shared.core.order_steps import restarted
+from shared.ports import Ports
+from shared.stages.account.reconcile import Wake, recorded_order, wake_failed
+from shared.stages.base.incidents import quarantine
+from shared.stages.entry.announce import gate_and_tell
+from shared.stages.entry.execute import execute
+from shared.stages.entry.score import score_and_tell
+from shared.stages.notify import notify
+
+
+class Known(StrEnum):
+    """What a task hub knows of a lifecycle."""
+
+    NOTHING = "nothing"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Lifecycles(Protocol):
+    """The durable orchestrations, one for each order, under its intent's id."""
+
+    def known(self, intent_id: str) -> Known:
+        """Return what is known under an id."""
+
+    def start(self, state: OrderState) -> None:
+        """Start a lifecycle from a state. What stands under its id is replaced, so who calls has looked."""
+
+    def tell(self, wake: Wake) -> None:
+        """Raise the event of a lifecycle that runs."""
+
+
+def _execute(intent: OrderIntent, ports: Ports, lifecycles: Lifecycles) -> list[Message]:
+    state, told = execute(intent, ports)
+    start_once(state, lifecycles)
+    return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What a queue carries, the stage that takes it, and the queues that the stage's messages go to."""
+
+    message: type[Message]
+    stage: Callable[[Any, Ports, Lifecycles], Sequence[Message]]
+    sends: tuple[Queue, ...]
+
+
+ROUTES: Mapping[Queue, Route] = {
+    Queue.CANDIDATES: Route(
+        message=CandidateSlice,
+        stage=lambda message, ports, _: score_and_tell(message, ports),
+        sends=(Queue.SIGNALS, Queue.NOTICES),
+    ),
+    Queue.SIGNALS: Route(
+        message=Signal,
+        stage=lambda message, ports, _: gate_and_tell(message, ports),
+        sends=(Queue.ORDER_INTENTS, Queue.NOTICES),
+    ),
+    Queue.ORDER_INTENTS: Route(message=OrderIntent, stage=_execute, sends=(Queue.NOTICES,)),
+    Queue.NOTICES: Route(
+        message=Notice,
+        stage=lambda message, ports, _: notify(message, ports),
+        sends=(Queue.NOTICES,),
+    ),
+}
+
+TIMERS: Mapping[str, str] = {
+    "scan": "GATEHOUSE_SCAN_SCHEDULE",
+    "news": "GATEHOUSE_NEWS_SCHEDULE",
+    "supervise": "GATEHOUSE_SUPERVISE_SCHEDULE",
+    "evening": "GATEHOUSE_EVENING_SCHEDULE",
+    "report": "GATEHOUSE_REPORT_SCHEDULE",
+    "nightly": "GATEHOUSE_NIGHTLY_SCHEDULE",
+}
+"""The timers in the order in which they fire at one instant, each with the setting that holds its schedule."""
+
+QUEUE_OF: Mapping[type[Message], Queue] = {route.message: queue for queue, route in ROUTES.items()}
+"""The queue that carries a message, by its class."""
+
+
+def read(queue: Queue, body: bytes, ports: Ports) -> Message | list[Message]:
+    """Decode a queue's text; what breaks its contract is quarantined, and the notices of that are returned."""
+    try:
+        return decode_message(body, ROUTES[queue].message, blobs=ports.blobs)
+    except ContractError as error:
+        return quarantine(ports, queue, body, str(error))
+
+
+def run(message: Message, ports: Ports, lifecycles: Lifecycles) -> Sequence[Message]:
+    """Run the stage that a message is for, and return what it sends; what it raises is for the host to repeat."""
+    return ROUTES[QUEUE_OF[type(message)]].stage(message, ports, lifecycles)
+
+
+def start_once(state: OrderState, lifecycles: Lifecycles) -> None:
+    """Start an order's lifecycle unless there is, or was, one."""
+    if lifecycles.known(state.plan.intent_id) is Known.NOTHING:
+        lifecycles.start(state)
+
+
+def wake(told: Wake, ports: Ports, lifecycles: Lifecycles) -> None:
+    """Tell a lifecycle; where it is gone before its order has ended, start it again from what is recorded."""
+    if lifecycles.known(told.intent_id) is Known.RUNNING:
+        lifecycles.tell(told)
+        return
+    state = recorded_order(ports, told.on, told.symbol, told.intent_id)
+    if state is not None and not state.phase.is_over:
+        lifecycles.start(restarted(state, told.event))
+
+
+def wake_all(
+    wakes: Sequence[Wake],
+    ports: Ports,
+    lifecycles: Lifecycles,
+    *,
+    expected: tuple[type[Exception], ...] = (Exception,),
+) -> list[Message]:
+    """Tell every lifecycle by itself: one that cannot be told keeps no other from it, and is recorded and told of."""
+    messages: list[Message] = []
+    for told in wakes:
+        try:
+            wake(told, ports, lifecycles)
+        except expected as error:
+            messages += wake_failed(ports, told, error)
+    return messages
