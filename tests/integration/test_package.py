@@ -25,7 +25,7 @@ STAYS = {
     "azure.yaml", "benchmarks", "CHANGELOG.md", "CONTRIBUTING.md", "dashboard", "dist", "docs", "infra", "LICENSE",
     "local.settings.json", "local.settings.json.example", "Makefile", "mutants", "pyproject.toml", "README.md",
     "requirements-dashboard.txt", "requirements-dev.txt", "requirements-infra.txt", "requirements-training.txt",
-    "sandbox", "tests", "training",
+    "sandbox", "simulation", "tests", "tools", "training",
 }  # fmt: skip
 
 
