@@ -40,7 +40,7 @@ from benchmarks.prices import (
 )
 from sandbox.day import run_day
 from sandbox.host.observer import TriggerKind
-from simulation.market.world import DEFAULT_SEED, ROOT, World
+from simulation.market.world import DEFAULT_SEED, ROOT, Scenario
 from simulation.runtime.local_settings import read_local_settings
 from simulation.runtime.ncrontab import Schedule
 
@@ -79,7 +79,7 @@ def fired_at(expression: str) -> list[datetime]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class UsagePattern:
     """A way to use the app: how many times the measured day's watchlist, and whether the market never closes."""
 
     name: str
@@ -88,9 +88,9 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario(name="50 symbols"),
-    Scenario(name="500 symbols", symbols=10.0),
-    Scenario(name="50, crypto, always", is_always_open=True),
+    UsagePattern(name="50 symbols"),
+    UsagePattern(name="500 symbols", symbols=10.0),
+    UsagePattern(name="50, crypto, always", is_always_open=True),
 )
 
 
@@ -98,7 +98,7 @@ SCENARIOS = (
 class Month:
     """A month of a scenario."""
 
-    scenario: Scenario
+    scenario: UsagePattern
     executions: float
     billed_s: float
     ops: Mapping[Op, float]
@@ -129,7 +129,7 @@ class Month:
 
 def month(
     usage: Mapping[str, Usage],
-    scenario: Scenario,
+    scenario: UsagePattern,
     schedules: Mapping[str, str],
     open_hours: float,
     *,
@@ -186,7 +186,7 @@ def month(
     )
 
 
-def _firings(settings: Sequence[str], schedules: Mapping[str, str], scenario: Scenario) -> list[datetime]:
+def _firings(settings: Sequence[str], schedules: Mapping[str, str], scenario: UsagePattern) -> list[datetime]:
     """When the timers of one function fire. Where the market never closes, its first goes on at all hours."""
     if scenario.is_always_open:
         return fired_at(_ALWAYS.sub(r"0 \1 * * * *", schedules[settings[0]]))
@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder, metered() as meter:
-        run_day(World(seed=options.seed), console, folder=options.folder or Path(folder) / "day")
+        run_day(Scenario(seed=options.seed), console, folder=options.folder or Path(folder) / "day")
     usage = same_function(meter.usage)
     schedules = read_local_settings(ROOT / "local.settings.json.example")
     open_hours = usage["score_candidates"].executions / 2 / 12

@@ -28,7 +28,7 @@ from shared.adapters.tables import AzureTables
 from shared.contracts.settings import StorageSettings
 from shared.core.features import latest_features
 from shared.stages.entry import score
-from simulation.market.world import DEFAULT_SEED, World
+from simulation.market.world import DEFAULT_SEED, Scenario
 
 GOAL_S = 60.0
 GOAL_MB = 600.0
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder, watched() as watch:
-        run = run_day(World(seed=options.seed), console, folder=Path(folder) / "day")
+        run = run_day(Scenario(seed=options.seed), console, folder=Path(folder) / "day")
     bare_s = bare_storage_s(watch.calls[STORAGE])
     figures = _figures(run, watch, bare_s)
     _show(figures, run, watch, console)

@@ -20,8 +20,8 @@ from urllib.parse import unquote, urlsplit
 import requests.adapters
 
 from benchmarks.prices import BILLED_STEP_S, BROKER_WAIT_S, LIVES_AFTER, MIN_BILLED_S, STORAGE_WAIT_S, Op
-from sandbox.host.observer import Invocation, Outcome, TriggerKind
-from sandbox.timings import Profile
+from sandbox.host.observer import CallOutcome, Invocation, TriggerKind
+from sandbox.timings import Timings
 from shared.contracts.records import Container
 
 TABLES = "tables"
@@ -127,7 +127,7 @@ class Meter:
         self._now.began_at.append(invocation.at)
         self._waits_s = 0.0
 
-    def after(self, _invocation: Invocation, outcome: Outcome) -> None:
+    def after(self, _invocation: Invocation, outcome: CallOutcome) -> None:
         """It has ended: bill it."""
         if self._now is None:
             return
@@ -188,7 +188,7 @@ def metered() -> Iterator[Meter]:
 
     with (
         mock.patch.object(requests.adapters.HTTPAdapter, "send", counted),
-        mock.patch.object(Profile, "before", meter.before),
-        mock.patch.object(Profile, "after", meter.after),
+        mock.patch.object(Timings, "before", meter.before),
+        mock.patch.object(Timings, "after", meter.after),
     ):
         yield meter

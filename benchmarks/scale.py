@@ -46,7 +46,7 @@ from shared.core.sessions import NEW_YORK
 from shared.stages.entry.score import score
 from shared.stages.market.scan import scan
 from simulation.market.synthetic import SyntheticTape
-from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, ROOT, World, core_symbols
+from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, ROOT, Scenario, core_symbols
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(symbols: int, hosts: Sequence[int]) -> dict[int, tuple[Slot, Slot]]:
     """For each number of hosts a cold and a warm slot, on one storage account and one venue."""
     tape = SyntheticTape(DEFAULT_SEED, DEFAULT_ON, n_symbols=symbols + 100)
-    prepared = prepared_world(World())
+    prepared = prepared_world(Scenario())
     with tempfile.TemporaryDirectory() as folder, Azurite(Path(folder) / "azurite") as azurite:
         clock = ClockFile(Path(folder) / "clock", _at("09:15:30"))
         calls: Counter[str] = Counter()

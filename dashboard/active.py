@@ -19,7 +19,7 @@ KEPT: Mapping[str, type] = {"policy": PolicySettings, "risk": RiskSettings}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
+class ShownSettings:
     """Settings as the latest slice of a day was scored under.
 
     Attributes
@@ -39,15 +39,15 @@ class InForce:
         return float(self.values["risk"][name])
 
 
-def in_force(source: Source, on: date) -> InForce:
+def in_force(source: Source, on: date) -> ShownSettings:
     """Read the settings that the latest slice of a day was scored under; the defaults where none keeps any."""
     for name in reversed(source.names(Container.FEATURES, f"{on}/")):
         stored = source.blob(Container.FEATURES, name)
         kept = json.loads(unpack(stored)) if stored else {}
         if "settings" not in kept:
             break
-        return InForce(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=kept["settings"])
-    return InForce(slot="", settings_id="", values={name: defaults(group) for name, group in KEPT.items()})
+        return ShownSettings(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=kept["settings"])
+    return ShownSettings(slot="", settings_id="", values={name: defaults(group) for name, group in KEPT.items()})
 
 
 def defaults(group: type) -> dict[str, Any]:

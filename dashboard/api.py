@@ -14,14 +14,14 @@ KEY_HEADER = "x-functions-key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiAnswer:
     """What the app answered: whether it did what was asked, and its words."""
 
     is_done: bool
     text: str
 
 
-def act(api: str, key: str, route: Route, body: Mapping[str, str]) -> Answer:
+def act(api: str, key: str, route: Route, body: Mapping[str, str]) -> ApiAnswer:
     """Ask the app for an act. An app that does not answer is an answer too: nothing was done that we know of.
 
     Parameters
@@ -35,10 +35,10 @@ def act(api: str, key: str, route: Route, body: Mapping[str, str]) -> Answer:
     try:
         reply = requests.post(url, json=dict(body), headers={KEY_HEADER: key}, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
-        return Answer(is_done=False, text=f"The app does not answer: {type(error).__name__}")
+        return ApiAnswer(is_done=False, text=f"The app does not answer: {type(error).__name__}")
     if reply.status_code == requests.codes.ok:
-        return Answer(is_done=True, text="Done, and journalled.")
-    return Answer(is_done=False, text=f"HTTP {reply.status_code}: {_error(reply)}")
+        return ApiAnswer(is_done=True, text="Done, and journalled.")
+    return ApiAnswer(is_done=False, text=f"HTTP {reply.status_code}: {_error(reply)}")
 
 
 def _error(reply: requests.Response) -> str:

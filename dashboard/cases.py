@@ -59,7 +59,7 @@ class _NoModels:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tables:
+class _CaseTables:
     source: Source
 
     def get(self, table: str, partition: str, key: str) -> Stored[Row] | None:
@@ -89,6 +89,6 @@ class _Records:
     def __init__(self, source: Source) -> None:
         self.clock: Clock = SystemClock()
         self.codec: Codec = JsonCodec()
-        self.tables = cast(TableStore, _Tables(source))
+        self.tables = cast(TableStore, _CaseTables(source))
         self.blobs = cast(BlobStore, _Blobs(source))
         self.history: HistoryStore = BlobHistory(self.blobs)

@@ -26,7 +26,7 @@ EMULATOR_API = "http://127.0.0.1:7071"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class StorageEnvironment:
     """One environment: where its storage is, and where its app listens (empty: unknown)."""
 
     environment: Environment
@@ -48,7 +48,7 @@ VARIABLES = tuple(variable(environment, part) for environment in Environment for
 """All that are read."""
 
 
-def profiles_from(source: Mapping[str, str]) -> tuple[Profile, ...]:
+def profiles_from(source: Mapping[str, str]) -> tuple[StorageEnvironment, ...]:
     """Read the profiles, in the order sandbox, paper, live.
 
     Raises
@@ -59,10 +59,14 @@ def profiles_from(source: Mapping[str, str]) -> tuple[Profile, ...]:
     found = [profile for environment in Environment if (profile := _profile(environment, source))]
     if found:
         return tuple(found)
-    return (Profile(environment=Environment.SANDBOX, storage=StorageSettings(connection=EMULATOR), api=EMULATOR_API),)
+    return (
+        StorageEnvironment(
+            environment=Environment.SANDBOX, storage=StorageSettings(connection=EMULATOR), api=EMULATOR_API
+        ),
+    )
 
 
-def _profile(environment: Environment, source: Mapping[str, str]) -> Profile | None:
+def _profile(environment: Environment, source: Mapping[str, str]) -> StorageEnvironment | None:
     names = {part: variable(environment, part) for part in PARTS}
     connection, account, api = (source.get(names[part], "").strip() for part in PARTS)
     if not (connection or account or api):
@@ -73,4 +77,4 @@ def _profile(environment: Environment, source: Mapping[str, str]) -> Profile | N
     if api and not (address and (address.scheme == "https" or address.is_loopback)):
         raise SettingsError(f"{names['API']} must be an https address (http on this machine only), got {api[:80]!r}")
     storage = StorageSettings(connection=connection, account_name=account)
-    return Profile(environment=environment, storage=storage, api=api.rstrip("/"))
+    return StorageEnvironment(environment=environment, storage=storage, api=api.rstrip("/"))

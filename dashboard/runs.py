@@ -19,7 +19,7 @@ _FIGURES = ("run", "trades", "deflated_sharpe", "overfitting", "chance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class BacktestRun:
     """One backtest.
 
     Attributes
@@ -47,7 +47,7 @@ def run_ids(source: Source) -> list[str]:
     return sorted((n.removeprefix(FOLDER).removesuffix(SUMMARY) for n in names if n.endswith(SUMMARY)), reverse=True)
 
 
-def load_run(source: Source, run_id: str) -> Run | None:
+def load_run(source: Source, run_id: str) -> BacktestRun | None:
     """Read a run; None where its summary is gone or is no JSON object."""
     stored = source.blob(Container.REPORTS, f"{FOLDER}{run_id}{SUMMARY}")
     try:
@@ -57,11 +57,11 @@ def load_run(source: Source, run_id: str) -> Run | None:
     return run_of(run_id, summary) if isinstance(summary, dict) else None
 
 
-def run_of(run_id: str, summary: Mapping[str, Any]) -> Run:
+def run_of(run_id: str, summary: Mapping[str, Any]) -> BacktestRun:
     """Sort a summary's content by how it is shown; a part that it lacks is empty."""
     benchmarks = {f"benchmark.{one['name']}": one for one in summary.get("benchmarks", ())}
     chosen = {name: summary[name] for name in _FIGURES if isinstance(summary.get(name), Mapping)}
-    return Run(
+    return BacktestRun(
         run_id=run_id,
         facts={name: _words(summary[name]) for name in _FACTS if name in summary},
         metrics=dict(_numbers({**chosen, **benchmarks})),

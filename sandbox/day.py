@@ -23,18 +23,18 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
-from sandbox.evidence import Evidence, gather_evidence
+from sandbox.evidence import DayEvidence, gather_evidence
 from sandbox.host.host import Host
 from sandbox.prepared import Prepared, folder_of
 from sandbox.seeding import publish_models
-from sandbox.state import Finished, held, renewed
-from sandbox.timings import Profile
+from sandbox.state import FinishedDay, held, renewed
+from sandbox.timings import Timings
 from sandbox.venue_process import venue
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
 from simulation.market.days import tradable_day
-from simulation.market.world import ROOT, STATE, World
+from simulation.market.world import ROOT, STATE, Scenario
 from training.commands.options import say
 
 KIB = 1024
@@ -48,15 +48,15 @@ RESUMED_BEFORE_OPEN = timedelta(minutes=5)
 class DayRun:
     """What came of a day: the evidence from tables and venue, where the time went, and the app's peak memory."""
 
-    world: World
-    evidence: Evidence
-    profile: Profile
+    world: Scenario
+    evidence: DayEvidence
+    profile: Timings
     wall_s: float
     peak_mb: float
 
 
 def run_day(
-    world: World,
+    world: Scenario,
     console: Console,
     *,
     folder: Path = DAY_FOLDER,
@@ -79,12 +79,12 @@ def run_day(
         say(console, prepared.told)
         with renewed(folder) as running:
             done = _run_day(world, prepared, console, folder=running, settings=settings, is_hand_traded=is_hand_traded)
-            Finished.now(on=done.evidence.on, market=done.evidence.market).write(running)
+            FinishedDay.now(on=done.evidence.on, market=done.evidence.market).write(running)
     return done
 
 
 def _run_day(
-    world: World,
+    world: Scenario,
     prepared: Prepared,
     console: Console,
     *,
@@ -97,7 +97,7 @@ def _run_day(
     started = time.perf_counter()
     beside = {"is_hand_traded": is_hand_traded}
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder, **beside) as url:
-        profile = Profile()
+        profile = Timings()
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))
         host = Host(ROOT, given, azurite.connection_string, clock, folder / "host", observer=profile)
@@ -151,7 +151,7 @@ def _shower(progress: Progress, task: object, start: datetime) -> Callable[[date
     return show
 
 
-def prepared_world(world: World) -> Prepared:
+def prepared_world(world: Scenario) -> Prepared:
     """Prepare the world in a process of its own, unless it is prepared already.
 
     Raises

@@ -42,7 +42,7 @@ from shared.core.risk import Gate
 from shared.core.sessions import NEW_YORK, Session
 from shared.core.values import Symbol, parse_utc, to_price
 from simulation.market.tape import Tape
-from simulation.market.world import ROOT, STATE, World
+from simulation.market.world import ROOT, STATE, Scenario
 
 FOLDER = STATE / "drill"
 MINUTE = timedelta(minutes=1)
@@ -84,14 +84,14 @@ class Drill:
     faults: Sequence[str]
 
 
-def run(console: Console, *, world: World | None = None, folder: Path = FOLDER) -> int:
+def run(console: Console, *, world: Scenario | None = None, folder: Path = FOLDER) -> int:
     """Run the drill and print its table; 0 if everything was in time."""
-    drill = drill_kill(world or World(), folder)
+    drill = drill_kill(world or Scenario(), folder)
     show(drill, console)
     return 1 if drill.faults else 0
 
 
-def drill_kill(world: World, folder: Path) -> Drill:
+def drill_kill(world: Scenario, folder: Path) -> Drill:
     """Run the drill; its storage is left in `folder` once it is over."""
     with held(folder, "sandbox drill"):
         prepared = prepared_world(world)
@@ -99,7 +99,7 @@ def drill_kill(world: World, folder: Path) -> Drill:
             return _drill_kill(world, prepared, running)
 
 
-def _drill_kill(world: World, prepared: Prepared, folder: Path) -> Drill:
+def _drill_kill(world: Scenario, prepared: Prepared, folder: Path) -> Drill:
     clock = ClockFile(folder / "clock", _at(world, BEGIN))
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
         settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | ALONE
@@ -109,7 +109,7 @@ def _drill_kill(world: World, prepared: Prepared, folder: Path) -> Drill:
         return scene.found(url)
 
 
-def _at(world: World, wall: time) -> datetime:
+def _at(world: Scenario, wall: time) -> datetime:
     return datetime.combine(world.on, wall, NEW_YORK).astimezone(UTC)
 
 
@@ -117,7 +117,7 @@ class _Scene:
     """The drill's course."""
 
     def __init__(
-        self, world: World, clock: ClockFile, storage: str, folder: Path, settings: Mapping[str, str]
+        self, world: Scenario, clock: ClockFile, storage: str, folder: Path, settings: Mapping[str, str]
     ) -> None:  # fmt: skip
         self.world, self.clock, self.storage, self.folder, self.settings = world, clock, storage, folder, settings
         self.tape = world.tape()

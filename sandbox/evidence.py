@@ -17,14 +17,14 @@ from shared.contracts.settings import StorageSettings
 from shared.core.ids import canonical_json, digest
 from shared.core.sessions import hours_of
 from simulation.day_checks import Day, check_day, unwatched_stretches
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from simulation.venue.beside import Beside
 
 type Rows = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class DayEvidence:
     """A day's outcome. `violations` is empty when tables, journal and venue agree and every rule was kept."""
 
     on: str
@@ -45,7 +45,7 @@ class Evidence:
         return json.dumps({**asdict(self), "errors": [*errors]}, indent=1, default=str)
 
 
-def gather_evidence(world: World, connection: str, venue_url: str, *, is_hand_traded: bool = False) -> Evidence:
+def gather_evidence(world: Scenario, connection: str, venue_url: str, *, is_hand_traded: bool = False) -> DayEvidence:
     """Read the day back and check it."""
     storage = StorageSettings(connection=connection)
     tables, blobs = AzureTables(storage), AzureBlobs(storage)
@@ -71,7 +71,7 @@ def gather_evidence(world: World, connection: str, venue_url: str, *, is_hand_tr
     day = Day(
         rows=rows, log=log, report=report, open_orders=orders, open_positions=positions, hours=hours, changed=changed
     )
-    return Evidence(
+    return DayEvidence(
         on=str(world.on),
         market=f"recorded bars {world.bars.name}" if world.bars else f"seed {world.seed}",
         seed=world.seed,

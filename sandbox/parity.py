@@ -24,7 +24,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.ports import Row, TableStore
 from simulation.market.days import tradable_day
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from simulation.runtime.clock import SimClock
 from simulation.runtime.loop import Runner
 from simulation.venue.config import VenueConfig
@@ -43,7 +43,7 @@ type Rows = Mapping[str, Mapping[str, Row]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class CellDifference:
     """One cell that differs; `column` is empty where a row is on one side only."""
 
     table: str
@@ -59,7 +59,7 @@ class Parity:
 
     compared: Mapping[str, int]
     equal: Mapping[str, int]
-    differences: tuple[Difference, ...]
+    differences: tuple[CellDifference, ...]
 
     @property
     def fraction(self) -> float:
@@ -77,7 +77,7 @@ class Parity:
 def compare(app: Rows, backtest: Rows) -> Parity:
     """Compare the rows of two days, by table and key."""
     compared, equal = {}, {}
-    found: list[Difference] = []
+    found: list[CellDifference] = []
     for table in sorted(app.keys() | backtest.keys()):
         here, there = app.get(table, {}), backtest.get(table, {})
         keys = sorted(here.keys() | there.keys())
@@ -88,29 +88,29 @@ def compare(app: Rows, backtest: Rows) -> Parity:
     return Parity(compared=compared, equal=equal, differences=tuple(found))
 
 
-def _differences(table: str, key: str, app: Row | None, backtest: Row | None) -> Iterator[Difference]:
+def _differences(table: str, key: str, app: Row | None, backtest: Row | None) -> Iterator[CellDifference]:
     if app is None or backtest is None:
         sides = ("missing" if app is None else "there", "missing" if backtest is None else "there")
-        yield Difference(table=table, key=key, column="", app=sides[0], backtest=sides[1])
+        yield CellDifference(table=table, key=key, column="", app=sides[0], backtest=sides[1])
         return
     for column in sorted((app.keys() | backtest.keys()) - IGNORED):
         if app.get(column) != backtest.get(column):
             a, b = (repr(row.get(column))[:120] for row in (app, backtest))
-            yield Difference(table=table, key=key, column=column, app=a, backtest=b)
+            yield CellDifference(table=table, key=key, column=column, app=a, backtest=b)
 
 
-def rows_of(tables: TableStore, world: World) -> Rows:
+def rows_of(tables: TableStore, world: Scenario) -> Rows:
     """The compared tables of a world's day."""
     return {table.value: dict(tables.query(table, str(world.on))) for table in COMPARED}
 
 
-def app_rows(folder: Path, world: World) -> Rows:
+def app_rows(folder: Path, world: Scenario) -> Rows:
     """Rows that a sandbox day has left in its folder."""
     with Azurite(folder / "azurite") as azurite:
         return rows_of(AzureTables(StorageSettings(connection=azurite.connection_string)), world)
 
 
-def backtest_rows(world: World, prepared: Prepared) -> Rows:
+def backtest_rows(world: Scenario, prepared: Prepared) -> Rows:
     """Rows that the backtest makes of the same day, models and settings.
 
     Raises
@@ -132,7 +132,7 @@ def backtest_rows(world: World, prepared: Prepared) -> Rows:
     return rows_of(app.tables, world)
 
 
-def run_parity(world: World, console: Console, folder: Path) -> Parity:
+def run_parity(world: Scenario, console: Console, folder: Path) -> Parity:
     """Run a day both ways and compare."""
     run_day(world, console, folder=folder)
     return compare(app_rows(folder, world), backtest_rows(world, prepared_world(world)))

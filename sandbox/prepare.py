@@ -24,7 +24,7 @@ from shared.core.values import Symbol
 from simulation.market.replay import ReplayTape
 from simulation.market.synthetic import SyntheticTape
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, World, core_symbols
+from simulation.market.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, Scenario, core_symbols
 from training.pipeline import TrainedModels, TrainingRule, train
 from training.source import TapeHistory
 
@@ -32,7 +32,7 @@ MIN_SESSIONS = 35
 """Fewer recorded sessions than the quick rule splits teach nothing: then the seeded market does."""
 
 
-def prepare(world: World, console: Console) -> Path:
+def prepare(world: Scenario, console: Console) -> Path:
     """Return the folder of the prepared world, made now unless it stands there already or another process makes it."""
     folder = folder_of(world)
     if not _is_prepared(folder):
@@ -46,7 +46,7 @@ def _is_prepared(folder: Path) -> bool:
     return (folder / "world.json").is_file()
 
 
-def _prepare(world: World, folder: Path, console: Console) -> None:
+def _prepare(world: Scenario, folder: Path, console: Console) -> None:
     for left in folder.parent.glob(f"{folder.name}.*.partial"):
         shutil.rmtree(left, ignore_errors=True)
     tape = world.tape()
@@ -79,7 +79,7 @@ def _teaches(tape: Tape) -> bool:
     return len(tape.bars(MARKET_SYMBOLS[0], Timeframe.MIN_5, start, end)) > MIN_SESSIONS * 70
 
 
-def _train(tape: Tape, world: World, console: Console) -> TrainedModels:
+def _train(tape: Tape, world: Scenario, console: Console) -> TrainedModels:
     rule = TrainingRule(market_symbols=tuple(map(Symbol, core_symbols(tape))))
     created_at = datetime.combine(world.on, time(4), NEW_YORK)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.core.errors import SettingsError
 from shared.core.ids import digest, hash_id
-from simulation.market.world import ROOT, STATE, World
+from simulation.market.world import ROOT, STATE, Scenario
 
 _MADE_BY = (
     "training/*.py", "training/data/*.py", "shared/core/features/**/*.py", "shared/core/splits.py",
@@ -49,12 +49,12 @@ class Prepared:
         )
 
 
-def folder_of(world: World) -> Path:
+def folder_of(world: Scenario) -> Path:
     """Where a world is prepared."""
     return STATE / "worlds" / key_of(world)
 
 
-def key_of(world: World) -> str:
+def key_of(world: Scenario) -> str:
     """Name of a prepared world: what it is, and the code that prepares it."""
     files = [_spelled(path) for path in (world.bars, world.daily, world.quotes) if path]
     return hash_id("world", str(world.seed), str(world.on), *files, _code_digest())

@@ -25,7 +25,7 @@ ROWS_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class QueryResult:
     """Columns and rows of a result."""
 
     columns: tuple[str, ...]
@@ -43,7 +43,7 @@ class QueryOptions:
     folder: Path = DAY_FOLDER
 
 
-def write_csv(found: Answer, sink: TextIO) -> None:
+def write_csv(found: QueryResult, sink: TextIO) -> None:
     """Write an answer as CSV that a spreadsheet does not compute."""
     csv.writer(sink).writerows([found.columns, *(map(cell, row) for row in found.rows)])
 
@@ -95,7 +95,7 @@ def download(
     return files
 
 
-def answer(files: Mapping[str, Sequence[Path]], sql: str) -> Answer:
+def answer(files: Mapping[str, Sequence[Path]], sql: str) -> QueryResult:
     """Run SQL over the exports: one view for each table, with columns `day` and `row_key` beside its own.
 
     Raises
@@ -116,7 +116,7 @@ def answer(files: Mapping[str, Sequence[Path]], sql: str) -> Answer:
         try:
             result = connection.execute(sql)
             columns = tuple(str(item[0]) for item in result.description or ())
-            return Answer(columns=columns, rows=result.fetchall())
+            return QueryResult(columns=columns, rows=result.fetchall())
         except duckdb.CatalogException as error:
             missing = sorted(set(Table) - files.keys())
             raise SettingsError(
@@ -132,7 +132,7 @@ def _list_questions(console: Console) -> None:
         console.print(f"  {name:20} {item.asks}")
 
 
-def _show(found: Answer, console: Console) -> None:
+def _show(found: QueryResult, console: Console) -> None:
     table = RichTable()
     for name in found.columns:
         table.add_column(name, overflow="fold")

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ExampleQuery:
     """A question in words, and in SQL over views named as the tables."""
 
     asks: str
     sql: str
 
 
-QUESTIONS: Mapping[str, Question] = {
-    "fills-by-session": Question(
+QUESTIONS: Mapping[str, ExampleQuery] = {
+    "fills-by-session": ExampleQuery(
         asks="How much was bought and sold in each session, and at what slippage?",
         sql="""
 SELECT session, side, count(*) AS fills, sum(qty_shares) AS shares,
@@ -24,7 +24,7 @@ SELECT session, side, count(*) AS fills, sum(qty_shares) AS shares,
 FROM fills GROUP BY session, side ORDER BY session, side
 """,
     ),
-    "gate-refusals": Question(
+    "gate-refusals": ExampleQuery(
         asks="Which gates refused, how often, and how often were they the only one?",
         sql="""
 SELECT gate, count(*) AS refused, count(*) FILTER (refused_by = gate) AS alone
@@ -32,7 +32,7 @@ FROM (SELECT refused_by, unnest(string_split(refused_by, ' ')) AS gate FROM deci
 GROUP BY gate ORDER BY refused DESC, gate
 """,
     ),
-    "slippage-by-spread": Question(
+    "slippage-by-spread": ExampleQuery(
         asks="What does an entry cost against the mid at its decision, by the spread it met?",
         sql="""
 SELECT CASE WHEN spread_bp < 5 THEN '0-5' WHEN spread_bp < 10 THEN '05-10' WHEN spread_bp < 20 THEN '10-20'
@@ -43,7 +43,7 @@ FROM (SELECT f.slippage_bp, 20000 * (d.ask_usd - d.bid_usd) / (d.ask_usd + d.bid
 GROUP BY ALL ORDER BY 1
 """,
     ),
-    "nearness-to-limits": Question(
+    "nearness-to-limits": ExampleQuery(
         asks="How near did approved decisions come to the limit of each gate that measures?",
         sql="""
 SELECT gate, count(*) AS decisions, round(max(found), 4) AS most, round(max(100 * found / bound), 1) AS most_percent
@@ -53,7 +53,7 @@ FROM (SELECT gate ->> 'gate' AS gate, TRY_CAST(gate ->> 'found' AS DOUBLE) AS fo
 WHERE found IS NOT NULL AND bound > 0 GROUP BY gate ORDER BY most_percent DESC, gate
 """,
     ),
-    "profit-by-exit": Question(
+    "profit-by-exit": ExampleQuery(
         asks="How did positions end, and what did each kind of exit bring?",
         sql="""
 SELECT exit_reason, count(*) AS positions, count(*) FILTER (realised_usd > 0) AS won,
@@ -61,7 +61,7 @@ SELECT exit_reason, count(*) AS positions, count(*) FILTER (realised_usd > 0) AS
 FROM orders WHERE phase = 'CLOSED' GROUP BY exit_reason ORDER BY realised_usd DESC
 """,
     ),
-    "policy-by-session": Question(
+    "policy-by-session": ExampleQuery(
         asks="What did policy make of the candidates, session by session?",
         sql="""
 SELECT session, policy, count(*) AS opinions, round(avg(edge), 4) AS mean_edge,
@@ -69,7 +69,7 @@ SELECT session, policy, count(*) AS opinions, round(avg(edge), 4) AS mean_edge,
 FROM signals WHERE session IS NOT NULL GROUP BY session, policy ORDER BY session, opinions DESC, policy
 """,
     ),
-    "binding-bound": Question(
+    "binding-bound": ExampleQuery(
         asks="Which bound set the size, and what would the others have allowed?",
         sql="""
 SELECT bound, count(*) AS decisions, round(avg(qty_shares), 1) AS mean_shares,
@@ -78,7 +78,7 @@ SELECT bound, count(*) AS decisions, round(avg(qty_shares), 1) AS mean_shares,
 FROM decisions WHERE bound IS NOT NULL GROUP BY bound ORDER BY decisions DESC, bound
 """,
     ),
-    "time-to-protect": Question(
+    "time-to-protect": ExampleQuery(
         asks="How long from the decision to a position under its stop?",
         sql="""
 SELECT j.symbol, date_diff('second', d.decided_at, min(j.at)) AS seconds
@@ -86,7 +86,7 @@ FROM journal j JOIN decisions d USING (intent_id) WHERE j.phase = 'PROTECTED'
 GROUP BY j.symbol, j.intent_id, d.decided_at ORDER BY seconds DESC, 1
 """,
     ),
-    "steps-of-orders": Question(
+    "steps-of-orders": ExampleQuery(
         asks="How many steps and repricings did orders take?",
         sql="""
 SELECT o.phase, count(DISTINCT j.intent_id) AS orders, count(*) AS steps,
@@ -94,7 +94,7 @@ SELECT o.phase, count(DISTINCT j.intent_id) AS orders, count(*) AS steps,
 FROM journal j JOIN orders o USING (intent_id) GROUP BY o.phase ORDER BY steps DESC, 1
 """,
     ),
-    "equity-path": Question(
+    "equity-path": ExampleQuery(
         asks="How did equity and exposure go over the day?",
         sql="""
 SELECT session, count(*) AS marks, round(min(equity_usd), 2) AS least_usd, round(max(equity_usd), 2) AS most_usd,

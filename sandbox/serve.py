@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sandbox.app_settings import app_settings
-from sandbox.azurite import STANDARD_PORTS, Azurite, Ports
+from sandbox.azurite import STANDARD_PORTS, Azurite, AzuritePorts
 from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
@@ -24,7 +24,7 @@ from sandbox.state import PORTS, held
 from sandbox.venue_process import venue
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
-from simulation.market.world import ROOT, STATE, World
+from simulation.market.world import ROOT, STATE, Scenario
 from training.commands.options import say
 
 SERVE_FOLDER = STATE / "serve"
@@ -48,7 +48,7 @@ class ServeOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def serve(world: World, options: ServeOptions, console: Console) -> None:
+def serve(world: Scenario, options: ServeOptions, console: Console) -> None:
     """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders.
 
     Raises
@@ -65,14 +65,14 @@ def serve(world: World, options: ServeOptions, console: Console) -> None:
         _serve(world, prepared, start, options, console)
 
 
-def _serve(world: World, prepared: Prepared, start: datetime, options: ServeOptions, console: Console) -> None:
+def _serve(world: Scenario, prepared: Prepared, start: datetime, options: ServeOptions, console: Console) -> None:
     folder = options.folder
     fresh = not (folder / "clock").exists()
     folder.mkdir(parents=True, exist_ok=True)
     clock = ClockFile(folder / "clock", start)
     if fresh:
         clock.run(start, options.speed)
-    ports = Ports() if options.free_ports else STANDARD_PORTS
+    ports = AzuritePorts() if options.free_ports else STANDARD_PORTS
     venue_port = free_port() if options.free_ports else VENUE_PORT
     with Azurite(folder / "azurite", ports) as azurite, venue(world, clock, venue_port, folder) as url:
         settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision())
@@ -104,7 +104,7 @@ async def _run(host: Host, note: Path, places: dict[str, str], console: Console)
         await host.stop()
 
 
-def _start(world: World, at: str) -> datetime:
+def _start(world: Scenario, at: str) -> datetime:
     try:
         wall = time.fromisoformat(at)
     except ValueError as error:

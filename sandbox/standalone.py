@@ -16,11 +16,11 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import SystemClock
 from shared.core.sessions import NEW_YORK
 from simulation.market.days import tradable_day
-from simulation.market.world import STATE, World
+from simulation.market.world import STATE, Scenario
 from training.commands.options import say
 
 
-def standalone(world: World, console: Console) -> None:
+def standalone(world: Scenario, console: Console) -> None:
     """Serve until interrupted. The market is that of today, or of the next session where today is none."""
     now = SystemClock().now()
     today = now.astimezone(NEW_YORK).date()

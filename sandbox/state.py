@@ -83,7 +83,7 @@ def holder_of(folder: Path) -> Holder | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class FinishedDay:
     """Which run a folder was left by: its session date, its market, and when it ended (UTC)."""
 
     on: str
@@ -91,7 +91,7 @@ class Finished:
     at: str
 
     @classmethod
-    def now(cls, *, on: str, market: str) -> Finished:
+    def now(cls, *, on: str, market: str) -> FinishedDay:
         """A run that ends now."""
         return cls(on=on, market=market, at=iso(SystemClock().now()))
 
@@ -150,7 +150,7 @@ def copied(folder: Path, tell: Callable[[str], None]) -> Iterator[Path]:
 
 def _finished(folder: Path) -> str:
     try:
-        left = Finished(**json.loads((folder / _FINISHED).read_text()))
+        left = FinishedDay(**json.loads((folder / _FINISHED).read_text()))
     except (OSError, ValueError, TypeError):
         return "of a run that has not left its date"
     return f"{left.on}, {left.market}, run until {left.at}"

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox.day import DayRun
-from sandbox.evidence import Evidence
+from sandbox.evidence import DayEvidence
 
 _FUNNEL = {
     "watchlist": "symbols watched",
@@ -46,12 +46,12 @@ def show(run: DayRun, console: Console) -> None:
     console.print("Look inside: make storage (Azure Storage Explorer, Emulator), README.md says what is where.")
 
 
-def _funnel(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _funnel(evidence: DayEvidence) -> Iterator[tuple[str, str]]:
     for name, label in _FUNNEL.items():
         yield label, f"{evidence.funnel[name]:,}"
 
 
-def _refusals(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _refusals(evidence: DayEvidence) -> Iterator[tuple[str, str]]:
     report = evidence.report
     for code, count in report.get("policy", {}).items():
         if code != "ENTER":
@@ -62,7 +62,7 @@ def _refusals(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield f"left by {reason}", f"{count:,}"
 
 
-def _money(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _money(evidence: DayEvidence) -> Iterator[tuple[str, str]]:
     report = evidence.report
     for session, usd in report.get("realised_by_session", {}).items():
         yield f"P&L {session}", f"{float(usd):+,.2f} USD"

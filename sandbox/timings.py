@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from sandbox.host.observer import Invocation, Outcome
+from sandbox.host.observer import CallOutcome, Invocation
 
 
-class Profile:
+class Timings:
     """An observer that counts."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Profile:
     def before(self, invocation: Invocation) -> None:
         """Nothing to do: the outcome carries the time."""
 
-    def after(self, invocation: Invocation, outcome: Outcome) -> None:
+    def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
         """Count one call."""
         self.calls[invocation.function] += 1
         self.seconds[invocation.function] += outcome.wall_s

@@ -20,7 +20,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import FileClock, SystemClock
 from shared.core.errors import GatehouseError
 from shared.core.sessions import pre_open_at
-from simulation.market.world import ROOT, World
+from simulation.market.world import ROOT, Scenario
 from simulation.venue.beside import Beside, hand_traded
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
@@ -36,7 +36,7 @@ class VenueError(GatehouseError):
 
 
 def serve_venue(
-    world: World, *, port: int, clock_file: Path | None, journal: Path | None, is_hand_traded: bool = False
+    world: Scenario, *, port: int, clock_file: Path | None, journal: Path | None, is_hand_traded: bool = False
 ) -> None:
     """Serve a world's market until told to stop, or until whoever holds our standard input is gone.
 
@@ -56,7 +56,7 @@ def serve_venue(
     run(app, port=port)
 
 
-def beside_of(world: World, symbols: Iterable[str]) -> Beside:
+def beside_of(world: Scenario, symbols: Iterable[str]) -> Beside:
     """What a person trades by hand beside a market, with orders that rest in every thirteenth of its symbols."""
     day = XnysCalendar().day(world.on)
     assert day is not None
@@ -69,7 +69,7 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def venue(world: World, clock: ClockFile, port: int, folder: Path, *, is_hand_traded: bool = False) -> Iterator[str]:
+def venue(world: Scenario, clock: ClockFile, port: int, folder: Path, *, is_hand_traded: bool = False) -> Iterator[str]:
     """Run the venue in a process of its own; yield its base URL once it answers.
 
     Its journal and its log are in `folder`; a journal that stands there already is gone on with.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         RowExporter,
         TableStore,
     )
-    from shared.stages.operator.parameters import InForce
+    from shared.stages.operator.parameters import ActiveSettings
 
 UNKNOWN_REVISION = "unknown"
 
@@ -179,7 +179,7 @@ class App:
         return AppriseNotifier(self.settings.notices)
 
 
-class Tuned(App):
+class ActiveSet(App):
     """The same adapters, built once, under the settings in force.
 
     What a function works with from its first line to its last: a parameter set that is accepted meanwhile is the next
@@ -199,7 +199,7 @@ def _of_base(name: str) -> property:
 
 for _name, _member in list(vars(App).items()):
     if isinstance(_member, cached_property):
-        setattr(Tuned, _name, _of_base(_name))
+        setattr(ActiveSet, _name, _of_base(_name))
 
 
 class Process:
@@ -208,7 +208,7 @@ class Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._own: App | None = None
-        self._in_force: InForce | None = None
+        self._in_force: ActiveSettings | None = None
 
     def __call__(self) -> App:
         """Return the app. Storage is asked which set is in force, every few minutes at most."""
@@ -217,7 +217,7 @@ class Process:
         own = self.own
         with self._lock:
             self._in_force = in_force(own, own.settings, self._in_force)
-            return Tuned(own, self._in_force.settings)
+            return ActiveSet(own, self._in_force.settings)
 
     @property
     def own(self) -> App:

@@ -53,7 +53,7 @@ def _execute(intent: OrderIntent, ports: Ports, lifecycles: Lifecycles) -> list[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class QueueRoute:
     """What a queue carries, the stage that takes it, and the queues that the stage's messages go to."""
 
     message: type[Message]
@@ -61,19 +61,19 @@ class Route:
     sends: tuple[Queue, ...]
 
 
-ROUTES: Mapping[Queue, Route] = {
-    Queue.CANDIDATES: Route(
+ROUTES: Mapping[Queue, QueueRoute] = {
+    Queue.CANDIDATES: QueueRoute(
         message=CandidateSlice,
         stage=lambda message, ports, _: score_and_tell(message, ports),
         sends=(Queue.SIGNALS, Queue.NOTICES),
     ),
-    Queue.SIGNALS: Route(
+    Queue.SIGNALS: QueueRoute(
         message=Signal,
         stage=lambda message, ports, _: gate_and_tell(message, ports),
         sends=(Queue.ORDER_INTENTS, Queue.NOTICES),
     ),
-    Queue.ORDER_INTENTS: Route(message=OrderIntent, stage=_execute, sends=(Queue.NOTICES,)),
-    Queue.NOTICES: Route(
+    Queue.ORDER_INTENTS: QueueRoute(message=OrderIntent, stage=_execute, sends=(Queue.NOTICES,)),
+    Queue.NOTICES: QueueRoute(
         message=Notice,
         stage=lambda message, ports, _: notify(message, ports),
         sends=(Queue.NOTICES,),

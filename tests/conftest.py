@@ -11,7 +11,7 @@ from hypothesis import Phase, settings
 from sandbox.day import prepared_world
 from sandbox.prepared import Prepared
 from simulation.market.tape import Tape
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from tests.support.app import Sandbox
 
 pytest_plugins = ["tests.support.azurite"]
@@ -24,19 +24,19 @@ settings.register_profile("nightly", deadline=None, print_blob=True)
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
+def world() -> Scenario:
     """The sandbox's own: default seed and day."""
-    return World()
+    return Scenario()
 
 
 @pytest.fixture(scope="session")
-def prepared(world: World) -> Prepared:
+def prepared(world: Scenario) -> Prepared:
     """Core symbols and first models of the world, trained once and kept beside the checkout's other state."""
     return prepared_world(world)
 
 
 @pytest.fixture(scope="session")
-def market(world: World) -> Tape:
+def market(world: Scenario) -> Tape:
     """The world's market."""
     return world.tape()
 

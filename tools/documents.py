@@ -27,7 +27,7 @@ from shared.core.features import FEATURES
 from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
-from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Limits, Proposal, verdicts
+from shared.core.risk import BEFORE_SUBMIT, GATES, EntryProposal, Facts, Limits, verdicts
 from shared.core.unpriced import NEED_A_PRICE
 from shared.core.values import Symbol
 from shared.decision.limits import limits_of
@@ -176,8 +176,8 @@ def _default_limits() -> Limits:
     return limits_of(parse_settings(_NEEDED))
 
 
-def _proposal() -> Proposal:
-    return Proposal(
+def _proposal() -> EntryProposal:
+    return EntryProposal(
         intent_id="example",
         symbol=Symbol("EXMP"),
         qty_shares=100,

@@ -16,11 +16,11 @@ from shared.core.sessions import NEW_YORK, REGULAR
 from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.core.wording import (
+    ApprovalQuestion,
     DaySummary,
     DecisionStory,
     Pulse,
-    Question,
-    Tape,
+    TapeStory,
     Words,
     approval,
     back,
@@ -171,7 +171,7 @@ def _story() -> DecisionStory:
         gates_passed=22,
         indicators={"rsi_14": 61.2, "macd_histogram": 0.0124, "rvol_day": 4.31, "gap": 0.0874},
         headlines=("Neriya wins a contract over 40 M USD (Newswire)",),
-        tape=Tape(narrative=0.62, price=0.18, divergence=1.32),
+        tape=TapeStory(narrative=0.62, price=0.18, divergence=1.32),
         decision_id=DECISION,
         intent_id=INTENT,
         models="signal/2026-10-13 move/2026-10-13",
@@ -180,7 +180,7 @@ def _story() -> DecisionStory:
 
 
 def _approval() -> Words:
-    question = Question(
+    question = ApprovalQuestion(
         symbol="SPY",
         qty_shares=82,
         limit_price=Decimal("671.92"),

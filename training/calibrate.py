@@ -29,7 +29,7 @@ _RELIABILITY_BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class StraightLine:
     """A curve of straight pieces through the points (x[k], y[k]), flat outside; x ascending, at least one point."""
 
     x: tuple[float, ...]
@@ -62,7 +62,7 @@ class Calibrator:
     """One curve for each class; none: probabilities stay as they are."""
 
     method: Method
-    curves: tuple[Line | Beta, ...] = ()
+    curves: tuple[StraightLine | Beta, ...] = ()
 
     def __call__(self, p: FloatArray) -> FloatArray:
         """Map rows of class probabilities.
@@ -107,7 +107,7 @@ def fit_calibrator(method: Method, p: FloatArray, outcome: NDArray[np.int8], wei
     return Calibrator(method=method, curves=tuple(_beta(p[:, k], happened, weight) for k, happened in enumerate(truth)))
 
 
-def _line(p: FloatArray, happened: FloatArray, weight: FloatArray) -> Line:
+def _line(p: FloatArray, happened: FloatArray, weight: FloatArray) -> StraightLine:
     """Isotonic frequencies of bins of equal count, joined by straight lines.
 
     Steps of single rows would follow noise, and their cliffs would turn a rounding of float32 into another answer.
@@ -122,7 +122,7 @@ def _line(p: FloatArray, happened: FloatArray, weight: FloatArray) -> Line:
         last_x, last_y = points[-1]
         if at - last_x > 1e-6:
             points.append((at, min(value, last_y + _SLOPE_MAX * (at - last_x))))
-    return Line(x=tuple(at for at, _ in points), y=tuple(value for _, value in points))
+    return StraightLine(x=tuple(at for at, _ in points), y=tuple(value for _, value in points))
 
 
 def _beta(p: FloatArray, happened: FloatArray, weight: FloatArray) -> Beta:

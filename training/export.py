@@ -10,7 +10,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from shared.core.errors import ModelError
 from shared.core.features.catalogue import FEATURE_HIGH, FEATURE_LOW
-from training.calibrate import NEUTRAL, P_MIN, Beta, Calibrator, Line
+from training.calibrate import NEUTRAL, P_MIN, Beta, Calibrator, StraightLine
 
 OPSET = 15
 DOMAINS = frozenset({"", "ai.onnx.ml"})
@@ -92,7 +92,7 @@ def _append(graph: Any, calibrator: Calibrator) -> None:
     columns = []
     for k, curve in enumerate(calibrator.curves):
         p = node("Gather", [RAW, constant(f"class_{k}", [k], np.int64)], f"p_{k}", axis=1)
-        if isinstance(curve, Line):
+        if isinstance(curve, StraightLine):
             x, y = np.array(curve.x), np.array(curve.y)
             widths = np.diff(x) if x.size > 1 else np.ones(1)
             slopes = np.diff(y) / widths if x.size > 1 else np.zeros(1)

@@ -25,7 +25,7 @@ from training.fit import FitRule
 from training.folds import Fold, combinatorial, walk_forward
 from training.labels import BarrierRule
 from training.source import HistorySource
-from training.tune import Tuned, TuningRule, tune
+from training.tune import TunedBoosting, TuningRule, tune
 
 _RECIPE = 2
 """Part of every version: raise it when a change of code changes the fitted model."""
@@ -266,7 +266,7 @@ class _Learned:
 
     fitting: FitRule
     trials: int
-    tuned: Tuned | None
+    tuned: TunedBoosting | None
     calibrator: Calibrator
     brier_by_method: dict[str, float]
     folds: tuple[FoldResult, ...]

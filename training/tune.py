@@ -35,7 +35,7 @@ class TuningRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
+class TunedBoosting:
     """The best parameters, how many sets were tried, and their log loss on the inner folds (the default's too)."""
 
     rule: FitRule
@@ -61,7 +61,7 @@ def tune(
     name: str,
     journal: Path | None,
     tell: Progress,
-) -> Tuned:
+) -> TunedBoosting:
     """Try parameter sets, the base first, and return the one with the least mean log loss over the folds.
 
     Parameters
@@ -88,7 +88,7 @@ def tune(
     tell("tune", 1.0)
     best = study.best_trial
     first = next(trial for trial in study.trials if trial.value is not None)
-    return Tuned(
+    return TunedBoosting(
         rule=replace(base, **best.params),
         trials=_done(study),
         log_loss=float(study.best_value),

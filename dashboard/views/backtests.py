@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import charts, units
 from dashboard import theme as look
-from dashboard.runs import Run, load_run, run_ids
+from dashboard.runs import BacktestRun, load_run, run_ids
 from dashboard.view import View
 from shared.contracts.records import Container
 
@@ -51,7 +51,7 @@ def _backtests(view: View) -> None:
     _splits(runs)
 
 
-def _side_by_side(runs: list[Run]) -> None:
+def _side_by_side(runs: list[BacktestRun]) -> None:
     facts = list(dict.fromkeys(name for run in runs for name in run.facts))
     metrics = list(dict.fromkeys(name for run in runs for name in run.metrics))
     rows = [(name, *[run.facts.get(name, units.NOTHING) for run in runs]) for name in facts]
@@ -62,7 +62,7 @@ def _side_by_side(runs: list[Run]) -> None:
     look.facts(rows, head=("", *[run.run_id for run in runs]), numbers=range(1, len(runs) + 1))
 
 
-def _splits(runs: list[Run]) -> None:
+def _splits(runs: list[BacktestRun]) -> None:
     """Figures of the parts of each run: by session, symbol, hour, regime, event."""
     names = list(dict.fromkeys(name for run in runs for name in run.splits))
     if not names:

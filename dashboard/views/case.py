@@ -13,18 +13,18 @@ from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.cases import decided_on, load_case, symbol_of
 from dashboard.view import View
 from dashboard.views.links import DECISION, asked_decision
-from shared.contracts.cases import Case, Ending
+from shared.contracts.cases import Case, CaseEnding
 from shared.core.errors import ContractError
 from shared.core.risk import Verdict
 from shared.ports import Row
 
-_ENDINGS: dict[Ending, tuple[str, look.Tone]] = {
-    Ending.SCORED: ("policy did not want it", "plain"),
-    Ending.EXPIRED: ("expired", "warn"),
-    Ending.REFUSED: ("refused by the gates", "warn"),
-    Ending.RUNNING: ("under way", "good"),
-    Ending.NOT_BOUGHT: ("approved, nothing bought", "warn"),
-    Ending.CLOSED: ("closed", "good"),
+_ENDINGS: dict[CaseEnding, tuple[str, look.Tone]] = {
+    CaseEnding.SCORED: ("policy did not want it", "plain"),
+    CaseEnding.EXPIRED: ("expired", "warn"),
+    CaseEnding.REFUSED: ("refused by the gates", "warn"),
+    CaseEnding.RUNNING: ("under way", "good"),
+    CaseEnding.NOT_BOUGHT: ("approved, nothing bought", "warn"),
+    CaseEnding.CLOSED: ("closed", "good"),
 }
 
 

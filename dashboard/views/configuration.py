@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard import theme as look
 from dashboard import units
-from dashboard.active import KEPT, InForce, defaults, in_force
+from dashboard.active import KEPT, ShownSettings, defaults, in_force
 from dashboard.view import View
 from dashboard.views.acts import act_form
 from shared.bootstrap import JsonCodec
@@ -44,7 +44,7 @@ def render(view: View) -> None:
         _profile(view)
 
 
-def _settings(limits: InForce) -> None:
+def _settings(limits: ShownSettings) -> None:
     only = st.toggle("Only those that differ from their default", key="only-changed")
     for group, declared in KEPT.items():
         usual, rows = defaults(declared), []
@@ -64,7 +64,7 @@ def _settings(limits: InForce) -> None:
             st.caption("All as by default.")
 
 
-def _sets(view: View, limits: InForce, accepted: str) -> None:
+def _sets(view: View, limits: ShownSettings, accepted: str) -> None:
     found = [_set_of(view, name) for name in view.source.names(Container.PARAMETERS, "")]
     sets = {one.name: one for one in found if one is not None}
     if not sets:
@@ -101,7 +101,7 @@ def _set_of(view: View, name: str) -> ParameterSet | None:
         return None
 
 
-def _by_name(limits: InForce) -> Mapping[str, Any]:
+def _by_name(limits: ShownSettings) -> Mapping[str, Any]:
     """Values in force by the settings' names."""
     return {
         item.metadata["name"]: limits.values[group].get(item.name)

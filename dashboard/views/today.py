@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import charts, units
 from dashboard import theme as look
-from dashboard.active import InForce, in_force
+from dashboard.active import ShownSettings, in_force
 from dashboard.dataframes import records
 from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, table_of
 from dashboard.view import View
@@ -86,7 +86,7 @@ def _figures(view: View, risk: Risk, orders: pd.DataFrame, equity: pd.DataFrame)
     )
 
 
-def _limits(risk: Risk, limits: InForce) -> None:
+def _limits(risk: Risk, limits: ShownSettings) -> None:
     day_max, drawdown_max = limits.risk("day_loss_max_fraction"), limits.risk("drawdown_max_fraction")
     gross_max, most = limits.risk("gross_exposure_max_fraction"), limits.risk("max_positions")
     taken = max(risk.reservations, risk.open_positions)

@@ -23,6 +23,6 @@ back after 30 s of wall time, not 10 minutes.
 
 from sandbox.host.errors import AppError, FunctionError, WorkerLostError
 from sandbox.host.host import Host
-from sandbox.host.observer import Invocation, Observer, Outcome
+from sandbox.host.observer import CallOutcome, Invocation, Observer
 
-__all__ = ["AppError", "FunctionError", "Host", "Invocation", "Observer", "Outcome", "WorkerLostError"]
+__all__ = ["AppError", "CallOutcome", "FunctionError", "Host", "Invocation", "Observer", "WorkerLostError"]

@@ -13,7 +13,7 @@ from sandbox.host import protos
 from sandbox.host.errors import AppError
 from sandbox.host.functions import Binding, FunctionDefinition
 from sandbox.host.observer import Invocation
-from sandbox.host.storage import Storage
+from sandbox.host.storage import HostStorage
 from sandbox.host.worker import Produced
 
 _EXPRESSION = re.compile(r"\{([^{}]+)\}")
@@ -101,7 +101,7 @@ class Bindings:
         Gives the value of a `durableClient` binding.
     """
 
-    def __init__(self, storage: Storage, send: Send, client_payload: Callable[[], str]) -> None:
+    def __init__(self, storage: HostStorage, send: Send, client_payload: Callable[[], str]) -> None:
         self._storage = storage
         self._send = send
         self._client_payload = client_payload

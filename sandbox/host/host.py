@@ -13,7 +13,7 @@ from sandbox.host import protos
 from sandbox.host.bindings import Bindings
 from sandbox.host.durable.api import DurableApi, client_payload
 from sandbox.host.durable.engine import DurableEngine
-from sandbox.host.durable.hub import Hub
+from sandbox.host.durable.hub import TaskHub
 from sandbox.host.durable.store import HubStore
 from sandbox.host.errors import AppError, FunctionError, WorkerLostError
 from sandbox.host.functions import FunctionDefinition
@@ -24,7 +24,7 @@ from sandbox.host.observer import Observer, SilentObserver, TriggerKind
 from sandbox.host.queues import DeliveryPolicy, QueueTriggers
 from sandbox.host.real import RealLoop
 from sandbox.host.settings import environment, expand
-from sandbox.host.storage import Storage
+from sandbox.host.storage import HostStorage
 from sandbox.host.timers import Timer, load_timer, save_timer, timer_request
 from sandbox.host.virtual import Hook, OnStep, VirtualLoop
 from sandbox.host.webserver import RPC, WebServer
@@ -101,7 +101,7 @@ class Host:
         self.keys = keys or load_or_create_keys(state_dir / "keys.json")
         self._exit = ExitStack()
         self._worker = Worker(self._app_dir, self._expand)
-        self._storage = Storage(storage)
+        self._storage = HostStorage(storage)
         self._options = HostOptions()
         self._timers: list[Timer] = []
         self._startup: list[Timer] = []
@@ -274,7 +274,7 @@ class Host:
         bindings = Bindings(self._storage, self._queues.send, self.client_payload)
         self._invoker = Invoker(self._worker, bindings, self._observer, now)
         orchestrators = {f.durable_name: f for f in self._of(TriggerKind.ORCHESTRATION)}
-        hub = Hub(
+        hub = TaskHub(
             options=self._options.durable,
             orchestrators=orchestrators,
             store=HubStore(self._storage, self._options.durable.hub_name, is_deferred=self._is_virtual),

@@ -12,7 +12,7 @@ from sandbox.host import protos
 from sandbox.host.bindings import Bindings
 from sandbox.host.errors import FunctionError, WorkerLostError
 from sandbox.host.functions import FunctionDefinition
-from sandbox.host.observer import Invocation, Observer, Outcome
+from sandbox.host.observer import CallOutcome, Invocation, Observer
 from sandbox.host.worker import Produced, Worker
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Invoker:
             error = f"{type(failed).__name__}: {failed}"
             raise FunctionError(error) from failed
         finally:
-            outcome = Outcome(wall_s=time.perf_counter() - begun, error=error)
+            outcome = CallOutcome(wall_s=time.perf_counter() - begun, error=error)
             self._guard(lambda: self._observer.after(invocation, outcome))
         try:
             await self._bindings.write(function, produced, value, metadata, invocation)

@@ -34,7 +34,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CallOutcome:
     """How a call ended: measured seconds of wall time, and the error's text, None after success."""
 
     wall_s: float
@@ -52,7 +52,7 @@ class Observer(Protocol):
     def before(self, invocation: Invocation) -> None:
         """Called right before the function runs."""
 
-    def after(self, invocation: Invocation, outcome: Outcome) -> None:
+    def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
         """Called when the function has ended, before its outputs are written."""
 
 
@@ -62,5 +62,5 @@ class SilentObserver:
     def before(self, invocation: Invocation) -> None:
         """Do nothing."""
 
-    def after(self, invocation: Invocation, outcome: Outcome) -> None:
+    def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
         """Do nothing."""

@@ -24,7 +24,7 @@ from sandbox.host import protos
 from sandbox.host.errors import FunctionError, WorkerLostError
 from sandbox.host.functions import FunctionDefinition
 from sandbox.host.hostjson import MessageEncoding, QueueOptions
-from sandbox.host.storage import Storage
+from sandbox.host.storage import HostStorage
 from shared.core.errors import ContractError
 from shared.core.values import iso
 
@@ -79,7 +79,7 @@ class QueueTriggers:
     def __init__(
         self,
         *,
-        storage: Storage,
+        storage: HostStorage,
         options: QueueOptions,
         functions: Mapping[str, FunctionDefinition],
         run: Run,

@@ -16,7 +16,7 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from sandbox.clock import ClockFile
-from sandbox.host.durable.board import Work, WorkKind
+from sandbox.host.durable.board import BoardItem, WorkKind
 from sandbox.host.durable.engine import DurableEngine
 from sandbox.host.hostjson import HostOptions
 from sandbox.host.queues import Delivery, QueueTriggers
@@ -190,7 +190,7 @@ class RealLoop:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), left)
 
-    async def _work(self, work: Work) -> None:
+    async def _work(self, work: BoardItem) -> None:
         try:
             await self._engine.run(work)
         finally:

@@ -16,7 +16,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 SEVEN_DAYS_S = 7 * 86_400
 
 
-class Storage:
+class HostStorage:
     """One account.
 
     Parameters

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sandbox.host import protos
 from sandbox.host.functions import FunctionDefinition
-from sandbox.host.storage import Storage
+from sandbox.host.storage import HostStorage
 from shared.core.values import iso, parse_utc
 from simulation.runtime.ncrontab import Schedule
 
@@ -71,7 +71,7 @@ def make_timer(function: FunctionDefinition, now: datetime) -> Timer:
     )
 
 
-async def load_timer(function: FunctionDefinition, storage: Storage, now: datetime) -> Timer:
+async def load_timer(function: FunctionDefinition, storage: HostStorage, now: datetime) -> Timer:
     """Timer of a function as it stood when the host stopped: past due if it should have fired since."""
     timer = make_timer(function, now)
     content = await storage.read_blob(_path(function)) if timer.keeps_status else None
@@ -86,7 +86,7 @@ async def load_timer(function: FunctionDefinition, storage: Storage, now: dateti
     return timer
 
 
-async def save_timer(timer: Timer, storage: Storage) -> None:
+async def save_timer(timer: Timer, storage: HostStorage) -> None:
     """Write where a timer stands."""
     if not timer.keeps_status:
         return

@@ -32,7 +32,7 @@ _MAX_STEPS_AT_ONE_INSTANT = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldClock:
     """A message that becomes visible later. `is_retry` tells a failed delivery from one that was sent with a delay."""
 
     delivery: Delivery
@@ -76,7 +76,7 @@ class VirtualLoop:
         self._sweep_every = sweep_every
         self._swept_at = clock.now()
         self._in_hand: deque[Delivery] = deque()
-        self._held: list[tuple[datetime, int, Held]] = []
+        self._held: list[tuple[datetime, int, HeldClock]] = []
         self._hooks: list[tuple[datetime, int, Hook]] = []
         self._sequence = 0
         self._steps = 0
@@ -155,7 +155,7 @@ class VirtualLoop:
         timer = next(timer for timer in self._timers if timer.next_at <= now)
         await self._fire(timer)
 
-    async def _show(self, held: Held) -> None:
+    async def _show(self, held: HeldClock) -> None:
         if held.is_retry:
             # Received anew, so that the queue itself counts the delivery.
             await self._queues.release(held.delivery, 0)
@@ -192,7 +192,7 @@ class VirtualLoop:
             self._in_hand.appendleft(delivery)
             raise
         if again is not None:
-            self._hold(self._clock.now() + again, Held(delivery=delivery, is_retry=True))
+            self._hold(self._clock.now() + again, HeldClock(delivery=delivery, is_retry=True))
 
     async def _receive(self) -> None:
         names = [name for name in self._queues.names if name in self._queues.dirty]
@@ -205,11 +205,11 @@ class VirtualLoop:
             for delivery in found:
                 due = self._queues.delayed.pop(str(delivery.raw.id), None)
                 if due is not None and due > self._clock.now():
-                    self._hold(due, Held(delivery=delivery, is_retry=False))
+                    self._hold(due, HeldClock(delivery=delivery, is_retry=False))
                 else:
                     self._in_hand.append(delivery)
 
-    def _hold(self, due: datetime, held: Held) -> None:
+    def _hold(self, due: datetime, held: HeldClock) -> None:
         self._sequence += 1
         heapq.heappush(self._held, (due, self._sequence, held))
 

@@ -47,7 +47,7 @@ _ENCODING: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class _KeptHistory:
     """What a blob holds."""
 
     bars: Mapping[Timeframe, Mapping[Symbol, Bars]]
@@ -64,7 +64,7 @@ class BlobHistory:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._read: OrderedDict[str, _Kept] = OrderedDict()
+        self._read: OrderedDict[str, _KeptHistory] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, date], Mapping[Symbol, Past]] = OrderedDict()
 
     def write(
@@ -90,7 +90,7 @@ class BlobHistory:
         """Return why symbols were left out. Raises ContractError where the blob is missing or broken."""
         return self._kept(blob).left_out
 
-    def _kept(self, blob: str) -> _Kept:
+    def _kept(self, blob: str) -> _KeptHistory:
         found = self._read.get(blob)
         if found is None:
             stored = self._blobs.get(Container.BARS, blob)
@@ -151,7 +151,7 @@ def _to_parquet(bars: Mapping[Timeframe, Mapping[Symbol, Bars]], left_out: Mappi
     return sink.getvalue()
 
 
-def _from_parquet(data: bytes, name: str) -> _Kept:
+def _from_parquet(data: bytes, name: str) -> _KeptHistory:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -159,7 +159,7 @@ def _from_parquet(data: bytes, name: str) -> _Kept:
         table = pq.read_table(io.BytesIO(data))
         said = (table.schema.metadata or {}).get(_LEFT_OUT.encode(), b"{}")
         left_out = {Symbol(symbol): str(why) for symbol, why in json.loads(said).items()}
-        return _Kept(bars=_cut(table), left_out=left_out)
+        return _KeptHistory(bars=_cut(table), left_out=left_out)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         raise ContractError(f"history blob {name} cannot be read: {error}") from error
 

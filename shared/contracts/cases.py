@@ -89,7 +89,7 @@ class SliceInputs:
         require(len(self.rows) == len(self.symbols), "rows", len(self.rows), "one for each symbol")
 
 
-class Ending(StrEnum):
+class CaseEnding(StrEnum):
     """How a decision's story ended, or where it stands."""
 
     SCORED = "scored"
@@ -220,7 +220,7 @@ class CaseStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class OrderOutcome:
     """What came of it. Moves are of the price since arrival, in basis points, up is positive.
 
     Attributes
@@ -269,7 +269,7 @@ class ChartBars:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class ReplayCheck:
     """One thing that a replay compared. Equal, or what was recorded and what came out."""
 
     name: str
@@ -284,7 +284,7 @@ class Replay:
 
     at: datetime
     code_revision: str
-    checks: tuple[Check, ...]
+    checks: tuple[ReplayCheck, ...]
 
     @property
     def equal(self) -> bool:
@@ -292,7 +292,7 @@ class Replay:
         return all(check.equal for check in self.checks)
 
     @property
-    def differences(self) -> tuple[Check, ...]:
+    def differences(self) -> tuple[ReplayCheck, ...]:
         """Checks that are not equal."""
         return tuple(check for check in self.checks if not check.equal)
 
@@ -311,7 +311,7 @@ class Case:
     symbol: Symbol
     strategy: str
     session: str | None
-    ending: Ending
+    ending: CaseEnding
     made_at: datetime
     code_revision: str
     inputs: CaseInputs
@@ -321,7 +321,7 @@ class Case:
     orders: tuple[CaseOrder, ...] = ()
     journal: tuple[CaseStep, ...] = ()
     fills: tuple[CaseFill, ...] = ()
-    outcome: Outcome
+    outcome: OrderOutcome
     bars: ChartBars
     replay: Replay | None = None
 

@@ -54,7 +54,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
+class ProbabilityBin:
     """Trips whose predicted probability of winning lay in a range, and how many won."""
 
     low: float
@@ -65,7 +65,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class ParameterProposal:
     """A change of one setting, and why."""
 
     setting: str
@@ -105,9 +105,9 @@ class Review:
     equity_first_usd: str | None
     equity_last_usd: str | None
     drawdown_fraction: float
-    calibration: Sequence[Bin]
+    calibration: Sequence[ProbabilityBin]
     brier: float | None
-    proposals: Sequence[Proposal]
+    proposals: Sequence[ParameterProposal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +180,12 @@ def drawdown(equities: Sequence[Decimal]) -> float:
     return round(worst, 6)
 
 
-def calibration(trips: Sequence[Trip]) -> Iterable[Bin]:
+def calibration(trips: Sequence[Trip]) -> Iterable[ProbabilityBin]:
     """Predicted against observed, bin by bin; empty bins are left out."""
     for low, high in BINS:
         found = [t for t in trips if low <= t.p_win < high]
         if found:
-            yield Bin(
+            yield ProbabilityBin(
                 low=low,
                 high=min(high, 1.0),
                 trips=len(found),
@@ -194,13 +194,17 @@ def calibration(trips: Sequence[Trip]) -> Iterable[Bin]:
             )
 
 
-def propose(week: Week, tuned: Tuned) -> Iterable[Proposal]:
+def propose(week: Week, tuned: Tuned) -> Iterable[ParameterProposal]:
     """What the week speaks against; nothing where too few orders were closed."""
-    rules: tuple[Callable[[Week, Tuned], Proposal | None], ...] = (_losing_sessions, _overconfidence, _slippage)
+    rules: tuple[Callable[[Week, Tuned], ParameterProposal | None], ...] = (
+        _losing_sessions,
+        _overconfidence,
+        _slippage,
+    )
     return (found for rule in rules if (found := rule(week, tuned)) is not None)
 
 
-def _losing_sessions(week: Week, tuned: Tuned) -> Proposal | None:
+def _losing_sessions(week: Week, tuned: Tuned) -> ParameterProposal | None:
     """Leave out sessions that surely lost, but never all of them."""
     losing: dict[Session, str] = {}
     for session in tuned.entry_sessions:
@@ -211,7 +215,7 @@ def _losing_sessions(week: Week, tuned: Tuned) -> Proposal | None:
     if not losing or not kept:
         return None
     why = f"Surely lost before fees. {'; '.join(losing.values())}"
-    return Proposal(setting="GATEHOUSE_ENTRY_SESSIONS", value=" ".join(kept), why=why)
+    return ParameterProposal(setting="GATEHOUSE_ENTRY_SESSIONS", value=" ".join(kept), why=why)
 
 
 def _is_surely_negative(returns: Sequence[float]) -> bool:
@@ -219,7 +223,7 @@ def _is_surely_negative(returns: Sequence[float]) -> bool:
     return fmean(returns) + SURE * error < 0
 
 
-def _overconfidence(week: Week, tuned: Tuned) -> Proposal | None:
+def _overconfidence(week: Week, tuned: Tuned) -> ParameterProposal | None:
     """Ask for a larger edge where orders won less often than the model had said."""
     trips = week.trips
     if len(trips) < 2 * MIN_TRIPS or tuned.edge_min >= EDGE_CEILING:
@@ -230,17 +234,17 @@ def _overconfidence(week: Week, tuned: Tuned) -> Proposal | None:
         return None
     value = min(tuned.edge_min + EDGE_STEP, EDGE_CEILING)
     why = f"{len(trips)} orders won {observed:.0%} where {predicted:.0%} was predicted"
-    return Proposal(setting="GATEHOUSE_EDGE_MIN", value=f"{value:.4g}", why=why)
+    return ParameterProposal(setting="GATEHOUSE_EDGE_MIN", value=f"{value:.4g}", why=why)
 
 
-def _slippage(week: Week, tuned: Tuned) -> Proposal | None:
+def _slippage(week: Week, tuned: Tuned) -> ParameterProposal | None:
     """Ask for a larger expected move where entries cost more than the policy reckons."""
     paid = week.slippages.get("entry", ())
     if len(paid) < MIN_TRIPS or fmean(paid) < SLIPPAGE_EXPECTED_BP + SLIPPAGE_MARGIN_BP:
         return None
     value = tuned.net_move_min_bp + math.ceil(fmean(paid) - SLIPPAGE_EXPECTED_BP)
     why = f"{len(paid)} entries paid {fmean(paid):.1f} bp beyond the mid; {SLIPPAGE_EXPECTED_BP:g} bp are reckoned"
-    return Proposal(setting="GATEHOUSE_NET_MOVE_MIN_BP", value=f"{value:.4g}", why=why)
+    return ParameterProposal(setting="GATEHOUSE_NET_MOVE_MIN_BP", value=f"{value:.4g}", why=why)
 
 
 def tally(values: Iterable[object]) -> dict[str, int]:

@@ -76,7 +76,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class EntryProposal:
     """A sized, priced entry that asks to pass. Prices in USD per share.
 
     `reference_price` is the close that the models scored, `binding` the bound that set the size.
@@ -178,19 +178,19 @@ def _text(value: Decimal | int | float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def kill_switch(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+def kill_switch(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
     """Nothing new once the switch is on."""
     return _is_clear(Gate.KILL_SWITCH, facts.kill_reason, "off")
 
 
-def halted_day_loss(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+def halted_day_loss(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
     """No entries on a day that has lost its share."""
     ledger = facts.ledger
     fault = _halt(ledger.day_loss, is_halted=ledger.is_day_halted, is_in_doubt=ledger.day_doubt is not None)
     return _is_clear(Gate.HALTED_DAY_LOSS, fault, "not halted")
 
 
-def halted_drawdown(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+def halted_drawdown(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
     """No entries under a drawdown until a person resumes."""
     ledger = facts.ledger
     fault = _halt(ledger.drawdown, is_halted=ledger.is_drawdown_halted, is_in_doubt=ledger.drawdown_doubt is not None)
@@ -204,35 +204,35 @@ def _halt(found: Decimal, *, is_halted: bool, is_in_doubt: bool) -> str:
     return f"{_text(found)} at one look, no second one yet" if is_in_doubt else ""
 
 
-def size_is_positive(proposal: Proposal, _: Facts, __: Limits) -> Verdict:
+def size_is_positive(proposal: EntryProposal, _: Facts, __: Limits) -> Verdict:
     """Sizing left at least one share; the bound that binds is named."""
     found = f"{proposal.qty_shares} ({proposal.binding})"
     return Verdict(gate=Gate.SIZE, passed=proposal.qty_shares >= 1, found=found, limit=">= 1")
 
 
-def trade_risk(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def trade_risk(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Loss at the stop within its share of equity."""
     return _at_most(Gate.TRADE_RISK, proposal.risk, facts.account.equity * limits.trade_risk_max_fraction)
 
 
-def max_positions(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def max_positions(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Open and reserved positions, this one counted."""
     return _at_most(Gate.MAX_POSITIONS, len(facts.exposure()) + 1, limits.max_positions)
 
 
-def gross_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def gross_exposure(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """All positions and reservations, this one counted."""
     found = sum(facts.exposure().values(), ZERO) + proposal.notional
     return _at_most(Gate.GROSS_EXPOSURE, found, facts.account.equity * limits.gross_exposure_max_fraction)
 
 
-def symbol_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def symbol_exposure(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Everything in one symbol, this one counted."""
     found = facts.exposure().get(proposal.symbol, ZERO) + proposal.notional
     return _at_most(Gate.SYMBOL_EXPOSURE, found, facts.account.equity * limits.symbol_exposure_max_fraction)
 
 
-def group_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def group_exposure(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Everything in the symbol's group, this one counted."""
     group = limits.group_of.get(proposal.symbol, proposal.symbol)
     held = (usd for symbol, usd in facts.exposure().items() if limits.group_of.get(symbol, symbol) == group)
@@ -240,7 +240,7 @@ def group_exposure(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
     return _at_most(Gate.GROUP_EXPOSURE, found, facts.account.equity * limits.group_exposure_max_fraction)
 
 
-def buying_power(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
+def buying_power(proposal: EntryProposal, facts: Facts, _: Limits) -> Verdict:
     """Cost within what the broker grants, reservations counted."""
     return _at_most(Gate.BUYING_POWER, proposal.notional, facts.free_buying_power())
 
@@ -251,12 +251,12 @@ def adv_fraction(facts: Facts, limits: Limits) -> Decimal:
     return limits.adv_max_fraction if regular else limits.adv_max_extended_fraction
 
 
-def liquidity(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def liquidity(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Shares within their share of average daily volume; a smaller one outside the regular session."""
     return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * adv_fraction(facts, limits))
 
 
-def spread(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def spread(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Spread in basis points; narrower outside the regular session."""
     if not facts.quote.is_two_sided:
         return _is_clear(Gate.SPREAD, f"one-sided {facts.quote.bid}/{facts.quote.ask}", "two-sided")
@@ -266,7 +266,7 @@ def spread(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
     )
 
 
-def slippage(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def slippage(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Expected slippage: the limit's distance from the present mid, in basis points."""
     if not facts.quote.is_two_sided:
         return _is_clear(Gate.SLIPPAGE, "no mid", "two-sided")
@@ -274,13 +274,13 @@ def slippage(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
     return _at_most(Gate.SLIPPAGE, found, limits.slippage_max_bp)
 
 
-def stale_quote(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def stale_quote(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Age of the quote in seconds; one from the future is as bad."""
     age_s = abs((facts.now - facts.quote.at).total_seconds())
     return _at_most(Gate.STALE_QUOTE, age_s, limits.quote_age_max_s)
 
 
-def day_trades(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def day_trades(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Day trades made, one more for every open reservation, and this one."""
     if not limits.day_trades_max or facts.account.equity >= limits.day_trades_below:
         return _is_clear(Gate.DAY_TRADES, "", "no such rule")
@@ -288,7 +288,7 @@ def day_trades(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
     return _at_most(Gate.DAY_TRADES, found, limits.day_trades_max)
 
 
-def session(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def session(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """Session enabled for entries, and not too close to the close or to the end of after-hours trading."""
     found = session_at(facts.now, facts.day)
     enabled = found in limits.entry_sessions
@@ -304,20 +304,20 @@ def session(_: Proposal, facts: Facts, limits: Limits) -> Verdict:
     )
 
 
-def cooldown(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
+def cooldown(proposal: EntryProposal, facts: Facts, _: Limits) -> Verdict:
     """Symbol not cooling down after an entry or exit."""
     until = facts.ledger.cooling_until.get(proposal.symbol)
     fault = f"until {until:%H:%M:%S}Z" if until is not None and facts.now < until else ""
     return _is_clear(Gate.COOLDOWN, fault, "not cooling")
 
 
-def duplicate(proposal: Proposal, facts: Facts, _: Limits) -> Verdict:
+def duplicate(proposal: EntryProposal, facts: Facts, _: Limits) -> Verdict:
     """Not held and not being bought."""
     fault = "held or being bought" if proposal.symbol in facts.exposure() else ""
     return _is_clear(Gate.DUPLICATE, fault, "not held")
 
 
-def data_quality(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def data_quality(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """The quote stands near the close that was scored: otherwise one of the two is wrong, or too old."""
     if not facts.quote.is_two_sided:
         return _is_clear(Gate.DATA_QUALITY, "no mid", "two-sided")
@@ -325,12 +325,12 @@ def data_quality(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
     return _at_most(Gate.DATA_QUALITY, gap, limits.reference_gap_max_bp)
 
 
-def model_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+def model_health(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
     """A trusted model gave the opinion."""
     return _is_clear(Gate.MODEL_HEALTH, facts.model_fault, "trusted")
 
 
-def broker_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
+def broker_health(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
     """The account is the ledger's and may trade, both APIs answer, and nothing at the broker is unexplained."""
     ledger = facts.ledger
     faults = (
@@ -343,19 +343,19 @@ def broker_health(_: Proposal, facts: Facts, __: Limits) -> Verdict:
     return _is_clear(Gate.BROKER_HEALTH, "; ".join(filter(None, faults)), "healthy")
 
 
-def approval(proposal: Proposal, facts: Facts, limits: Limits) -> Verdict:
+def approval(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     """A notional this large waits for a person. It passes here; the lifecycle asks, and refuses at the deadline."""
     found = proposal.notional / facts.account.equity
     limit = f"< {_text(limits.approval_fraction)}, else a person approves"
     return Verdict(gate=Gate.APPROVAL, passed=True, found=_text(found), limit=limit)
 
 
-def needs_approval(proposal: Proposal, facts: Facts, limits: Limits) -> bool:
+def needs_approval(proposal: EntryProposal, facts: Facts, limits: Limits) -> bool:
     """Whether an approved proposal still waits for a person."""
     return proposal.notional >= facts.account.equity * limits.approval_fraction
 
 
-type GateRule = Callable[[Proposal, Facts, Limits], Verdict]
+type GateRule = Callable[[EntryProposal, Facts, Limits], Verdict]
 
 GATES: Mapping[Gate, GateRule] = {
     Gate.KILL_SWITCH: kill_switch,
@@ -393,7 +393,7 @@ BEFORE_SUBMIT = frozenset(GATES) - GIVEN_BY_THEN
 
 
 def verdicts(
-    proposal: Proposal, facts: Facts, limits: Limits, gates: frozenset[Gate] = frozenset(GATES)
+    proposal: EntryProposal, facts: Facts, limits: Limits, gates: frozenset[Gate] = frozenset(GATES)
 ) -> tuple[Verdict, ...]:
     """Run gates in their fixed order; all of them, whatever the first says."""
     return tuple(rule(proposal, facts, limits) for gate, rule in GATES.items() if gate in gates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.core.market import Quote
-from shared.core.risk import NOT_JUDGED, Facts, Gate, Limits, Proposal, Verdict, verdicts
+from shared.core.risk import NOT_JUDGED, EntryProposal, Facts, Gate, Limits, Verdict, verdicts
 from shared.core.values import ZERO, Symbol, from_epoch
 
 NEED_A_PRICE = frozenset(
@@ -30,7 +30,7 @@ def no_quote(symbol: Symbol) -> Quote:
     return Quote(symbol=symbol, bid=ZERO, ask=ZERO, bid_size=0, ask_size=0, at=from_epoch(0))
 
 
-def verdicts_without_price(proposal: Proposal, facts: Facts, limits: Limits) -> tuple[Verdict, ...]:
+def verdicts_without_price(proposal: EntryProposal, facts: Facts, limits: Limits) -> tuple[Verdict, ...]:
     """Every gate in the one order. Those that need a price are not judged and fail closed; SPREAD refuses.
 
     Parameters

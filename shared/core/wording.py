@@ -77,7 +77,7 @@ def sent_form(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tape:
+class TapeStory:
     """Narrative against tape, each a score in [-1, 1] or in standard deviations; see section 9 of the design."""
 
     narrative: float
@@ -105,7 +105,7 @@ class DecisionStory:
     gates_passed: int = 0
     indicators: Mapping[str, float] = ()  # type: ignore[assignment]
     headlines: Sequence[str] = ()
-    tape: Tape | None = None
+    tape: TapeStory | None = None
     decision_id: str
     intent_id: str
     models: str
@@ -141,7 +141,7 @@ def _indicators(found: Mapping[str, float]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ApprovalQuestion:
     """An order that waits for a person, and what its decision saw. Prices and money in USD.
 
     What only the decision's row knows is None where that cannot be had: the quote, both instants, the equity.
@@ -185,7 +185,7 @@ class Question:
         return f", {amount / self.equity:.2%} of the account" if self.equity else ""
 
 
-def approval(question: Question, *, has_links: bool) -> Words:
+def approval(question: ApprovalQuestion, *, has_links: bool) -> Words:
     """An order that waits for a person."""
     q = question
     return Words.of(

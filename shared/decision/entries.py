@@ -10,7 +10,7 @@ from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.core.ids import hash_id
 from shared.core.ledger import Reservation
 from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
-from shared.core.risk import Facts, Proposal, Verdict, needs_approval, verdicts
+from shared.core.risk import EntryProposal, Facts, Verdict, needs_approval, verdicts
 from shared.core.sessions import session_at
 from shared.core.sizing import Basis, Size
 from shared.core.unpriced import verdicts_without_price
@@ -30,7 +30,7 @@ class Decision:
     facts: Facts
     prices: EntryPrices | None
     sized: Size | None
-    proposal: Proposal
+    proposal: EntryProposal
     verdicts: tuple[Verdict, ...]
 
     @property
@@ -75,7 +75,7 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
         stop_price=prices.stop,
         target_price=prices.target,
     )
-    proposal = Proposal(
+    proposal = EntryProposal(
         intent_id=intent_id_of(signal.decision_id),
         symbol=signal.symbol,
         qty_shares=sized.qty_shares,
@@ -92,7 +92,7 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
 
 def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
     """Refuse what nobody can price, with the verdict of every gate that needs no price."""
-    proposal = Proposal(
+    proposal = EntryProposal(
         intent_id=intent_id_of(signal.decision_id),
         symbol=signal.symbol,
         qty_shares=0,

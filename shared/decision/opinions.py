@@ -69,7 +69,7 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Models:
+class DecisionModels:
     """The models that give opinions, with what is wrong where one cannot be trusted."""
 
     signal: Predictor | None
@@ -100,7 +100,7 @@ class Scene:
     day: TradingDay
     now: datetime
     settings: DecisionSettings
-    models: Models
+    models: DecisionModels
     features_blob: str
 
     @property
@@ -151,12 +151,12 @@ def entry_rule(policy: PolicySettings) -> EntryRule:
     )
 
 
-def models_of(predictors: Mapping[str, Predictor | None], fault: str, regime_fault: str = "") -> Models:
+def models_of(predictors: Mapping[str, Predictor | None], fault: str, regime_fault: str = "") -> DecisionModels:
     """The models of `SCORED_BY` by name; one that is missing or None could not be trusted, as `fault` says.
 
     The regime model is not needed: without it, as `regime_fault` says, thresholds are those of a normal market.
     """
-    return Models(
+    return DecisionModels(
         signal=predictors.get(SIGNAL_MODEL),
         move=predictors.get(MOVE_MODEL),
         fault=fault,
@@ -165,14 +165,14 @@ def models_of(predictors: Mapping[str, Predictor | None], fault: str, regime_fau
     )
 
 
-def _regime(models: Models, features: FloatArray) -> RegimeView:
+def _regime(models: DecisionModels, features: FloatArray) -> RegimeView:
     """Ask the regime model once: what it looks at is the index, the same in every row."""
     if models.regime is None or not len(features):
         return UNKNOWN
     return view_of(models.regime.predict(features[:1])[0])
 
 
-def _predict(models: Models, features: FloatArray) -> list[Score]:
+def _predict(models: DecisionModels, features: FloatArray) -> list[Score]:
     """Ask both models; without a trusted one every score is flat, which no policy enters on."""
     if models.signal is None or models.move is None or not len(features):
         return [Score(p_up=0.0, p_none=1.0, p_down=0.0, expected_move=0.0)] * len(features)

@@ -16,7 +16,7 @@ from shared.core.values import Side
 from shared.stages.order.recheck import UNRESERVED
 from simulation.day_checks import Day, fills_agree, journal_whole
 from simulation.faults.check_approvals import check_day_trades
-from simulation.faults.queues import Fate
+from simulation.faults.queues import MessageFate
 from simulation.faults.violation import Violation
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def _messages(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     checkers = world.checkers
     incidents = Counter(str(row["kind"]) for row in rows[Table.INCIDENTS].values())
     for message in world.queues.messages:
-        if message.fate is Fate.PENDING:
+        if message.fate is MessageFate.PENDING:
             yield f"{message.queue} #{message.number} is still there after {message.deliveries} deliveries"
         unread = checkers.subject_of(message.text) == ("", "") and message.text not in checkers.quarantined_texts
-        if unread and message.fate is Fate.ACKNOWLEDGED:
+        if unread and message.fate is MessageFate.ACKNOWLEDGED:
             yield f"{message.queue} #{message.number} cannot be read, and is not in quarantine"
     if checkers.poisoned_texts and not incidents["poison"]:
         yield f"{len(checkers.poisoned_texts)} messages were poisoned, and nobody was told"

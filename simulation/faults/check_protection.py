@@ -31,8 +31,8 @@ from shared.core.sessions import Session, session_at
 from shared.core.values import Side
 from simulation.faults.check_duties import Duties
 from simulation.faults.violation import Violation
-from simulation.venue.journal import Event, LogEntry
-from simulation.venue.orders import OrderClass
+from simulation.venue.journal import LogEntry, VenueEvent
+from simulation.venue.orders import VenueOrderClass
 
 if TYPE_CHECKING:
     from simulation.faults.world import Work, World
@@ -44,7 +44,7 @@ MISLED = timedelta(seconds=30)
 """A look that showed an old state, or an order that could not be found: the next looks tell."""
 MAX_CROSSED = timedelta(seconds=30)
 """So long after its pause between two looks the lifecycle must have sent an exit, once the stop is reached."""
-_ENDS = frozenset({Event.FILL, Event.CANCELED, Event.EXPIRED, Event.REPLACED})
+_ENDS = frozenset({VenueEvent.FILL, VenueEvent.CANCELED, VenueEvent.EXPIRED, VenueEvent.REPLACED})
 
 
 class Guard:
@@ -77,7 +77,7 @@ class Guard:
         if entry.side == Side.SELL:
             if entry.event in _ENDS:
                 exits.discard(entry.order_id)
-            elif entry.is_armed and (entry.stop_price is not None or entry.order_class == OrderClass.SIMPLE):
+            elif entry.is_armed and (entry.stop_price is not None or entry.order_class == VenueOrderClass.SIMPLE):
                 exits.add(entry.order_id)  # a target alone guards against nothing
         if entry.side == Side.BUY and entry.fill_qty > 0:
             self._stops[symbol] = self._world.checkers.intents[entry.client_order_id.rsplit("-", 2)[0]].stop_price

@@ -26,7 +26,7 @@ from simulation.faults.check_reservations import Rooms
 from simulation.faults.equity import EquityRules
 from simulation.faults.sent import SeenQuote, Sent
 from simulation.faults.violation import Violation
-from simulation.venue.journal import Event, LogEntry
+from simulation.venue.journal import LogEntry, VenueEvent
 
 if TYPE_CHECKING:
     from simulation.faults.world import Work, World
@@ -429,11 +429,11 @@ class Checkers:
         )  # fmt: skip
         self.changed_at[entry.symbol] = entry.at
         self.guard.entry(entry)
-        if entry.event is Event.PENDING_NEW and entry.side == Side.BUY:
+        if entry.event is VenueEvent.PENDING_NEW and entry.side == Side.BUY:
             self._one_live_entry(entry)
-        if entry.event is Event.ARMED and entry.stop_price is not None:
+        if entry.event is VenueEvent.ARMED and entry.stop_price is not None:
             self.world.stop_armed(entry.order_id)
-        if entry.event in {Event.FILL, Event.PARTIAL_FILL}:
+        if entry.event in {VenueEvent.FILL, VenueEvent.PARTIAL_FILL}:
             self._fill(entry)
         if entry.position_after < 0:
             raise Violation("never sells more than held", f"{entry.symbol} stands at {entry.position_after}")

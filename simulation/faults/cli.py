@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Sheet
 
 from shared.core.errors import SettingsError
-from simulation.faults.day import Outcome, simulate
+from simulation.faults.day import SimulationOutcome, simulate
 from simulation.faults.mutants import PLANTED
-from simulation.faults.options import NAMES, Run, parse_faults
+from simulation.faults.options import NAMES, SimulationRun, parse_faults
 from simulation.faults.runner import TRACE_TAIL, Summary, commit, run_all, shrink
 
 PROOF_SEEDS = 200
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """
     if options.prove_checkers is not None:
         return _prove(console, options.prove_checkers, options.processes)
-    given = Run(
+    given = SimulationRun(
         seed=0,
         days=options.days,
         faults=parse_faults(options.faults),
@@ -77,12 +77,12 @@ def _seeds(text: str) -> range:
     return seeds
 
 
-def _with(given: Run, **changes: object) -> Run:
-    fields = {name: getattr(given, name) for name in Run.__slots__}
-    return Run(**{**fields, **changes})
+def _with(given: SimulationRun, **changes: object) -> SimulationRun:
+    fields = {name: getattr(given, name) for name in SimulationRun.__slots__}
+    return SimulationRun(**{**fields, **changes})
 
 
-def _one(given: Run, seed: int, console: Console, *, is_traced: bool) -> int:
+def _one(given: SimulationRun, seed: int, console: Console, *, is_traced: bool) -> int:
     outcome = simulate(_with(given, seed=seed, is_traced=is_traced))
     for line in outcome.trace:
         console.print(line, markup=False, soft_wrap=True)
@@ -90,7 +90,7 @@ def _one(given: Run, seed: int, console: Console, *, is_traced: bool) -> int:
     return 1 if outcome.is_violation else 0
 
 
-def _tell(outcome: Outcome, console: Console) -> None:
+def _tell(outcome: SimulationOutcome, console: Console) -> None:
     found = f"{outcome.rule}: {outcome.text}" if outcome.is_violation else "no violation"
     console.print(
         f"seed {outcome.run.seed}: {outcome.orders} orders, {outcome.fills} fills, digest {outcome.digest}: {found}",
@@ -110,11 +110,11 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _many(given: Run, seeds: range, console: Console, options: argparse.Namespace) -> int:
+def _many(given: SimulationRun, seeds: range, console: Console, options: argparse.Namespace) -> int:
     with _progress(console) as progress:
         task = progress.add_task("simulating", total=len(seeds))
 
-        def told(outcome: Outcome) -> None:
+        def told(outcome: SimulationOutcome) -> None:
             progress.advance(task)
             if outcome.is_violation:
                 progress.console.print(f"seed {outcome.run.seed}: {outcome.rule}", style="red", markup=False)
@@ -143,7 +143,7 @@ def _sum_up(summary: Summary, console: Console) -> None:
     )
 
 
-def _explain(violations: Sequence[Outcome], console: Console) -> None:
+def _explain(violations: Sequence[SimulationOutcome], console: Console) -> None:
     for rule, count in Counter(outcome.rule for outcome in violations).most_common():
         seeds = ", ".join(str(o.run.seed) for o in violations if o.rule == rule)
         console.print(f"{count} x {rule}: seeds {seeds}", style="red", markup=False, soft_wrap=True)
@@ -156,7 +156,7 @@ def _explain(violations: Sequence[Outcome], console: Console) -> None:
     console.print(f"commit {commit()}; replay: python -m sandbox simulate {_arguments(shortest.run)} --trace")
 
 
-def _arguments(run: Run) -> str:
+def _arguments(run: SimulationRun) -> str:
     """Options that replay a run."""
     faults = "all" if run.faults == frozenset(NAMES) else ",".join(sorted(run.faults)) or "none"
     words = [f"--seed {run.seed}", f"--faults {faults}"]
@@ -193,7 +193,7 @@ def _prove(console: Console, given: Sequence[str], processes: int | None) -> int
     return 1 if missed else 0
 
 
-def _first_found(name: str, processes: int | None) -> Outcome | None:
+def _first_found(name: str, processes: int | None) -> SimulationOutcome | None:
     """The first seed that notices a planted fault; the first few alone, since most are noticed there."""
     for seed in range(1, SHOWN + 1):
         outcome = simulate(_proof(seed, name))
@@ -210,11 +210,11 @@ def _first_found(name: str, processes: int | None) -> Outcome | None:
     return None
 
 
-def _is_proof(outcome: Outcome) -> bool:
+def _is_proof(outcome: SimulationOutcome) -> bool:
     """Whether a rule is broken that the same seed does not break by itself."""
     return outcome.is_violation and simulate(_with(outcome.run, planted="")).rule != outcome.rule
 
 
-def _proof(seed: int, name: str) -> Run:
+def _proof(seed: int, name: str) -> SimulationRun:
     """Every other seed meets every fault: some broken rules need several at once, some are hidden by them."""
-    return Run(seed=seed, planted=name, swarm=seed % 2 == 0)
+    return SimulationRun(seed=seed, planted=name, swarm=seed % 2 == 0)

@@ -25,7 +25,7 @@ from simulation.faults.functions import Functions
 from simulation.faults.keys import exchange_keys, plan_keys
 from simulation.faults.lifecycles import plan_lost_lifecycles
 from simulation.faults.losses import plan_losses
-from simulation.faults.options import Run
+from simulation.faults.options import SimulationRun
 from simulation.faults.signals import GARBAGE, Planned, plan_signals
 from simulation.faults.splits import split_what_is_held
 from simulation.faults.violation import Violation
@@ -41,13 +41,13 @@ LATE_IN_MINUTE = 35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SimulationOutcome:
     """What a run came to. `rule` and `text` say which rule was broken, and how; both are empty for none.
 
     `cpu_s` is the time that it took of one core.
     """
 
-    run: Run
+    run: SimulationRun
     rule: str = ""
     text: str = ""
     at: datetime | None = None
@@ -67,7 +67,7 @@ class Outcome:
         return bool(self.rule)
 
 
-def simulate(run: Run) -> Outcome:
+def simulate(run: SimulationRun) -> SimulationOutcome:
     """Run a seed."""
     from simulation.faults.mutants import planted  # noqa: PLC0415 - it patches what the stages import
 
@@ -99,7 +99,7 @@ class _Days:
         self.stuck = 0
         self.done_days = 0
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> SimulationOutcome:
         """Run every day; a broken rule ends the run."""
         world = self.world
         rule = text = ""
@@ -112,7 +112,7 @@ class _Days:
         except Violation as violation:
             rule, text = violation.rule, violation.text
             world.trace.note(world.now(), "VIOLATION", rule, text)
-        return Outcome(
+        return SimulationOutcome(
             run=world.run,
             rule=rule,
             text=text,

@@ -20,7 +20,7 @@ from shared.core.values import CENT, Side, Symbol
 from shared.ports import Row, Stored
 from simulation.faults.hiding import Hiding
 from simulation.faults.market import SimMarket
-from simulation.faults.options import Faults, Run
+from simulation.faults.options import Faults, SimulationRun
 from simulation.faults.refusing import Refusing
 from simulation.runtime.broker import SimBroker
 
@@ -40,7 +40,7 @@ class Surroundings(Protocol):
     """What the injectors need of the simulation."""
 
     faults: Faults
-    run: Run
+    run: SimulationRun
     refusing: Refusing
     hiding: Hiding
     rng: random.Random

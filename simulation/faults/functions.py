@@ -25,7 +25,7 @@ from shared.stages.order.step import carry_out
 from simulation.faults.checkers import Violation
 from simulation.faults.queues import Queued
 from simulation.faults.world import Work, World
-from simulation.runtime.durable import Event, Happened, Instance
+from simulation.runtime.durable import Happened, HistoryEvent, Lifecycle
 
 _EXPECTED = (TransientError, ConflictError)
 """What a stage may raise: the host delivers again. Anything else is a fault of ours."""
@@ -203,12 +203,12 @@ class Functions:
 
     # -- durable ---------------------------------------------------------------------------------------------------
 
-    def activity(self, instance: Instance, execution: int, key: int, text: str) -> Work:
+    def activity(self, instance: Lifecycle, execution: int, key: int, text: str) -> Work:
         """Work that runs an activity and hands its answer in."""
         ports, world = self.world.ports, self.world
 
         def hand_in(kind: Happened, payload: str) -> None:
-            work.is_heard = world.hub.complete(instance, execution, Event(kind=kind, key=key, payload=payload))
+            work.is_heard = world.hub.complete(instance, execution, HistoryEvent(kind=kind, key=key, payload=payload))
 
         def run() -> None:
             asked = ports.codec.decode(StepCall, text)

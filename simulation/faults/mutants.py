@@ -343,7 +343,7 @@ def _three_reads() -> Patches:
 
 
 def _unread_dropped() -> Patches:
-    yield patch.object(reconcile.Account, "unread", property(lambda _: ()))
+    yield patch.object(reconcile.AccountView, "unread", property(lambda _: ()))
 
 
 def _resume_forgets() -> Patches:

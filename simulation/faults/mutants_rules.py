@@ -61,7 +61,7 @@ def _held_is_silent() -> Patches:
     yield patch.object(reconcile, "_is_silent", lambda r, orders, seen, *rest: silent(r, orders, _empty(seen), *rest))
 
 
-def _empty(seen: reconcile.Account) -> reconcile.Account:
+def _empty(seen: reconcile.AccountView) -> reconcile.AccountView:
     return replace(seen, positions=listing(()))
 
 

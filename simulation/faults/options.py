@@ -219,7 +219,7 @@ def faults_of(seed: int, allowed: frozenset[str], *, swarm: bool = True) -> Faul
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class SimulationRun:
     """One seed to simulate.
 
     Attributes

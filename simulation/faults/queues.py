@@ -18,7 +18,7 @@ LEASE_MAX_S = 600.0
 """How long the host hides a message that it runs; after a crash it comes back by then."""
 
 
-class Fate(StrEnum):
+class MessageFate(StrEnum):
     """What became of a message."""
 
     PENDING = "pending"
@@ -34,7 +34,7 @@ class Queued:
     queue: str
     text: str
     deliveries: int = 0
-    fate: Fate = Fate.PENDING
+    fate: MessageFate = MessageFate.PENDING
 
 
 class SimQueues:
@@ -87,12 +87,12 @@ class SimQueues:
         if not self.is_calm and self._rng.random() < self._faults.visibility_lost:
             self._deliver_at(self._now() + timedelta(seconds=LEASE_MAX_S * self._rng.random()), message)
             return
-        message.fate = Fate.ACKNOWLEDGED
+        message.fate = MessageFate.ACKNOWLEDGED
 
     def failed(self, message: Queued) -> bool:
         """Bring a failed message again, or poison it. Return whether it is poison now."""
         if message.deliveries >= MAX_DEQUEUE:
-            message.fate = Fate.POISONED
+            message.fate = MessageFate.POISONED
             return True
         self._deliver_at(self._now() + RETRY, message)
         return False

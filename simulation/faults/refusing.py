@@ -26,7 +26,7 @@ from shared.core.values import CENT, Rounding, Side, Symbol, round_to_tick
 from shared.stages.base.requests import Call
 from shared.stages.operator.controls import resume
 from simulation.faults.violation import Violation
-from simulation.venue.orders import Role as VenueRole
+from simulation.venue.orders import VenueRole
 from simulation.venue.refusals import Refusal
 from simulation.venue.requests import parse_order
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from simulation.faults.day import Outcome, simulate
-from simulation.faults.options import Run
+from simulation.faults.day import SimulationOutcome, simulate
+from simulation.faults.options import SimulationRun
 
 TWICE_EVERY = 25
 """Every such seed is run a second time: the same seed must give the same digest."""
@@ -31,9 +31,9 @@ class Summary:
     twice: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    violations: list[Outcome] = field(default_factory=list)
+    violations: list[SimulationOutcome] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SimulationOutcome) -> None:
         """Count one seed."""
         self.seeds += 1
         self.days += outcome.days
@@ -56,14 +56,14 @@ class Summary:
         return self.days / self.cpu_s if self.cpu_s else 0.0
 
 
-def run_seed(run: Run) -> Outcome:
+def run_seed(run: SimulationRun) -> SimulationOutcome:
     """Run a seed, some of them twice."""
     began = time.process_time()
     outcome = _run_seed(run)
     return replace(outcome, cpu_s=time.process_time() - began)
 
 
-def _run_seed(run: Run) -> Outcome:
+def _run_seed(run: SimulationRun) -> SimulationOutcome:
     outcome = simulate(run)
     if run.seed % TWICE_EVERY == 0 and not outcome.is_violation:
         again = simulate(run)
@@ -74,7 +74,11 @@ def _run_seed(run: Run) -> Outcome:
 
 
 def run_all(
-    runs: Iterable[Run], on_outcome: Callable[[Outcome], None], *, processes: int | None = None, stop_at_first: bool
+    runs: Iterable[SimulationRun],
+    on_outcome: Callable[[SimulationOutcome], None],
+    *,
+    processes: int | None = None,
+    stop_at_first: bool,
 ) -> Summary:
     """Run seeds over the cores.
 
@@ -96,7 +100,7 @@ def run_all(
     return summary
 
 
-def _outcomes(runs: list[Run], processes: int) -> Iterator[Outcome]:
+def _outcomes(runs: list[SimulationRun], processes: int) -> Iterator[SimulationOutcome]:
     if processes == 1:
         yield from map(run_seed, runs)
         return
@@ -104,7 +108,7 @@ def _outcomes(runs: list[Run], processes: int) -> Iterator[Outcome]:
         yield from pool.imap_unordered(run_seed, runs, chunksize=_CHUNK)
 
 
-def shrink(found: Outcome) -> Outcome:
+def shrink(found: SimulationOutcome) -> SimulationOutcome:
     """Find a shorter way to the same broken rule: fewer faults first, then an earlier end of the day.
 
     Returns

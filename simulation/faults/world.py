@@ -24,7 +24,7 @@ from simulation.faults.hosts import Pair
 from simulation.faults.keys import KeyedBroker, OtherAccount
 from simulation.faults.lifecycles import withheld
 from simulation.faults.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
-from simulation.faults.options import Run, faults_of
+from simulation.faults.options import SimulationRun, faults_of
 from simulation.faults.ports import SimModels, SimPorts, settings_of
 from simulation.faults.queues import Queued, SimQueues
 from simulation.faults.refusing import Refusing
@@ -35,11 +35,11 @@ from simulation.market.days import CALENDAR
 from simulation.runtime.broker import SimBroker
 from simulation.runtime.clock import SimClock
 from simulation.runtime.codec import MemoCodec
-from simulation.runtime.durable import Event, Happened, Hub, Instance, NonDeterminism
+from simulation.runtime.durable import Happened, HistoryEvent, Lifecycle, LightHub, NonDeterminism
 from simulation.runtime.notifier import SimNotifier
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
-from simulation.venue.orders import Status
+from simulation.venue.orders import VenueStatus
 
 CASH = Decimal(100_000)
 FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025, 11, 28), date(2025, 12, 24))
@@ -77,7 +77,7 @@ class World:
         Seed, days, faults.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: SimulationRun) -> None:
         self.run = run
         seeded = random.Random(f"plan:{run.seed}")
         self.faults = faults_of(run.seed, run.faults, swarm=run.swarm)
@@ -123,12 +123,12 @@ class World:
         self._sequence = 0
         self.ports = self._make_ports()
         self.queues = SimQueues(self.faults, self.loop_rng, self.now, self._deliver_at)
-        self.hub = Hub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
+        self.hub = LightHub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
         self.checkers = Checkers(self)
         self.refusing, self.hiding = Refusing(self), Hiding(self)
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
         self.people: Callable[[datetime, str, object], None] = lambda *_: None
-        self.activity: Callable[[Instance, int, int, str], Work | None] = lambda *_: None
+        self.activity: Callable[[Lifecycle, int, int, str], Work | None] = lambda *_: None
 
     def _make_ports(self) -> SimPorts:
         self._injector = injector = Injector(self)
@@ -194,7 +194,7 @@ class World:
             if leg.is_open and not leg.is_triggered and not leg.filled_qty:
                 self.trace.note(self.clock.at, "  ! leg_lost", leg.symbol, order_id[-12:])
                 self.checkers.guard.by_hand(leg.symbol)
-                self.exchange.book.end(leg, Status.CANCELED, self.exchange.now)
+                self.exchange.book.end(leg, VenueStatus.CANCELED, self.exchange.now)
 
         later = self.loop_rng.choice((0, 0, 300, 900)) * self.loop_rng.random()
         self.at(self.clock.at + timedelta(seconds=later), lose)
@@ -323,7 +323,7 @@ class World:
 
         self.at(when, begin)
 
-    def _wake(self, instance: Instance) -> None:
+    def _wake(self, instance: Lifecycle) -> None:
         def run() -> None:
             self.hub.run(instance)
 
@@ -333,13 +333,13 @@ class World:
         label = f"episode {instance.instance_id[:6]} {instance.symbol}"
         self.at(self.soon(), Work(label=label, run=run, failed=failed, crashed=lambda: None))
 
-    def _set_timer(self, instance: Instance, execution: int, key: int, due: datetime) -> None:
+    def _set_timer(self, instance: Lifecycle, execution: int, key: int, due: datetime) -> None:
         def fire() -> None:
-            self.hub.complete(instance, execution, Event(kind=Happened.TIMER_FIRED, key=key))
+            self.hub.complete(instance, execution, HistoryEvent(kind=Happened.TIMER_FIRED, key=key))
 
         self.at(max(due, self.clock.at), fire)
 
-    def _call_activity(self, instance: Instance, execution: int, key: int, text: str) -> None:
+    def _call_activity(self, instance: Lifecycle, execution: int, key: int, text: str) -> None:
         work = self.activity(instance, execution, key, text)
         if work is not None:
             self.at(self.soon(), work)

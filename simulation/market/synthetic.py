@@ -19,9 +19,9 @@ from simulation.market.aggregate import daily, resample
 from simulation.market.days import DayEdges
 from simulation.market.synthetic_day import CRYPTO_UNITS, HALT_MIN, UNITS_PER_USD, quotes
 from simulation.market.synthetic_news import headlines
-from simulation.market.synthetic_plan import Event, Regime
-from simulation.market.synthetic_universe import Kind
-from simulation.market.synthetic_world import World
+from simulation.market.synthetic_plan import MarketEvent, MarketRegime
+from simulation.market.synthetic_universe import ListingKind
+from simulation.market.synthetic_world import SyntheticWorld
 from simulation.market.tape import BasePrices, Halt
 
 _EMPTY = BasePrices(bars=Bars.empty(), path=np.empty((0, 4)), bid=np.empty((0, 4)), ask=np.empty((0, 4)))
@@ -74,7 +74,7 @@ class SyntheticTape:
         _require_range("n_symbols", n_symbols, 20, 2000)
         _require_range("history_days", history_days, 1, 750)
         _require_range("edge", edge, 0, 2)
-        self._world = World(seed=seed, on=on, n_symbols=n_symbols, history_days=history_days, edge=edge)
+        self._world = SyntheticWorld(seed=seed, on=on, n_symbols=n_symbols, history_days=history_days, edge=edge)
         self._on = on
         world = self._world
         self._table = synthetic_table.cached(world, cache_dir) if cache_dir else synthetic_table.build(world)
@@ -122,11 +122,11 @@ class SyntheticTape:
         return {}
 
     @property
-    def regimes(self) -> Mapping[date, Regime]:
+    def regimes(self) -> Mapping[date, MarketRegime]:
         """Ground truth: the market's regime on each session date."""
         return {on: plan.regime for on, plan in self._world.plans.items()}
 
-    def events(self, on: date) -> Mapping[str, Event]:
+    def events(self, on: date) -> Mapping[str, MarketEvent]:
         """Ground truth: what happens to which symbol on a session date."""
         return self._world.plans[on].events
 
@@ -194,7 +194,7 @@ class SyntheticTape:
         if symbol not in self._daily:
             i = self._index[symbol]
             listing = self._world.listings[i]
-            edges = self._crypto_edges if listing.kind is Kind.CRYPTO else self._edges
+            edges = self._crypto_edges if listing.kind is ListingKind.CRYPTO else self._edges
             self._daily[symbol] = daily(self._table.bars(listing, i, 0, len(self._world.dates)), edges)
         return self._daily[symbol]
 
@@ -215,7 +215,7 @@ class SyntheticTape:
                 high=usd[1],
                 low=usd[2],
                 close=usd[3],
-                volume=day.volume / (float(CRYPTO_UNITS) if listing.kind is Kind.CRYPTO else 1.0),
+                volume=day.volume / (float(CRYPTO_UNITS) if listing.kind is ListingKind.CRYPTO else 1.0),
             ),
             path=path / UNITS_PER_USD,
             bid=bid / UNITS_PER_USD,

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.market import FloatArray, IntArray
-from simulation.market.synthetic_plan import Event, EventKind
+from simulation.market.synthetic_plan import EventKind, MarketEvent
 from simulation.market.synthetic_shape import Shape
-from simulation.market.synthetic_universe import Kind, Listing
+from simulation.market.synthetic_universe import ListedSymbol, ListingKind
 
 BoolArray = NDArray[np.bool_]
 
@@ -31,8 +31,14 @@ _VOL_MEMORY = 0.94
 _VOL_SHOCK = 0.16
 _MOMENTUM = 0.068
 _REVERSION = 0.24
-_MOMENTUM_WEIGHT = {Kind.SMALL: 1.0, Kind.MID: 0.45, Kind.LARGE: 0.45, Kind.FUND: 0.45, Kind.CRYPTO: 1.0}
-_LIQUID = frozenset({Kind.MID, Kind.LARGE})
+_MOMENTUM_WEIGHT = {
+    ListingKind.SMALL: 1.0,
+    ListingKind.MID: 0.45,
+    ListingKind.LARGE: 0.45,
+    ListingKind.FUND: 0.45,
+    ListingKind.CRYPTO: 1.0,
+}
+_LIQUID = frozenset({ListingKind.MID, ListingKind.LARGE})
 _HALF_LIVES_MIN = (25.0, 45.0, 25.0)
 """Of the latent volatility, drift and transitory component."""
 _DRIFT_MEMORY_MIN = _HALF_LIVES_MIN[1] / float(np.log(2))
@@ -55,7 +61,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class DayContext:
     """What a symbol meets on a day: the day's shape, the common log returns (n,), its event, and the regime's weights.
 
     `own_vol` multiplies the symbol's own volatility, `momentum` the latent drift, `volume` the day's volume.
@@ -63,14 +69,14 @@ class Context:
 
     shape: Shape
     common: FloatArray
-    event: Event | None
+    event: MarketEvent | None
     own_vol: float
     momentum: float
     volume: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SymbolDay:
+class SyntheticDay:
     """The m minutes in which the symbol traded, and where it stands after the last.
 
     `minute` (m,) counts on the day's grid. `prices` (4, m) are open, high, low, close of trades in price units on the
@@ -89,7 +95,9 @@ class SymbolDay:
     after: State
 
 
-def simulate(listing: Listing, context: Context, before: State, rng: np.random.Generator, edge: float) -> SymbolDay:
+def simulate(
+    listing: ListedSymbol, context: DayContext, before: State, rng: np.random.Generator, edge: float
+) -> SyntheticDay:
     """Draw one symbol-day. Its bits depend on the arguments only."""
     shape, event = context.shape, context.event
     shock, night = rng.standard_normal(2)
@@ -138,7 +146,7 @@ def simulate(listing: Listing, context: Context, before: State, rng: np.random.G
     return _trades(listing, context, before, traded, reach=np.abs(normal[5:7]), uniform=uniform[1:])
 
 
-def quotes(day: SymbolDay) -> tuple[IntArray, IntArray, IntArray]:
+def quotes(day: SyntheticDay) -> tuple[IntArray, IntArray, IntArray]:
     """Path, bid and ask of shape (m, 4) in price units: open, the two extremes in their order, close."""
     prices, mids = day.prices, day.mids
     first, second = np.where(day.high_first, 1, 2), np.where(day.high_first, 2, 1)
@@ -176,7 +184,7 @@ def _slow(noise: FloatArray) -> FloatArray:
     return series
 
 
-def _event_vol(event: Event, shape: Shape) -> FloatArray:
+def _event_vol(event: MarketEvent, shape: Shape) -> FloatArray:
     """What multiplies the volatility of each minute of an event day."""
     vol = np.ones(shape.n)
     since_news = (np.arange(shape.n) - event.news_i).clip(0)
@@ -189,7 +197,7 @@ def _event_vol(event: Event, shape: Shape) -> FloatArray:
     return vol
 
 
-def _event_path(event: Event, shape: Shape, before: State, start: float) -> FloatArray:
+def _event_path(event: MarketEvent, shape: Shape, before: State, start: float) -> FloatArray:
     """Log move that the event adds at each minute."""
     minutes = np.arange(shape.n)
     since_news = (minutes - event.news_i).clip(0)
@@ -208,7 +216,7 @@ def _event_path(event: Event, shape: Shape, before: State, start: float) -> Floa
     return path
 
 
-def _halts(event: Event, log_mid: FloatArray, shape: Shape) -> tuple[int, ...]:
+def _halts(event: MarketEvent, log_mid: FloatArray, shape: Shape) -> tuple[int, ...]:
     """Volatility pauses after a five-minute move beyond the band, at most two a day."""
     if event.kind is not EventKind.GAP:
         return ()
@@ -222,7 +230,7 @@ def _halts(event: Event, log_mid: FloatArray, shape: Shape) -> tuple[int, ...]:
     return tuple(halts)
 
 
-def _event_volume(event: Event, shape: Shape, expected: FloatArray, day_units: float) -> FloatArray:
+def _event_volume(event: MarketEvent, shape: Shape, expected: FloatArray, day_units: float) -> FloatArray:
     """Expected volume on an event day: more of it, early, and from the minute of the news."""
     minutes = np.arange(shape.n)
     since_news = minutes - event.news_i
@@ -239,10 +247,10 @@ def _event_volume(event: Event, shape: Shape, expected: FloatArray, day_units: f
 
 
 def _volume(
-    listing: Listing, expected: FloatArray, noise: FloatArray, uniform: FloatArray, halts: tuple[int, ...]
+    listing: ListedSymbol, expected: FloatArray, noise: FloatArray, uniform: FloatArray, halts: tuple[int, ...]
 ) -> IntArray:
     """Whole units per minute, 0 where nothing traded: the fewer prints expected, the likelier."""
-    scale = CRYPTO_UNITS if listing.kind is Kind.CRYPTO else 1
+    scale = CRYPTO_UNITS if listing.kind is ListingKind.CRYPTO else 1
     for halt in halts:  # what could not trade meets at the reopening
         expected[halt + HALT_MIN] += 0.6 * expected[halt : halt + HALT_MIN].sum()
     chance = -np.expm1(-expected / listing.trade_units)
@@ -254,8 +262,14 @@ def _volume(
 
 
 def _trades(
-    listing: Listing, context: Context, before: State, traded: _Traded, *, reach: FloatArray, uniform: FloatArray
-) -> SymbolDay:
+    listing: ListedSymbol,
+    context: DayContext,
+    before: State,
+    traded: _Traded,
+    *,
+    reach: FloatArray,
+    uniform: FloatArray,
+) -> SyntheticDay:
     """Round the midpoints' path into trades inside the quote."""
     shape, at = context.shape, traded.minute
     step = np.diff(traded.log_mid, append=traded.log_mid[-1])[at]
@@ -275,7 +289,7 @@ def _trades(
     top = np.maximum(np.maximum(first, last), _to_units(high + 0.5 * half, np.rint))
     bottom = np.minimum(np.minimum(first, last), _to_units(low - 0.5 * half, np.rint))
     regular = np.flatnonzero((at >= shape.open_i) & (at < shape.close_i))
-    return SymbolDay(
+    return SyntheticDay(
         minute=at,
         prices=np.stack([first, top, bottom, last]),
         mids=np.stack([open_, high, low, close]),

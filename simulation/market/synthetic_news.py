@@ -9,9 +9,9 @@ import numpy as np
 from shared.core.ids import hash_id
 from shared.core.market import Headline
 from shared.core.values import Symbol, from_epoch
-from simulation.market.synthetic_plan import DayPlan, Event, EventKind
-from simulation.market.synthetic_universe import SECTORS, Kind, Listing, generator
-from simulation.market.synthetic_world import World
+from simulation.market.synthetic_plan import DayPlan, EventKind, MarketEvent
+from simulation.market.synthetic_universe import SECTORS, ListedSymbol, ListingKind, generator
+from simulation.market.synthetic_world import SyntheticWorld
 
 _WIRES = ("Northwire", "Harbor Newswire", "Ledgerline")
 _ECHOES = ("Tape Reader Daily", "MarketMurmur", "The Opening Cross")
@@ -70,7 +70,7 @@ _CRYPTO = (
 )
 
 
-def headlines(world: World, on: date) -> tuple[Headline, ...]:
+def headlines(world: SyntheticWorld, on: date) -> tuple[Headline, ...]:
     """All stories of a New York date, oldest first."""
     rng = generator(world.seed, "news", on.isoformat())
     by_symbol = {listing.symbol: listing for listing in world.listings}
@@ -81,13 +81,15 @@ def headlines(world: World, on: date) -> tuple[Headline, ...]:
             stories += _event_stories(rng, by_symbol[event.symbol], event, plan)
         stories += _idle_stories(rng, world, plan)
     for listing in world.listings:
-        if listing.kind is Kind.CRYPTO:
+        if listing.kind is ListingKind.CRYPTO:
             start_s = world.crypto[on].grid.start_s
             stories.append(_story(rng, listing, _pick(rng, _CRYPTO), start_s + int(rng.integers(0, 80_000)), _WIRES))
     return tuple(sorted(stories, key=lambda story: (story.published_at, story.news_id)))
 
 
-def _event_stories(rng: np.random.Generator, listing: Listing, event: Event, plan: DayPlan) -> list[Headline]:
+def _event_stories(
+    rng: np.random.Generator, listing: ListedSymbol, event: MarketEvent, plan: DayPlan
+) -> list[Headline]:
     """The story in the minute of the move, and perhaps another outlet repeating it."""
     bank = _GOOD if event.sentiment > 0 else _BAD
     sector = SECTORS[listing.sector]
@@ -100,8 +102,8 @@ def _event_stories(rng: np.random.Generator, listing: Listing, event: Event, pla
     return [first, _story(rng, listing, text, at_s + int(rng.integers(60, 900)), _ECHOES)]
 
 
-def _idle_stories(rng: np.random.Generator, world: World, plan: DayPlan) -> list[Headline]:
-    equities = [each for each in world.listings if each.kind not in {Kind.CRYPTO, Kind.FUND}]
+def _idle_stories(rng: np.random.Generator, world: SyntheticWorld, plan: DayPlan) -> list[Headline]:
+    equities = [each for each in world.listings if each.kind not in {ListingKind.CRYPTO, ListingKind.FUND}]
     stories = []
     for _ in range(int(rng.poisson(_IDLE_STORIES))):
         # Companies publish before the open and through the day, little after the close.
@@ -117,7 +119,7 @@ def _pick(rng: np.random.Generator, choices: tuple[tuple[str, str], ...]) -> tup
 
 
 def _story(
-    rng: np.random.Generator, listing: Listing, text: tuple[str, str], at_s: int, sources: tuple[str, ...]
+    rng: np.random.Generator, listing: ListedSymbol, text: tuple[str, str], at_s: int, sources: tuple[str, ...]
 ) -> Headline:
     source = sources[int(rng.integers(len(sources)))]
     numbers = {"name": listing.asset.name, "pct": int(rng.integers(12, 48)), "n": int(rng.integers(8, 240))}

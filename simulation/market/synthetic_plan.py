@@ -11,10 +11,10 @@ import numpy as np
 
 from shared.core.market import FloatArray, TradingDay
 from simulation.market.synthetic_shape import Grid, Shape, crypto_grid, equity_grid
-from simulation.market.synthetic_universe import SECTORS, Kind, Listing, generator
+from simulation.market.synthetic_universe import SECTORS, ListedSymbol, ListingKind, generator
 
 
-class Regime(StrEnum):
+class MarketRegime(StrEnum):
     """State of the market factor; it changes only overnight."""
 
     CALM = "calm"
@@ -22,16 +22,16 @@ class Regime(StrEnum):
     STRESSED = "stressed"
 
 
-MARKET_DAY_VOL = {Regime.CALM: 0.0055, Regime.TRENDING: 0.0070, Regime.STRESSED: 0.0180}
+MARKET_DAY_VOL = {MarketRegime.CALM: 0.0055, MarketRegime.TRENDING: 0.0070, MarketRegime.STRESSED: 0.0180}
 """Standard deviation of the market's daily log return in each regime."""
 
-IDIOSYNCRATIC_VOL = {Regime.CALM: 0.90, Regime.TRENDING: 1.0, Regime.STRESSED: 1.35}
+IDIOSYNCRATIC_VOL = {MarketRegime.CALM: 0.90, MarketRegime.TRENDING: 1.0, MarketRegime.STRESSED: 1.35}
 """What multiplies every symbol's own volatility in each regime."""
 
 _TRANSITIONS = {
-    Regime.CALM: (0.91, 0.06, 0.03),
-    Regime.TRENDING: (0.08, 0.88, 0.04),
-    Regime.STRESSED: (0.10, 0.06, 0.84),
+    MarketRegime.CALM: (0.91, 0.06, 0.03),
+    MarketRegime.TRENDING: (0.08, 0.88, 0.04),
+    MarketRegime.STRESSED: (0.10, 0.06, 0.84),
 }
 _SECTOR_DAY_VOL = 0.0045
 _CRYPTO_DAY_VOL = 0.024
@@ -55,7 +55,7 @@ class EventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class MarketEvent:
     """News that moves one symbol on one day.
 
     `news_i` is the minute of the story on the day's grid and `jump` the log move that it causes; after a gap, `drift`
@@ -91,11 +91,11 @@ class DayPlan:
 
     day: TradingDay
     grid: Grid
-    regime: Regime
+    regime: MarketRegime
     trend: int
     market: FloatArray
     sectors: FloatArray
-    events: Mapping[str, Event]
+    events: Mapping[str, MarketEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,18 +106,20 @@ class CryptoPlan:
     market: FloatArray
 
 
-def day_plans(seed: int, listings: Sequence[Listing], days: Sequence[TradingDay], edge: float) -> tuple[DayPlan, ...]:
+def day_plans(
+    seed: int, listings: Sequence[ListedSymbol], days: Sequence[TradingDay], edge: float
+) -> tuple[DayPlan, ...]:
     """Plans of consecutive session dates, each from its own generator and the regime of the day before."""
     rng = generator(seed, "regime", days[0].on)
-    regime = list(Regime)[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
+    regime = list(MarketRegime)[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
     trend = _new_trend(rng)
     plans = []
     for day in days:
         rng = generator(seed, "plan", day.on)
-        before, regime = regime, list(Regime)[int(rng.choice(3, p=_TRANSITIONS[regime]))]
+        before, regime = regime, list(MarketRegime)[int(rng.choice(3, p=_TRANSITIONS[regime]))]
         fresh = _new_trend(rng)
         trend = fresh if before is not regime else trend
-        direction = trend if regime is Regime.TRENDING else 0
+        direction = trend if regime is MarketRegime.TRENDING else 0
         plans.append(_day_plan(rng, listings, day, regime=regime, trend=direction, edge=edge))
     return tuple(plans)
 
@@ -136,10 +138,16 @@ def _new_trend(rng: np.random.Generator) -> int:
 
 
 def _day_plan(
-    rng: np.random.Generator, listings: Sequence[Listing], day: TradingDay, *, regime: Regime, trend: int, edge: float
+    rng: np.random.Generator,
+    listings: Sequence[ListedSymbol],
+    day: TradingDay,
+    *,
+    regime: MarketRegime,
+    trend: int,
+    edge: float,
 ) -> DayPlan:
     grid = equity_grid(day)
-    drift = {Regime.CALM: 0.0005, Regime.TRENDING: 0.0, Regime.STRESSED: -0.0012}[regime]
+    drift = {MarketRegime.CALM: 0.0005, MarketRegime.TRENDING: 0.0, MarketRegime.STRESSED: -0.0012}[regime]
     drift += 0.35 * edge * trend * MARKET_DAY_VOL[regime]
     market = _factor(rng, grid.shape, MARKET_DAY_VOL[regime], drift)
     sector_vol = _SECTOR_DAY_VOL * IDIOSYNCRATIC_VOL[regime]
@@ -157,10 +165,10 @@ def _factor(rng: np.random.Generator, shape: Shape, day_vol: float, drift: float
     return returns
 
 
-def _events(rng: np.random.Generator, listings: Sequence[Listing], shape: Shape, edge: float) -> list[Event]:
+def _events(rng: np.random.Generator, listings: Sequence[ListedSymbol], shape: Shape, edge: float) -> list[MarketEvent]:
     """Gappers before the open, mostly small companies, and a few results after the close; no symbol twice."""
-    small = [listing.symbol for listing in listings if listing.kind is Kind.SMALL]
-    larger = [listing.symbol for listing in listings if listing.kind in {Kind.MID, Kind.LARGE}]
+    small = [listing.symbol for listing in listings if listing.kind is ListingKind.SMALL]
+    larger = [listing.symbol for listing in listings if listing.kind in {ListingKind.MID, ListingKind.LARGE}]
     n_small, n_larger = len(small), len(larger)
     gappers = rng.choice(n_small, size=min(n_small, 5 + int(rng.poisson(n_small / 36))), replace=False)
     others = rng.choice(n_larger, size=min(n_larger, int(rng.poisson(n_larger / 60)) + 4), replace=False)
@@ -171,7 +179,7 @@ def _events(rng: np.random.Generator, listings: Sequence[Listing], shape: Shape,
     return events
 
 
-def _small_gap(rng: np.random.Generator, symbol: str, shape: Shape, edge: float) -> Event:
+def _small_gap(rng: np.random.Generator, symbol: str, shape: Shape, edge: float) -> MarketEvent:
     gap = min(0.40, 0.042 + float(np.exp(rng.normal(-3.2, 0.95))))
     is_up = rng.random() < 0.78
     is_runner = rng.random() < _RUNNER_SHARE
@@ -179,7 +187,7 @@ def _small_gap(rng: np.random.Generator, symbol: str, shape: Shape, edge: float)
     drift = GAP_MEAN_DRIFT + _RUNNER_DRIFT * (1.0 if is_runner else -_RUNNER_SHARE / (1 - _RUNNER_SHARE))
     size = float(np.exp(rng.normal(1.75 + 4.0 * (gap - 0.08), 0.45)))
     confirmation = (0.30 if is_runner else -0.12) * edge
-    return Event(
+    return MarketEvent(
         symbol=symbol,
         kind=EventKind.GAP,
         # Most stories break between 06:00 and 09:00, enough of them before the rough scan at 07:00.
@@ -198,9 +206,9 @@ def _small_gap(rng: np.random.Generator, symbol: str, shape: Shape, edge: float)
     )
 
 
-def _larger_gap(rng: np.random.Generator, symbol: str, shape: Shape) -> Event:
+def _larger_gap(rng: np.random.Generator, symbol: str, shape: Shape) -> MarketEvent:
     sign = 1 if rng.random() < 0.55 else -1
-    return Event(
+    return MarketEvent(
         symbol=symbol,
         kind=EventKind.GAP,
         news_i=int(rng.integers(60, shape.open_i - 30)),
@@ -213,9 +221,9 @@ def _larger_gap(rng: np.random.Generator, symbol: str, shape: Shape) -> Event:
     )
 
 
-def _after_hours(rng: np.random.Generator, symbol: str, shape: Shape) -> Event:
+def _after_hours(rng: np.random.Generator, symbol: str, shape: Shape) -> MarketEvent:
     sign = 1 if rng.random() < 0.55 else -1
-    return Event(
+    return MarketEvent(
         symbol=symbol,
         kind=EventKind.AFTER_HOURS,
         news_i=shape.close_i + int(rng.integers(1, 30)),

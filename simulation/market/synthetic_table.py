@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from shared.core.ids import digest
 from shared.core.market import Bars, FloatArray
-from simulation.market.synthetic_day import CRYPTO_UNITS, UNITS_PER_USD, State, SymbolDay
-from simulation.market.synthetic_universe import Kind, Listing
-from simulation.market.synthetic_world import World
+from simulation.market.synthetic_day import CRYPTO_UNITS, UNITS_PER_USD, State, SyntheticDay
+from simulation.market.synthetic_universe import ListedSymbol, ListingKind
+from simulation.market.synthetic_world import SyntheticWorld
 
 BAR_MIN = 5
 _CENTS = UNITS_PER_USD // 100
@@ -28,7 +28,7 @@ Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class SyntheticTable:
     """Five-minute bars and states of every symbol (by position in the world's listings) and date.
 
     `rows` has shape (6, n): start in epoch minutes, open, high, low, close in price units (cents for crypto), volume.
@@ -41,10 +41,10 @@ class Table:
     states: FloatArray
     halts: NDArray[np.int64]
 
-    def bars(self, listing: Listing, i: int, first: int, last: int) -> Bars:
+    def bars(self, listing: ListedSymbol, i: int, first: int, last: int) -> Bars:
         """Five-minute bars of symbol `i` on dates [first, last)."""
         part = self.rows[:, self.offsets[i, first] : self.offsets[i, last]]
-        is_crypto = listing.kind is Kind.CRYPTO
+        is_crypto = listing.kind is ListingKind.CRYPTO
         usd = part[1:5] / (100.0 if is_crypto else float(UNITS_PER_USD))
         return Bars(
             start_s=part[0].astype(np.int64) * 60,
@@ -61,7 +61,7 @@ class Table:
         return State(log_mid=log_mid, close=close, log_vol=log_vol)
 
 
-def build(world: World) -> Table:
+def build(world: SyntheticWorld) -> SyntheticTable:
     """Draw the whole market, one symbol at a time."""
     n_dates = len(world.dates)
     offsets = np.zeros((len(world.listings), n_dates + 1), np.int64)
@@ -84,7 +84,7 @@ def build(world: World) -> Table:
                 total += mine[-1].shape[1]
             offsets[i, d + 1] = total
         parts.append(np.concatenate(mine, axis=1))
-    return Table(
+    return SyntheticTable(
         rows=np.concatenate(parts, axis=1),
         offsets=offsets,
         states=states,
@@ -92,7 +92,7 @@ def build(world: World) -> Table:
     )
 
 
-def cached(world: World, cache_dir: Path) -> Table:
+def cached(world: SyntheticWorld, cache_dir: Path) -> SyntheticTable:
     """The world's table from `cache_dir`, built and kept there if it is not (or no longer whole)."""
     folder = cache_dir / f"market-{world.content_id}-{_code_digest()}"
     table = _load(folder, world)
@@ -103,13 +103,13 @@ def cached(world: World, cache_dir: Path) -> Table:
     return table if table is not None else build(world)
 
 
-def _five_minutes(day: SymbolDay, first_minute: int, listing: Listing) -> Rows:
+def _five_minutes(day: SyntheticDay, first_minute: int, listing: ListedSymbol) -> Rows:
     bucket = day.minute // BAR_MIN
     first = np.flatnonzero(np.diff(bucket, prepend=-1))
     rows = np.empty((6, len(first)), np.int32)
     if not len(first):
         return rows
-    prices = day.prices // _CENTS if listing.kind is Kind.CRYPTO else day.prices
+    prices = day.prices // _CENTS if listing.kind is ListingKind.CRYPTO else day.prices
     rows[0] = first_minute + bucket[first] * BAR_MIN
     rows[1] = prices[0, first]
     rows[2] = np.maximum.reduceat(prices[1], first)
@@ -125,7 +125,7 @@ def _code_digest() -> str:
     return digest(b"".join(path.read_bytes() for path in sources) + np.__version__.encode())[:8]
 
 
-def _save(table: Table, folder: Path) -> None:
+def _save(table: SyntheticTable, folder: Path) -> None:
     """Write beside the target and rename, so that a folder that exists is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="market-", dir=folder.parent))
@@ -138,13 +138,13 @@ def _save(table: Table, folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _load(folder: Path, world: World) -> Table | None:
+def _load(folder: Path, world: SyntheticWorld) -> SyntheticTable | None:
     """The saved table, rows mapped rather than read; None where it is missing or damaged."""
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r" if name == "rows" else None) for name in _FILES}
     except (OSError, ValueError, EOFError):
         return None
-    table = Table(**arrays)
+    table = SyntheticTable(**arrays)
     n = len(world.listings)
     is_whole = (
         table.offsets.shape == (n, len(world.dates) + 1)

@@ -27,7 +27,7 @@ SECTORS = (
 )
 
 
-class Kind(StrEnum):
+class ListingKind(StrEnum):
     """What moves a listing, and when it trades."""
 
     SMALL = "small"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class ListedSymbol:
     """One instrument and the constants of its behaviour.
 
     `price` in USD is where its history starts and drifts back to; `day_units` is the usual volume of a day in shares
@@ -48,7 +48,7 @@ class Listing:
     """
 
     asset: Asset
-    kind: Kind
+    kind: ListingKind
     sector: int
     price: float
     day_units: float
@@ -70,7 +70,7 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "big")))
 
 
-def universe(seed: int, n_symbols: int) -> tuple[Listing, ...]:
+def universe(seed: int, n_symbols: int) -> tuple[ListedSymbol, ...]:
     """`n_symbols` equities, SPY, QQQ, BTC/USD and ETH/USD, sorted by symbol."""
     rng = generator(seed, "universe")
     taken = {"SPY", "QQQ"}
@@ -84,21 +84,21 @@ def universe(seed: int, n_symbols: int) -> tuple[Listing, ...]:
     return tuple(sorted(listings, key=lambda listing: listing.symbol))
 
 
-def _kind(i: int, n: int) -> Kind:
+def _kind(i: int, n: int) -> ListingKind:
     """Nine in twenty are small, seven in twenty mid, the rest large."""
     share = (i + 0.5) / n
-    return Kind.SMALL if share < 0.45 else Kind.MID if share < 0.80 else Kind.LARGE
+    return ListingKind.SMALL if share < 0.45 else ListingKind.MID if share < 0.80 else ListingKind.LARGE
 
 
 _SECTOR_WEIGHTS = {
-    Kind.SMALL: (0.18, 0.30, 0.10, 0.05, 0.11, 0.12, 0.12, 0.02),
-    Kind.MID: (0.20, 0.13, 0.10, 0.15, 0.16, 0.14, 0.08, 0.04),
-    Kind.LARGE: (0.28, 0.09, 0.07, 0.16, 0.14, 0.14, 0.05, 0.07),
+    ListingKind.SMALL: (0.18, 0.30, 0.10, 0.05, 0.11, 0.12, 0.12, 0.02),
+    ListingKind.MID: (0.20, 0.13, 0.10, 0.15, 0.16, 0.14, 0.08, 0.04),
+    ListingKind.LARGE: (0.28, 0.09, 0.07, 0.16, 0.14, 0.14, 0.05, 0.07),
 }
 
 
-def _equity(rng: np.random.Generator, kind: Kind, sector: int, name: str, ticker: str) -> Listing:
-    if kind is Kind.SMALL:
+def _equity(rng: np.random.Generator, kind: ListingKind, sector: int, name: str, ticker: str) -> ListedSymbol:
+    if kind is ListingKind.SMALL:
         # Most between 1 and 10 dollars; a few below, where the tick is finer.
         price = math.exp(rng.uniform(math.log(1.15), math.log(9.6)))
         if rng.random() < 0.04:
@@ -106,7 +106,7 @@ def _equity(rng: np.random.Generator, kind: Kind, sector: int, name: str, ticker
         day_usd = 2.5e6 * math.exp(rng.normal(0, 1.1))
         day_vol = rng.uniform(0.022, 0.050)
         spread_bp = float(np.clip(90 * (day_usd / 4e5) ** -0.35 * math.exp(rng.normal(0, 0.2)), 18, 110))
-    elif kind is Kind.MID:
+    elif kind is ListingKind.MID:
         price = math.exp(rng.uniform(math.log(9), math.log(90)))
         day_usd = 6e7 * math.exp(rng.normal(0, 0.9))
         day_vol = rng.uniform(0.011, 0.026)
@@ -117,47 +117,47 @@ def _equity(rng: np.random.Generator, kind: Kind, sector: int, name: str, ticker
         day_vol = rng.uniform(0.007, 0.016)
         spread_bp = float(np.clip(2.2 * (day_usd / 9e8) ** -0.35, 0.8, 5))
     on_nasdaq = rng.random() < (0.6 if sector in {0, 1} else 0.35)
-    return Listing(
+    return ListedSymbol(
         asset=Asset(
             symbol=Symbol(ticker),
             name=name,
             exchange="NASDAQ" if on_nasdaq else "NYSE",
             asset_class="us_equity",
             is_tradable=True,
-            is_fractionable=kind is not Kind.SMALL,
+            is_fractionable=kind is not ListingKind.SMALL,
         ),
         kind=kind,
         sector=sector,
         price=price,
         day_units=max(day_usd, 2.5e5) / price,
         trade_units=float(np.clip(2500 / price, 25, 400)),
-        beta=float(rng.uniform(0.5, 1.5) if kind is Kind.SMALL else rng.uniform(0.7, 1.4)),
+        beta=float(rng.uniform(0.5, 1.5) if kind is ListingKind.SMALL else rng.uniform(0.7, 1.4)),
         sector_beta=float(rng.uniform(0.5, 1.3)),
         day_vol=float(day_vol),
         spread_bp=spread_bp,
     )
 
 
-def _always_listed() -> tuple[Listing, ...]:
-    def listing(symbol: str, name: str, exchange: str, kind: Kind, **numbers: float) -> Listing:
+def _always_listed() -> tuple[ListedSymbol, ...]:
+    def listing(symbol: str, name: str, exchange: str, kind: ListingKind, **numbers: float) -> ListedSymbol:
         asset = Asset(
             symbol=Symbol(symbol),
             name=name,
             exchange=exchange,
-            asset_class="crypto" if kind is Kind.CRYPTO else "us_equity",
+            asset_class="crypto" if kind is ListingKind.CRYPTO else "us_equity",
             is_tradable=True,
             is_fractionable=True,
         )
-        return Listing(asset=asset, kind=kind, sector=0, **numbers)
+        return ListedSymbol(asset=asset, kind=kind, sector=0, **numbers)
 
     return (
-        listing("SPY", "Broad Market 500 Fund", "ARCA", Kind.FUND, price=480.0, day_units=7e7, trade_units=180.0,
+        listing("SPY", "Broad Market 500 Fund", "ARCA", ListingKind.FUND, price=480.0, day_units=7e7, trade_units=180.0,
                 beta=1.0, sector_beta=0.0, day_vol=0.0004, spread_bp=0.3),
-        listing("QQQ", "Growth 100 Fund", "NASDAQ", Kind.FUND, price=410.0, day_units=4e7, trade_units=160.0,
+        listing("QQQ", "Growth 100 Fund", "NASDAQ", ListingKind.FUND, price=410.0, day_units=4e7, trade_units=160.0,
                 beta=1.1, sector_beta=0.55, day_vol=0.0006, spread_bp=0.4),
-        listing("BTC/USD", "Bitcoin / US Dollar", "CRYPTO", Kind.CRYPTO, price=64_000.0, day_units=2200.0,
+        listing("BTC/USD", "Bitcoin / US Dollar", "CRYPTO", ListingKind.CRYPTO, price=64_000.0, day_units=2200.0,
                 trade_units=0.03, beta=1.0, sector_beta=0.0, day_vol=0.003, spread_bp=4.0),
-        listing("ETH/USD", "Ethereum / US Dollar", "CRYPTO", Kind.CRYPTO, price=2_900.0, day_units=24_000.0,
+        listing("ETH/USD", "Ethereum / US Dollar", "CRYPTO", ListingKind.CRYPTO, price=2_900.0, day_units=24_000.0,
                 trade_units=0.5, beta=1.1, sector_beta=0.0, day_vol=0.015, spread_bp=6.0),
     )  # fmt: skip
 

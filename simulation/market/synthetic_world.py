@@ -7,20 +7,20 @@ from datetime import date, timedelta
 
 from shared.core.ids import hash_id
 from simulation.market.days import sessions_until
-from simulation.market.synthetic_day import Context, State, SymbolDay, simulate
-from simulation.market.synthetic_plan import IDIOSYNCRATIC_VOL, EventKind, Regime, crypto_plan, day_plans
+from simulation.market.synthetic_day import DayContext, State, SyntheticDay, simulate
+from simulation.market.synthetic_plan import IDIOSYNCRATIC_VOL, EventKind, MarketRegime, crypto_plan, day_plans
 from simulation.market.synthetic_shape import Grid
-from simulation.market.synthetic_universe import Kind, Listing, generator, universe
+from simulation.market.synthetic_universe import ListedSymbol, ListingKind, generator, universe
 
 VERSION = 1
 """Raise it when the same parameters no longer give the same market."""
 
-_MOMENTUM_WEIGHT = {Regime.CALM: 0.8, Regime.TRENDING: 1.35, Regime.STRESSED: 0.6}
-_VOLUME_WEIGHT = {Regime.CALM: 0.92, Regime.TRENDING: 1.0, Regime.STRESSED: 1.4}
+_MOMENTUM_WEIGHT = {MarketRegime.CALM: 0.8, MarketRegime.TRENDING: 1.35, MarketRegime.STRESSED: 0.6}
+_VOLUME_WEIGHT = {MarketRegime.CALM: 0.92, MarketRegime.TRENDING: 1.0, MarketRegime.STRESSED: 1.4}
 _VOLUME_AFTER_RESULTS = 2.4
 
 
-class World:
+class SyntheticWorld:
     """Parameters of a seeded market and what follows from them at once.
 
     Attributes
@@ -48,17 +48,17 @@ class World:
         previous = [None, *(day.on for day in self.days)]
         self._before = dict(zip((day.on for day in self.days), previous, strict=False))
 
-    def grid(self, listing: Listing, on: date) -> Grid | None:
+    def grid(self, listing: ListedSymbol, on: date) -> Grid | None:
         """Minutes of a date for a listing, None where its market is closed."""
-        if listing.kind is Kind.CRYPTO:
+        if listing.kind is ListingKind.CRYPTO:
             return self.crypto[on].grid if on in self.crypto else None
         return self.plans[on].grid if on in self.plans else None
 
-    def first_state(self, listing: Listing) -> State:
+    def first_state(self, listing: ListedSymbol) -> State:
         """Where a listing stands before the first date."""
         return State(log_mid=math.log(listing.price), close=listing.price, log_vol=0.0)
 
-    def draw(self, listing: Listing, on: date, before: State) -> SymbolDay:
+    def draw(self, listing: ListedSymbol, on: date, before: State) -> SyntheticDay:
         """One symbol-day; `before` is the state after the listing's previous day.
 
         Raises
@@ -69,16 +69,16 @@ class World:
         rng = generator(self.seed, listing.symbol, on.isoformat())
         return simulate(listing, self._context(listing, on), before, rng, self.edge)
 
-    def _context(self, listing: Listing, on: date) -> Context:
-        if listing.kind is Kind.CRYPTO:
+    def _context(self, listing: ListedSymbol, on: date) -> DayContext:
+        if listing.kind is ListingKind.CRYPTO:
             plan = self.crypto[on]
             common = listing.beta * plan.market
-            return Context(shape=plan.grid.shape, common=common, event=None, own_vol=1.0, momentum=1.0, volume=1.0)
+            return DayContext(shape=plan.grid.shape, common=common, event=None, own_vol=1.0, momentum=1.0, volume=1.0)
         day = self.plans[on]
         common = listing.beta * day.market
         if listing.sector_beta:
             common = common + listing.sector_beta * day.sectors[listing.sector]
-        return Context(
+        return DayContext(
             shape=day.grid.shape,
             common=common,
             event=day.events.get(listing.symbol),
@@ -87,7 +87,7 @@ class World:
             volume=_VOLUME_WEIGHT[day.regime] * self._results_volume(listing, on),
         )
 
-    def _results_volume(self, listing: Listing, on: date) -> float:
+    def _results_volume(self, listing: ListedSymbol, on: date) -> float:
         """A company that reported after yesterday's close is traded more today."""
         before = self._before[on]
         event = self.plans[before].events.get(listing.symbol) if before else None

@@ -22,7 +22,7 @@ LIQUIDITY_DAYS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class Scenario:
     """A market to trade on one day: seeded, or recorded bars with what belongs to them.
 
     `bars` is a parquet file of recorded bars; `daily` and `quotes` are optional companions. Without `bars`, the market

@@ -26,7 +26,7 @@ class Happened(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class HistoryEvent:
     """One entry of a history. `key` is a task's number or an event's name, `payload` its JSON text."""
 
     kind: Happened
@@ -39,10 +39,10 @@ class Episode:
     """What arrived together, at the instant that the orchestrator then sees as now."""
 
     at: datetime
-    events: tuple[Event, ...]
+    events: tuple[HistoryEvent, ...]
 
 
-class Task:
+class LightTask:
     """Something that an orchestrator waits for."""
 
     def __init__(self, kind: str, detail: Any, key: int | str | None = None) -> None:
@@ -78,9 +78,9 @@ class Task:
 class AnyOf:
     """`task_any`: completes with the first child that does."""
 
-    def __init__(self, children: Sequence[Task]) -> None:
+    def __init__(self, children: Sequence[LightTask]) -> None:
         self.children = children
-        self.result: Task | None = None
+        self.result: LightTask | None = None
         self.is_completed = self.has_failed = False
         for child in children:
             child.parent = self
@@ -88,13 +88,13 @@ class AnyOf:
             if child.is_completed:
                 self.child_done(child)
 
-    def child_done(self, child: Task) -> None:
+    def child_done(self, child: LightTask) -> None:
         """Take the first."""
         if not self.is_completed:
             self.result, self.is_completed = child, True
 
 
-class Context:
+class LightContext:
     """What `run_order` sees of the durable API.
 
     Parameters
@@ -113,19 +113,19 @@ class Context:
         """Return the input."""
         return self._text
 
-    def wait_for_external_event(self, name: str) -> Task:
+    def wait_for_external_event(self, name: str) -> LightTask:
         """Wait for an event."""
-        return Task("wait", name, name)
+        return LightTask("wait", name, name)
 
-    def create_timer(self, due: datetime) -> Task:
+    def create_timer(self, due: datetime) -> LightTask:
         """Sleep until then."""
-        return Task("timer", due)
+        return LightTask("timer", due)
 
-    def call_activity(self, name: str, text: str) -> Task:
+    def call_activity(self, name: str, text: str) -> LightTask:
         """Run an activity."""
-        return Task("activity", (name, text))
+        return LightTask("activity", (name, text))
 
-    def task_any(self, tasks: Sequence[Task]) -> AnyOf:
+    def task_any(self, tasks: Sequence[LightTask]) -> AnyOf:
         """Wait for the first."""
         return AnyOf(tasks)
 
@@ -144,14 +144,14 @@ class Orchestration:
     """
 
     def __init__(self, instance_id: str, text: str, codec: Codec) -> None:
-        self.context = Context(instance_id, text)
+        self.context = LightContext(instance_id, text)
         self._code: Generator[Any, Any, str] = run_order(self.context, codec)
-        self._open: dict[int | str, list[Task]] = {}
-        self._deferred: dict[int | str, Event] = {}
-        self._waits_on: Task | AnyOf | None = None
+        self._open: dict[int | str, list[LightTask]] = {}
+        self._deferred: dict[int | str, HistoryEvent] = {}
+        self._waits_on: LightTask | AnyOf | None = None
         self._numbers = 0
         self.actions: list[tuple[str, Any]] = []
-        self.tasks: list[Task] = []
+        self.tasks: list[LightTask] = []
         self.is_over = False
         self.output = ""
         self._begun = False
@@ -168,7 +168,7 @@ class Orchestration:
             self._set(event)
             self._go_on()
 
-    def _set(self, event: Event) -> None:
+    def _set(self, event: HistoryEvent) -> None:
         waiting = self._open.get(event.key)
         if not waiting:
             self._deferred[event.key] = event
@@ -188,7 +188,7 @@ class Orchestration:
             else:
                 self._resume(lambda: self._code.send(done.result))  # noqa: B023 - called at once
 
-    def _resume(self, step: Callable[[], Task | AnyOf]) -> None:
+    def _resume(self, step: Callable[[], LightTask | AnyOf]) -> None:
         try:
             asked = step()
         except StopIteration as stop:
@@ -202,7 +202,7 @@ class Orchestration:
                 self._schedule(task)
         self._go_on()
 
-    def _schedule(self, task: Task) -> None:
+    def _schedule(self, task: LightTask) -> None:
         task.is_scheduled = True
         if task.key is None:
             task.key = self._numbers
@@ -233,12 +233,12 @@ class Execution:
 
 
 @dataclass(slots=True, kw_only=True)
-class Instance:
+class Lifecycle:
     """A lifecycle as the task hub knows it."""
 
     instance_id: str
     execution: Execution
-    inbox: list[Event] = field(default_factory=list)
+    inbox: list[HistoryEvent] = field(default_factory=list)
     is_running: bool = True
     is_due: bool = False
     output: str = ""
@@ -267,7 +267,7 @@ def replay(instance_id: str, execution: Execution, codec: Codec) -> Orchestratio
     return again
 
 
-class Hub:
+class LightHub:
     """Instances, and what the host does for them: activities, timers, events.
 
     Parameters
@@ -285,9 +285,9 @@ class Hub:
         self,
         codec: Codec,
         now: Callable[[], datetime],
-        wake: Callable[[Instance], None],
-        set_timer: Callable[[Instance, int, int, datetime], None],
-        call: Callable[[Instance, int, int, str], None],
+        wake: Callable[[Lifecycle], None],
+        set_timer: Callable[[Lifecycle, int, int, datetime], None],
+        call: Callable[[Lifecycle, int, int, str], None],
     ) -> None:
         self._codec = codec
         self._now = now
@@ -295,23 +295,23 @@ class Hub:
         self._set_timer = set_timer
         self._call = call
         self._executions = 0
-        self.instances: dict[str, Instance] = {}
+        self.instances: dict[str, Lifecycle] = {}
 
     def start_new(self, instance_id: str, text: str, symbol: str) -> None:
         """Start an instance; one that is there already is replaced, as Azure does."""
         self._executions += 1
         execution = Execution(number=self._executions, text=text)
-        self.instances[instance_id] = Instance(instance_id=instance_id, execution=execution, symbol=symbol)
+        self.instances[instance_id] = Lifecycle(instance_id=instance_id, execution=execution, symbol=symbol)
         self._rouse(self.instances[instance_id])
 
     def raise_event(self, instance_id: str, name: str, data: str) -> None:
         """Raise an event; its text arrives in quotes, as the SDK's client sends it."""
         found = self.instances.get(instance_id)
         if found is not None and found.is_running:
-            found.inbox.append(Event(kind=Happened.EVENT_RAISED, key=name, payload=f'"{data}"'))
+            found.inbox.append(HistoryEvent(kind=Happened.EVENT_RAISED, key=name, payload=f'"{data}"'))
             self._rouse(found)
 
-    def complete(self, instance: Instance, execution: int, event: Event) -> bool:
+    def complete(self, instance: Lifecycle, execution: int, event: HistoryEvent) -> bool:
         """Hand a task's completion in; a second one, or one for an execution that is gone, is dropped: False."""
         current = instance.execution
         is_there = self.instances.get(instance.instance_id) is instance and instance.is_running
@@ -327,7 +327,7 @@ class Hub:
         self._rouse(instance)
         return True
 
-    def _rouse(self, instance: Instance) -> None:
+    def _rouse(self, instance: Lifecycle) -> None:
         if not instance.is_due:
             instance.is_due = True
             self._wake(instance)
@@ -337,7 +337,7 @@ class Hub:
         for instance in self.instances.values():
             instance.execution.live = None
 
-    def run(self, instance: Instance) -> None:
+    def run(self, instance: Lifecycle) -> None:
         """Run one episode of an instance on all that arrived."""
         instance.is_due = False
         if not instance.is_running or self.instances.get(instance.instance_id) is not instance:
@@ -351,7 +351,7 @@ class Hub:
         execution.live.feed(episode)
         self._carry_out(instance, execution, execution.live)
 
-    def _carry_out(self, instance: Instance, execution: Execution, live: Orchestration) -> None:
+    def _carry_out(self, instance: Lifecycle, execution: Execution, live: Orchestration) -> None:
         execution.asked = list(live.actions)
         new, execution.handled = live.tasks[execution.handled :], len(live.tasks)
         for task in new:

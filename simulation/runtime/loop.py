@@ -31,7 +31,7 @@ from shared.stages.market.news import news
 from shared.stages.market.scan import scan
 from shared.stages.order.step import carry_out
 from simulation.runtime.clock import SimClock
-from simulation.runtime.durable import Event, Happened, Hub, Instance
+from simulation.runtime.durable import Happened, HistoryEvent, Lifecycle, LightHub
 from simulation.runtime.ncrontab import Schedule
 
 MAX_STEPS_AT_ONE_INSTANT = 100_000
@@ -113,7 +113,7 @@ class Runner:
         self.stages = stages or Stages()
         self.spent = Spent()
         self.notices: Counter[str] = Counter()
-        self.hub = Hub(ports.codec, lambda: clock.at, self._wake, self._set_timer, self._call)
+        self.hub = LightHub(ports.codec, lambda: clock.at, self._wake, self._set_timer, self._call)
         self._board: deque[Callable[[], None]] = deque()
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = self._steps = 0
@@ -240,23 +240,23 @@ class Runner:
 
     # -- what the hub asks -----------------------------------------------------------------------------------------
 
-    def _wake(self, instance: Instance) -> None:
+    def _wake(self, instance: Lifecycle) -> None:
         self._board.append(lambda: self.spent.run("lifecycle", lambda: self.hub.run(instance)))
 
-    def _set_timer(self, instance: Instance, execution: int, key: int, due: datetime) -> None:
+    def _set_timer(self, instance: Lifecycle, execution: int, key: int, due: datetime) -> None:
         def fire() -> None:
-            self.hub.complete(instance, execution, Event(kind=Happened.TIMER_FIRED, key=key))
+            self.hub.complete(instance, execution, HistoryEvent(kind=Happened.TIMER_FIRED, key=key))
 
         self._sequence += 1
         heapq.heappush(self._due, (max(due, self.clock.at), self._sequence, fire))
 
-    def _call(self, instance: Instance, execution: int, key: int, text: str) -> None:
+    def _call(self, instance: Lifecycle, execution: int, key: int, text: str) -> None:
         def run() -> None:
             self._stir()
             asked = self.ports.codec.decode(StepCall, text)
             state, told = carry_out(asked.state, asked.step, self.ports)
             self.send(told)
             payload = self.ports.codec.encode(state)
-            self.hub.complete(instance, execution, Event(kind=Happened.TASK_COMPLETED, key=key, payload=payload))
+            self.hub.complete(instance, execution, HistoryEvent(kind=Happened.TASK_COMPLETED, key=key, payload=payload))
 
         self._board.append(lambda: self.spent.run("order steps", run))

@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, Decimal
 from shared.core.market import BASIS_POINTS
 from shared.core.values import CENT, ZERO, Side
 from simulation.venue.config import VenueConfig
-from simulation.venue.orders import Order, Status
+from simulation.venue.orders import Order, VenueStatus
 
 MILLION = Decimal(1_000_000)
 
@@ -29,7 +29,7 @@ class Fill:
     fee: Decimal
     cum_qty: Decimal
     leaves_qty: Decimal
-    order_status: Status
+    order_status: VenueStatus
 
     @property
     def cash_flow(self) -> Decimal:
@@ -39,7 +39,7 @@ class Fill:
 
 
 @dataclass(slots=True, kw_only=True)
-class Position:
+class VenuePosition:
     """A holding; `qty` is negative when short. `cost` is the signed cost of what is held, in USD."""
 
     symbol: str
@@ -69,7 +69,7 @@ class Position:
             self.take(change - closing, price)
 
 
-class Account:
+class VenueAccount:
     """Cash and positions of the one account.
 
     Parameters
@@ -81,7 +81,7 @@ class Account:
     def __init__(self, config: VenueConfig) -> None:
         self.config = config
         self.cash = config.cash
-        self.positions: dict[str, Position] = {}
+        self.positions: dict[str, VenuePosition] = {}
         self.fills: list[Fill] = []
         self.realized_closed = ZERO
 
@@ -94,7 +94,7 @@ class Account:
         """Take a fill into cash and positions."""
         self.cash += fill.cash_flow
         position = self.positions.setdefault(
-            fill.symbol, Position(symbol=fill.symbol, is_crypto=is_crypto, opened_at=fill.at)
+            fill.symbol, VenuePosition(symbol=fill.symbol, is_crypto=is_crypto, opened_at=fill.at)
         )
         position.take(fill.qty if fill.side is Side.BUY else -fill.qty, fill.price)
         if not position.qty:

@@ -14,10 +14,10 @@ from decimal import Decimal
 from enum import IntEnum
 
 from shared.core.values import ZERO, Side
-from simulation.venue.account import Account, Fill
+from simulation.venue.account import Fill, VenueAccount
 from simulation.venue.config import VenueConfig
-from simulation.venue.journal import Event, LogEntry, entry_of
-from simulation.venue.orders import STOPS, Order, OrderClass, Status
+from simulation.venue.journal import LogEntry, VenueEvent, entry_of
+from simulation.venue.orders import STOPS, Order, VenueOrderClass, VenueStatus
 
 VENUE_IDS = uuid.UUID("5f6b1f0e-8f0c-5a51-9d0a-2f3f0c7e4a11")
 """Namespace of every id the venue hands out."""
@@ -46,7 +46,7 @@ class Book:
         Takes the fills.
     """
 
-    def __init__(self, content_id: str, config: VenueConfig, account: Account) -> None:
+    def __init__(self, content_id: str, config: VenueConfig, account: VenueAccount) -> None:
         self.config = config
         self.account = account
         self.log: list[LogEntry] = []
@@ -81,12 +81,12 @@ class Book:
         """When the next order starts to work or expires; None where none ever does."""
         while self._timed:
             at, due, _, order = self._timed[0]
-            if order.is_live and (due is Due.EXPIRE or order.status is Status.ACCEPTED):
+            if order.is_live and (due is Due.EXPIRE or order.status is VenueStatus.ACCEPTED):
                 return at, due, order
             heapq.heappop(self._timed)
         return None
 
-    def note(self, order: Order, event: Event, at: datetime) -> None:
+    def note(self, order: Order, event: VenueEvent, at: datetime) -> None:
         """Write one line of the log."""
         order.updated_at = at
         self.log.append(
@@ -100,7 +100,7 @@ class Book:
             )
         )
 
-    def set_status(self, order: Order, status: Status, event: Event, at: datetime) -> None:
+    def set_status(self, order: Order, status: VenueStatus, event: VenueEvent, at: datetime) -> None:
         """Move an order to a status and note it."""
         order.status = status
         if status.is_final and order in self.live[order.symbol]:
@@ -112,12 +112,12 @@ class Book:
         """A stop was touched: it becomes a working order, and its sibling leaves the book."""
         order.is_triggered = True
         order.has_rested = False
-        if order.status is Status.HELD:
-            order.status = Status.NEW
+        if order.status is VenueStatus.HELD:
+            order.status = VenueStatus.NEW
         self.changed.add(order.symbol)
-        self.note(order, Event.TRIGGERED, at)
+        self.note(order, VenueEvent.TRIGGERED, at)
         for rival in order.rivals:
-            self.end(rival, Status.CANCELED, at)
+            self.end(rival, VenueStatus.CANCELED, at)
 
     def fill(self, order: Order, qty: Decimal, price: Decimal, at: datetime, *, on: date, index: int) -> None:
         """Execute `qty` at `price` USD at a point of the tape, and let the group follow."""
@@ -126,7 +126,7 @@ class Book:
         order.filled_notional += qty * price
         order.fees += fee
         is_done = order.remaining == ZERO
-        order.status = Status.FILLED if is_done else Status.PARTIALLY_FILLED
+        order.status = VenueStatus.FILLED if is_done else VenueStatus.PARTIALLY_FILLED
         order.updated_at = at
         order.filled_at = at if is_done else None
         if is_done:
@@ -149,7 +149,7 @@ class Book:
         self.log.append(
             entry_of(
                 order,
-                Event.FILL if is_done else Event.PARTIAL_FILL,
+                VenueEvent.FILL if is_done else VenueEvent.PARTIAL_FILL,
                 seq=fill.seq,
                 at=at,
                 position=self.account.held(order.symbol),
@@ -163,12 +163,12 @@ class Book:
 
     def _settle_group(self, order: Order, at: datetime, *, on: date, index: int) -> None:
         for rival in order.rivals:
-            if order.status is Status.FILLED:
-                self.end(rival, Status.CANCELED, at)
+            if order.status is VenueStatus.FILLED:
+                self.end(rival, VenueStatus.CANCELED, at)
             elif rival.is_open and rival.qty != rival.filled_qty + order.remaining:
                 rival.qty = rival.filled_qty + order.remaining
-                self.note(rival, Event.RESIZED, at)
-        if order.status is Status.FILLED and order.legs and order.order_class is not OrderClass.OCO:
+                self.note(rival, VenueEvent.RESIZED, at)
+        if order.status is VenueStatus.FILLED and order.legs and order.order_class is not VenueOrderClass.OCO:
             for leg in order.legs:
                 if leg.is_open:
                     self._arm(leg, at, on=on, index=index)
@@ -177,34 +177,34 @@ class Book:
         leg.is_armed = True
         leg.scan_on, leg.scan_from = on, index + 1
         stays_held = leg.type in STOPS and bool(leg.rivals) and self.config.armed_stop_status == "held"
-        leg.status = Status.HELD if stays_held else Status.NEW
+        leg.status = VenueStatus.HELD if stays_held else VenueStatus.NEW
         self._enlist(leg)
-        self.note(leg, Event.ARMED, at)
+        self.note(leg, VenueEvent.ARMED, at)
 
     def cancel(self, order: Order, at: datetime) -> None:
         """Cancel at the client's wish; what hangs on the order goes with it."""
-        self.set_status(order, Status.PENDING_CANCEL, Event.PENDING_CANCEL, at)
-        self.end(order, Status.CANCELED, at)
+        self.set_status(order, VenueStatus.PENDING_CANCEL, VenueEvent.PENDING_CANCEL, at)
+        self.end(order, VenueStatus.CANCELED, at)
         for other in order.group:
-            self.end(other, Status.CANCELED, at)
+            self.end(other, VenueStatus.CANCELED, at)
 
-    def end(self, order: Order, status: Status, at: datetime) -> None:
+    def end(self, order: Order, status: VenueStatus, at: datetime) -> None:
         """Cancel or expire an order that is still open; nothing else is touched."""
         if not order.is_open:
             return
-        if status is Status.EXPIRED:
+        if status is VenueStatus.EXPIRED:
             order.expired_at = at
-            self.set_status(order, status, Event.EXPIRED, at)
+            self.set_status(order, status, VenueEvent.EXPIRED, at)
         else:
             order.canceled_at = at
-            self.set_status(order, status, Event.CANCELED, at)
+            self.set_status(order, status, VenueEvent.CANCELED, at)
 
     def expire(self, order: Order, at: datetime) -> None:
         """End an order whose time is over; exits that were waiting for it can never arm and go too."""
-        self.end(order, Status.EXPIRED, at)
+        self.end(order, VenueStatus.EXPIRED, at)
         for leg in order.legs:
             if not leg.is_armed:
-                self.end(leg, Status.CANCELED, at)
+                self.end(leg, VenueStatus.CANCELED, at)
 
     def substitute(self, old: Order, new: Order, at: datetime) -> None:
         """Put a replacement in the place of an order, in its group too."""
@@ -215,7 +215,7 @@ class Book:
         for leg in new.legs:
             leg.parent = new
         old.legs = []
-        self.set_status(old, Status.REPLACED, Event.REPLACED, at)
+        self.set_status(old, VenueStatus.REPLACED, VenueEvent.REPLACED, at)
         self.add(new)
 
     def reserved_to_sell(self, symbol: str, *, without: Order | None = None) -> tuple[Decimal, list[str]]:

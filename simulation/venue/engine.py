@@ -14,13 +14,13 @@ from shared.core.market import Asset
 from shared.core.values import Side, require_utc
 from simulation.market.days import CALENDAR
 from simulation.market.tape import Tape
-from simulation.venue.account import Account
+from simulation.venue.account import VenueAccount
 from simulation.venue.beside import Beside
 from simulation.venue.book import Book, Due
 from simulation.venue.calendar import ONE_DAY, TradingCalendar, midnight, new_york_date
 from simulation.venue.config import VenueConfig
 from simulation.venue.execution import Floor
-from simulation.venue.journal import Event, LogEntry
+from simulation.venue.journal import LogEntry, VenueEvent
 from simulation.venue.matching import (
     best_price,
 )
@@ -35,12 +35,12 @@ from simulation.venue.order_validation import (
 )
 from simulation.venue.orders import (
     Order,
-    OrderRequest,
-    OrderType,
     ReplaceRequest,
-    Role,
-    Status,
-    TimeInForce,
+    VenueOrderType,
+    VenueRequest,
+    VenueRole,
+    VenueStatus,
+    VenueTimeInForce,
 )
 from simulation.venue.refusals import Refusal, duplicate_client_order_id, invalid, not_found
 from simulation.venue.tape_view import TapeView
@@ -75,7 +75,7 @@ class Exchange:
         self.config = config or VenueConfig()
         self.calendar = calendar or CALENDAR
         self.view = TapeView(tape, self.calendar)
-        self.account = Account(self.config)
+        self.account = VenueAccount(self.config)
         self.book = Book(tape.content_id, self.config, self.account)
         self.beside = Beside()
         start = start or midnight(tape.on)
@@ -171,7 +171,7 @@ class Exchange:
 
     # -- what can be done ----------------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest) -> Order:
+    def submit(self, request: VenueRequest) -> Order:
         """Take an order in and match it with the standing quote.
 
         Raises
@@ -210,7 +210,7 @@ class Exchange:
         old = self.order(order_id)
         if old.status.is_final:
             raise invalid(f'order is already in "{old.status.value}" state')
-        if old.status not in {Status.NEW, Status.PARTIALLY_FILLED, Status.HELD}:
+        if old.status not in {VenueStatus.NEW, VenueStatus.PARTIALLY_FILLED, VenueStatus.HELD}:
             raise invalid("unable to replace order, order isn't sent to exchange yet")
         if changes.client_order_id in self.book.by_client_order_id:
             raise duplicate_client_order_id()
@@ -218,7 +218,7 @@ class Exchange:
         check_instrument(request, is_crypto=old.is_crypto)
         price = reserve_price(request, self._floor.ask(old.symbol) or self.mark(old.symbol))
         if old.is_armed:
-            if old.role is Role.ENTRY:
+            if old.role is VenueRole.ENTRY:
                 check_wash(self.book, request, replaced=old)
             check_funds(self.book, request, price=price, marks=self.marks(), is_crypto=old.is_crypto, replaced=old)
         order = make_replacement(self.book, old, request, at=self.now)
@@ -228,7 +228,7 @@ class Exchange:
                 self.calendar, request, self.now, is_crypto=old.is_crypto, base_s=self.tape.base_s
             )
         self.book.substitute(old, order, self.now)
-        self.book.note(order, Event.HELD if order.status is Status.HELD else Event.NEW, self.now)
+        self.book.note(order, VenueEvent.HELD if order.status is VenueStatus.HELD else VenueEvent.NEW, self.now)
         if order.is_armed:
             self._floor.arrive(order)
         return order
@@ -266,12 +266,12 @@ class Exchange:
         if not held:
             raise not_found("position does not exist")
         is_crypto = self.view.is_crypto(symbol)
-        request = OrderRequest(
+        request = VenueRequest(
             symbol=symbol,
             side=Side.SELL if held > 0 else Side.BUY,
             qty=abs(held) if qty is None else qty,
-            type=OrderType.MARKET,
-            time_in_force=TimeInForce.GTC if is_crypto else TimeInForce.DAY,
+            type=VenueOrderType.MARKET,
+            time_in_force=VenueTimeInForce.GTC if is_crypto else VenueTimeInForce.DAY,
         )
         return self.submit(request)
 
@@ -331,7 +331,7 @@ class Exchange:
             if due is Due.EXPIRE:
                 self.book.expire(subject, self.now)
             else:
-                self.book.set_status(subject, Status.NEW, Event.NEW, self.now)
+                self.book.set_status(subject, VenueStatus.NEW, VenueEvent.NEW, self.now)
 
     def _close_of(self, on: date) -> datetime | None:
         day = self.calendar.day(on)
@@ -339,14 +339,14 @@ class Exchange:
 
     def _enter(self, order: Order) -> None:
         self.book.add(order)
-        self.book.note(order, Event.PENDING_NEW, self.now)
+        self.book.note(order, VenueEvent.PENDING_NEW, self.now)
         for leg in order.legs:
             self.book.add(leg)
-            self.book.note(leg, Event.ARMED if leg.is_armed else Event.HELD, self.now)
+            self.book.note(leg, VenueEvent.ARMED if leg.is_armed else VenueEvent.HELD, self.now)
         if order.activates_at is None:
-            self.book.set_status(order, Status.NEW, Event.NEW, self.now)
+            self.book.set_status(order, VenueStatus.NEW, VenueEvent.NEW, self.now)
         else:
-            self.book.set_status(order, Status.ACCEPTED, Event.ACCEPTED, self.now)
+            self.book.set_status(order, VenueStatus.ACCEPTED, VenueEvent.ACCEPTED, self.now)
         for each in (order, *order.legs):
             if each.is_live:
                 self._floor.arrive(each)

@@ -19,7 +19,7 @@ from simulation.venue.matching import (
     trail_offset,
     volume_share,
 )
-from simulation.venue.orders import AT_ONCE, Order, OrderType, Status, TimeInForce
+from simulation.venue.orders import AT_ONCE, Order, VenueOrderType, VenueStatus, VenueTimeInForce
 from simulation.venue.tape_view import Strip, TapeView
 
 
@@ -85,13 +85,13 @@ class Floor:
         now_s = self.now.timestamp()
         index = strip.index_at(now_s)
         order.scan_on, order.scan_from = self.on, index + 1
-        if order.type is OrderType.TRAILING_STOP and order.hwm is None:
+        if order.type is VenueOrderType.TRAILING_STOP and order.hwm is None:
             order.hwm = self.view.mark(order.symbol, self.now)
         self.book.changed.add(order.symbol)
         is_closed = not self._in_session(order, now_s) or index < 0 or strip.is_halted(now_s)
-        if is_closed or order.time_in_force in {TimeInForce.OPG, TimeInForce.CLS}:
+        if is_closed or order.time_in_force in {VenueTimeInForce.OPG, VenueTimeInForce.CLS}:
             if order.time_in_force in AT_ONCE:
-                self.book.end(order, Status.CANCELED, self.now)
+                self.book.end(order, VenueStatus.CANCELED, self.now)
             return
         if is_waiting_for_stop(order) and self._is_touched(order, float(strip.price[index])):
             self._trigger(order, strip, index)
@@ -101,7 +101,7 @@ class Floor:
             else:
                 order.has_rested = True
         if order.is_open and order.time_in_force in AT_ONCE:
-            self.book.end(order, Status.CANCELED, self.now)
+            self.book.end(order, VenueStatus.CANCELED, self.now)
 
     def _in_session(self, order: Order, now_s: float) -> bool:
         if order.is_crypto:
@@ -135,12 +135,12 @@ class Floor:
             order.scan_from = index + 1
             if self._can_trade(order, strip, index):
                 self._take(order, strip, index)
-            elif order.acts_as is OrderType.LIMIT:
+            elif order.acts_as is VenueOrderType.LIMIT:
                 order.has_rested = True
         self.book.changed.add(symbol)
 
     def _trigger(self, order: Order, strip: Strip, index: int) -> None:
-        if order.type is OrderType.TRAILING_STOP:
+        if order.type is VenueOrderType.TRAILING_STOP:
             order.hwm = best_price(order, strip, index)
             offset = trail_offset(order, strip.price[:1] * 0 + float(order.hwm))
             order.stop_price = order.hwm + Decimal(repr(round(float(offset[0]), 4)))
@@ -160,7 +160,7 @@ class Floor:
                 self.book.cancel(order, self.now)
                 return
             qty = min(qty, held)
-        if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < order.remaining):
+        if qty <= 0 or (order.time_in_force is VenueTimeInForce.FOK and qty < order.remaining):
             return
         self._used[order.symbol] = (self.on, index, spent + qty)
         price = fill_price(order, strip, index, qty, self.config)

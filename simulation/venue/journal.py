@@ -12,7 +12,7 @@ from simulation.venue.orders import Order
 from simulation.venue.refusals import plain
 
 
-class Event(StrEnum):
+class VenueEvent(StrEnum):
     """What happened to an order."""
 
     PENDING_NEW = "pending_new"
@@ -36,7 +36,7 @@ class LogEntry:
 
     seq: int
     at: datetime
-    event: Event
+    event: VenueEvent
     order_id: str
     client_order_id: str
     head_id: str
@@ -72,7 +72,7 @@ class LogEntry:
 
 def entry_of(
     order: Order,
-    event: Event,
+    event: VenueEvent,
     *,
     seq: int,
     at: datetime,

@@ -13,12 +13,12 @@ import numpy as np
 from shared.core.market import BASIS_POINTS, FloatArray
 from shared.core.values import Rounding, Side, round_to_tick, to_price
 from simulation.venue.config import VenueConfig
-from simulation.venue.orders import STOPS, Order, OrderType, TimeInForce
+from simulation.venue.orders import STOPS, Order, VenueOrderType, VenueTimeInForce
 from simulation.venue.tape_view import BoolArray, Strip
 
 COIN = Decimal("0.000000001")
 SHARE = Decimal(1)
-AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+AUCTIONS = frozenset({VenueTimeInForce.OPG, VenueTimeInForce.CLS})
 MIN_PRICE = Decimal("0.0001")
 
 
@@ -26,7 +26,7 @@ def eligible(order: Order, strip: Strip, start: int) -> BoolArray:
     """Points from `start` on at which the order may trade at all, shape (m - start,)."""
     mask = (strip.extended if order.extended_hours else strip.regular)[start:]
     if order.time_in_force in AUCTIONS:
-        auction = strip.opening if order.time_in_force is TimeInForce.OPG else strip.closing
+        auction = strip.opening if order.time_in_force is VenueTimeInForce.OPG else strip.closing
         only = np.zeros_like(mask)
         if auction >= start:
             only[auction - start] = mask[auction - start]
@@ -83,7 +83,7 @@ def first_point(order: Order, strip: Strip, start: int, share: float) -> int | N
         hits = mask & _stop_hits(order, strip, start, mask)
     else:
         hits = mask & (strip.volume[start:] * share >= float(lot_size(is_crypto=order.is_crypto)))
-        if order.acts_as is OrderType.LIMIT:
+        if order.acts_as is VenueOrderType.LIMIT:
             hits &= _limit_hits(order, strip, start)
         else:
             hits &= (strip.ask if order.side is Side.BUY else strip.bid)[start:] > 0
@@ -93,7 +93,7 @@ def first_point(order: Order, strip: Strip, start: int, share: float) -> int | N
 
 def _stop_hits(order: Order, strip: Strip, start: int, mask: BoolArray) -> BoolArray:
     price = strip.price[start:]
-    if order.type is OrderType.TRAILING_STOP:
+    if order.type is VenueOrderType.TRAILING_STOP:
         level: FloatArray | float = trailing_stops(order, strip, start, mask)
     else:
         assert order.stop_price is not None
@@ -117,7 +117,7 @@ def fill_price(order: Order, strip: Strip, index: int, qty: Decimal, config: Ven
     market order pays the quote, part of the spread and the square-root impact of its size.
     """
     quote = float(strip.ask[index] if order.side is Side.BUY else strip.bid[index])
-    if order.acts_as is OrderType.LIMIT:
+    if order.acts_as is VenueOrderType.LIMIT:
         assert order.limit_price is not None
         if order.has_rested or quote <= 0:
             return order.limit_price
@@ -142,7 +142,7 @@ def is_marketable(order: Order, strip: Strip, index: int) -> bool:
     quote = float(strip.ask[index] if order.side is Side.BUY else strip.bid[index])
     if quote <= 0 or strip.volume[index] <= 0:
         return False
-    return order.acts_as is not OrderType.LIMIT or _takes(order, quote)
+    return order.acts_as is not VenueOrderType.LIMIT or _takes(order, quote)
 
 
 def volume_share(strip: Strip, index: int, share: float, *, is_crypto: bool) -> Decimal:

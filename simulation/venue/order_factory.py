@@ -12,12 +12,12 @@ from simulation.venue.book import VENUE_IDS, Book
 from simulation.venue.config import VenueConfig
 from simulation.venue.orders import (
     Order,
-    OrderClass,
-    OrderRequest,
-    OrderType,
     ReplaceRequest,
-    Role,
-    Status,
+    VenueOrderClass,
+    VenueOrderType,
+    VenueRequest,
+    VenueRole,
+    VenueStatus,
 )
 from simulation.venue.refusals import invalid
 from simulation.venue.requests import check_force, check_prices
@@ -25,7 +25,7 @@ from simulation.venue.requests import check_force, check_prices
 
 def make_order(
     book: Book,
-    request: OrderRequest,
+    request: VenueRequest,
     *,
     symbol: str,
     is_crypto: bool,
@@ -34,7 +34,7 @@ def make_order(
 ) -> Order:
     """Build the order that a request asks for, with its legs; the book does not know them yet."""
     activates_at, expires_at = times
-    is_oco = request.order_class is OrderClass.OCO
+    is_oco = request.order_class is VenueOrderClass.OCO
     seq, order_id = book.next_id()
     order = Order(
         id=order_id,
@@ -47,7 +47,7 @@ def make_order(
         type=request.type,
         time_in_force=request.time_in_force,
         order_class=request.order_class,
-        role=Role.TAKE_PROFIT if is_oco else Role.ENTRY,
+        role=VenueRole.TAKE_PROFIT if is_oco else VenueRole.ENTRY,
         extended_hours=request.extended_hours,
         created_at=at,
         updated_at=at,
@@ -58,12 +58,12 @@ def make_order(
         activates_at=activates_at,
         expires_at=expires_at,
     )
-    legs: list[tuple[Role, OrderType, Decimal | None, Decimal | None]] = []
+    legs: list[tuple[VenueRole, VenueOrderType, Decimal | None, Decimal | None]] = []
     if request.take_profit is not None and not is_oco:
-        legs.append((Role.TAKE_PROFIT, OrderType.LIMIT, request.take_profit, None))
+        legs.append((VenueRole.TAKE_PROFIT, VenueOrderType.LIMIT, request.take_profit, None))
     if request.stop_loss is not None:
-        kind = OrderType.STOP if request.stop_loss_limit is None else OrderType.STOP_LIMIT
-        legs.append((Role.STOP_LOSS, kind, request.stop_loss_limit, request.stop_loss))
+        kind = VenueOrderType.STOP if request.stop_loss_limit is None else VenueOrderType.STOP_LIMIT
+        legs.append((VenueRole.STOP_LOSS, kind, request.stop_loss_limit, request.stop_loss))
     for number, (role, kind, limit, stop) in enumerate(legs, start=1):
         leg_id = str(uuid.uuid5(VENUE_IDS, f"{order_id}:leg:{number}"))
         order.legs.append(
@@ -84,7 +84,7 @@ def make_order(
                 updated_at=at,
                 limit_price=limit,
                 stop_price=stop,
-                status=Status.HELD if not is_oco or book.config.armed_stop_status == "held" else Status.NEW,
+                status=VenueStatus.HELD if not is_oco or book.config.armed_stop_status == "held" else VenueStatus.NEW,
                 activates_at=activates_at,
                 expires_at=expires_at,
                 parent=order,
@@ -94,7 +94,7 @@ def make_order(
     return order
 
 
-def replacement_request(old: Order, changes: ReplaceRequest, config: VenueConfig) -> OrderRequest:
+def replacement_request(old: Order, changes: ReplaceRequest, config: VenueConfig) -> VenueRequest:
     """Read an order and its changes as one request.
 
     Raises
@@ -102,14 +102,14 @@ def replacement_request(old: Order, changes: ReplaceRequest, config: VenueConfig
     Refusal
         422 where nothing changes, or a group's quantity or time in force would.
     """
-    is_grouped = old.order_class is not OrderClass.SIMPLE
+    is_grouped = old.order_class is not VenueOrderClass.SIMPLE
     if is_grouped and (changes.qty not in {None, old.qty} or changes.time_in_force not in {None, old.time_in_force}):
         raise invalid("only limit_price and stop_price of complex orders can be replaced")
-    if changes.trail is not None and old.type is not OrderType.TRAILING_STOP:
+    if changes.trail is not None and old.type is not VenueOrderType.TRAILING_STOP:
         raise invalid(f"{old.type.value} orders must not have trail")
     kept = old.qty if config.replace_keeps_qty else old.remaining
     trailing = changes.trail is not None
-    request = OrderRequest(
+    request = VenueRequest(
         symbol=old.symbol,
         side=old.side,
         qty=changes.qty if changes.qty is not None else kept,
@@ -122,7 +122,7 @@ def replacement_request(old: Order, changes: ReplaceRequest, config: VenueConfig
         extended_hours=old.extended_hours,
         client_order_id=changes.client_order_id,
     )
-    check_prices(replace(request, stop_price=None) if old.type is OrderType.TRAILING_STOP else request)
+    check_prices(replace(request, stop_price=None) if old.type is VenueOrderType.TRAILING_STOP else request)
     check_force(request)
     same = ("qty", "time_in_force", "limit_price", "stop_price", "trail_price", "trail_percent")
     if changes.client_order_id is None and all(getattr(request, name) == getattr(old, name) for name in same):
@@ -130,7 +130,7 @@ def replacement_request(old: Order, changes: ReplaceRequest, config: VenueConfig
     return request
 
 
-def make_replacement(book: Book, old: Order, request: OrderRequest, *, at: datetime) -> Order:
+def make_replacement(book: Book, old: Order, request: VenueRequest, *, at: datetime) -> Order:
     """Build the successor of a working order; it keeps role, group and times."""
     seq, order_id = book.next_id()
     return Order(
@@ -153,7 +153,7 @@ def make_replacement(book: Book, old: Order, request: OrderRequest, *, at: datet
         trail_price=request.trail_price,
         trail_percent=request.trail_percent,
         hwm=old.hwm,
-        status=Status.HELD if old.status is Status.HELD else Status.NEW,
+        status=VenueStatus.HELD if old.status is VenueStatus.HELD else VenueStatus.NEW,
         expires_at=old.expires_at,
         is_armed=old.is_armed,
         is_triggered=old.is_triggered,

@@ -11,7 +11,7 @@ from shared.core.sessions import aft_close_at, new_york_instant, pre_open_at
 from shared.core.values import CENT, ZERO, Side
 from simulation.venue.book import Book
 from simulation.venue.calendar import TradingCalendar, new_york_date
-from simulation.venue.orders import Order, OrderClass, OrderRequest, OrderType, Role, TimeInForce
+from simulation.venue.orders import Order, VenueOrderClass, VenueOrderType, VenueRequest, VenueRole, VenueTimeInForce
 from simulation.venue.refusals import (
     Refusal,
     insufficient_buying_power,
@@ -31,7 +31,7 @@ COLLARS = (Decimal("1.04"), Decimal("1.025"))
 """A market buy is valued above the quote: 4 % under 50 $, 2.5 % from there (Alpaca, "Buying Power")."""
 
 
-def check_instrument(request: OrderRequest, *, is_crypto: bool) -> None:
+def check_instrument(request: VenueRequest, *, is_crypto: bool) -> None:
     """Lots, ticks and what the asset class allows.
 
     Raises
@@ -50,7 +50,7 @@ def check_instrument(request: OrderRequest, *, is_crypto: bool) -> None:
     check_increment("stop_loss.limit_price", request.stop_loss_limit)
 
 
-def check_exits(request: OrderRequest, mark: Decimal) -> None:
+def check_exits(request: VenueRequest, mark: Decimal) -> None:
     """Exits lie at least a cent beyond the base price in USD: the entry's limit or else the last price.
 
     A pair's base price is its own limit, under which the stop lies.
@@ -60,9 +60,9 @@ def check_exits(request: OrderRequest, mark: Decimal) -> None:
     Refusal
         422 with the base price.
     """
-    if request.order_class is OrderClass.SIMPLE:
+    if request.order_class is VenueOrderClass.SIMPLE:
         return
-    is_pair = request.order_class is OrderClass.OCO
+    is_pair = request.order_class is VenueOrderClass.OCO
     base = request.limit_price or request.stop_price or mark
     sign = 1 if (request.side is Side.BUY) != is_pair else -1
     relation = (">=", "+", "<=", "-") if sign > 0 else ("<=", "-", ">=", "+")
@@ -74,7 +74,7 @@ def check_exits(request: OrderRequest, mark: Decimal) -> None:
         raise Refusal(422, 42210000, message, {"base_price": plain(base)})
 
 
-def reserve_price(request: OrderRequest, ask: Decimal) -> Decimal:
+def reserve_price(request: VenueRequest, ask: Decimal) -> Decimal:
     """USD per share that an open buy order takes from the buying power."""
     if request.limit_price is not None:
         return request.limit_price
@@ -85,7 +85,7 @@ def reserve_price(request: OrderRequest, ask: Decimal) -> Decimal:
 
 def check_funds(
     book: Book,
-    request: OrderRequest,
+    request: VenueRequest,
     *,
     price: Decimal,
     marks: Mapping[str, Decimal],
@@ -124,7 +124,7 @@ def check_funds(
         raise insufficient_buying_power(power, cost)
 
 
-def check_wash(book: Book, request: OrderRequest, replaced: Order | None = None) -> None:
+def check_wash(book: Book, request: VenueRequest, replaced: Order | None = None) -> None:
     """No order of this account stands on the other side where the two could meet; groups are exempt, and their exits.
 
     Raises
@@ -132,12 +132,12 @@ def check_wash(book: Book, request: OrderRequest, replaced: Order | None = None)
     Refusal
         403 with code 40310000 and the order that stands there.
     """
-    if not book.config.wash_trade_check or request.order_class is not OrderClass.SIMPLE:
+    if not book.config.wash_trade_check or request.order_class is not VenueOrderClass.SIMPLE:
         return
     for other in book.live[request.symbol]:
-        if other.side is request.side or other.role is not Role.ENTRY or other is replaced:
+        if other.side is request.side or other.role is not VenueRole.ENTRY or other is replaced:
             continue
-        if request.type is not OrderType.LIMIT or other.type is not OrderType.LIMIT:
+        if request.type is not VenueOrderType.LIMIT or other.type is not VenueOrderType.LIMIT:
             raise wash_trade(other.id, "opposite side market/stop order exists")
         assert request.limit_price is not None
         assert other.limit_price is not None
@@ -155,7 +155,7 @@ def working_day(calendar: TradingCalendar, at: datetime, *, extended: bool) -> T
     return calendar.next_day(on)
 
 
-def check_auction(calendar: TradingCalendar, force: TimeInForce, at: datetime) -> None:
+def check_auction(calendar: TradingCalendar, force: VenueTimeInForce, at: datetime) -> None:
     """Auction orders are taken from 19:00 until shortly before their auction.
 
     Raises
@@ -164,15 +164,15 @@ def check_auction(calendar: TradingCalendar, force: TimeInForce, at: datetime) -
         422.
     """
     day = calendar.day(new_york_date(at))
-    if day is None or force not in {TimeInForce.OPG, TimeInForce.CLS}:
+    if day is None or force not in {VenueTimeInForce.OPG, VenueTimeInForce.CLS}:
         return
-    shuts = day.open_at - OPG_SHUTS_BEFORE if force is TimeInForce.OPG else day.close_at - CLS_SHUTS_BEFORE
+    shuts = day.open_at - OPG_SHUTS_BEFORE if force is VenueTimeInForce.OPG else day.close_at - CLS_SHUTS_BEFORE
     if shuts <= at < new_york_instant(day, AUCTIONS_OPEN):
         raise invalid(f"{force.value} orders are not accepted at this time of day")
 
 
 def plan_times(
-    calendar: TradingCalendar, request: OrderRequest, at: datetime, *, is_crypto: bool, base_s: int
+    calendar: TradingCalendar, request: VenueRequest, at: datetime, *, is_crypto: bool, base_s: int
 ) -> tuple[datetime | None, datetime | None]:
     """When an order starts to work (None: at once) and when it expires (None: at once or never).
 
@@ -187,9 +187,9 @@ def plan_times(
     day = working_day(calendar, at, extended=request.extended_hours)
     starts = pre_open_at(day) if request.extended_hours else day.open_at
     check_auction(calendar, force, at)
-    if force is TimeInForce.OPG:
+    if force is VenueTimeInForce.OPG:
         return starts, day.open_at + timedelta(seconds=base_s)
     ends = aft_close_at(day) if request.extended_hours else day.close_at
-    if force is TimeInForce.GTC:
+    if force is VenueTimeInForce.GTC:
         ends = at + GTC_LIFE
-    return (None if starts <= at else starts), (None if force in {TimeInForce.IOC, TimeInForce.FOK} else ends)
+    return (None if starts <= at else starts), (None if force in {VenueTimeInForce.IOC, VenueTimeInForce.FOK} else ends)

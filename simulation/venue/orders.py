@@ -10,7 +10,7 @@ from enum import StrEnum
 from shared.core.values import ZERO, Side
 
 
-class OrderType(StrEnum):
+class VenueOrderType(StrEnum):
     """How an order asks for its price."""
 
     MARKET = "market"
@@ -20,7 +20,7 @@ class OrderType(StrEnum):
     TRAILING_STOP = "trailing_stop"
 
 
-class TimeInForce(StrEnum):
+class VenueTimeInForce(StrEnum):
     """How long an order stands."""
 
     DAY = "day"
@@ -31,7 +31,7 @@ class TimeInForce(StrEnum):
     CLS = "cls"
 
 
-class OrderClass(StrEnum):
+class VenueOrderClass(StrEnum):
     """Whether other orders hang on this one."""
 
     SIMPLE = "simple"
@@ -40,7 +40,7 @@ class OrderClass(StrEnum):
     OTO = "oto"
 
 
-class Role(StrEnum):
+class VenueRole(StrEnum):
     """Part that an order plays in its group."""
 
     ENTRY = "entry"
@@ -48,7 +48,7 @@ class Role(StrEnum):
     STOP_LOSS = "stop_loss"
 
 
-class Status(StrEnum):
+class VenueStatus(StrEnum):
     """Alpaca's order statuses that this venue gives."""
 
     PENDING_NEW = "pending_new"
@@ -69,27 +69,27 @@ class Status(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset({Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REPLACED})
-STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
-AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+FINAL = frozenset({VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.EXPIRED, VenueStatus.REPLACED})
+STOPS = frozenset({VenueOrderType.STOP, VenueOrderType.STOP_LIMIT, VenueOrderType.TRAILING_STOP})
+AT_ONCE = frozenset({VenueTimeInForce.IOC, VenueTimeInForce.FOK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class VenueRequest:
     """A checked wish of the client. Prices in USD per share, `qty` in shares (or coins)."""
 
     symbol: str
     side: Side
     qty: Decimal
-    type: OrderType
-    time_in_force: TimeInForce = TimeInForce.DAY
+    type: VenueOrderType
+    time_in_force: VenueTimeInForce = VenueTimeInForce.DAY
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_price: Decimal | None = None
     trail_percent: Decimal | None = None
     extended_hours: bool = False
     client_order_id: str | None = None
-    order_class: OrderClass = OrderClass.SIMPLE
+    order_class: VenueOrderClass = VenueOrderClass.SIMPLE
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     stop_loss_limit: Decimal | None = None
@@ -100,7 +100,7 @@ class ReplaceRequest:
     """Changes to a working order; None keeps what was."""
 
     qty: Decimal | None = None
-    time_in_force: TimeInForce | None = None
+    time_in_force: VenueTimeInForce | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail: Decimal | None = None
@@ -122,10 +122,10 @@ class Order:
     is_crypto: bool
     side: Side
     qty: Decimal
-    type: OrderType
-    time_in_force: TimeInForce
-    order_class: OrderClass
-    role: Role
+    type: VenueOrderType
+    time_in_force: VenueTimeInForce
+    order_class: VenueOrderClass
+    role: VenueRole
     extended_hours: bool
     created_at: datetime
     updated_at: datetime
@@ -134,7 +134,7 @@ class Order:
     trail_price: Decimal | None = None
     trail_percent: Decimal | None = None
     hwm: Decimal | None = None
-    status: Status = Status.PENDING_NEW
+    status: VenueStatus = VenueStatus.PENDING_NEW
     filled_qty: Decimal = ZERO
     filled_notional: Decimal = ZERO
     fees: Decimal = ZERO
@@ -176,11 +176,11 @@ class Order:
         return self.filled_notional / self.filled_qty if self.filled_qty else None
 
     @property
-    def acts_as(self) -> OrderType:
+    def acts_as(self) -> VenueOrderType:
         """Type that counts for the match: a triggered stop is a market order, a triggered stop limit a limit order."""
         if not self.is_triggered:
             return self.type
-        return OrderType.LIMIT if self.type is OrderType.STOP_LIMIT else OrderType.MARKET
+        return VenueOrderType.LIMIT if self.type is VenueOrderType.STOP_LIMIT else VenueOrderType.MARKET
 
     @property
     def head(self) -> Order:
@@ -191,7 +191,7 @@ class Order:
     def rivals(self) -> list[Order]:
         """Orders that this one's fill cancels: the other exit of its bracket or OCO."""
         head = self.head
-        exits = [head, *head.legs] if head.order_class is OrderClass.OCO else head.legs
+        exits = [head, *head.legs] if head.order_class is VenueOrderClass.OCO else head.legs
         return [order for order in exits if order is not self] if self in exits else []
 
     @property

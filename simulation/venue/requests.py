@@ -8,21 +8,28 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from shared.core.values import ONE_DOLLAR, ZERO, Side
-from simulation.venue.orders import AT_ONCE, OrderClass, OrderRequest, OrderType, ReplaceRequest, TimeInForce
+from simulation.venue.orders import (
+    AT_ONCE,
+    ReplaceRequest,
+    VenueOrderClass,
+    VenueOrderType,
+    VenueRequest,
+    VenueTimeInForce,
+)
 from simulation.venue.refusals import Refusal, invalid, plain
 
 CLIENT_ORDER_ID_MAX = 128
-CRYPTO_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT})
-CRYPTO_FORCES = frozenset({TimeInForce.GTC, TimeInForce.IOC})
-LASTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
-AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
-AT_A_PRICE = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-AT_A_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+CRYPTO_TYPES = frozenset({VenueOrderType.MARKET, VenueOrderType.LIMIT, VenueOrderType.STOP_LIMIT})
+CRYPTO_FORCES = frozenset({VenueTimeInForce.GTC, VenueTimeInForce.IOC})
+LASTING = frozenset({VenueTimeInForce.DAY, VenueTimeInForce.GTC})
+AUCTIONS = frozenset({VenueTimeInForce.OPG, VenueTimeInForce.CLS})
+AT_A_PRICE = frozenset({VenueOrderType.LIMIT, VenueOrderType.STOP_LIMIT})
+AT_A_STOP = frozenset({VenueOrderType.STOP, VenueOrderType.STOP_LIMIT})
 
 Json = Mapping[str, object]
 
 
-def parse_order(body: Json) -> OrderRequest:
+def parse_order(body: Json) -> VenueRequest:
     """Read a POST /v2/orders body.
 
     Raises
@@ -35,24 +42,26 @@ def parse_order(body: Json) -> OrderRequest:
     if body.get("order_class") == "mleg":
         raise invalid("mleg orders are not supported by this venue")
     take_profit, stop_loss = _part(body, "take_profit"), _part(body, "stop_loss")
-    request = OrderRequest(
+    request = VenueRequest(
         symbol=_text(body, "symbol"),
         side=_choice(Side, body, "side"),
         qty=_qty(body, required=True) or ZERO,
-        type=_choice(OrderType, body, "type"),
-        time_in_force=_choice(TimeInForce, body, "time_in_force"),
+        type=_choice(VenueOrderType, body, "type"),
+        time_in_force=_choice(VenueTimeInForce, body, "time_in_force"),
         limit_price=_price(body, "limit_price"),
         stop_price=_price(body, "stop_price"),
         trail_price=_number(body, "trail_price"),
         trail_percent=_number(body, "trail_percent"),
         extended_hours=_flag(body, "extended_hours"),
         client_order_id=_client_order_id(body),
-        order_class=_choice(OrderClass, body, "order_class") if body.get("order_class") else OrderClass.SIMPLE,
+        order_class=_choice(VenueOrderClass, body, "order_class")
+        if body.get("order_class")
+        else VenueOrderClass.SIMPLE,
         take_profit=_price(take_profit, "limit_price", "take_profit."),
         stop_loss=_price(stop_loss, "stop_price", "stop_loss."),
         stop_loss_limit=_price(stop_loss, "limit_price", "stop_loss."),
     )
-    if request.order_class is OrderClass.OCO and request.limit_price is None:
+    if request.order_class is VenueOrderClass.OCO and request.limit_price is None:
         request = replace(request, limit_price=request.take_profit)
     check_prices(request)
     check_force(request)
@@ -64,7 +73,7 @@ def parse_replace(body: Json) -> ReplaceRequest:
     """Read a PATCH /v2/orders/{id} body."""
     return ReplaceRequest(
         qty=_qty(body, required=False),
-        time_in_force=_choice(TimeInForce, body, "time_in_force") if body.get("time_in_force") else None,
+        time_in_force=_choice(VenueTimeInForce, body, "time_in_force") if body.get("time_in_force") else None,
         limit_price=_price(body, "limit_price"),
         stop_price=_price(body, "stop_price"),
         trail=_number(body, "trail"),
@@ -72,7 +81,7 @@ def parse_replace(body: Json) -> ReplaceRequest:
     )
 
 
-def check_prices(request: OrderRequest) -> None:
+def check_prices(request: VenueRequest) -> None:
     """Each type has exactly the prices that it needs."""
     kind = request.type
     for name, value, wanted in (
@@ -84,7 +93,7 @@ def check_prices(request: OrderRequest) -> None:
         if not wanted and value is not None:
             raise invalid(f"{kind.value} orders must not have {name}")
     trails = [value for value in (request.trail_price, request.trail_percent) if value is not None]
-    if kind is OrderType.TRAILING_STOP:
+    if kind is VenueOrderType.TRAILING_STOP:
         if len(trails) != 1:
             raise invalid("trailing_stop orders require exactly one of trail_price and trail_percent")
         if trails[0] <= 0:
@@ -93,18 +102,21 @@ def check_prices(request: OrderRequest) -> None:
         raise invalid(f"{kind.value} orders must not have trail_price or trail_percent")
 
 
-def check_force(request: OrderRequest) -> None:
+def check_force(request: VenueRequest) -> None:
     """Time in force and extended hours fit the type and the class."""
-    if request.extended_hours and (request.type is not OrderType.LIMIT or request.time_in_force not in LASTING):
+    if request.extended_hours and (request.type is not VenueOrderType.LIMIT or request.time_in_force not in LASTING):
         raise invalid("extended hours order must be DAY or GTC limit orders")
-    if request.time_in_force in AT_ONCE | AUCTIONS and request.type not in {OrderType.MARKET, OrderType.LIMIT}:
+    if request.time_in_force in AT_ONCE | AUCTIONS and request.type not in {
+        VenueOrderType.MARKET,
+        VenueOrderType.LIMIT,
+    }:
         raise invalid(f"{request.type.value} orders cannot be {request.time_in_force.value}")
 
 
-def check_legs(request: OrderRequest) -> None:
+def check_legs(request: VenueRequest) -> None:
     """The exits of bracket, OCO and OTO orders are all there and on the right sides of each other."""
     kind, profit, loss = request.order_class, request.take_profit, request.stop_loss
-    if kind is OrderClass.SIMPLE:
+    if kind is VenueOrderClass.SIMPLE:
         if profit is not None or loss is not None:
             raise invalid("simple orders must not have take_profit or stop_loss")
         return
@@ -112,16 +124,16 @@ def check_legs(request: OrderRequest) -> None:
         raise invalid(f"{kind.value} orders must be DAY or GTC")
     if request.extended_hours:
         raise invalid(f"{kind.value} orders do not support extended hours")
-    if kind is OrderClass.OCO:
+    if kind is VenueOrderClass.OCO:
         profit = profit if profit is not None else request.limit_price
-        if request.type is not OrderType.LIMIT:
+        if request.type is not VenueOrderType.LIMIT:
             raise invalid("oco orders must be limit orders")
-    if kind in {OrderClass.BRACKET, OrderClass.OCO}:
+    if kind in {VenueOrderClass.BRACKET, VenueOrderClass.OCO}:
         if profit is None:
             raise invalid(f"{kind.value} orders require take_profit.limit_price")
         if loss is None:
             raise invalid(f"{kind.value} orders require stop_loss.stop_price")
-        exit_is_sell = (request.side is Side.BUY) == (kind is OrderClass.BRACKET)
+        exit_is_sell = (request.side is Side.BUY) == (kind is VenueOrderClass.BRACKET)
         if (profit <= loss) if exit_is_sell else (profit >= loss):
             relation = ">" if exit_is_sell else "<"
             raise invalid(f"take_profit.limit_price must be {relation} stop_loss.stop_price")
@@ -129,13 +141,13 @@ def check_legs(request: OrderRequest) -> None:
         raise invalid("oto orders require either take_profit or stop_loss")
 
 
-def check_crypto(request: OrderRequest) -> None:
+def check_crypto(request: VenueRequest) -> None:
     """What Alpaca takes for crypto: market, limit and stop limit, gtc or ioc, no groups."""
     if request.type not in CRYPTO_TYPES:
         raise invalid(f"{request.type.value} orders are not supported for crypto")
     if request.time_in_force not in CRYPTO_FORCES:
         raise invalid("crypto orders must be GTC or IOC")
-    if request.order_class is not OrderClass.SIMPLE:
+    if request.order_class is not VenueOrderClass.SIMPLE:
         raise invalid("complex orders are not supported for crypto")
 
 

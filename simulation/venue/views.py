@@ -12,11 +12,11 @@ from typing import Any
 from shared.core.market import Asset, TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
 from shared.core.values import ZERO, iso
-from simulation.venue.account import Fill, Position
+from simulation.venue.account import Fill, VenuePosition
 from simulation.venue.book import VENUE_IDS
 from simulation.venue.calendar import new_york_date
 from simulation.venue.engine import Exchange
-from simulation.venue.orders import Order, OrderClass, OrderType, Status
+from simulation.venue.orders import Order, VenueOrderClass, VenueOrderType, VenueStatus
 from simulation.venue.refusals import plain
 
 Json = dict[str, Any]
@@ -89,7 +89,7 @@ def order_json(order: Order, *, nested: bool = False, hwm: Callable[[Order], Dec
         "qty": plain(order.qty),
         "filled_qty": plain(order.filled_qty),
         "filled_avg_price": optional(order.filled_avg_price),
-        "order_class": "" if order.order_class is OrderClass.SIMPLE else order.order_class.value,
+        "order_class": "" if order.order_class is VenueOrderClass.SIMPLE else order.order_class.value,
         "order_type": order.type.value,
         "type": order.type.value,
         "side": order.side.value,
@@ -114,10 +114,10 @@ def receipt_json(order: Order) -> Json:
     for each in (body, *(body["legs"] or ())):
         each.update(filled_qty="0", filled_avg_price=None, filled_at=None, canceled_at=None)
         each["updated_at"] = each["created_at"]
-    if order.status is not Status.HELD:
-        body["status"] = (Status.PENDING_NEW if order.activates_at is None else Status.ACCEPTED).value
+    if order.status is not VenueStatus.HELD:
+        body["status"] = (VenueStatus.PENDING_NEW if order.activates_at is None else VenueStatus.ACCEPTED).value
     for leg in body["legs"] or ():
-        leg["status"] = Status.HELD.value
+        leg["status"] = VenueStatus.HELD.value
     return body
 
 
@@ -127,7 +127,7 @@ def _intent(order: Order) -> str:
 
 
 def _stop_price(order: Order, mark: Decimal | None) -> Decimal | None:
-    if order.type is not OrderType.TRAILING_STOP or order.stop_price is not None or mark is None:
+    if order.type is not VenueOrderType.TRAILING_STOP or order.stop_price is not None or mark is None:
         return order.stop_price
     distance = order.trail_price if order.trail_price is not None else mark * (order.trail_percent or ZERO) / 100
     return mark - distance if order.side == "sell" else mark + distance
@@ -186,7 +186,7 @@ def account_json(exchange: Exchange) -> Json:
     }
 
 
-def position_json(exchange: Exchange, position: Position) -> Json:
+def position_json(exchange: Exchange, position: VenuePosition) -> Json:
     """Position as Alpaca shows it, marked at the last traded price."""
     symbol, qty = position.symbol, position.qty
     price = exchange.mark(symbol)

@@ -15,7 +15,7 @@ from sandbox.questions import QUESTIONS
 from sandbox.replay import ReplayOptions, last_day, replayed
 from shared.adapters.codec import decode_json
 from shared.bootstrap import App
-from shared.contracts.cases import Case, Ending
+from shared.contracts.cases import Case, CaseEnding
 from shared.contracts.records import Container
 from shared.stages.evidence.nightly import ReplayReport
 from simulation.market.world import DEFAULT_ON
@@ -46,8 +46,8 @@ def test_every_decision_has_a_case_that_ended(books: App, day: dict[str, Any]) -
     cases = [decode_json(Case, blob.value) for blob in stored]
     assert len(cases) == day["funnel"]["decided"] > 0
     endings = [case.ending for case in cases]
-    assert Ending.RUNNING not in endings
-    assert endings.count(Ending.CLOSED) == day["report"]["orders"].get("CLOSED", 0)
+    assert CaseEnding.RUNNING not in endings
+    assert endings.count(CaseEnding.CLOSED) == day["report"]["orders"].get("CLOSED", 0)
     assert all(case.outcome.after_15m_bp is not None for case in cases)
     assert all(case.scores.contributions for case in cases)
     realised = sum(float(case.outcome.realised_usd or 0) for case in cases)

@@ -6,13 +6,15 @@ import pytest
 
 from sandbox.parity import app_rows, backtest_rows, compare
 from sandbox.prepared import Prepared
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from tests.e2e.conftest import DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def test_backtest_decides_orders_and_fills_as_the_app_does(day_runs: DayRuns, world: World, prepared: Prepared) -> None:
+def test_backtest_decides_orders_and_fills_as_the_app_does(
+    day_runs: DayRuns, world: Scenario, prepared: Prepared
+) -> None:
     day_runs.outcomes(["first"])
     app = app_rows(day_runs.storage("first").parent, world)
     found = compare(app, backtest_rows(world, prepared))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.evidence import Evidence
+from sandbox.evidence import DayEvidence
 from sandbox.prepared import Prepared
 from shared.contracts.records import Queue, Table
 from shared.core.order_states import Phase
 from simulation.market.tape import Tape
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from tests.support.app import made_signal, thin_symbols
 from tests.support.day import Serving, serving, wait_for
 
@@ -45,7 +45,7 @@ def flatten(box: Serving) -> None:
     wait_for(lambda: not OPEN & set(box.phases()), "every order to end", 45)
 
 
-def problems(evidence: Evidence) -> list[str]:
+def problems(evidence: DayEvidence) -> list[str]:
     """What is wrong, but that the day ended before its report."""
     return [text for text in evidence.violations if text != "counted: there is no day report"]
 
@@ -59,7 +59,7 @@ def sent(box: Serving) -> Counter[str]:
 
 @pytest.mark.slow
 def test_positions_outlive_a_kill_of_everything_and_are_closed_once(
-    tmp_path: Path, world: World, prepared: Prepared
+    tmp_path: Path, world: Scenario, prepared: Prepared
 ) -> None:
     with serving(tmp_path, "--at", "10:01", "--speed", "10") as box:
         for symbol in ("SPY", "QQQ"):
@@ -86,7 +86,7 @@ def test_positions_outlive_a_kill_of_everything_and_are_closed_once(
 
 @pytest.mark.slow
 def test_an_entry_outlives_a_kill_of_the_app_while_it_works(
-    tmp_path: Path, world: World, prepared: Prepared, market: Tape
+    tmp_path: Path, world: Scenario, prepared: Prepared, market: Tape
 ) -> None:
     with serving(tmp_path, "--at", "10:01", "--speed", "20") as box:
         assert any(became_order(box, symbol, "1000") and working(box) for symbol in thin_symbols(market)[:8])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.store import Storage
+from dashboard.store import StorageView
 from shared.adapters.codec import encode_json
 from shared.contracts.records import Queue, Table
 from shared.contracts.settings import StorageSettings
@@ -93,7 +93,7 @@ def test_a_day_steered_over_http_is_all_in_the_record_and_on_the_pages(
 
 def pages(connection: str) -> dict[str, str]:
     """What pages of the dashboard say of what is in storage."""
-    source = Storage(StorageSettings(connection=connection))
+    source = StorageView(StorageSettings(connection=connection))
     said = {}
     for page in ("journal", "orders", "incidents", "models", "today"):
         with shown(page, source) as view:

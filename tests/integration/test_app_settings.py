@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.__main__ import main
 from shared.contracts.records import Queue, Table
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from tests.support.app import QUIET, Sandbox
 
 type MakeSandbox = Callable[..., Sandbox]
@@ -106,7 +106,7 @@ def test_sandbox_refuses_bars_that_are_no_parquet(tmp_path: Path, capfd: pytest.
     bars.write_text("symbol,ts\n")
     assert main(["day", "--bars", str(bars), "--on", "2025-03-04", "--folder", str(tmp_path / "folder")]) == 2
     assert "is not a parquet file" in capfd.readouterr().err
-    assert "--bars" in World(bars=bars).arguments()
+    assert "--bars" in Scenario(bars=bars).arguments()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sandbox.day import free_port
 from sandbox.venue_process import venue
 from shared.contracts.records import ACCOUNT, Queue, Table
 from simulation.day_checks import Day, fills_agree, guarded, journal_whole, never_short, nothing_open, one_order_per_id
-from simulation.market.world import World
+from simulation.market.world import Scenario
 from tests.support.app import QUIET, Sandbox, thin_symbols
 
 type MakeSandbox = Callable[..., Sandbox]
@@ -118,7 +118,7 @@ def test_market_data_that_fails_makes_no_orders_and_the_day_goes_on(sandbox: Mak
 
 
 def test_a_venue_that_is_gone_for_minutes_comes_back_with_its_journal_and_the_position_is_left(
-    sandbox: MakeSandbox, world: World, tmp_path: Path
+    sandbox: MakeSandbox, world: Scenario, tmp_path: Path
 ) -> None:
     port = free_port()
     box = sandbox(settings=SHORT_HOLD, venue_url=f"http://127.0.0.1:{port}")

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from sandbox.drill import Drill, OrderTimes, drill_kill, judged, show
 from sandbox.prepared import Prepared
-from simulation.market.world import World
+from simulation.market.world import Scenario
 
 
 @pytest.fixture(scope="module")
-def drill(world: World, prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Drill:
+def drill(world: Scenario, prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Drill:
     assert prepared.core_symbols
     return drill_kill(world, tmp_path_factory.mktemp("drill") / "state")
 

@@ -13,7 +13,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from sandbox import azurite as module
-from sandbox.azurite import STANDARD_PORTS, Azurite, AzuriteError, Ports, connection_string
+from sandbox.azurite import STANDARD_PORTS, Azurite, AzuriteError, AzuritePorts, connection_string
 from shared.core.errors import SettingsError
 
 _PARENT = """
@@ -61,7 +61,7 @@ def test_taken_port_is_an_error_that_carries_what_azurite_printed() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(AzuriteError, match=str(port)):
-            Azurite(ports=Ports(blob=port)).start()
+            Azurite(ports=AzuritePorts(blob=port)).start()
 
 
 def test_stopping_twice_and_asking_too_early() -> None:
@@ -73,7 +73,9 @@ def test_stopping_twice_and_asking_too_early() -> None:
 
 def test_standard_ports_have_the_short_connection_string() -> None:
     assert connection_string(STANDARD_PORTS) == "UseDevelopmentStorage=true"
-    assert "BlobEndpoint=http://127.0.0.1:1/other;" in connection_string(Ports(blob=1, queue=2, table=3), "other")
+    assert "BlobEndpoint=http://127.0.0.1:1/other;" in connection_string(
+        AzuritePorts(blob=1, queue=2, table=3), "other"
+    )
 
 
 def test_missing_npm_packages_are_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from sandbox.azurite import Azurite, connection_string
-from sandbox.host import Host, Invocation, Outcome, WorkerLostError
+from sandbox.host import CallOutcome, Host, Invocation, WorkerLostError
 from sandbox.host.durable.history import Event
 from tests.support.apps.running import BEGIN, Trace, client_of, run_app
 
@@ -342,7 +342,7 @@ def test_instances_go_on_after_a_restart_where_they_were(storage: str, tmp_path:
 
 def test_lost_worker_repeats_the_activity_and_the_episode(storage: str, tmp_path: Path) -> None:
     class Crash(Trace):
-        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+        def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
             super().after(invocation, outcome)
             if self.count(invocation.function) == 1:
                 raise WorkerLostError
@@ -391,7 +391,7 @@ def test_run_that_is_killed_in_an_activity_goes_on_with_the_next_host(storage: s
         pass
 
     class Kill(Trace):
-        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+        def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
             if self.count("shout") == 2:
                 raise KilledError
 

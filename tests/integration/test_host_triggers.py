@@ -18,7 +18,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from sandbox.clock import ClockFile
-from sandbox.host import AppError, Host, Invocation, Outcome, WorkerLostError
+from sandbox.host import AppError, CallOutcome, Host, Invocation, WorkerLostError
 from tests.support.apps.running import APPS, BEGIN, KEYS, Trace, run_app
 
 pytest_plugins = ["tests.support.azurite"]
@@ -284,7 +284,7 @@ def test_observer_failure_before_or_after_fails_the_invocation(storage: str, tmp
             if invocation.function == "raw" and self.count("raw") == 1:
                 raise OSError("injected before")
 
-        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+        def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
             super().after(invocation, outcome)
             if invocation.function == "raw" and self.count("raw") == 2:
                 raise OSError("injected after")
@@ -298,7 +298,7 @@ def test_observer_failure_before_or_after_fails_the_invocation(storage: str, tmp
 
 def test_lost_worker_redelivers_after_the_lease(storage: str, tmp_path: Path) -> None:
     class Crash(Trace):
-        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+        def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
             super().after(invocation, outcome)
             if invocation.function == "raw" and self.count("raw") == 1:
                 raise WorkerLostError
@@ -324,7 +324,7 @@ def test_run_that_is_killed_goes_on_with_the_next_host(storage: str, tmp_path: P
         pass
 
     class Kill(Trace):
-        def after(self, invocation: Invocation, outcome: Outcome) -> None:
+        def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
             if invocation.function == "raw":
                 raise KilledError
 

@@ -21,7 +21,7 @@ from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
 from simulation.venue.face.server import ServerThread
-from simulation.venue.journal import Event
+from simulation.venue.journal import VenueEvent
 from simulation.venue.views import account_id
 from tests.support.mortal import Cradle, Doom, Place, live
 from tests.support.orders import AAA, NOW, ON, PLAN, room
@@ -63,7 +63,7 @@ class Stage:
         assert (state.bought, state.sold, state.held) == (100, 100, 0)
         assert self.exchange.account.positions == {}
         assert not any(order.is_open for order in self.exchange.book.orders.values())
-        sent = Counter(e.client_order_id for e in self.exchange.log if e.event is Event.PENDING_NEW)
+        sent = Counter(e.client_order_id for e in self.exchange.log if e.event is VenueEvent.PENDING_NEW)
         assert max(sent.values()) == 1
         assert sorted(name for name in sent if intent_id in name) == [f"{intent_id}-entry-0", f"{intent_id}-exit-0"]
         rows = self.rows(Table.JOURNAL, intent_id)

@@ -25,7 +25,7 @@ from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
 from simulation.venue.face.server import ServerThread
-from simulation.venue.journal import Event
+from simulation.venue.journal import VenueEvent
 from simulation.venue.views import account_id
 from tests.support.clock import HandClock
 from tests.support.orders import AAA, NOW, ON, PLAN, room
@@ -164,6 +164,6 @@ def test_two_processes_that_carry_out_the_same_steps_send_one_order_and_journal_
             first, last = symbol_key(AAA, plan.intent_id), symbol_key(AAA, plan.intent_id + "~")
             rows = list(ports.tables.query(Table.JOURNAL, str(ON), key_from=first, key_to=last))
             assert [row["seq"] for _, row in rows] == list(range(1, state.seq + 1))
-    sent = [entry.client_order_id for entry in exchange.log if entry.event is Event.PENDING_NEW]
+    sent = [entry.client_order_id for entry in exchange.log if entry.event is VenueEvent.PENDING_NEW]
     assert len(sent) == len(set(sent)) == 2 * LIVES, "an entry and an exit each"
     assert exchange.account.positions == {}

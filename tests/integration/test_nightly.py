@@ -31,8 +31,8 @@ from training.pipeline import train
 from training.registry.judge import PromotionRule
 from training.registry.live import LiveCheck, LiveRule, LiveWorld, check_live
 from training.registry.lock import BlobLock
-from training.registry.nightly import LOCK_LENGTH, NightPorts, run_night
-from training.registry.nightly_state import Step
+from training.registry.nightly import LOCK_LENGTH, NightlyTraining, run_night
+from training.registry.nightly_state import NightStep
 from training.registry.report import documents
 from training.registry.tracking import track
 
@@ -40,9 +40,9 @@ STRICT = PromotionRule(margin_bp=10_000.0)
 """Nobody is promoted."""
 
 
-def ports(blobs: BlobStore, tables: TableStore, clock: HandClock | None = None, **changes: Any) -> NightPorts:
+def ports(blobs: BlobStore, tables: TableStore, clock: HandClock | None = None, **changes: Any) -> NightlyTraining:
     given: dict[str, Any] = {"owner": "this test", "report": documents, "source": history} | changes
-    return NightPorts(blobs=blobs, tables=tables, clock=clock or HandClock(NOW), calendar=CALENDAR, **given)
+    return NightlyTraining(blobs=blobs, tables=tables, clock=clock or HandClock(NOW), calendar=CALENDAR, **given)
 
 
 def everything(blobs: BlobStore) -> dict[str, bytes]:
@@ -106,18 +106,18 @@ def test_a_night_that_is_killed_again_and_again_ends_as_one_that_was_not(
 
 def test_a_night_that_dies_after_any_step_goes_on_with_the_next(undisturbed: dict[str, bytes]) -> None:
     blobs, tables = MemoryBlobs(), MemoryTables()
-    done: list[Step] = []
+    done: list[NightStep] = []
 
-    def dies(step: Step) -> None:
+    def dies(step: NightStep) -> None:
         done.append(step)
         raise KilledError
 
-    for step in Step:
+    for step in NightStep:
         with pytest.raises(KilledError):
             run_night(ON, ports(blobs, tables, after=dies), night_rule())
         assert done[-1] is step
     assert run_night(ON, ports(blobs, tables), night_rule()).is_over
-    assert done == list(Step)
+    assert done == list(NightStep)
     assert everything(blobs) == undisturbed
 
 

@@ -22,7 +22,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, ROOT, World, core_symbols
+from simulation.market.world import DEFAULT_ON, ROOT, Scenario, core_symbols
 from tests.integration.test_training_fetch import Place, environment
 from tests.support.app import new_york
 from tests.support.bars import CALENDAR
@@ -31,7 +31,7 @@ from training.__main__ import main
 from training.data.manifest import Dates, missing
 from training.data.store import BarStore
 from training.registry.nightly import LOCK_LENGTH
-from training.registry.nightly_state import NightRun, Step, folder_of
+from training.registry.nightly_state import NightRun, NightStep, folder_of
 
 LAST = DEFAULT_ON - timedelta(days=1)
 FIRST = CALENDAR.previous_days(DEFAULT_ON, 41)[0].on
@@ -46,7 +46,7 @@ def clock(tmp_path: Path) -> ClockFile:
 
 @pytest.fixture(autouse=True)
 def place(
-    world: World, clock: ClockFile, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: Scenario, clock: ClockFile, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A venue, and an environment that names it."""
     with venue(world, clock, free_port(), tmp_path) as url:
@@ -62,7 +62,7 @@ def night_of(blobs: AzureBlobs) -> NightRun | None:
 
 def until_trained(process: subprocess.Popen[bytes], blobs: AzureBlobs) -> None:
     deadline = time.monotonic() + 60
-    while (night := night_of(blobs)) is None or not night.has(Step.TRAIN):
+    while (night := night_of(blobs)) is None or not night.has(NightStep.TRAIN):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -98,7 +98,7 @@ def test_a_night_fetches_trains_is_killed_goes_on_and_is_done_once(
     assert second.is_over
     assert (second.attempt, second.challenger, second.content_id) == (2, first.challenger, first.content_id)
     assert second.finished[: len(first.finished)] == first.finished
-    assert [done.step for done in second.finished] == list(Step)
+    assert [done.step for done in second.finished] == list(NightStep)
     assert list(publish.versions_of(blobs, "signal")) == [second.challenger]
     assert publish.card_of(blobs, "signal", second.challenger).is_synthetic
     row = dict(tables.query(Table.RUNS, str(LAST)))["nightly|1730"]

@@ -13,7 +13,7 @@ import pytest
 from sandbox.__main__ import main
 from sandbox.azurite import Azurite
 from sandbox.prepared import Prepared
-from sandbox.state import Finished, held, holder_of, renewed
+from sandbox.state import FinishedDay, held, holder_of, renewed
 from shared.adapters.blobs import AzureBlobs
 from shared.contracts.records import Container
 from shared.contracts.settings import StorageSettings
@@ -35,7 +35,7 @@ def last(tmp_path: Path) -> Path:
     with held(day, "test"), renewed(day) as running:
         with Azurite(running / "azurite") as azurite:
             AzureBlobs(StorageSettings(connection=azurite.connection_string)).put(Container.CASES, NAME, b"{}")
-        Finished.now(on=str(DEFAULT_ON), market="seed 7").write(running)
+        FinishedDay.now(on=str(DEFAULT_ON), market="seed 7").write(running)
     return day
 
 

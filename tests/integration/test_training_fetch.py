@@ -26,7 +26,7 @@ from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, ROOT, World
+from simulation.market.world import DEFAULT_ON, ROOT, Scenario
 from tests.support.app import new_york
 from tests.support.bars import CALENDAR
 from training.__main__ import main
@@ -45,7 +45,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(world: World, market: Tape, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(world: Scenario, market: Tape, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("venue")
     clock = ClockFile(folder / "clock", new_york("16:30"))
     with venue(world, clock, free_port(), folder) as url:

@@ -13,9 +13,9 @@ from rich.console import Console
 from shared.core import order_steps
 from shared.core.errors import SettingsError
 from simulation.faults import cli
-from simulation.faults.day import Outcome, simulate
+from simulation.faults.day import SimulationOutcome, simulate
 from simulation.faults.mutants import PLANTED, planted
-from simulation.faults.options import ALL, NAMES, Run, faults_of, parse_faults
+from simulation.faults.options import ALL, NAMES, SimulationRun, faults_of, parse_faults
 from simulation.faults.runner import run_all, shrink
 
 SEEDS = range(5001, 5041)
@@ -24,8 +24,8 @@ SEEDS = range(5001, 5041)
 def test_days_with_all_faults_break_no_rule() -> None:
     """Each seed meets some of the faults, so that together all are met."""
     processes = min(2, os.cpu_count() or 1)
-    outcomes: list[Outcome] = []
-    runs = [Run(seed=seed) for seed in SEEDS]
+    outcomes: list[SimulationOutcome] = []
+    runs = [SimulationRun(seed=seed) for seed in SEEDS]
     summary = run_all(runs, outcomes.append, processes=processes, stop_at_first=False)
     assert [(o.run.seed, o.rule, o.text) for o in summary.violations] == []
     assert summary.seeds == len(SEEDS) <= summary.days, "some are played over a night"
@@ -35,13 +35,13 @@ def test_days_with_all_faults_break_no_rule() -> None:
 
 def test_days_without_faults_break_no_rule_and_trade() -> None:
     for seed in range(5001, 5004):
-        outcome = simulate(Run(seed=seed, faults=frozenset()))
+        outcome = simulate(SimulationRun(seed=seed, faults=frozenset()))
         assert (outcome.rule, outcome.text) == ("", "")
         assert outcome.fills > 0
 
 
 def test_days_in_a_row_carry_their_state_over() -> None:
-    outcome = simulate(Run(seed=5002, days=3))
+    outcome = simulate(SimulationRun(seed=5002, days=3))
     assert (outcome.rule, outcome.text, outcome.days) == ("", "", 3)
 
 
@@ -53,7 +53,7 @@ def test_a_split_of_what_is_held_over_night_ends_flat_and_sells_nothing_twice(
     seed: int, ratios: tuple[str, ...]
 ) -> None:
     """Missing shares are written off; a person sells what a split has added, and resumes."""
-    outcome = simulate(Run(seed=seed, faults=SPLITS, swarm=False, is_traced=True))
+    outcome = simulate(SimulationRun(seed=seed, faults=SPLITS, swarm=False, is_traced=True))
     assert (outcome.rule, outcome.text, outcome.days) == ("", "", 2)
     told = [line for line in outcome.trace if " a split S" in line]
     assert [line.split(":")[2].split()[-1] for line in told] == list(ratios)
@@ -62,27 +62,27 @@ def test_a_split_of_what_is_held_over_night_ends_flat_and_sells_nothing_twice(
 
 def test_shares_that_a_split_took_and_that_are_not_written_off_are_noticed() -> None:
     with patch.object(order_steps, "written_off", lambda state, *_: state):
-        outcome = simulate(Run(seed=44, faults=SPLITS, swarm=False))
+        outcome = simulate(SimulationRun(seed=44, faults=SPLITS, swarm=False))
     assert outcome.rule == "no storm", "its exit asks for shares that are not there, again and again"
 
 
 def test_the_same_seed_is_the_same_day_with_and_without_its_trace() -> None:
-    first, again = simulate(Run(seed=5007)), simulate(Run(seed=5007, is_traced=True))
+    first, again = simulate(SimulationRun(seed=5007)), simulate(SimulationRun(seed=5007, is_traced=True))
     assert first.digest == again.digest
     assert again.trace
     assert not first.trace
-    assert simulate(Run(seed=5008)).digest != first.digest
+    assert simulate(SimulationRun(seed=5008)).digest != first.digest
 
 
 @pytest.mark.parametrize("name", ["no-look-up", "no-guard", "own-word", "kill-unread", "no-wakes"])
 def test_a_rule_broken_on_purpose_is_noticed(name: str) -> None:
-    assert any(simulate(Run(seed=seed, planted=name)).is_violation for seed in range(1, 61))
+    assert any(simulate(SimulationRun(seed=seed, planted=name)).is_violation for seed in range(1, 61))
 
 
 def test_what_is_planted_is_gone_afterwards() -> None:
-    broken = simulate(Run(seed=2, planted="no-release"))
+    broken = simulate(SimulationRun(seed=2, planted="no-release"))
     assert broken.rule == "an order that is over has no room"
-    assert simulate(Run(seed=2)).rule == ""
+    assert simulate(SimulationRun(seed=2)).rule == ""
 
 
 def test_a_planted_fault_that_does_not_exist_is_refused() -> None:
@@ -92,7 +92,9 @@ def test_a_planted_fault_that_does_not_exist_is_refused() -> None:
 
 
 def test_a_failure_is_shrunk_to_fewer_faults_with_the_same_broken_rule() -> None:
-    found = next(o for seed in range(1, 40) if (o := simulate(Run(seed=seed, planted="no-guard"))).is_violation)
+    found = next(
+        o for seed in range(1, 40) if (o := simulate(SimulationRun(seed=seed, planted="no-guard"))).is_violation
+    )
     shortest = shrink(found)
     assert shortest.rule == found.rule
     assert shortest.run.faults < found.run.faults

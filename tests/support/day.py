@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from azure.storage.queue import QueueServiceClient
 
-from sandbox.evidence import Evidence, gather_evidence
+from sandbox.evidence import DayEvidence, gather_evidence
 from sandbox.venue_process import KEYS
 from shared.adapters.clock import FileClock
 from shared.adapters.codec import encode_message
@@ -25,7 +25,7 @@ from shared.adapters.tables import AzureTables
 from shared.contracts.messages import Envelope
 from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
-from simulation.market.world import DEFAULT_ON, ROOT, World
+from simulation.market.world import DEFAULT_ON, ROOT, Scenario
 
 START_WITHIN_S = 60.0
 
@@ -96,7 +96,7 @@ class Serving:
         headers = {"x-functions-key": self.places["key"]}
         requests.post(self.places["app"] + path, json=body, headers=headers, timeout=30).raise_for_status()
 
-    def evidence(self, world: World) -> Evidence:
+    def evidence(self, world: Scenario) -> DayEvidence:
         """Everything that storage and venue say, checked."""
         return gather_evidence(world, self.storage, self.places["venue"])
 

@@ -125,7 +125,7 @@ def shown(page: str, source: Source) -> Iterator[AppTest]:
     st.cache_resource.clear()
     main = sys.modules["__main__"]
     try:
-        with patch("dashboard.shell.Storage", lambda _: source):
+        with patch("dashboard.shell.StorageView", lambda _: source):
             yield AppTest.from_function(_script, args=(page,), default_timeout=30).run()
     finally:
         sys.modules["__main__"] = main

@@ -8,7 +8,7 @@ from functools import cached_property
 import pytest
 
 from shared.adapters.memory import MemoryBlobs, MemoryTables
-from shared.bootstrap import App, Process, Tuned
+from shared.bootstrap import ActiveSet, App, Process
 from shared.stages.operator.parameters import REFRESH, accept, propose
 from tests.support.clock import HandClock
 from tests.support.orders import NOW
@@ -61,7 +61,7 @@ def test_every_function_of_a_process_shares_its_adapters(process: Process) -> No
     assert first.models is second.models is process.own.models
     shared = [name for name, member in vars(App).items() if isinstance(member, cached_property)]
     assert shared
-    assert all(isinstance(vars(Tuned)[name], property) for name in shared)
+    assert all(isinstance(vars(ActiveSet)[name], property) for name in shared)
 
 
 def test_a_process_that_forgets_reads_its_settings_anew(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:

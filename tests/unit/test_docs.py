@@ -239,9 +239,15 @@ def test_no_table_is_documented_that_does_not_exist() -> None:
     assert set(re.findall(r"^### (\w+)$", tables, re.MULTILINE)) == set(Table)
 
 
+def served(function: Any) -> bool:
+    return bool(function.get_trigger().get_binding_name() == "httpTrigger")
+
+
 def test_every_function_is_in_the_map() -> None:
-    indexed = {function.get_function_name() for function in FUNCTIONS}
-    assert set(first_column(section("docs/ARCHITECTURE.md", "The functions"))) == indexed
+    """The main loop is in ARCHITECTURE; what is served over HTTP, in API.md, which is made of the routes."""
+    indexed = {function.get_function_name() for function in FUNCTIONS if not served(function)}
+    named = first_column(section("docs/ARCHITECTURE.md", "The main loop"))
+    assert {name for name in named if name in indexed or "_" in name} == indexed
 
 
 def test_every_situation_of_an_order_names_tests_that_exist_and_none_of_theirs_is_missing() -> None:

@@ -41,7 +41,7 @@ from training.backtest.idle_minutes import Quiet
 from training.backtest.ports import BacktestApp
 from training.backtest.records import DayResult, Judged, Trade
 from training.backtest.regimes import regime_of
-from training.backtest.spec import ModelPlan, Outcome, Progress, Spec, app_environment, symbols_of
+from training.backtest.spec import BacktestOutcome, ModelPlan, Progress, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
 from training.publish import publish
 
@@ -68,7 +68,7 @@ def run(
     progress: Progress | None = None,
     *,
     scores: Sequence[DayScores | None] | None = None,
-) -> Outcome:
+) -> BacktestOutcome:
     """Run a backtest.
 
     Parameters
@@ -98,7 +98,7 @@ def run(
     run_of.given = scores
     run_of.spent.seconds["read bars"] += loaded_s
     days = run_of.go(tell)
-    return Outcome(
+    return BacktestOutcome(
         spec=spec,
         settings=run_of.app.settings,
         days=days,

@@ -63,7 +63,7 @@ type Learner = Callable[[Dataset, Fold], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class LeakCheck:
     """Outcome of one check: how much was compared, and what was found; empty is clean."""
 
     name: str
@@ -170,7 +170,7 @@ def decisions_of(app: BacktestApp, on: date) -> Decisions:
 
 def future_shift(
     pipeline: Pipeline, tape: Tape, days: Sequence[TradingDay], *, minutes: Sequence[int], seed: int = 7
-) -> Check:
+) -> LeakCheck:
     """Change everything after an instant; nothing decided at or before it may change.
 
     Parameters
@@ -191,7 +191,7 @@ def future_shift(
             for key, row in early.items():
                 if after.get(key) != row:
                     found.append(f"{day.on} {at.astimezone(NEW_YORK):%H:%M}: {key} {_changed(row, after.get(key))}")
-    return Check(name="future-shift", compared=compared, found=tuple(found))
+    return LeakCheck(name="future-shift", compared=compared, found=tuple(found))
 
 
 def _decided_at(row: Row) -> datetime:
@@ -228,7 +228,7 @@ def feature_rows(context: Sequence[str]) -> FeatureMaker:
     return make
 
 
-def recursive(make: FeatureMaker, tape: Tape, days: Sequence[TradingDay]) -> Check:
+def recursive(make: FeatureMaker, tape: Tape, days: Sequence[TradingDay]) -> LeakCheck:
     """Give the features a longer past; no value may change by a bit."""
     compared, found = 0, []
     for day in days:
@@ -238,7 +238,7 @@ def recursive(make: FeatureMaker, tape: Tape, days: Sequence[TradingDay]) -> Che
         for column in np.flatnonzero(~same.all(axis=0)):
             name = FEATURE_NAMES[column] if column < len(FEATURE_NAMES) else f"column {column}"
             found.append(f"{day.on}: {name} differs in {int((~same[:, column]).sum())} of {len(same)} rows")
-    return Check(name="recursive", compared=compared, found=tuple(found))
+    return LeakCheck(name="recursive", compared=compared, found=tuple(found))
 
 
 def learner(rule: FitRule, seed: int) -> Learner:
@@ -251,7 +251,7 @@ def learner(rule: FitRule, seed: int) -> Learner:
     return learn
 
 
-def label_shuffle(learn: Learner, data: Dataset, fold: Fold, *, seed: int = 7) -> Check:
+def label_shuffle(learn: Learner, data: Dataset, fold: Fold, *, seed: int = 7) -> LeakCheck:
     """Shuffle the outcomes of all rows; what is learned from them must tell the unseen ones apart as chance does."""
     rng = np.random.default_rng(seed)
     shuffled = dataclasses.replace(data, outcome=rng.permutation(data.outcome))
@@ -261,7 +261,7 @@ def label_shuffle(learn: Learner, data: Dataset, fold: Fold, *, seed: int = 7) -
         area, error = auc(probabilities[:, side], truth == side)
         if abs(area - 0.5) > BOUND * error:
             found.append(f"AUC of {name} is {area:.4f} on shuffled labels, chance gives 0.5 within {BOUND * error:.4f}")
-    return Check(name="label-shuffle", compared=len(truth), found=tuple(found))
+    return LeakCheck(name="label-shuffle", compared=len(truth), found=tuple(found))
 
 
 def auc(score: FloatArray, happened: NDArray[np.bool_]) -> tuple[float, float]:
@@ -272,7 +272,7 @@ def auc(score: FloatArray, happened: NDArray[np.bool_]) -> tuple[float, float]:
     return float(roc_auc_score(happened, score)), math.sqrt((yes + no + 1) / (12 * yes * no))
 
 
-def run_checks(spec: Spec, plan: ModelPlan, *, days: int, seed: int, progress: Progress) -> list[Check]:
+def run_checks(spec: Spec, plan: ModelPlan, *, days: int, seed: int, progress: Progress) -> list[LeakCheck]:
     """All three checks on a file of bars, with the models that would trade it.
 
     Parameters
@@ -290,7 +290,7 @@ def run_checks(spec: Spec, plan: ModelPlan, *, days: int, seed: int, progress: P
         pipeline = stage_pipeline(plan.of(day.on) or plan.steps[0][1], spec.changed, core, market)
         checks.append(future_shift(pipeline, tape, [day], minutes=(120 + 90 * (k % 3),), seed=seed))
         progress("future-shift", (k + 1) / len(picked))
-    shift = Check(
+    shift = LeakCheck(
         name="future-shift",
         compared=sum(check.compared for check in checks),
         found=tuple(line for check in checks for line in check.found),

@@ -263,7 +263,7 @@ def benchmark_figures(name: str, levels: FloatArray) -> BenchmarkFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
+class CalibrationBin:
     """Rows whose stated probability is alike: its mean, the frequency of the event, their number."""
 
     stated: float
@@ -271,7 +271,7 @@ class Bin:
     rows: int
 
 
-def calibration(stated: FloatArray, came: FloatArray, bins: int = 10) -> tuple[Bin, ...]:
+def calibration(stated: FloatArray, came: FloatArray, bins: int = 10) -> tuple[CalibrationBin, ...]:
     """Reliability curve: rows by stated probability in bins of (nearly) equal size.
 
     Parameters
@@ -284,7 +284,8 @@ def calibration(stated: FloatArray, came: FloatArray, bins: int = 10) -> tuple[B
     order = np.argsort(stated, kind="stable")
     parts = np.array_split(order, min(bins, stated.size))
     return tuple(
-        Bin(stated=float(stated[part].mean()), came=float(came[part].mean()), rows=int(part.size)) for part in parts
+        CalibrationBin(stated=float(stated[part].mean()), came=float(came[part].mean()), rows=int(part.size))
+        for part in parts
     )
 
 

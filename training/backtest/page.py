@@ -120,21 +120,21 @@ def _charts(made: Study) -> Mapping[str, str]:
     per_day = max(1.0, equity.size / max(made.run.days, 1))
     at_close = np.arange(1, made.run.days + 1, dtype=np.float64) * per_day - 1
     held = [
-        svg.Line(name=name, x=at_close, y=opening * np.array(levels), colour=colour, width=1.3, dash=dash)
+        svg.ChartLine(name=name, x=at_close, y=opening * np.array(levels), colour=colour, width=1.3, dash=dash)
         for name, levels, colour, dash in (
             ("SPY, held", [day.spy for day in made.outcome.days], paper.FAINT, ""),
             ("universe, held", [day.benchmark for day in made.outcome.days], paper.FAINT, "5 4"),
         )
         if not any(math.isnan(level) for level in levels)
     ]
-    own = svg.Line(name="equity", x=x, y=equity, width=2.2)
+    own = svg.ChartLine(name="equity", x=x, y=equity, width=2.2)
     under = drawdowns(np.concatenate([[opening], equity]))[1:]
     return {
         "equity": svg.line_chart(
             [*held, own], height=320, y_format=_thousands, x_labels=labels, zero=opening, label="Equity in USD"
         ),
         "drawdown": svg.line_chart(
-            [svg.Line(name="drawdown", x=x, y=-under, colour=paper.LOSS, is_filled=True)],
+            [svg.ChartLine(name="drawdown", x=x, y=-under, colour=paper.LOSS, is_filled=True)],
             height=150,
             y_format=lambda value: percent(value, 1),
             x_labels=labels,
@@ -162,9 +162,9 @@ def _fan(made: Study) -> str:
         return ""
     x = np.arange(paths.shape[1], dtype=float)
     own = np.concatenate([[made.run.opening_usd], [trade.net_usd for trade in made.outcome.trades]]).cumsum()
-    lines = [svg.Line(name="another order", x=x, y=path, colour=paper.SOFT, width=0.6) for path in paths]
+    lines = [svg.ChartLine(name="another order", x=x, y=path, colour=paper.SOFT, width=0.6) for path in paths]
     return svg.line_chart(
-        [*lines, svg.Line(name="as it came", x=x, y=own, width=2.2)],
+        [*lines, svg.ChartLine(name="as it came", x=x, y=own, width=2.2)],
         height=260,
         y_format=_thousands,
         x_labels=[(float(x[-1]), f"{len(x) - 1} trades")],

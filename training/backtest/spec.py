@@ -84,7 +84,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class BacktestOutcome:
     """What came of a run.
 
     `seconds` and `calls` say where the time went, `bars` how many bars were scored, `cases` are the trades' case files

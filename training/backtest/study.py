@@ -15,7 +15,7 @@ from shared.core.market import FloatArray
 from training.backtest.metrics import (
     SPLITS,
     BenchmarkFigures,
-    Bin,
+    CalibrationBin,
     RunFigures,
     TradeFigures,
     benchmark_figures,
@@ -34,7 +34,7 @@ from training.backtest.overfit import (
     shuffled,
     variance_of_ratios,
 )
-from training.backtest.spec import ModelPlan, Outcome, totals
+from training.backtest.spec import BacktestOutcome, ModelPlan, totals
 from training.labels import UP
 from training.report_style import INVENTED
 
@@ -65,7 +65,7 @@ class Study:
     """
 
     run_id: str
-    outcome: Outcome
+    outcome: BacktestOutcome
     run: RunFigures
     trades: TradeFigures
     splits: Mapping[str, Mapping[str, TradeFigures]]
@@ -73,7 +73,7 @@ class Study:
     deflated: Deflated
     overfit: Overfitting | None
     chance: Shuffled
-    calibration_up: tuple[Bin, ...]
+    calibration_up: tuple[CalibrationBin, ...]
     brier_up: float
     brier_base: float
     importances: tuple[tuple[str, float], ...]
@@ -96,7 +96,7 @@ class Study:
 
 
 def study(
-    outcome: Outcome, models: ModelPlan, *, trials: int = 1, trial_returns: FloatArray | None = None
+    outcome: BacktestOutcome, models: ModelPlan, *, trials: int = 1, trial_returns: FloatArray | None = None
 ) -> Study:  # fmt: skip
     """Work out the figures of a run.
 
@@ -146,7 +146,7 @@ def study(
     return replace(draft, verdict=verdict, reasons=(*([INVENTED] if is_invented else []), *reasons))
 
 
-def run_id(outcome: Outcome) -> str:
+def run_id(outcome: BacktestOutcome) -> str:
     """Name of a run: what went in."""
     spec = outcome.spec
     content = {
@@ -216,7 +216,7 @@ def _verdict(of: Study) -> tuple[str, tuple[str, ...]]:
     return ("evidence" if proven else "no evidence"), tuple(reasons)
 
 
-def _halted(outcome: Outcome) -> list[str]:
+def _halted(outcome: BacktestOutcome) -> list[str]:
     """From when on the drawdown halt has refused everything: no person has resumed."""
     halted = [day for day in outcome.days if HALT in day.refused_by and not day.decisions.get("approved")]
     approved = [day.on for day in outcome.days if day.decisions.get("approved")]
@@ -227,7 +227,7 @@ def _halted(outcome: Outcome) -> list[str]:
     return [f"The drawdown halt has refused every entry since {after[0]}, {rest} days: only a person lifts it."]
 
 
-def _concentration(outcome: Outcome) -> list[str]:
+def _concentration(outcome: BacktestOutcome) -> list[str]:
     """A result that rests on a few days is told as such."""
     gains = sorted((day.closing_usd - day.opening_usd for day in outcome.days), reverse=True)
     total, best = sum(gains), sum(gains[:3])

@@ -21,7 +21,7 @@ type Format = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ChartLine:
     """One line of a chart: its name, values by x, colour, and whether the space under it is filled."""
 
     name: str
@@ -46,7 +46,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(
-    lines: Sequence[Line],
+    lines: Sequence[ChartLine],
     *,
     height: int,
     y_format: Format,
@@ -113,7 +113,7 @@ class _Frame:
             parts.append(_text(x, self.height - 7, text, anchor))
         return "".join(parts)
 
-    def line(self, line: Line, floor: float) -> str:
+    def line(self, line: ChartLine, floor: float) -> str:
         x, y = thinned(line.x, line.y)
         points = [f"{self.px(a):.1f},{self.py(b):.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
         path = "M" + "L".join(points)

@@ -28,7 +28,7 @@ from shared.core.ids import canonical_json, digest
 from training.backtest.engine import batched_scores, run
 from training.backtest.metrics import annualised, run_figures, sharpe, trade_figures
 from training.backtest.overfit import best_column, deflated_sharpe, overfitting, variance_of_ratios
-from training.backtest.spec import ModelPlan, Outcome, Spec
+from training.backtest.spec import BacktestOutcome, ModelPlan, Spec
 from training.backtest.study import run_id
 
 LEAST_PAST = 20
@@ -184,7 +184,7 @@ def _one(spec: Spec, models: ModelPlan, values: Mapping[str, str], scores: Path,
     partial.rename(path)
 
 
-def trial_of(outcome: Outcome, values: Mapping[str, str]) -> Trial:
+def trial_of(outcome: BacktestOutcome, values: Mapping[str, str]) -> Trial:
     """Carry a run into a trial."""
     trades = trade_figures(outcome.trades)
     return Trial(

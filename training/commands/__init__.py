@@ -16,7 +16,7 @@ from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class TrainingCommand:
     """One command.
 
     Attributes
@@ -36,7 +36,7 @@ class Command:
     run: Callable[[argparse.Namespace, Console], int]
 
 
-def all_commands() -> dict[str, Command]:
+def all_commands() -> dict[str, TrainingCommand]:
     """Every command by name, sorted.
 
     Raises
@@ -44,7 +44,7 @@ def all_commands() -> dict[str, Command]:
     ValueError
         If two modules define the same name.
     """
-    found: dict[str, Command] = {}
+    found: dict[str, TrainingCommand] = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         for command in getattr(importlib.import_module(module.name), "COMMANDS", ()):
             if command.name in found:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from training.commands import Command
+from training.commands import TrainingCommand
 from training.commands.options import date_option, say, storage_settings
 
 if TYPE_CHECKING:
@@ -270,4 +270,6 @@ def _store(made: Any, data: bytes, out: Path, console: Console) -> None:
     console.print(f"Proposed: parameters/{blob}. Nothing changes before a person accepts it.", markup=False)
 
 
-COMMANDS = (Command(name="backtest", help="trade recorded days as the app would", add_options=_add_options, run=_run),)
+COMMANDS = (
+    TrainingCommand(name="backtest", help="trade recorded days as the app would", add_options=_add_options, run=_run),
+)

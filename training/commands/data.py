@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from training.commands import Command
+from training.commands import TrainingCommand
 from training.commands.options import command_clock, date_option, say, storage_settings
 
 if TYPE_CHECKING:
@@ -292,16 +292,16 @@ def _universe(options: argparse.Namespace, console: Console) -> int:
 
 
 COMMANDS = (
-    Command(
+    TrainingCommand(
         name="fetch", help="get what is missing of a market's history from Alpaca", add_options=_add_fetch, run=_fetch
     ),
-    Command(
+    TrainingCommand(
         name="import", help="put parquet or CSV files of bars into the store", add_options=_add_import, run=_import
     ),
-    Command(
+    TrainingCommand(
         name="align", help="make bars of several timeframes, true to the calendar", add_options=_add_align, run=_align
     ),
-    Command(
+    TrainingCommand(
         name="universe", help="say who was listed on a date, by earlier bars", add_options=_add_universe, run=_universe
     ),
 )

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from training.commands import Command
+from training.commands import TrainingCommand
 from training.commands.options import date_option, say
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _metrics(model: TrainedModel) -> Table:
 
 
 COMMANDS = (
-    Command(
+    TrainingCommand(
         name="fit",
         help="train the models by the quick rule on a parquet file of bars, write them to a folder",
         add_options=_add_options,

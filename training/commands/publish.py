@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.commands import Command
+from training.commands import TrainingCommand
 from training.commands.options import storage_settings
 
 
@@ -36,7 +36,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 COMMANDS = (
-    Command(
+    TrainingCommand(
         name="publish", help="publish a folder's models and make them champions", add_options=_add_options, run=_run
     ),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from training.commands import Command
+from training.commands import TrainingCommand
 from training.commands.options import add_registry_option, open_registry, say
 
 _PAIR = ("signal", "move")
@@ -183,14 +183,14 @@ def _judged_together(options: argparse.Namespace, console: Console) -> Table:
 
 
 COMMANDS = (
-    Command(name="list", help="list the registry's models", add_options=_list_options, run=_list),
-    Command(name="show", help="show a version's cards", add_options=_version_options, run=_show),
-    Command(name="promote", help="make a stored version champion", add_options=_promote_options, run=_promote),
-    Command(
+    TrainingCommand(name="list", help="list the registry's models", add_options=_list_options, run=_list),
+    TrainingCommand(name="show", help="show a version's cards", add_options=_version_options, run=_show),
+    TrainingCommand(name="promote", help="make a stored version champion", add_options=_promote_options, run=_promote),
+    TrainingCommand(
         name="rollback",
         help="take the champion off: the last sound one comes back, or entries stop",
         add_options=_rollback_options,
         run=_rollback,
     ),
-    Command(name="compare", help="compare two versions", add_options=_compare_options, run=_compare),
+    TrainingCommand(name="compare", help="compare two versions", add_options=_compare_options, run=_compare),
 )

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from shared.core.errors import GatehouseError
-from training.commands import Command
+from training.commands import TrainingCommand
 from training.commands.options import (
     add_registry_option,
     command_clock,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training.data.store import BarStore
     from training.parquet import ParquetHistory
     from training.pipeline import TrainingRule
-    from training.registry.nightly import NightPorts
+    from training.registry.nightly import NightlyTraining
     from training.registry.nightly_state import NightRun
     from training.registry.stored import StoreHistory
 
@@ -218,16 +218,16 @@ def _rule_of(
 
 def _ports(
     options: argparse.Namespace, source: ParquetHistory | StoreHistory, show: Callable[[str, float], None]
-) -> NightPorts:
+) -> NightlyTraining:
     import os
     import socket
 
     from shared.adapters.calendar import XnysCalendar
-    from training.registry.nightly import NightPorts
+    from training.registry.nightly import NightlyTraining
     from training.registry.report import documents
     from training.registry.tracking import track
 
-    return NightPorts(
+    return NightlyTraining(
         blobs=open_registry(options),
         tables=_tables(options),
         clock=command_clock(),
@@ -282,13 +282,13 @@ def _steps(night: NightRun) -> Table:
 
 
 COMMANDS = (
-    Command(
+    TrainingCommand(
         name="train",
         help="from bars to a promoted or refused model, and a report",
         add_options=_train_options,
         run=_train,
     ),
-    Command(
+    TrainingCommand(
         name="nightly",
         help="the night's work: challenger, verdict, look at the champion; goes on where it was killed",
         add_options=_nightly_options,

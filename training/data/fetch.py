@@ -58,7 +58,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class FetchJob:
     """Symbols of one kind that lack the same dates of one month."""
 
     timeframe: Timeframe
@@ -71,7 +71,7 @@ class Job:
 class Fetched:
     """What came of a job: good bars, and bad ones that were quarantined."""
 
-    job: Job
+    job: FetchJob
     rows: int
     bad: int
 
@@ -81,7 +81,7 @@ def last_complete(now: datetime) -> date:
     return now.astimezone(NEW_YORK).date() - timedelta(days=1)
 
 
-def plan(wanted: Wanted, store: BarStore) -> list[Job]:
+def plan(wanted: Wanted, store: BarStore) -> list[FetchJob]:
     """Jobs for what is missing, oldest first within a timeframe."""
     lacking: dict[tuple[Timeframe, Dates, bool], list[Symbol]] = {}
     for timeframe in wanted.timeframes:
@@ -92,7 +92,7 @@ def plan(wanted: Wanted, store: BarStore) -> list[Job]:
                 for chunk in _chunks(dates, timeframe):
                     lacking.setdefault((timeframe, chunk, is_crypto(symbol)), []).append(symbol)
     jobs = [
-        Job(timeframe=timeframe, dates=dates, symbols=part, crypto=crypto)
+        FetchJob(timeframe=timeframe, dates=dates, symbols=part, crypto=crypto)
         for (timeframe, dates, crypto), symbols in lacking.items()
         for part in batched(symbols, DAILY_SYMBOLS if timeframe is Timeframe.DAY_1 else INTRADAY_SYMBOLS, strict=False)
     ]
@@ -100,7 +100,7 @@ def plan(wanted: Wanted, store: BarStore) -> list[Job]:
     return sorted(jobs, key=lambda job: (order[job.timeframe], job.dates, job.crypto, job.symbols))
 
 
-def run(job: Job, source: BarSource, store: BarStore, calendar: Calendar, *, extended: bool) -> Fetched:
+def run(job: FetchJob, source: BarSource, store: BarStore, calendar: Calendar, *, extended: bool) -> Fetched:
     """Do one job.
 
     Raises
@@ -142,7 +142,7 @@ def run(job: Job, source: BarSource, store: BarStore, calendar: Calendar, *, ext
     return Fetched(job=job, rows=int(checked.order.size), bad=int(checked.bad.size))
 
 
-def source_name(feed: str, job: Job, *, extended: bool) -> str:
+def source_name(feed: str, job: FetchJob, *, extended: bool) -> str:
     """What the manifest says of a job's bars."""
     if job.crypto:
         return "alpaca-crypto"
@@ -209,7 +209,7 @@ def _regular(rows: SymbolBars, calendar: Calendar) -> SymbolBars:
     return SymbolBars(bars=bars, split_next=rows.split_next[kept])
 
 
-def _quarantine(job: Job, raw: RawRows, checked: Checked, store: BarStore) -> None:
+def _quarantine(job: FetchJob, raw: RawRows, checked: Checked, store: BarStore) -> None:
     import pyarrow as pa  # noqa: PLC0415 - only where there is something to write
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 

@@ -53,7 +53,7 @@ class PromotionRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class JudgedEvidence:
     """What one version of the models is worth on the judged sessions.
 
     `record` takes the tenth of each session's rows with the largest p_up - p_down. `brier` sums over classes,
@@ -71,7 +71,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class PromotionCheck:
     """One condition: its stable code, whether it holds, and both figures in words."""
 
     code: str
@@ -81,12 +81,12 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class PromotionVerdict:
     """Whether a challenger is promoted, with every condition."""
 
     challenger: str
     champion: str
-    checks: tuple[Check, ...]
+    checks: tuple[PromotionCheck, ...]
 
     @property
     def is_promoted(self) -> bool:
@@ -99,7 +99,7 @@ class Verdict:
         return tuple(f"{c.code}: {c.found}, needs {c.limit}" for c in self.checks if not c.passed)
 
 
-def evidence_of(card: ModelCard, signal: Predictor, move: Predictor, judge: Dataset, cost_bp: float) -> Evidence:
+def evidence_of(card: ModelCard, signal: Predictor, move: Predictor, judge: Dataset, cost_bp: float) -> JudgedEvidence:
     """Let a version's models, as published, score the judged rows.
 
     Parameters
@@ -117,7 +117,7 @@ def evidence_of(card: ModelCard, signal: Predictor, move: Predictor, judge: Data
     p = p / p.sum(axis=1, keepdims=True)
     base = np.tile(np.bincount(judge.outcome, minlength=p.shape[1]) / len(judge), (len(judge), 1))
     moves = move.predict(rows)[:, 0]
-    return Evidence(
+    return JudgedEvidence(
         version=card.version,
         is_synthetic=card.is_synthetic,
         record=record_of(card.version, p[:, _UP_AT] - p[:, _DOWN_AT], judge, cost_bp),
@@ -129,14 +129,14 @@ def evidence_of(card: ModelCard, signal: Predictor, move: Predictor, judge: Data
 
 
 def verdict(
-    challenger: Evidence,
-    champion: Evidence | None,
+    challenger: JudgedEvidence,
+    champion: JudgedEvidence | None,
     *,
     simple: Record,
     judge: Dataset,
     drifts: Sequence[FeatureDrift],
     rule: PromotionRule,
-) -> Verdict:
+) -> PromotionVerdict:
     """Decide whether the challenger becomes champion.
 
     Parameters
@@ -158,39 +158,41 @@ def verdict(
         checks += _against(challenger, champion, rule)
     share = drifted_share(drifts)
     checks += [
-        Check(
+        PromotionCheck(
             code="CALIBRATION",
             passed=challenger.calibration_error <= rule.calibration_error_max,
             found=f"p_up is off by {challenger.calibration_error:.4f}",
             limit=f"at most {rule.calibration_error_max:g}",
         ),
-        Check(
+        PromotionCheck(
             code="BRIER",
             passed=challenger.brier <= challenger.brier_base,
             found=f"Brier score {challenger.brier:.4f}",
             limit=f"at most {challenger.brier_base:.4f}, that of constant base rates",
         ),
-        Check(
+        PromotionCheck(
             code="MOVE",
             passed=challenger.move_correlation > 0,
             found=f"rank correlation {challenger.move_correlation:.4f} of the expected move",
             limit="above 0",
         ),
-        Check(
+        PromotionCheck(
             code="DRIFT",
             passed=share <= rule.drifted_share_max,
             found=f"{share:.0%} of features beyond their limits{_worst(drifts)}",
             limit=f"at most {rule.drifted_share_max:.0%}",
         ),
     ]
-    return Verdict(challenger=challenger.version, champion=champion.version if champion else "", checks=tuple(checks))
+    return PromotionVerdict(
+        challenger=challenger.version, champion=champion.version if champion else "", checks=tuple(checks)
+    )
 
 
-def _against(challenger: Evidence, champion: Evidence, rule: PromotionRule) -> list[Check]:
+def _against(challenger: JudgedEvidence, champion: JudgedEvidence, rule: PromotionRule) -> list[PromotionCheck]:
     """A champion is a measure for models of its own market; one of the real market gives way to no invented one."""
     if challenger.is_synthetic and not champion.is_synthetic:
         found, limit = "it has learned from an invented market", f"the real one, that of {champion.version}"
-        return [Check(code="MARKET", passed=False, found=found, limit=limit)]
+        return [PromotionCheck(code="MARKET", passed=False, found=found, limit=limit)]
     if champion.is_synthetic and not challenger.is_synthetic:
         return []
     return [_lead("CHAMPION", challenger.record, champion.record, least_bp=rule.margin_bp, t_min=rule.t_min)]
@@ -204,9 +206,9 @@ def lead(one: FloatArray, other: FloatArray) -> tuple[float, float]:
     return mean, 0.0 if math.isnan(t) else t
 
 
-def _lead(code: str, one: Record, other: Record, *, least_bp: float, t_min: float) -> Check:
+def _lead(code: str, one: Record, other: Record, *, least_bp: float, t_min: float) -> PromotionCheck:
     mean, t = lead(one.net_bp, other.net_bp)
-    return Check(
+    return PromotionCheck(
         code=code,
         passed=mean > least_bp and t >= t_min,
         found=f"{one.mean_bp:+.2f} bp a trade against {other.mean_bp:+.2f} bp of {other.name}, t = {t:.2f}",

@@ -34,10 +34,10 @@ from training.pipeline import (
     thorough,
     train_on,
 )
-from training.registry.judge import PromotionRule, Verdict, evidence_of, verdict
+from training.registry.judge import PromotionRule, PromotionVerdict, evidence_of, verdict
 from training.registry.live import LiveCheck, LiveRule, LiveWorld, check_live
 from training.registry.lock import BlobLock
-from training.registry.nightly_state import CONTAINER, NIGHTLY, Finished, NightRun, Step, folder_of
+from training.registry.nightly_state import CONTAINER, NIGHTLY, FinishedNight, NightRun, NightStep, folder_of
 from training.source import HistorySource
 
 SLOT = "1730"
@@ -63,7 +63,7 @@ class NightRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NightPorts:
+class NightlyTraining:
     """What a night needs of the world.
 
     Attributes
@@ -93,12 +93,12 @@ class NightPorts:
     fetch: Callable[[], str] | None = None
     journal: Path | None = None
     report: Callable[[NightRun, tuple[ModelCard, ...]], dict[str, bytes]] = lambda night, cards: {}
-    track: Callable[[TrainedModels, Verdict | None], str] = lambda models, verdict: ""
-    after: Callable[[Step], None] = lambda step: None
+    track: Callable[[TrainedModels, PromotionVerdict | None], str] = lambda models, verdict: ""
+    after: Callable[[NightStep], None] = lambda step: None
     progress: Progress = lambda what, done: None
 
 
-def run_night(on: date, ports: NightPorts, rule: NightRule) -> NightRun:
+def run_night(on: date, ports: NightlyTraining, rule: NightRule) -> NightRun:
     """Do what is left to do of a night.
 
     Parameters
@@ -138,7 +138,7 @@ def run_night(on: date, ports: NightPorts, rule: NightRule) -> NightRun:
 class _Work:
     """One attempt at a night."""
 
-    def __init__(self, on: date, ports: NightPorts, rule: NightRule, lock: BlobLock) -> None:
+    def __init__(self, on: date, ports: NightlyTraining, rule: NightRule, lock: BlobLock) -> None:
         self._on, self._ports, self._rule, self._lock = on, ports, rule, lock
         self._renewed_at = ports.clock.now()
         self._stored = self._open()
@@ -158,21 +158,21 @@ class _Work:
         if self.night.is_over:
             return self.night
         self._record(row | {"status": "started"})
-        steps: dict[Step, Callable[[NightRun], tuple[NightRun, str]]] = {
-            Step.FETCH: self._fetch,
-            Step.DATA: self._open_data,
-            Step.TRAIN: self._train,
-            Step.JUDGE: self._judge,
-            Step.PROMOTE: self._promote,
-            Step.LIVE: self._look_live,
-            Step.ROLL_BACK: self._roll_back,
-            Step.REPORT: self._report,
+        steps: dict[NightStep, Callable[[NightRun], tuple[NightRun, str]]] = {
+            NightStep.FETCH: self._fetch,
+            NightStep.DATA: self._open_data,
+            NightStep.TRAIN: self._train,
+            NightStep.JUDGE: self._judge,
+            NightStep.PROMOTE: self._promote,
+            NightStep.LIVE: self._look_live,
+            NightStep.ROLL_BACK: self._roll_back,
+            NightStep.REPORT: self._report,
         }
         for step, act in steps.items():
             if not self.night.has(step):
                 self._renew()
                 after, outcome = act(self.night)
-                done = Finished(step=step, at=ports.clock.now(), outcome=outcome)
+                done = FinishedNight(step=step, at=ports.clock.now(), outcome=outcome)
                 self._keep(replace(after, finished=(*after.finished, done)))
                 ports.after(step)
         end: dict[str, Cell] = {

@@ -8,11 +8,11 @@ from enum import StrEnum
 
 from shared.contracts.records import Container
 from shared.core.values import require, require_utc
-from training.registry.judge import Verdict
+from training.registry.judge import PromotionVerdict
 from training.registry.live import LiveCheck
 
 
-class Step(StrEnum):
+class NightStep(StrEnum):
     """What a night does, in order. Each may be repeated: what it makes is named by content."""
 
     FETCH = "fetch"
@@ -26,10 +26,10 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class FinishedNight:
     """One step that is over, with what it came to in words."""
 
-    step: Step
+    step: NightStep
     at: datetime
     outcome: str
 
@@ -64,21 +64,21 @@ class NightRun:
     attempt: int
     content_id: str = ""
     challenger: str = ""
-    verdict: Verdict | None = None
+    verdict: PromotionVerdict | None = None
     live: LiveCheck | None = None
-    finished: tuple[Finished, ...] = ()
+    finished: tuple[FinishedNight, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.schema_id == "nightly.v1", "schema_id", self.schema_id, "nightly.v1")
 
-    def has(self, step: Step) -> bool:
+    def has(self, step: NightStep) -> bool:
         """Whether a step is over."""
         return any(done.step is step for done in self.finished)
 
     @property
     def is_over(self) -> bool:
         """Whether every step is."""
-        return all(self.has(step) for step in Step)
+        return all(self.has(step) for step in NightStep)
 
 
 CONTAINER = Container.REPORTS

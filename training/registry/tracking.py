@@ -8,12 +8,12 @@ from pathlib import Path
 
 from shared.adapters.codec import encode_json
 from training.pipeline import TrainedModels
-from training.registry.judge import Verdict
+from training.registry.judge import PromotionVerdict
 
 EXPERIMENT = "gatehouse"
 
 
-def track(models: TrainedModels, verdict: Verdict | None) -> str:
+def track(models: TrainedModels, verdict: PromotionVerdict | None) -> str:
     """Log a training to the server or folder that MLFLOW_TRACKING_URI names; return the run's id, empty without one.
 
     A version that is there already is not logged again.

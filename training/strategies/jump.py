@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.core.market import Bars, FloatArray
 from shared.core.values import require
-from training.strategies.rules import Costs, Flow, Trades, Why, Wishes
+from training.strategies.rules import Costs, ExitCause, Flow, Trades, Wishes
 
 _WINDOW = 64
 """Bars of the first look for a price; each further look is twice as long."""
@@ -54,9 +54,9 @@ def run(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
         last = min(signal, limit, n)
         price = opens.item(entry)
         exit_bar, exit_price, why = search.protective(decided, price, last) or (
-            (n, bars.close.item(n - 1), Why.OPEN)
+            (n, bars.close.item(n - 1), ExitCause.OPEN)
             if last >= n
-            else (last, opens.item(last), Why.SIGNAL if signal == last else Why.TIME_LIMIT)
+            else (last, opens.item(last), ExitCause.SIGNAL if signal == last else ExitCause.TIME_LIMIT)
         )
         flow.add(entry, price, exit_bar, exit_price, why)
         at = exit_bar
@@ -71,7 +71,7 @@ class _Search:
         self._stop = wishes.stop
         self._target = wishes.target
 
-    def protective(self, decided: int, price: float, before: int) -> tuple[int, float, Why] | None:
+    def protective(self, decided: int, price: float, before: int) -> tuple[int, float, ExitCause] | None:
         """Look from the bar of the entry up to, not including, bar `before`."""
         if self._stop is None and self._target is None:
             return None
@@ -84,9 +84,9 @@ class _Search:
             low = _first(lows[lo:hi] <= stop)
             high = _first(highs[lo:hi] >= target)
             if low >= 0 and (high < 0 or low <= high):
-                return lo + low, min(stop, self._bars.open.item(lo + low)), Why.STOP
+                return lo + low, min(stop, self._bars.open.item(lo + low)), ExitCause.STOP
             if high >= 0:
-                return lo + high, max(target, self._bars.open.item(lo + high)), Why.TARGET
+                return lo + high, max(target, self._bars.open.item(lo + high)), ExitCause.TARGET
             lo, size = hi, size * 2
         return None
 

@@ -27,7 +27,7 @@ type BoolArray = NDArray[np.bool_]
 type BarArray = NDArray[np.int64]
 
 
-class Why(IntEnum):
+class ExitCause(IntEnum):
     """Why a trade ended."""
 
     OPEN = 0
@@ -81,7 +81,7 @@ class Move(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldPosition:
     """An open position as a strategy of state sees it: bar and price of its entry, bars held, highest high since."""
 
     entry_bar: int
@@ -103,7 +103,7 @@ class StateRule:
     """
 
     features: Callable[[Bars], FloatArray]
-    decide: Callable[[FloatArray, Held | None], Move]
+    decide: Callable[[FloatArray, HeldPosition | None], Move]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ class Flow:
     exit_price: list[float] = field(default_factory=list)
     why: list[int] = field(default_factory=list)
 
-    def add(self, entry_bar: int, entry_price: float, exit_bar: int, exit_price: float, why: Why) -> None:
+    def add(self, entry_bar: int, entry_price: float, exit_bar: int, exit_price: float, why: ExitCause) -> None:
         """Add one trade, at market prices without costs."""
         self.entry_bar.append(entry_bar)
         self.entry_price.append(entry_price)
@@ -148,7 +148,7 @@ class Trades:
     entry_price, exit_price : array of float64, shape (k,)
         Prices in USD, slippage inside, fees not.
     why : array of int8, shape (k,)
-        `Why`.
+        `ExitCause`.
     growth : array of float64, shape (k,)
         Capital after over capital before the trade, fees inside.
     """
@@ -172,7 +172,7 @@ class Trades:
     def settled(cls, flow: Flow, costs: Costs) -> Trades:
         """Apply the costs to what was traded; an open trade has paid for its entry only."""
         why = np.asarray(flow.why, np.int8)
-        is_closed = why != Why.OPEN
+        is_closed = why != ExitCause.OPEN
         entry = np.asarray(flow.entry_price, np.float64) * (1 + costs.slippage)
         leave = np.asarray(flow.exit_price, np.float64) * (1 - costs.slippage * is_closed)
         # Shares bought with all the capital, the fee paid out of it: capital / (price * (1 + fee)).

@@ -6,7 +6,7 @@ import math
 
 from shared.core.market import Bars
 from shared.core.values import require
-from training.strategies.rules import Costs, Flow, Held, Move, StateRule, Trades, Why, Wishes
+from training.strategies.rules import Costs, ExitCause, Flow, HeldPosition, Move, StateRule, Trades, Wishes
 
 
 def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
@@ -66,12 +66,12 @@ class _Book:
         self.pending = (math.nan, math.nan)
 
     @property
-    def held(self) -> Held | None:
+    def held(self) -> HeldPosition | None:
         """The position after the bars seen so far."""
         if self._entry is None:
             return None
         bar, price = self._entry
-        return Held(entry_bar=bar, entry_price=price, bars_held=self._seen - bar + 1, highest=self._highest)
+        return HeldPosition(entry_bar=bar, entry_price=price, bars_held=self._seen - bar + 1, highest=self._highest)
 
     def open_of(self, t: int) -> None:
         """Fill at bar t's open what was decided at the close before, or what its time limit demands."""
@@ -81,9 +81,9 @@ class _Book:
             if self.decided is Move.ENTER:
                 self._entry, self._orders, self._highest = (t, price), self.pending, -math.inf
         elif self.decided is Move.LEAVE:
-            self._leave(t, price, Why.SIGNAL)
+            self._leave(t, price, ExitCause.SIGNAL)
         elif self._hold_bars and t >= self._entry[0] + self._hold_bars:
-            self._leave(t, price, Why.TIME_LIMIT)
+            self._leave(t, price, ExitCause.TIME_LIMIT)
         self.decided = Move.STAY
         if self._entry is not None:
             self._highest = max(self._highest, float(self._bars.high[t]))
@@ -95,18 +95,18 @@ class _Book:
         stop, target = self._orders
         price = float(self._bars.open[t])
         if float(self._bars.low[t]) <= stop:
-            self._leave(t, min(stop, price), Why.STOP)
+            self._leave(t, min(stop, price), ExitCause.STOP)
         elif float(self._bars.high[t]) >= target:
-            self._leave(t, max(target, price), Why.TARGET)
+            self._leave(t, max(target, price), ExitCause.TARGET)
 
     def finished(self) -> Flow:
         """All trades; what is still held is valued at the last close."""
         if self._entry is not None:
             n = len(self._bars)
-            self._leave(n, float(self._bars.close[n - 1]), Why.OPEN)
+            self._leave(n, float(self._bars.close[n - 1]), ExitCause.OPEN)
         return self._flow
 
-    def _leave(self, t: int, price: float, why: Why) -> None:
+    def _leave(self, t: int, price: float, why: ExitCause) -> None:
         assert self._entry is not None
         self._flow.add(*self._entry, t, price, why)
         self._entry = None

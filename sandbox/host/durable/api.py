@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.host.durable.history import NAMES, Event, EventType, event, kind_of, unstamp
-from sandbox.host.durable.hub import Hub
+from sandbox.host.durable.hub import TaskHub
 from sandbox.host.durable.instance import Instance
 from shared.core.errors import ConflictError, ContractError
 
@@ -72,7 +72,7 @@ class DurableApi:
         Gives the payload of the client binding, for the links in answers.
     """
 
-    def __init__(self, hub: Hub, payload: Callable[[], str]) -> None:
+    def __init__(self, hub: TaskHub, payload: Callable[[], str]) -> None:
         self._hub = hub
         self._payload = payload
 

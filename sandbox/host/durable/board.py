@@ -18,7 +18,7 @@ class WorkKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class BoardItem:
     """One piece: an episode of an instance, or an activity of its execution."""
 
     kind: WorkKind
@@ -43,21 +43,21 @@ class WorkBoard:
     """
 
     def __init__(self) -> None:
-        self._ready: deque[Work] = deque()
-        self._due: list[tuple[datetime, int, TimerDue | Work]] = []
+        self._ready: deque[BoardItem] = deque()
+        self._due: list[tuple[datetime, int, TimerDue | BoardItem]] = []
         self._sequence = 0
         self.on_work: Callable[[], None] = lambda: None
 
-    def add(self, work: Work) -> None:
+    def add(self, work: BoardItem) -> None:
         """Work that can be done now."""
         self._ready.append(work)
         self.on_work()
 
-    def take(self) -> Work | None:
+    def take(self) -> BoardItem | None:
         """Next piece of work."""
         return self._ready.popleft() if self._ready else None
 
-    def add_due(self, at: datetime, what: TimerDue | Work) -> None:
+    def add_due(self, at: datetime, what: TimerDue | BoardItem) -> None:
         """Something for later."""
         self._sequence += 1
         heapq.heappush(self._due, (at, self._sequence, what))
@@ -67,7 +67,7 @@ class WorkBoard:
         """When the earliest is due. A timer of an ended task may come to nothing."""
         return self._due[0][0] if self._due else None
 
-    def take_due(self, now: datetime) -> TimerDue | Work | None:
+    def take_due(self, now: datetime) -> TimerDue | BoardItem | None:
         """The earliest, if its time has come."""
         if not self._due or self._due[0][0] > now:
             return None

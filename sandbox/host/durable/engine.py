@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
-from sandbox.host.durable.board import TimerDue, Work, WorkKind
+from sandbox.host.durable.board import BoardItem, TimerDue, WorkKind
 from sandbox.host.durable.episode import (
-    Answer,
-    Decision,
-    Ending,
+    EpisodeAnswer,
+    EpisodeOutcome,
+    OrchestrationEnding,
     decide,
     parse_answer,
     parse_failure,
@@ -24,8 +24,8 @@ from sandbox.host.durable.episode import (
     unprocessed_events,
 )
 from sandbox.host.durable.history import Event, EventType, event, kind_of, orchestrator_input
-from sandbox.host.durable.hub import CONTROL, Hub, names, sub_instance_id
-from sandbox.host.durable.instance import InboxItem, Instance, Status
+from sandbox.host.durable.hub import CONTROL, TaskHub, names, sub_instance_id
+from sandbox.host.durable.instance import InboxItem, Instance, InstanceStatus
 from sandbox.host.durable.tasks import TaskBook, TaskKind
 from sandbox.host.errors import FunctionError, WorkerLostError
 from sandbox.host.functions import FunctionDefinition
@@ -59,7 +59,7 @@ class DurableEngine:
     def __init__(
         self,
         *,
-        hub: Hub,
+        hub: TaskHub,
         orchestrators: Mapping[str, FunctionDefinition],
         activities: Mapping[str, FunctionDefinition],
         run: Run,
@@ -77,7 +77,7 @@ class DurableEngine:
         """All instances by id."""
         return self.hub.instances
 
-    def take(self) -> Work | None:
+    def take(self) -> BoardItem | None:
         """Next piece of ready work."""
         return self.hub.board.take()
 
@@ -94,7 +94,7 @@ class DurableEngine:
             self.hub.board.add(what)
         return what is not None
 
-    async def run(self, work: Work) -> None:
+    async def run(self, work: BoardItem) -> None:
         """Do one piece of work."""
         instance = self.hub.instances.get(work.instance_id)
         if instance is None or instance.status.is_final:
@@ -129,10 +129,14 @@ class DurableEngine:
         instance.updated_at = now
         if first is EventType.EXECUTION_TERMINATED:
             await self._close(
-                instance, begin[:1], taken, Ending(output_json=arrived[0].get("Input")), Status.TERMINATED
+                instance,
+                begin[:1],
+                taken,
+                OrchestrationEnding(output_json=arrived[0].get("Input")),
+                InstanceStatus.TERMINATED,
             )
         elif first is EventType.EXECUTION_SUSPENDED:
-            instance.status = Status.SUSPENDED
+            instance.status = InstanceStatus.SUSPENDED
             await self._commit(instance, begin, taken)
         else:
             return await self._replay(instance, begin, taken)
@@ -159,18 +163,18 @@ class DurableEngine:
         except WorkerLostError:
             instance.inbox.extendleft(reversed(taken))
             instance.is_queued = True
-            self._later(Work(kind=WorkKind.EPISODE, instance_id=instance.instance_id))
+            self._later(BoardItem(kind=WorkKind.EPISODE, instance_id=instance.instance_id))
             return False
         decision = decide(instance, begin[1:], answer, self._now())
         unknown = self._unknown_function(decision)
         if unknown is not None:
-            decision = Decision(tasks=[], ending=Ending(error=unknown))
+            decision = EpisodeOutcome(tasks=[], ending=OrchestrationEnding(error=unknown))
         if answer.custom_status is not None:
             instance.custom_status_json = json.dumps(answer.custom_status)
         await self._apply(instance, begin, taken, decision)
         return True
 
-    async def _ask(self, instance: Instance, begin: list[Event]) -> Answer:
+    async def _ask(self, instance: Instance, begin: list[Event]) -> EpisodeAnswer:
         text = orchestrator_input(
             instance_id=instance.instance_id,
             parent_id=None if instance.parent is None else instance.parent.instance_id,
@@ -184,7 +188,9 @@ class DurableEngine:
             return parse_failure(error.message)
         return parse_answer(returned or "")
 
-    async def _apply(self, instance: Instance, begin: list[Event], taken: list[InboxItem], decision: Decision) -> None:
+    async def _apply(
+        self, instance: Instance, begin: list[Event], taken: list[InboxItem], decision: EpisodeOutcome
+    ) -> None:
         now = self._now()
         tasks = decision.tasks
         events = [
@@ -193,7 +199,7 @@ class DurableEngine:
         ]
         ending = decision.ending
         if ending is None:
-            instance.status = Status.RUNNING
+            instance.status = InstanceStatus.RUNNING
             await self._commit(instance, events, taken)
             for key, task in tasks:
                 if key in instance.book.open:
@@ -201,7 +207,7 @@ class DurableEngine:
         elif ending.continues:
             await self._continue(instance, events, taken, ending)
         else:
-            status = Status.COMPLETED if ending.error is None else Status.FAILED
+            status = InstanceStatus.COMPLETED if ending.error is None else InstanceStatus.FAILED
             await self._close(instance, events, taken, ending, status)
 
     async def _commit(self, instance: Instance, events: list[Event], taken: list[InboxItem]) -> None:
@@ -210,7 +216,12 @@ class DurableEngine:
         await self.hub.store.save_instance(instance)
 
     async def _close(
-        self, instance: Instance, events: list[Event], taken: list[InboxItem], ending: Ending, status: Status
+        self,
+        instance: Instance,
+        events: list[Event],
+        taken: list[InboxItem],
+        ending: OrchestrationEnding,
+        status: InstanceStatus,
     ) -> None:
         failure = f"Orchestrator function '{instance.name}' failed: {ending.error}"
         instance.status = status
@@ -218,7 +229,7 @@ class DurableEngine:
         instance.book.open.clear()
         unread = [*taken, *instance.inbox]
         instance.inbox.clear()
-        kind = EventType.EXECUTION_TERMINATED if status is Status.TERMINATED else EventType.EXECUTION_COMPLETED
+        kind = EventType.EXECUTION_TERMINATED if status is InstanceStatus.TERMINATED else EventType.EXECUTION_COMPLETED
         ended = event(kind, self._now(), OrchestrationStatus=status.value)
         if instance.output_json is not None:
             ended["Result"] = instance.output_json
@@ -227,7 +238,9 @@ class DurableEngine:
         if self._durable_results:
             instance.history = []  # a host may serve for weeks: an ended history is read from its table when asked for
 
-    async def _continue(self, instance: Instance, events: list[Event], taken: list[InboxItem], ending: Ending) -> None:
+    async def _continue(
+        self, instance: Instance, events: list[Event], taken: list[InboxItem], ending: OrchestrationEnding
+    ) -> None:
         """Begin the next execution: new input, empty history, and the raised events that nobody has taken."""
         kept = unprocessed_events([*instance.history, *events], instance.book.waits)
         mine = {id(item.event): item for item in taken}
@@ -242,7 +255,7 @@ class DurableEngine:
         instance.input_json = ending.next_input_json
         instance.inbox.extendleft(reversed(carried))
         instance.inbox.appendleft(InboxItem(event=self.hub.execution_started(instance)))
-        instance.status = Status.RUNNING
+        instance.status = InstanceStatus.RUNNING
         await self.hub.store.save_instance(instance)
         await self.hub.store.drop_old_generations(instance, {item.row_key for item in mine.values()})
 
@@ -254,10 +267,10 @@ class DurableEngine:
             return False
         taken = list(instance.inbox)
         begin = [event(EventType.ORCHESTRATOR_STARTED, self._now()), *(item.event for item in taken)]
-        await self._close(instance, begin, taken, Ending(error=text), Status.FAILED)
+        await self._close(instance, begin, taken, OrchestrationEnding(error=text), InstanceStatus.FAILED)
         return True
 
-    def _unknown_function(self, decision: Decision) -> str | None:
+    def _unknown_function(self, decision: EpisodeOutcome) -> str | None:
         for _, task in decision.tasks:
             known: Mapping[str, FunctionDefinition] = {}
             if task.kind is TaskKind.ACTIVITY:
@@ -273,7 +286,7 @@ class DurableEngine:
 
     # Activities
 
-    async def _run_activity(self, instance: Instance, work: Work) -> None:
+    async def _run_activity(self, instance: Instance, work: BoardItem) -> None:
         task = instance.book.open.get(work.task_id)
         if instance.execution_id != work.execution_id or task is None:
             return
@@ -296,7 +309,7 @@ class DurableEngine:
         item = await self.hub.store.add_inbox(instance, ended) if self._durable_results else InboxItem(event=ended)
         self.hub.deliver(instance, item)
 
-    def _later(self, work: Work) -> None:
+    def _later(self, work: BoardItem) -> None:
         self.hub.board.add_due(self._now() + _LEASE, work)
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from sandbox.host.durable.history import Event, EventType, event, kind_of
 from sandbox.host.durable.instance import Instance
-from sandbox.host.durable.tasks import ActionType, NonDeterministicError, Task, TaskKind, flatten
+from sandbox.host.durable.tasks import ActionType, DurableTask, NonDeterministicError, TaskKind, flatten
 
 _MARK = "\n\n$OutOfProcData$:"
 """The SDK raises a failed orchestration with its state behind this mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class EpisodeAnswer:
     """An orchestrator function's answer. `error` is set when it failed."""
 
     is_done: bool
@@ -29,7 +29,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class OrchestrationEnding:
     """How an execution ends: a final status with output, or a new execution with this input."""
 
     error: str | None = None
@@ -39,17 +39,17 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class EpisodeOutcome:
     """New tasks with their ids, and the ending when the execution has one."""
 
-    tasks: list[tuple[int, Task]]
-    ending: Ending | None
+    tasks: list[tuple[int, DurableTask]]
+    ending: OrchestrationEnding | None
 
 
-def parse_answer(text: str) -> Answer:
+def parse_answer(text: str) -> EpisodeAnswer:
     """Read the state that the SDK returns."""
     state = json.loads(text)
-    return Answer(
+    return EpisodeAnswer(
         is_done=bool(state["isDone"]),
         actions=list(flatten(state["actions"])),
         output=state.get("output"),
@@ -58,15 +58,15 @@ def parse_answer(text: str) -> Answer:
     )
 
 
-def parse_failure(message: str) -> Answer:
+def parse_failure(message: str) -> EpisodeAnswer:
     """Read what an orchestrator raised: the SDK's state where it is there, else the plain message."""
     text, mark, state = message.partition(_MARK)
     if mark:
         return parse_answer(state)
-    return Answer(is_done=True, actions=[], output=None, custom_status=None, error=text)
+    return EpisodeAnswer(is_done=True, actions=[], output=None, custom_status=None, error=text)
 
 
-def decide(instance: Instance, arrived: Sequence[Event], answer: Answer, now: datetime) -> Decision:
+def decide(instance: Instance, arrived: Sequence[Event], answer: EpisodeAnswer, now: datetime) -> EpisodeOutcome:
     """Settle what arrived, number what is new, and see whether the execution ends.
 
     An execution ends only when no task is open: an uncancelled timer or a running activity keeps it, as in the
@@ -79,19 +79,21 @@ def decide(instance: Instance, arrived: Sequence[Event], answer: Answer, now: da
             tasks += book.read(answer.actions)
         except (NonDeterministicError, NotImplementedError) as refused:
             book.open.clear()
-            return Decision(tasks=[], ending=Ending(error=str(refused)))
+            return EpisodeOutcome(tasks=[], ending=OrchestrationEnding(error=str(refused)))
     if answer.error is not None:
-        return Decision(tasks=tasks, ending=None if book.open else Ending(error=answer.error))
+        return EpisodeOutcome(tasks=tasks, ending=None if book.open else OrchestrationEnding(error=answer.error))
     if not answer.is_done or book.open:
-        return Decision(tasks=tasks, ending=None)
+        return EpisodeOutcome(tasks=tasks, ending=None)
     last = answer.actions[-1] if answer.actions else {}
     if last.get("actionType") == ActionType.CONTINUE_AS_NEW:
-        return Decision(tasks=tasks, ending=Ending(continues=True, next_input_json=json.dumps(last.get("input"))))
+        return EpisodeOutcome(
+            tasks=tasks, ending=OrchestrationEnding(continues=True, next_input_json=json.dumps(last.get("input")))
+        )
     output = None if answer.output is None else json.dumps(answer.output)
-    return Decision(tasks=tasks, ending=Ending(output_json=output))
+    return EpisodeOutcome(tasks=tasks, ending=OrchestrationEnding(output_json=output))
 
 
-def scheduling_event(key: int, task: Task, now: datetime, sub_id: str) -> Event:
+def scheduling_event(key: int, task: DurableTask, now: datetime, sub_id: str) -> Event:
     """History event of a new task; `sub_id` names the instance where it is a sub-orchestration."""
     if task.kind is TaskKind.TIMER:
         return event(EventType.TIMER_CREATED, now, key, FireAt=task.due)

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sandbox.host.durable.board import TimerDue, Work, WorkBoard, WorkKind
+from sandbox.host.durable.board import BoardItem, TimerDue, WorkBoard, WorkKind
 from sandbox.host.durable.history import Event, EventType, event, kind_of, unstamp
-from sandbox.host.durable.instance import InboxItem, Instance, Parent, Status
+from sandbox.host.durable.instance import InboxItem, Instance, InstanceStatus, Parent
 from sandbox.host.durable.store import HubStore
-from sandbox.host.durable.tasks import Task, TaskKind
+from sandbox.host.durable.tasks import DurableTask, TaskKind
 from sandbox.host.hostjson import DurableOptions, Overridable
 from shared.core.errors import ConflictError, ContractError
 
@@ -20,7 +20,7 @@ _NAMESPACE = uuid.UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 CONTROL = {EventType.EXECUTION_TERMINATED, EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 
 
-class Hub:
+class TaskHub:
     """Instances by id, their inboxes, and the board of work that they make.
 
     Parameters
@@ -128,12 +128,14 @@ class Hub:
         """Have an episode run, unless one will anyway or there is nothing that the instance can take."""
         if instance.is_queued or instance.is_busy or instance.status.is_final or not instance.inbox:
             return
-        if instance.status is Status.SUSPENDED and all(kind_of(item.event) not in CONTROL for item in instance.inbox):
+        if instance.status is InstanceStatus.SUSPENDED and all(
+            kind_of(item.event) not in CONTROL for item in instance.inbox
+        ):
             return
         instance.is_queued = True
-        self.board.add(Work(kind=WorkKind.EPISODE, instance_id=instance.instance_id))
+        self.board.add(BoardItem(kind=WorkKind.EPISODE, instance_id=instance.instance_id))
 
-    async def dispatch(self, instance: Instance, key: int, task: Task) -> None:
+    async def dispatch(self, instance: Instance, key: int, task: DurableTask) -> None:
         """Set going what an open task waits for."""
         if task.kind is TaskKind.TIMER:
             due = TimerDue(instance_id=instance.instance_id, execution_id=instance.execution_id, task_id=key)
@@ -141,7 +143,7 @@ class Hub:
         elif task.kind is TaskKind.ACTIVITY:
             if all(item.event.get("TaskScheduledId") != key for item in instance.inbox):
                 self.board.add(
-                    Work(
+                    BoardItem(
                         kind=WorkKind.ACTIVITY,
                         instance_id=instance.instance_id,
                         execution_id=instance.execution_id,
@@ -151,7 +153,7 @@ class Hub:
         else:
             await self._start_sub(instance, key, task)
 
-    async def _start_sub(self, instance: Instance, key: int, task: Task) -> None:
+    async def _start_sub(self, instance: Instance, key: int, task: DurableTask) -> None:
         """Start a sub-orchestration, unless it was started before a crash."""
         parent = Parent(instance_id=instance.instance_id, execution_id=instance.execution_id, task_id=key)
         chosen = sub_instance_id(instance, key, task)
@@ -189,7 +191,7 @@ class Hub:
         if waiting.status.is_final or parent.task_id not in waiting.book.open:
             return
         key = parent.task_id
-        if instance.status is Status.COMPLETED:
+        if instance.status is InstanceStatus.COMPLETED:
             result = instance.output_json if instance.output_json is not None else "null"
             told = event(EventType.SUB_COMPLETED, self.now(), TaskScheduledId=key, Result=result)
         else:
@@ -232,13 +234,13 @@ class Hub:
         ended = last.get(EventType.EXECUTION_COMPLETED) or last.get(EventType.EXECUTION_TERMINATED)
         if ended is not None:
             # Killed between the last episode and the instance's row.
-            instance.status = Status(str(ended["OrchestrationStatus"]))
+            instance.status = InstanceStatus(str(ended["OrchestrationStatus"]))
             instance.output_json = ended.get("Result")
             await self.store.save_instance(instance)
             return
         control = [kind_of(item) for item in instance.history if kind_of(item) in CONTROL]
         if control and control[-1] is EventType.EXECUTION_SUSPENDED:
-            instance.status = Status.SUSPENDED
+            instance.status = InstanceStatus.SUSPENDED
         if EventType.EXECUTION_STARTED not in last:
             instance.inbox.appendleft(InboxItem(event=self.execution_started(instance)))
         for key, task in sorted(instance.book.open.items()):
@@ -246,7 +248,7 @@ class Hub:
         self.queue_episode(instance)
 
 
-def sub_instance_id(instance: Instance, key: int, task: Task) -> str:
+def sub_instance_id(instance: Instance, key: int, task: DurableTask) -> str:
     """Id of a sub-orchestration: its own, else the one that follows from its parent's execution."""
     return task.instance_id or f"{instance.execution_id}:{key:08x}"
 

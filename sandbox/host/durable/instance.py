@@ -11,7 +11,7 @@ from sandbox.host.durable.history import Event
 from sandbox.host.durable.tasks import TaskBook
 
 
-class Status(StrEnum):
+class InstanceStatus(StrEnum):
     """Runtime status, as the extension spells it."""
 
     PENDING = "Pending"
@@ -24,7 +24,7 @@ class Status(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more will happen."""
-        return self in {Status.COMPLETED, Status.FAILED, Status.TERMINATED}
+        return self in {InstanceStatus.COMPLETED, InstanceStatus.FAILED, InstanceStatus.TERMINATED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Instance:
     updated_at: datetime
     execution_id: str
     generation: int = 1
-    status: Status = Status.PENDING
+    status: InstanceStatus = InstanceStatus.PENDING
     custom_status_json: str | None = None
     output_json: str | None = None
     parent: Parent | None = None

@@ -20,9 +20,9 @@ from urllib.parse import quote
 from azure.data.tables import UpdateMode
 
 from sandbox.host.durable.history import NAMES, Event, EventType, kind_of, stamp, unstamp
-from sandbox.host.durable.instance import InboxItem, Instance, Parent, Status
+from sandbox.host.durable.instance import InboxItem, Instance, InstanceStatus, Parent
 from sandbox.host.durable.tasks import TaskBook
-from sandbox.host.storage import Storage
+from sandbox.host.storage import HostStorage
 
 _MAX_TEXT = 30_000
 """UTF-16 characters in one property; the service's limit is 64 KiB."""
@@ -61,7 +61,7 @@ class HubStore:
         whole instant is one step. Otherwise everything is written when its method returns.
     """
 
-    def __init__(self, storage: Storage, hub_name: str, *, is_deferred: bool) -> None:
+    def __init__(self, storage: HostStorage, hub_name: str, *, is_deferred: bool) -> None:
         self._storage = storage
         self._is_deferred = is_deferred
         self._changes: dict[str, dict[str, Change]] = {}
@@ -264,7 +264,7 @@ class HubStore:
             updated_at=unstamp(str(row["LastUpdatedTime"])),
             execution_id=str(row["ExecutionId"]),
             generation=int(row["Generation"]),
-            status=Status(str(row["RuntimeStatus"])),
+            status=InstanceStatus(str(row["RuntimeStatus"])),
             custom_status_json=await self._optional_text(row, "CustomStatus"),
             output_json=await self._optional_text(row, "Output"),
             parent=parent,

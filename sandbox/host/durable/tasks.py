@@ -45,7 +45,7 @@ class TaskKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class DurableTask:
     """A scheduled task that has not completed.
 
     `input_json` is the serialised input; `due` the timer's instant as text; `attempt` counts from 1 where
@@ -85,12 +85,12 @@ def flatten(actions: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
             yield action
 
 
-def _task_of(action: Mapping[str, Any]) -> Task:
+def _task_of(action: Mapping[str, Any]) -> DurableTask:
     kind = _KINDS[ActionType(action["actionType"])]
     if kind is TaskKind.TIMER:
-        return Task(kind=kind, due=str(action["fireAt"]))
+        return DurableTask(kind=kind, due=str(action["fireAt"]))
     retry = action.get("retryOptions") or {}
-    return Task(
+    return DurableTask(
         kind=kind,
         name=str(action["functionName"]),
         input_json=action.get("input"),
@@ -107,7 +107,7 @@ class TaskBook:
 
     next_id: int = 0
     seen: int = 0
-    open: dict[int, Task] = field(default_factory=dict)
+    open: dict[int, DurableTask] = field(default_factory=dict)
     timer_of_action: dict[int, int] = field(default_factory=dict)
     waits: Counter[str] = field(default_factory=Counter)
 
@@ -121,7 +121,7 @@ class TaskBook:
         key = _task_key(item)
         return key is None or key in self.open
 
-    def settle(self, item: Event, now: datetime) -> list[tuple[int, Task]]:
+    def settle(self, item: Event, now: datetime) -> list[tuple[int, DurableTask]]:
         """Take a completion, and return the retry's timer or next attempt that it makes, if any."""
         key = _task_key(item)
         if key is None:
@@ -139,7 +139,7 @@ class TaskBook:
             return [self._add(again)]
         return []
 
-    def read(self, actions: list[Mapping[str, Any]]) -> list[tuple[int, Task]]:
+    def read(self, actions: list[Mapping[str, Any]]) -> list[tuple[int, DurableTask]]:
         """Take all actions of a replay, and return the tasks that are new, with their ids.
 
         Raises
@@ -187,7 +187,7 @@ class TaskBook:
             waits=Counter(data["waits"]),
         )
 
-    def _add(self, task: Task) -> tuple[int, Task]:
+    def _add(self, task: DurableTask) -> tuple[int, DurableTask]:
         key = self.next_id
         self.next_id += 1
         self.open[key] = task
@@ -201,11 +201,11 @@ class TaskBook:
                 del self.open[key], self.timer_of_action[index]
 
 
-def _task_from(data: Mapping[str, Any]) -> Task:
+def _task_from(data: Mapping[str, Any]) -> DurableTask:
     kinds = {"kind": TaskKind(data["kind"])}
     if data["retried_kind"] is not None:
         kinds["retried_kind"] = TaskKind(data["retried_kind"])
-    return Task(**{**data, **kinds})
+    return DurableTask(**{**data, **kinds})
 
 
 def _task_key(item: Event) -> int | None:

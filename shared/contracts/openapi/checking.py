@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.contracts.openapi.fields import UNPRINTABLE, Field, Kind, Route
+from shared.contracts.openapi.fields import UNPRINTABLE, Field, FieldKind, Route
 
 MAX_BODY_BYTES = 16 * 1024
 """More than any body needs; what is longer is not read."""
@@ -65,7 +65,7 @@ def one_line(text: str) -> str:
 
 def _fault(field: Field, value: object) -> str | None:
     """What is wrong with a value, None where nothing is."""
-    if field.kind is Kind.FLAG:
+    if field.kind is FieldKind.FLAG:
         ok = isinstance(value, bool)
     else:
         ok = (

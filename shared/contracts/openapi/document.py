@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from shared.contracts.openapi.fields import Field, Kind, Route
+from shared.contracts.openapi.fields import Field, FieldKind, Route
 from shared.contracts.openapi.routes import ROUTES
 
 PREFIX = "/api"
@@ -122,7 +122,7 @@ def body_schema(fields: Iterable[Field]) -> dict[str, Any]:
 
 def schema_of(field: Field) -> dict[str, Any]:
     """JSON schema of one field."""
-    if field.kind is Kind.FLAG:
+    if field.kind is FieldKind.FLAG:
         found: dict[str, Any] = {"type": "boolean", "description": field.what}
         return found if field.default is None else {**found, "default": field.default}
     found = {"type": "string", "minLength": 1, "maxLength": field.max_characters, "description": field.what}

@@ -11,7 +11,7 @@ UNPRINTABLE = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
 expression. None is kept of a text that a person gives: it would make two lines of one in a log, or show another."""
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """JSON type of a field."""
 
     TEXT = "string"
@@ -36,7 +36,7 @@ class Field:
 
     name: str
     what: str
-    kind: Kind = Kind.TEXT
+    kind: FieldKind = FieldKind.TEXT
     max_characters: int = 500
     pattern: str = ""
     choices: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Field:
     @property
     def is_free(self) -> bool:
         """Whether a person words it: any text, of which what must not be shown is replaced."""
-        return self.kind is Kind.TEXT and not self.pattern and not self.choices
+        return self.kind is FieldKind.TEXT and not self.pattern and not self.choices
 
     @property
     def is_required(self) -> bool:
@@ -56,7 +56,7 @@ class Field:
     @property
     def expected(self) -> str:
         """What an error says was expected."""
-        if self.kind is Kind.FLAG:
+        if self.kind is FieldKind.FLAG:
             return "true or false"
         if self.choices:
             return f"one of {', '.join(self.choices)}"

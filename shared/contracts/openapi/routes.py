@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.contracts.openapi.fields import Field, Kind, Route
+from shared.contracts.openapi.fields import Field, FieldKind, Route
 from shared.core.schedule import Job
 
 BY = Field(name="by", what="who asks", example="me")
@@ -60,7 +60,7 @@ _DONE = {200: "done, and recorded in table controls", **_DOWN}
 
 
 def _flag(name: str, what: str, default: bool | None = None) -> Field:
-    return Field(name=name, what=what, kind=Kind.FLAG, default=default)
+    return Field(name=name, what=what, kind=FieldKind.FLAG, default=default)
 
 
 STATUS = Route(

@@ -45,7 +45,7 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class AccountView:
     """What the broker shows at one look; None is a list that was not asked for, or not to be had."""
 
     now: datetime
@@ -86,7 +86,7 @@ class Repair:
     found: tuple[Reservation, ...] = ()
 
 
-def compare(ledger: Ledger, seen: Account, ttl: timedelta, hold: timedelta) -> Difference:
+def compare(ledger: Ledger, seen: AccountView, ttl: timedelta, hold: timedelta) -> Difference:
     """Compare the ledger with the account. Pure.
 
     Parameters
@@ -123,7 +123,7 @@ def _orders_of(reservation: Reservation, orders: Sequence[BrokerOrder]) -> list[
 
 
 def _is_silent(
-    reservation: Reservation, orders: Sequence[BrokerOrder], seen: Account, ttl: timedelta, hold: timedelta
+    reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView, ttl: timedelta, hold: timedelta
 ) -> bool:  # fmt: skip
     """Whether nothing has been heard of it for long: no order has come, or all are final and nothing is held."""
     if not orders:
@@ -137,7 +137,7 @@ def _is_silent(
     )
 
 
-def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: Account) -> bool:
+def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView) -> bool:
     """Whether its lifecycle should have done something by now, or has something new to see."""
     working = [o for o in orders if o.side is Side.BUY and not o.status.is_final]
     if working:
@@ -160,7 +160,7 @@ def wake(reservation: Reservation, event: str) -> Wake:
 POSITION, ORDER, UNREADABLE = "position in", "open order in", "unreadable"
 
 
-def _names(seen: Account, ours: Collection[str]) -> Iterator[str]:
+def _names(seen: AccountView, ours: Collection[str]) -> Iterator[str]:
     """Positions and open orders in symbols that no reservation of ours names, and rows in ours that cannot be read."""
     for position in seen.positions or ():
         if position.symbol not in ours:
@@ -173,13 +173,13 @@ def _names(seen: Account, ours: Collection[str]) -> Iterator[str]:
         yield f"{UNREADABLE} {name}" if row.name in ours else name
 
 
-def _unseen(names: Sequence[str], seen: Account) -> Iterator[str]:
+def _unseen(names: Sequence[str], seen: AccountView) -> Iterator[str]:
     """Those of some names that this look says nothing of, since their list could not be had."""
     missing = [word for word, rows in ((POSITION, seen.positions), (ORDER, seen.orders)) if rows is None]
     return (name for name in names if any(word in name for word in missing))
 
 
-def without_order(ports: Ports, found: Difference, seen: Account) -> tuple[list[Reservation], list[Wake]]:
+def without_order(ports: Ports, found: Difference, seen: AccountView) -> tuple[list[Reservation], list[Wake]]:
     """Tell silent reservations whose order never came, or is over, from those whose lifecycle may be gone."""
     lost, asleep = [], []
     for reservation in found.silent:
@@ -203,7 +203,7 @@ def recorded_order(ports: Ports, on: date, symbol: Symbol, intent_id: str) -> Or
     return None if stored is None else ports.codec.decode(OrderState, str(stored.value["state"]))
 
 
-def unrecorded(ports: Ports, found: Difference, seen: Account) -> list[Message]:
+def unrecorded(ports: Ports, found: Difference, seen: AccountView) -> list[Message]:
     """Record orders that should act, stand at the broker and have no row: a lifecycle that is gone stays gone."""
     sent = {order.client_order_id.rsplit("-", 2)[0] for order in seen.orders or ()}
     messages: list[Message] = []
@@ -238,7 +238,7 @@ def wake_failed(ports: Ports, told: Wake, error: Exception) -> list[Message]:
         return []
 
 
-def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> list[Reservation]:
+def adopted(ports: Ports, found: Difference, seen: AccountView, ledger: Ledger) -> list[Reservation]:
     """Room of orders that live, are strange to the ledger twice in a row, and are ours by their rows.
 
     Somebody, or a fault, took their reservation: taken again, it is told to leave as any other. An order that has
@@ -256,7 +256,7 @@ def adopted(ports: Ports, found: Difference, seen: Account, ledger: Ledger) -> l
     return [room_of(ports, state) for state in live if _stands(state, seen)]
 
 
-def _stands(state: OrderState, seen: Account) -> bool:
+def _stands(state: OrderState, seen: AccountView) -> bool:
     """Whether an order may have shares or an open order at the broker."""
     orders = seen.orders or ()
     is_open = any(not o.status.is_final and o.client_order_id.startswith(state.plan.intent_id) for o in orders)
@@ -291,7 +291,7 @@ def settled(ledger: Ledger, changed: Repair, difference: Difference) -> Ledger:
     )
 
 
-def incidents(ports: Ports, seen: Account, changed: Repair, ledger: Ledger) -> list[Message]:
+def incidents(ports: Ports, seen: AccountView, changed: Repair, ledger: Ledger) -> list[Message]:
     """Record what was released or taken again, and differences that are unexplained.
 
     As long as they are, whoever noted them in the ledger: the record is one, and who could not make it is made up for.

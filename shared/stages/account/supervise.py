@@ -20,8 +20,7 @@ from shared.core.ledger import Ledger, Reservation
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING
-from shared.core.portfolio import Account as AccountState
-from shared.core.portfolio import Position, another_account, hides_positions
+from shared.core.portfolio import Account, Position, another_account, hides_positions
 from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.unread import Listing
@@ -29,7 +28,7 @@ from shared.core.values import ZERO, iso
 from shared.core.wording import halt
 from shared.ports import Ports, Row, Stored, trading_day
 from shared.stages.account.reconcile import (
-    Account,
+    AccountView,
     Difference,
     Repair,
     Wake,
@@ -126,8 +125,8 @@ def _without_room(ports: Ports, day: TradingDay, ledger: Ledger) -> Sequence[Wak
 class _Look:
     """What the broker showed; `faults` says of each part that could not be had why."""
 
-    account: AccountState | None
-    seen: Account
+    account: Account | None
+    seen: AccountView
     faults: Mapping[str, str]
 
 
@@ -152,11 +151,11 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
         with suppress(*_UNANSWERED), watching(ports, "broker"):
             # One failure a minute, and no refusal in its place: a refusal is an answer.
             raise min(errors.values(), key=lambda error: isinstance(error, BrokerError))
-    seen = Account(now=now, on=day.on, positions=positions, orders=orders)
+    seen = AccountView(now=now, on=day.on, positions=positions, orders=orders)
     return _Look(account=account, seen=seen, faults={part: str(error) for part, error in errors.items()})
 
 
-def _positions(ports: Ports, account: AccountState | None) -> Listing[Position] | None:
+def _positions(ports: Ports, account: Account | None) -> Listing[Position] | None:
     """The positions; None for an empty list of which no account says that it is right.
 
     Raises
@@ -177,7 +176,7 @@ def _positions(ports: Ports, account: AccountState | None) -> Listing[Position] 
 _UNANSWERED = (TransientError, ContractError, BrokerError)
 
 
-def _account(ports: Ports) -> AccountState:
+def _account(ports: Ports) -> Account:
     """The account, if it has an equity that a loss can be measured by."""
     account = ports.broker.account()
     if not account.equity.is_finite() or account.equity <= 0:

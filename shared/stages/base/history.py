@@ -16,7 +16,7 @@ from shared.stages.base.day_market import PAST_SESSIONS, DayMarket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class SliceBars:
     """Symbols with history, in the order asked for, and those of market context and breadth.
 
     `unknown` are those without history, each with the reason; `unread` is what of today's bars could not be read.
@@ -65,7 +65,7 @@ def write_history(ports: Ports, market: DayMarket, symbols: Sequence[Symbol], sl
     return ports.history.write(day.on, slot, whole, left_out=left_out)
 
 
-def load_panel(ports: Ports, symbols: Sequence[Symbol], history_blob: str, day: TradingDay) -> Panel:
+def load_panel(ports: Ports, symbols: Sequence[Symbol], history_blob: str, day: TradingDay) -> SliceBars:
     """Put today's closed 5-minute bars beside the prepared pasts."""
     pasts = ports.history.pasts(history_blob, day)
     watchlist = ports.settings.watchlist
@@ -75,7 +75,7 @@ def load_panel(ports: Ports, symbols: Sequence[Symbol], history_blob: str, day: 
     known = {s: SymbolDay(past=pasts[s], today=today.get(s, Bars.empty())) for s in wanted if s in pasts}
     unknown = [s for s in symbols if s not in known]
     left_out = ports.history.left_out(history_blob) if unknown else {}
-    return Panel(
+    return SliceBars(
         items=tuple(known[s] for s in symbols if s in known),
         market=tuple(known[s] for s in market),
         unknown={s: left_out.get(s, f"history: {s} is not in {history_blob}") for s in unknown},

@@ -18,7 +18,7 @@ from shared.core.errors import GatehouseError
 from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.values import parse_utc
-from shared.core.wording import DecisionStory, Tape, decision
+from shared.core.wording import DecisionStory, TapeStory, decision
 from shared.ports import Ports, Row
 from shared.stages.base.notices import worded
 from shared.stages.entry.gate import gate
@@ -121,7 +121,7 @@ def _headlines(signal: Signal, ports: Ports) -> tuple[str, ...]:
     return tuple(found[-MAX_STORIES:])
 
 
-def _tape(signal: Signal, ports: Ports) -> Tape | None:
+def _tape(signal: Signal, ports: Ports) -> TapeStory | None:
     """Narrative against tape, where the score stage recorded one."""
     stored = ports.tables.get(Table.SIGNALS, str(signal.on), symbol_key(signal.symbol, signal.slot))
     row: Row = stored.value if stored else {}
@@ -129,4 +129,4 @@ def _tape(signal: Signal, ports: Ports) -> Tape | None:
     if any(value is None for value in found):
         return None
     narrative, price, divergence = (float(str(value)) for value in found)
-    return Tape(narrative=narrative, price=price, divergence=divergence)
+    return TapeStory(narrative=narrative, price=price, divergence=divergence)

@@ -26,11 +26,11 @@ from shared.core.policy import PolicyCode
 from shared.core.regime import RegimeView
 from shared.core.unread import unread_in, why_unread
 from shared.core.values import Symbol, iso
-from shared.decision.opinions import SCORED_BY, STRATEGY, Models, Opinion, Scene, models_of, opinions, signal_of
+from shared.decision.opinions import SCORED_BY, STRATEGY, DecisionModels, Opinion, Scene, models_of, opinions, signal_of
 from shared.ports import Cell, Ports, Row
 from shared.stages.base.day_market import tell_unread
 from shared.stages.base.facts import settings_id
-from shared.stages.base.history import Panel, load_panel
+from shared.stages.base.history import SliceBars, load_panel
 from shared.stages.base.ledger import watching
 
 
@@ -82,7 +82,7 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
     return signals, tell_unread(ports, day, unread_in(panel, quotes))
 
 
-def _models(ports: Ports) -> Models:
+def _models(ports: Ports) -> DecisionModels:
     states = {name: ports.models.current(name) for name in SCORED_BY}
     fault = "; ".join(state.fault for state in states.values() if state.predictor is None)
     regime = ports.models.current(REGIME_MODEL)
@@ -94,7 +94,7 @@ def _keep_inputs(
     ports: Ports,
     scene: Scene,
     history_blob: str,
-    panel: Panel,
+    panel: SliceBars,
     *,
     features: FloatArray,
     quotes: Mapping[Symbol, Quote],

@@ -12,13 +12,13 @@ import numpy as np
 
 from shared.contracts.cases import (
     CaseDecision,
+    CaseEnding,
     CaseFill,
     CaseOrder,
     CaseScores,
     CaseStep,
     ChartBars,
-    Ending,
-    Outcome,
+    OrderOutcome,
 )
 from shared.contracts.messages import OrderIntent
 from shared.contracts.model_card import ModelCard
@@ -67,15 +67,15 @@ def usual_values(card: ModelCard) -> FloatArray:
     return usual
 
 
-def ending_of(decision: CaseDecision | None, state: OrderState | None) -> Ending:
+def ending_of(decision: CaseDecision | None, state: OrderState | None) -> CaseEnding:
     """How the story ended, or where it stands."""
     if decision is None:
-        return Ending.SCORED
+        return CaseEnding.SCORED
     if state is None:
-        return {"refused": Ending.REFUSED, "expired": Ending.EXPIRED}.get(decision.verdict, Ending.RUNNING)
+        return {"refused": CaseEnding.REFUSED, "expired": CaseEnding.EXPIRED}.get(decision.verdict, CaseEnding.RUNNING)
     if not state.phase.is_over:
-        return Ending.RUNNING
-    return Ending.CLOSED if state.phase is Phase.CLOSED else Ending.NOT_BOUGHT
+        return CaseEnding.RUNNING
+    return CaseEnding.CLOSED if state.phase is Phase.CLOSED else CaseEnding.NOT_BOUGHT
 
 
 def decision_of(ports: Ports, row: Row) -> CaseDecision:
@@ -160,14 +160,14 @@ def outcome_of(
     *,
     symbol: Symbol,
     seen: Seen,
-) -> Outcome:
+) -> OrderOutcome:
     """What came of a decision, as far as fills and bars tell by now."""
     at = decision.decided_at if decision else scores.scored_at
     arrival = decision.arrival_usd if decision else None
     if arrival is None and scores.price_usd is not None:
         arrival = Decimal(repr(scores.price_usd))
     if not arrival:
-        return Outcome()
+        return OrderOutcome()
     bars, until = seen.of(symbol), seen.until
     sums = [(Side(fill.side), fill.qty_shares, fill.price_usd) for fill in fills]
     bought, sold = traded(sums, Side.BUY), traded(sums, Side.SELL)
@@ -175,7 +175,7 @@ def outcome_of(
     reach = None
     if bought.average is not None:
         reach = extremes_bp(bars, times[0], times[-1] if sold.qty_shares else until, bought.average)
-    return Outcome(
+    return OrderOutcome(
         arrival_usd=arrival,
         after_15m_bp=move_after(bars, at, SHORT, arrival, seen_until=until),
         after_60m_bp=move_after(bars, at, LONG, arrival, seen_until=until),

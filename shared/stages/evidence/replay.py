@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.contracts.cases import Case, Check, Replay, SliceInputs
+from shared.contracts.cases import Case, Replay, ReplayCheck, SliceInputs
 from shared.contracts.records import Container
 from shared.core.errors import GatehouseError, TransientError
 from shared.core.features import FEATURE_NAMES, SymbolDay, latest_features
@@ -72,15 +72,17 @@ class Replayer:
         checks = tuple(self._checks(case))
         return Replay(at=self._ports.clock.now(), code_revision=self._ports.code_revision, checks=checks)
 
-    def _checks(self, case: Case) -> Iterator[Check]:
+    def _checks(self, case: Case) -> Iterator[ReplayCheck]:
         try:
             scored = self._scored(case)
         except TransientError:
             raise
         except (GatehouseError, ValueError) as error:
-            yield Check(name="inputs", equal=False, recorded=case.inputs.features_blob or "none", replayed=str(error))
+            yield ReplayCheck(
+                name="inputs", equal=False, recorded=case.inputs.features_blob or "none", replayed=str(error)
+            )
         else:
-            yield Check(name="inputs", equal=True)
+            yield ReplayCheck(name="inputs", equal=True)
             yield from self._score_checks(case, scored)
         if case.decision is not None:
             yield from self._gate_checks(case)
@@ -129,7 +131,7 @@ class Replayer:
         found_opinions = opinions(scene, days, features, document.quotes)
         return _Scored(document=document, scene=scene, features=features, opinions=found_opinions)
 
-    def _score_checks(self, case: Case, scored: _Scored) -> Iterator[Check]:
+    def _score_checks(self, case: Case, scored: _Scored) -> Iterator[ReplayCheck]:
         row, opinion = scored.of(case.symbol)
         kept = vector(scored.document.rows[scored.document.symbols.index(case.symbol)])
         yield _vectors(scored.document.names, kept, row)
@@ -147,10 +149,10 @@ class Replayer:
             again = signal_of(scored.scene, opinion) if opinion.code is PolicyCode.ENTER else None
             yield self._texts("signal", case.inputs.signal, again)
 
-    def _gate_checks(self, case: Case) -> Iterator[Check]:
+    def _gate_checks(self, case: Case) -> Iterator[ReplayCheck]:
         recorded, inputs = case.decision, case.inputs
         if recorded is None or inputs.signal is None:
-            yield Check(name="facts", equal=False, recorded="none", replayed="the signal was not kept")
+            yield ReplayCheck(name="facts", equal=False, recorded="none", replayed="the signal was not kept")
             return
         if recorded.verdict == "expired":
             yield _same("verdict", True, recorded.decided_at >= inputs.signal.expires_at)
@@ -159,16 +161,16 @@ class Replayer:
             yield _same("verdict", "refused", "refused" if not _is_priceable(case) else "priceable")
             return
         if inputs.facts is None or inputs.settings is None:
-            yield Check(name="facts", equal=False, recorded="none", replayed="the gates' facts were not kept")
+            yield ReplayCheck(name="facts", equal=False, recorded="none", replayed="the gates' facts were not kept")
             return
         try:
             decided = decide(inputs.signal, inputs.facts, inputs.settings)
         except ValueError as error:
-            yield Check(name="gates", equal=False, recorded=recorded.verdict, replayed=str(error))
+            yield ReplayCheck(name="gates", equal=False, recorded=recorded.verdict, replayed=str(error))
             return
         yield from self._decision_checks(case, decided)
 
-    def _decision_checks(self, case: Case, decided: Decision) -> Iterator[Check]:
+    def _decision_checks(self, case: Case, decided: Decision) -> Iterator[ReplayCheck]:
         recorded, settings, prices = case.decision, case.inputs.settings, decided.prices
         if recorded is None or settings is None:
             return
@@ -192,10 +194,10 @@ class Replayer:
         intent = intent_of(decided, settings) if decided.is_approved else None
         yield self._texts("intent", recorded.intent, intent)
 
-    def _texts(self, name: str, recorded: object, replayed: object) -> Check:
+    def _texts(self, name: str, recorded: object, replayed: object) -> ReplayCheck:
         """Compare by the one spelling that a value has."""
         said, found = ("none" if v is None else self._ports.codec.encode(v) for v in (recorded, replayed))
-        return Check(name=name, equal=True) if said == found else Check(
+        return ReplayCheck(name=name, equal=True) if said == found else ReplayCheck(
             name=name, equal=False, recorded=said, replayed=found
         )  # fmt: skip
 
@@ -215,26 +217,26 @@ def _is_priceable(case: Case) -> bool:
     return is_priceable(quote)
 
 
-def _vectors(names: Sequence[str], recorded: FloatArray, replayed: FloatArray) -> Check:
+def _vectors(names: Sequence[str], recorded: FloatArray, replayed: FloatArray) -> ReplayCheck:
     """Compare two feature vectors bit for bit; differing features are named with both values."""
     if tuple(names) != FEATURE_NAMES:
         changed = sorted(set(names) ^ set(FEATURE_NAMES))
         text = f"the code knows other features: {', '.join(changed[:SHOWN])}"
-        return Check(name="features", equal=False, recorded=f"{len(names)} features", replayed=text)
+        return ReplayCheck(name="features", equal=False, recorded=f"{len(names)} features", replayed=text)
     apart = np.flatnonzero(recorded.view(np.uint64) != replayed.view(np.uint64))
     if not apart.size:
-        return Check(name="features", equal=True)
+        return ReplayCheck(name="features", equal=True)
     said, found = (
         ", ".join(f"{names[k]}={values[k]!r}" for k in apart[:SHOWN]) + (", ..." if apart.size > SHOWN else "")
         for values in (recorded.tolist(), replayed.tolist())
     )
-    return Check(name="features", equal=False, recorded=said, replayed=found)
+    return ReplayCheck(name="features", equal=False, recorded=said, replayed=found)
 
 
-def _same(name: str, recorded: object, replayed: object) -> Check:
+def _same(name: str, recorded: object, replayed: object) -> ReplayCheck:
     if recorded == replayed:
-        return Check(name=name, equal=True)
-    return Check(name=name, equal=False, recorded=str(recorded), replayed=str(replayed))
+        return ReplayCheck(name=name, equal=True)
+    return ReplayCheck(name=name, equal=False, recorded=str(recorded), replayed=str(replayed))
 
 
 def _known(value: float) -> float | None:

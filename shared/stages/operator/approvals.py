@@ -23,7 +23,7 @@ from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, iso, parse_utc
-from shared.core.wording import Question, answer_given, until_when
+from shared.core.wording import ApprovalQuestion, answer_given, until_when
 from shared.ports import Cell, Ports, Row
 from shared.stages.account.reconcile import Wake, recorded_order, wake
 from shared.stages.base.facts import quote_of
@@ -42,7 +42,7 @@ class Asked:
     decision: Row
 
     @property
-    def question(self) -> Question:
+    def question(self) -> ApprovalQuestion:
         """What the person decides on."""
         return question_of(self.order.plan, self.decision)
 
@@ -134,11 +134,11 @@ def decision_of(ports: Ports, on: date, symbol: Symbol, decision_id: str) -> Row
     return {}
 
 
-def question_of(plan: EntryPlan, decision: Row) -> Question:
+def question_of(plan: EntryPlan, decision: Row) -> ApprovalQuestion:
     """What a person is asked of an order that waits, with what its decision's row knows of quote and account."""
     bid, ask, equity = (_money(decision, name) for name in ("bid_usd", "ask_usd", "equity_usd"))
     quote_at, decided_at = (_instant(decision, name) for name in ("quote_at", "decided_at"))
-    return Question(
+    return ApprovalQuestion(
         symbol=plan.symbol,
         qty_shares=plan.qty_shares,
         limit_price=plan.limit_price,

@@ -25,7 +25,7 @@ JOB_GRACE = timedelta(minutes=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class HealthCheck:
     """One part: what was found, and what is wrong with it (empty: nothing)."""
 
     found: object
@@ -45,8 +45,8 @@ def ready(ports: Ports, parameter_fault: str) -> tuple[bool, Mapping[str, object
         "broker": _tried(lambda: _broker(ports)),
         "clock": _tried(lambda: _clock(ports)),
         "models": _tried(lambda: _models(ports)),
-        "parameters": Check(found=ports.settings.policy.parameter_set, fault=parameter_fault),
-        "live": _tried(lambda: Check(found=ports.settings.broker.environment.value, fault=live_bar(ports))),
+        "parameters": HealthCheck(found=ports.settings.policy.parameter_set, fault=parameter_fault),
+        "live": _tried(lambda: HealthCheck(found=ports.settings.broker.environment.value, fault=live_bar(ports))),
         "jobs": _tried(lambda: _jobs(ports)),
         "supervise": _tried(lambda: _supervise(ports)),
     }
@@ -57,29 +57,29 @@ def ready(ports: Ports, parameter_fault: str) -> tuple[bool, Mapping[str, object
     return is_ready, {"ready": is_ready, "now": iso(ports.clock.now()), "checks": parts}
 
 
-def _tried(look: Callable[[], Check]) -> Check:
+def _tried(look: Callable[[], HealthCheck]) -> HealthCheck:
     try:
         return look()
     except (TransientError, BrokerError, ModelError, *BROKEN) as error:
-        return Check(
+        return HealthCheck(
             found=None, fault=f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
         )
 
 
-def _storage(ports: Ports) -> Check:
+def _storage(ports: Ports) -> HealthCheck:
     ports.tables.get(Table.CONTROLS, CONTROLS, KILL)
     ports.blobs.get(Container.MODELS, f"{SIGNAL_MODEL}/champion.json")
-    return Check(found="tables and blobs answer")
+    return HealthCheck(found="tables and blobs answer")
 
 
-def _broker(ports: Ports) -> Check:
+def _broker(ports: Ports) -> HealthCheck:
     account = ports.broker.account()
     faults = (not_ours(ports, account.account_id), "the account is blocked" if account.is_blocked else "")
     found = {"account_id": account.account_id, "equity_usd": str(account.equity)}
-    return Check(found=found, fault="; ".join(filter(None, faults)))
+    return HealthCheck(found=found, fault="; ".join(filter(None, faults)))
 
 
-def _clock(ports: Ports) -> Check:
+def _clock(ports: Ports) -> HealthCheck:
     before = ports.clock.now()
     theirs = ports.broker.now()
     ours = before + (ports.clock.now() - before) / 2
@@ -88,34 +88,34 @@ def _clock(ports: Ports) -> Check:
     fault = (
         f"the broker's clock is {skew_s:+.1f} s from ours, more than {SKEW_MAX.total_seconds():.0f} s" if is_far else ""
     )
-    return Check(found={"skew_s": round(skew_s, 3)}, fault=fault)
+    return HealthCheck(found={"skew_s": round(skew_s, 3)}, fault=fault)
 
 
-def _models(ports: Ports) -> Check:
+def _models(ports: Ports) -> HealthCheck:
     states = {name: ports.models.current(name) for name in (SIGNAL_MODEL, MOVE_MODEL)}
     faults = [f"{name}: {state.fault}" for name, state in states.items() if state.fault]
     versions = {name: state.predictor.card.version if state.predictor else None for name, state in states.items()}
-    return Check(found=versions, fault="; ".join(faults))
+    return HealthCheck(found=versions, fault="; ".join(faults))
 
 
-def _supervise(ports: Ports) -> Check:
+def _supervise(ports: Ports) -> HealthCheck:
     """The last row of equity, which supervise writes every five minutes of a trading day; none for long is a fault."""
     now = ports.clock.now()
     day = ports.calendar.day(now.astimezone(NEW_YORK).date())
     since = now - BEAT_WINDOW
     if day is None or session_at(now, day) is Session.CLOSED or since < pre_open_at(day):
-        return Check(found={})
+        return HealthCheck(found={})
     rows = ports.tables.query(Table.LEDGER, str(day.on), key_from=slot_of(since))
     last_at = max((str(row["at"]) for _, row in rows), default=None)
-    return Check(found={"last_at": last_at}, fault="" if last_at else f"no row of equity since {slot_of(since)}")
+    return HealthCheck(found={"last_at": last_at}, fault="" if last_at else f"no row of equity since {slot_of(since)}")
 
 
-def _jobs(ports: Ports) -> Check:
+def _jobs(ports: Ports) -> HealthCheck:
     """Last run of each job today; a slot that was due and that nothing has begun is a fault."""
     now = ports.clock.now()
     day = ports.calendar.day(now.astimezone(NEW_YORK).date())
     if day is None:
-        return Check(found={})
+        return HealthCheck(found={})
     rows = dict(ports.tables.query(Table.RUNS, str(day.on)))
     found = {
         str(row["job"]): {"slot": row["slot"], "status": row["status"], "at": row.get("finished_at")}
@@ -131,4 +131,4 @@ def _jobs(ports: Ports) -> Check:
     bad = [f"{slot} is late" for slot in late] + [
         f"{key} failed" for key, row in rows.items() if row["status"] == "failed"
     ]
-    return Check(found=found, fault="; ".join(bad))
+    return HealthCheck(found=found, fault="; ".join(bad))

@@ -27,7 +27,7 @@ logger = logging.getLogger("gatehouse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
+class ActiveSettings:
     """The settings in force in a process. `fault` says why they are not the accepted ones, empty where they are.
 
     `etag` is that of the acceptance that was looked at, empty where nobody has accepted a set.
@@ -173,7 +173,7 @@ def shown_set(ports: Ports, call: Call) -> Reply:
     return Reply(body=body)
 
 
-def in_force(ports: Ports, own: Settings, known: InForce | None) -> InForce:
+def in_force(ports: Ports, own: Settings, known: ActiveSettings | None) -> ActiveSettings:
     """Return the settings in force; look at storage only where the last look is older than `REFRESH`.
 
     An accepted set that is missing, was changed after its acceptance, or breaks a bound does not come into force: what
@@ -190,7 +190,7 @@ def in_force(ports: Ports, own: Settings, known: InForce | None) -> InForce:
     try:
         stored = ports.tables.get(Table.CONTROLS, CONTROLS, PARAMETERS)
         if stored is None:
-            return InForce(settings=own, looked_at=now)
+            return ActiveSettings(settings=own, looked_at=now)
         if known is not None and known.etag == stored.etag:
             return replace(known, looked_at=now)
         return _read(ports, own, known, stored, now)
@@ -200,12 +200,14 @@ def in_force(ports: Ports, own: Settings, known: InForce | None) -> InForce:
         return replace(known, looked_at=now)
 
 
-def _read(ports: Ports, own: Settings, known: InForce | None, stored: Stored[Row], now: datetime) -> InForce:
+def _read(
+    ports: Ports, own: Settings, known: ActiveSettings | None, stored: Stored[Row], now: datetime
+) -> ActiveSettings:
     row, etag = stored.value, stored.etag
     name = str(row["parameter_set"])
     try:
         settings = _settings_of(ports, own, name, str(row.get("sha256") or ""))
-        return InForce(settings=settings, looked_at=now, etag=etag)
+        return ActiveSettings(settings=settings, looked_at=now, etag=etag)
     except (ContractError, SettingsError) as error:
         fault = f"accepted parameter set {name} cannot be used: {error}"
     logger.error("%s", fault)
@@ -215,7 +217,7 @@ def _read(ports: Ports, own: Settings, known: InForce | None, stored: Stored[Row
             settings = _settings_of(ports, own, str(row["previous"]))
         except (ContractError, SettingsError):
             logger.exception("the parameter set before it cannot be used either")
-    return InForce(settings=settings, looked_at=now, etag=etag, fault=fault)
+    return ActiveSettings(settings=settings, looked_at=now, etag=etag, fault=fault)
 
 
 def _settings_of(ports: Ports, own: Settings, name: str, sha256: str = "") -> Settings:

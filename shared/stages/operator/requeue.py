@@ -13,7 +13,7 @@ from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Redrive:
     """A reply, and the text that goes into a queue; no text where the replay was refused."""
 
     reply: Reply
@@ -21,7 +21,7 @@ class Replay:
     text: str = ""
 
 
-def replay(ports: Ports, call: Call, kind: str) -> Replay:
+def replay(ports: Ports, call: Call, kind: str) -> Redrive:
     """Take the bytes of an incident back out of quarantine.
 
     A message may be replayed more than once: its id is a hash of what it logically is, so stages that have seen it do
@@ -35,23 +35,23 @@ def replay(ports: Ports, call: Call, kind: str) -> Replay:
     on, key = call.text("on"), call.text("incident")
     stored = ports.tables.get(Table.INCIDENTS, on, key)
     if stored is None:
-        return Replay(reply=refused(NOT_FOUND, f"there is none of that key on {on}", "incident", matter=key))
+        return Redrive(reply=refused(NOT_FOUND, f"there is none of that key on {on}", "incident", matter=key))
     row = stored.value
     name = key.split("|")[1]
     if row["kind"] != kind or name not in set(Queue) or not row.get("blob"):
-        return Replay(reply=refused(CONFLICT, f"is no {kind} message of a queue", "incident", matter=key))
+        return Redrive(reply=refused(CONFLICT, f"is no {kind} message of a queue", "incident", matter=key))
     found = ports.blobs.get(Container.QUARANTINE, str(row["blob"]))
     if found is None:
-        return Replay(reply=refused(NOT_FOUND, "its bytes are gone", "incident", matter=key))
+        return Redrive(reply=refused(NOT_FOUND, "its bytes are gone", "incident", matter=key))
     try:
         text = found.value.decode()
     except UnicodeDecodeError:
-        return Replay(reply=refused(CONFLICT, "its bytes are no text, which is all a queue takes", "incident"))
+        return Redrive(reply=refused(CONFLICT, "its bytes are no text, which is all a queue takes", "incident"))
     _mark(ports, on, key, stored)
     title = f"A {kind} message of {name} was sent back"
     body = {"queue": name, "incident": key, "characters": len(text)}
     reply = Reply(body=body, messages=(told(ports, title, call),), record={"matter": f"{on} {key}"})
-    return Replay(reply=reply, queue=Queue(name), text=text)
+    return Redrive(reply=reply, queue=Queue(name), text=text)
 
 
 def _mark(ports: Ports, on: str, key: str, stored: Stored[Row]) -> None:

@@ -11,7 +11,7 @@ from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.ledger import without
 from shared.core.market import Quote, Timeframe
 from shared.core.order_states import OrderState
-from shared.core.risk import BEFORE_SUBMIT, GATES, Facts, Gate, Proposal, Verdict, refusals, verdicts
+from shared.core.risk import BEFORE_SUBMIT, GATES, EntryProposal, Facts, Gate, Verdict, refusals, verdicts
 from shared.core.sizing import Basis
 from shared.core.values import Rounding, round_to_tick, to_price
 from shared.decision.limits import limits_of
@@ -86,9 +86,9 @@ def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote)
     return SecondLook(qty_shares=qty_shares, verdicts=found, is_reserved=is_reserved)
 
 
-def _proposal(state: OrderState, quote: Quote, *, qty_shares: int, reference_price: Decimal) -> Proposal:
+def _proposal(state: OrderState, quote: Quote, *, qty_shares: int, reference_price: Decimal) -> EntryProposal:
     plan = state.plan
-    return Proposal(
+    return EntryProposal(
         intent_id=plan.intent_id,
         symbol=plan.symbol,
         qty_shares=qty_shares,

@@ -28,7 +28,7 @@ DATA_PATHS = ("/v2/stocks", "/v1beta", "/v1/")
 NONSENSE = "<html><body>Bad Gateway: the venue is having a lie-down</body></html>"
 
 
-class Gate:
+class RequestGate:
     """Brings the exchange up to now, checks keys and the rate limit, and lets faults strike.
 
     Parameters
@@ -220,7 +220,7 @@ def create_app(exchange: Exchange, now: Callable[[], datetime], *, keys: tuple[s
         exception_handlers={Refusal: refused, HTTPException: unknown},
     )
     limiter = RateLimiter(exchange.config.requests_per_minute)
-    app.gate = Gate(super(VenueApp, app).__call__, desk=desk, keys=keys, limiter=limiter, faults=faults)
+    app.gate = RequestGate(super(VenueApp, app).__call__, desk=desk, keys=keys, limiter=limiter, faults=faults)
     app.state.desk = desk
     app.state.faults = faults
     return app

@@ -11,7 +11,7 @@ from typing import Any
 import azure.durable_functions as df
 
 from sandbox.clock import ClockFile
-from sandbox.host import Host, Invocation, Outcome
+from sandbox.host import CallOutcome, Host, Invocation
 from sandbox.host.keys import HostKeys
 
 APPS = Path(__file__).parent
@@ -30,7 +30,7 @@ class Trace:
         """Remember the call."""
         self.calls.append(invocation)
 
-    def after(self, invocation: Invocation, outcome: Outcome) -> None:
+    def after(self, invocation: Invocation, outcome: CallOutcome) -> None:
         """Remember the error."""
         if outcome.error is not None:
             self.errors.append((invocation.function, outcome.error))

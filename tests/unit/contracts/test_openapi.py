@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.openapi import ROUTES, Field, Kind, Problem, Route, check, document, one_line
+from shared.contracts.openapi import ROUTES, Field, FieldKind, Problem, Route, check, document, one_line
 from shared.contracts.openapi.document import body_schema
 from tests.support.bad_input import NOT_SHOWN
 
@@ -100,7 +100,7 @@ def test_what_passes_is_what_the_schema_allows(text: str) -> None:
 @pytest.mark.parametrize("bad", NOT_SHOWN)
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
 def test_no_text_of_any_route_holds_a_second_line_or_what_is_not_shown(route: Route, bad: str) -> None:
-    for field in (field for field in route.fields if field.kind is Kind.TEXT):
+    for field in (field for field in route.fields if field.kind is FieldKind.TEXT):
         body = {other.name: value_of(other) for other in route.fields}
         found = check(route, parts_of(route), body | {field.name: f"{body[field.name]}{bad}"})
         if field.is_free:

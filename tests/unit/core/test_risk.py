@@ -19,10 +19,10 @@ from shared.core.portfolio import Account, Position
 from shared.core.risk import (
     BEFORE_SUBMIT,
     GATES,
+    EntryProposal,
     Facts,
     Gate,
     Limits,
-    Proposal,
     Verdict,
     needs_approval,
     refusals,
@@ -58,7 +58,7 @@ LIMITS = Limits(
     entry_sessions=frozenset({Session.REG_AM, Session.REG_MID, Session.REG_PM}),
     no_entry_before_close=timedelta(minutes=10),
 )
-PROPOSAL = Proposal(
+PROPOSAL = EntryProposal(
     intent_id="mine",
     symbol=AAA,
     qty_shares=100,
@@ -87,7 +87,7 @@ FACTS = Facts(
     model_fault="",
 )
 
-type World = tuple[Proposal, Facts, Limits]
+type World = tuple[EntryProposal, Facts, Limits]
 type Change = Callable[[World], World]
 
 

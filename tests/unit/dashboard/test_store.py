@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.cache import FRESH_S, SETTLED_S, CachedSource
-from dashboard.store import Query, Storage, days_of, starting_with
+from dashboard.store import Query, StorageView, days_of, starting_with
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import ACCOUNT, CURRENT, Container, Table
 from shared.contracts.settings import StorageSettings
@@ -41,11 +41,11 @@ def test_memory_and_azurite_answer_alike(storage: str, query: Query) -> None:
     memory = MemorySource()
     for tables in (AzureTables(settings), memory.tables):
         tables.put_many(Table.JOURNAL, str(ON), ROWS)
-    assert Storage(settings).rows(Table.JOURNAL, str(ON), query) == memory.rows(Table.JOURNAL, str(ON), query)
+    assert StorageView(settings).rows(Table.JOURNAL, str(ON), query) == memory.rows(Table.JOURNAL, str(ON), query)
 
 
 def test_an_empty_account_holds_nothing_and_gets_nothing(storage: str) -> None:
-    found = Storage(StorageSettings(connection=storage))
+    found = StorageView(StorageSettings(connection=storage))
     assert found.rows(Table.JOURNAL, str(ON)) == []
     assert found.row(Table.LEDGER, ACCOUNT, CURRENT) is None
     assert found.blob(Container.REPORTS, "x/day.json") is None

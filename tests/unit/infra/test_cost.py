@@ -17,7 +17,7 @@ from benchmarks.cost import (
     SCHEDULES,
     Deployment,
     Month,
-    Scenario,
+    UsagePattern,
     awake_hours,
     deployed,
     fired_at,
@@ -93,7 +93,7 @@ def test_every_timer_is_carried_over_by_its_own_schedules() -> None:
     assert len(fired_at("0 * * * * *")) == 30 * 24 * 60
 
 
-def carried(usage: dict[str, Usage], scenario: Scenario = SCENARIOS[0], **changes: Any) -> Month:
+def carried(usage: dict[str, Usage], scenario: UsagePattern = SCENARIOS[0], **changes: Any) -> Month:
     return month(usage, scenario, EXAMPLE, 6.5, **changes)
 
 
@@ -114,7 +114,7 @@ def test_platform_looks_at_queues_with_a_trigger_as_long_as_the_app_is_awake() -
     assert carried({}).host_ops[Op.QUEUE] == pytest.approx(hours * (of_triggers + durable))
     assert carried({}, awake_hours=hours / 2).host_ops[Op.QUEUE] == pytest.approx(hours / 2 * (of_triggers + durable))
     assert carried({}, has_scheduler=True).host_ops[Op.QUEUE] == pytest.approx(hours * of_triggers)
-    always = Scenario(name="x", is_always_open=True)
+    always = UsagePattern(name="x", is_always_open=True)
     assert carried({}, always, awake_hours=1.0).host_ops[Op.QUEUE] == pytest.approx(hours * (of_triggers + durable))
 
 
@@ -160,13 +160,13 @@ def test_what_two_timers_do_alike_is_counted_as_one() -> None:
 
 def test_more_symbols_score_more_and_supervise_no_more() -> None:
     usage = {"score_candidates": SCORE, "supervise_account": SUPERVISE}
-    one, ten = (carried(usage, Scenario(name="x", symbols=symbols)) for symbols in (1.0, 10.0))
+    one, ten = (carried(usage, UsagePattern(name="x", symbols=symbols)) for symbols in (1.0, 10.0))
     assert ten.executions - one.executions == pytest.approx(9 * 21 * 100)
     assert ten.billed_s - one.billed_s == pytest.approx(9 * 21 * 100)
 
 
 def test_market_that_never_closes_runs_every_hour_of_the_month() -> None:
-    found = month({"score_candidates": SCORE}, Scenario(name="x", is_always_open=True), EXAMPLE, 6.0)
+    found = month({"score_candidates": SCORE}, UsagePattern(name="x", is_always_open=True), EXAMPLE, 6.0)
     assert found.executions == pytest.approx(100 * 30 * 24 / 6.0)
 
 

@@ -16,9 +16,8 @@ from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import REFUSALS_TOLD, next_step
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side
-from simulation.venue.orders import OrderRequest as VenueRequest
-from simulation.venue.orders import OrderType as VenueType
-from simulation.venue.orders import TimeInForce
+from simulation.venue.orders import VenueOrderType as VenueType
+from simulation.venue.orders import VenueRequest, VenueTimeInForce
 from tests.support.orders import AAA, ON, PLAN, Life, entry_id, exit_id, extended_life, new_life, protect_id
 from tests.support.tape import ny
 from tests.support.venue_life import day_of, venue_life
@@ -408,7 +407,7 @@ def test_a_persons_resting_order_on_the_venue_delays_an_exit_by_less_than_a_minu
     theirs = life.exchange.submit(
         VenueRequest(
             symbol="AAA", side=Side.BUY, qty=Decimal(5), type=VenueType.LIMIT, limit_price=Decimal("9.50"),
-            time_in_force=TimeInForce.DAY,
+            time_in_force=VenueTimeInForce.DAY,
         )
     )  # fmt: skip
     life.ask(ExitReason.KILL)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from sandbox.evidence import Evidence, gather_evidence, without_revision
+from sandbox.evidence import DayEvidence, gather_evidence, without_revision
 from sandbox.venue_process import KEYS
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
@@ -16,7 +16,7 @@ from shared.contracts.records import ACCOUNT, CURRENT, Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.ports import Cell, Row
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, World
+from simulation.market.world import DEFAULT_ON, Scenario
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
 from simulation.venue.face.server import ServerThread
@@ -43,8 +43,8 @@ class Left:
         self.blobs.put(Container.REPORTS, f"{ON}/day.json", report.encode())
         self.blobs.put(Container.FEATURES, f"{ON}/1000/x.json", b"{}")
 
-    def evidence(self) -> Evidence:
-        return gather_evidence(World(), self.storage, self.url)
+    def evidence(self) -> DayEvidence:
+        return gather_evidence(Scenario(), self.storage, self.url)
 
     def buy(self) -> None:
         body = {"symbol": "SPY", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.state import Finished, copied, held, holder_of, renewed
+from sandbox.state import FinishedDay, copied, held, holder_of, renewed
 from shared.core.errors import SettingsError
 from simulation.market.world import ROOT
 
@@ -154,7 +154,7 @@ def test_a_reader_has_a_copy_of_the_last_finished_day_and_is_told_which(folder: 
             assert left_in(two) == {"whole": "of a day"}
     assert left_in(folder) == {"half": "of a day"}
     assert f"The next one is run by process {process.pid} (sandbox day)" in told[0]
-    Finished(on="2026-10-14", market="seed 7", at="2026-11-28T21:05:00Z").write(folder)
+    FinishedDay(on="2026-10-14", market="seed 7", at="2026-11-28T21:05:00Z").write(folder)
     with copied(folder, told.append):
         assert told[-1] == "The last finished day: 2026-10-14, seed 7, run until 2026-11-28T21:05:00Z."
 

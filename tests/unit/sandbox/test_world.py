@@ -20,7 +20,7 @@ from shared.contracts.model_card import ModelCard
 from shared.core.errors import SettingsError
 from shared.core.ids import digest
 from simulation.market.tape import Tape
-from simulation.market.world import CORE_SIZE, MARKET_SYMBOLS, ROOT, World, core_symbols, parse_on
+from simulation.market.world import CORE_SIZE, MARKET_SYMBOLS, ROOT, Scenario, core_symbols, parse_on
 
 
 @pytest.fixture
@@ -31,29 +31,37 @@ def bars(tmp_path: Path) -> Path:
 
 
 def test_a_world_is_named_by_everything_that_makes_it_another(bars: Path) -> None:
-    worlds = [World(), World(seed=8), World(on=date(2026, 10, 15)), World(bars=bars), World(bars=bars, daily=bars)]
+    worlds = [
+        Scenario(),
+        Scenario(seed=8),
+        Scenario(on=date(2026, 10, 15)),
+        Scenario(bars=bars),
+        Scenario(bars=bars, daily=bars),
+    ]
     assert len({key_of(world) for world in worlds}) == len(worlds)
-    assert key_of(World(seed=8)) == key_of(World(seed=8))
+    assert key_of(Scenario(seed=8)) == key_of(Scenario(seed=8))
 
 
 def test_a_file_of_another_size_is_another_world(bars: Path) -> None:
-    before = key_of(World(bars=bars))
+    before = key_of(Scenario(bars=bars))
     bars.write_bytes(b"PAR1PAR1")
-    assert key_of(World(bars=bars)) != before
+    assert key_of(Scenario(bars=bars)) != before
 
 
 MISSING = Path("missing.parquet")
 
 
-@pytest.mark.parametrize("missing", [World(bars=MISSING), World(daily=MISSING), World(quotes=MISSING)], ids=str)
-def test_a_missing_file_is_named(bars: Path, missing: World) -> None:
+@pytest.mark.parametrize(
+    "missing", [Scenario(bars=MISSING), Scenario(daily=MISSING), Scenario(quotes=MISSING)], ids=str
+)
+def test_a_missing_file_is_named(bars: Path, missing: Scenario) -> None:
     world = replace(missing, bars=missing.bars or bars)
     with pytest.raises(SettingsError, match=r"must exist, got 'missing\.parquet'"):
         folder_of(world)
 
 
 def test_arguments_spell_the_world_for_another_process(bars: Path) -> None:
-    world = World(seed=9, on=date(2026, 10, 15), bars=bars, daily=bars)
+    world = Scenario(seed=9, on=date(2026, 10, 15), bars=bars, daily=bars)
     assert world.arguments() == ["--seed", "9", "--on", "2026-10-15", "--bars", str(bars), "--daily", str(bars)]
 
 
@@ -74,7 +82,7 @@ def test_prepared_world_names_its_symbols_and_holds_models_with_true_cards(prepa
         assert digest((folder / "model.onnx").read_bytes()) == card.sha256
 
 
-def test_models_were_not_trained_on_the_day_that_is_traded(prepared: Prepared, world: World) -> None:
+def test_models_were_not_trained_on_the_day_that_is_traded(prepared: Prepared, world: Scenario) -> None:
     for folder in (prepared.folder / "models").iterdir():
         card = decode_json(ModelCard, (folder / "card.json").read_bytes())
         assert card.trained_from < card.trained_to < world.on <= card.expires_on
@@ -95,7 +103,7 @@ def test_core_is_the_market_and_then_the_most_traded(market: Tape) -> None:
 
 
 def test_preparing_a_prepared_world_changes_nothing(
-    prepared: Prepared, world: World, capsys: pytest.CaptureFixture[str]
+    prepared: Prepared, world: Scenario, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in prepared.folder.rglob("*")}
     assert main(["prepare", *world.arguments()]) == 0

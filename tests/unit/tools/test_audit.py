@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.azurite import Ports, connection_string
+from sandbox.azurite import AzuritePorts, connection_string
 from tools.audit import SHAPES, advisories, find_secrets, secrets_in
 
 PLANTED = {
@@ -33,7 +33,7 @@ def test_hashes_of_locks_and_the_emulators_key_are_no_secrets() -> None:
     harmless = [
         "--hash=sha256:" + "0a" * 32,
         '"integrity": "sha512-' + "aB3/" * 21 + 'xY=="',
-        connection_string(Ports(blob=1, queue=2, table=3)),
+        connection_string(AzuritePorts(blob=1, queue=2, table=3)),
         "@Microsoft.KeyVault(SecretUri=https://kv-x.vault.azure.net/secrets/alpaca-key-id/)",
     ]
     assert list(secrets_in("\n".join(harmless))) == []

@@ -15,8 +15,8 @@ from training import export, fit
 from training.calibrate import (
     METHODS,
     NEUTRAL,
-    Line,
     Method,
+    StraightLine,
     Unseen,
     brier,
     choose_calibrator,
@@ -82,7 +82,7 @@ def test_no_curve_promises_certainty_or_is_steeper_than_float32_bears() -> None:
         assert calibrator(p).max() < 1
         assert calibrator(p).min() > 0
     line = fit_calibrator("isotonic", *told(1, 3.0), np.ones(8_000)).curves[0]
-    assert isinstance(line, Line)
+    assert isinstance(line, StraightLine)
     assert max(np.diff(line.y) / np.diff(line.x)) <= 20 + 1e-9
     assert list(line.x) == sorted(set(line.x))
 
@@ -91,7 +91,7 @@ def test_no_curve_promises_certainty_or_is_steeper_than_float32_bears() -> None:
 @given(seed=st.integers(0, 10_000), boast=st.floats(0.2, 5))
 def test_isotonic_curves_never_fall(seed: int, boast: float) -> None:
     for curve in fit_calibrator("isotonic", *told(seed, boast, 600), np.ones(600)).curves:
-        assert isinstance(curve, Line)
+        assert isinstance(curve, StraightLine)
         assert (np.diff(curve.y) >= 0).all()
 
 

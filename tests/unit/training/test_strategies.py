@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from shared.core.market import Bars, FloatArray
 from training.strategies import (
     Costs,
-    Held,
+    ExitCause,
+    HeldPosition,
     Move,
     SmaCross,
     StateRule,
     Trades,
-    Why,
     Wishes,
     run,
     sma_cross,
@@ -100,7 +100,7 @@ def test_sma_cross_as_a_rule_of_state_makes_the_same_trades(seed: int, n: int) -
         wishes = cross(of)
         return np.column_stack([wishes.enter, wishes.leave]).astype(np.float64)
 
-    def decide(row: FloatArray, held: Held | None) -> Move:
+    def decide(row: FloatArray, held: HeldPosition | None) -> Move:
         if held is None:
             return Move.ENTER if row[0] else Move.STAY
         return Move.LEAVE if row[1] else Move.STAY
@@ -131,21 +131,21 @@ def test_wish_of_the_last_bar_never_fills() -> None:
     bars = bars_of(FLAT, FLAT, FLAT)
     assert len(run(bars, Wishes(enter=flags(3, 2), leave=flags(3)))) == 0
     trades = run(bars, Wishes(enter=flags(3, 0), leave=flags(3, 2)))
-    assert (trades.why.item(), trades.exit_bar.item()) == (Why.OPEN, 3)
+    assert (trades.why.item(), trades.exit_bar.item()) == (ExitCause.OPEN, 3)
 
 
 @pytest.mark.parametrize(
     ("later", "price", "why"),
     [
-        ((10.0, 10.5, 9.0, 10.0), 9.2, Why.STOP),
-        ((9.0, 9.1, 8.5, 9.0), 9.0, Why.STOP),  # opens below the stop
-        ((10.0, 11.0, 9.9, 10.0), 10.8, Why.TARGET),
-        ((11.0, 11.5, 10.9, 11.0), 11.0, Why.TARGET),  # opens above the target
-        ((10.0, 11.0, 9.0, 10.0), 9.2, Why.STOP),  # both: the worse is believed
+        ((10.0, 10.5, 9.0, 10.0), 9.2, ExitCause.STOP),
+        ((9.0, 9.1, 8.5, 9.0), 9.0, ExitCause.STOP),  # opens below the stop
+        ((10.0, 11.0, 9.9, 10.0), 10.8, ExitCause.TARGET),
+        ((11.0, 11.5, 10.9, 11.0), 11.0, ExitCause.TARGET),  # opens above the target
+        ((10.0, 11.0, 9.0, 10.0), 9.2, ExitCause.STOP),  # both: the worse is believed
     ],
 )
 def test_protective_orders_fill_at_their_price_or_at_the_open_beyond_it(
-    later: tuple[float, float, float, float], price: float, why: Why
+    later: tuple[float, float, float, float], price: float, why: ExitCause
 ) -> None:
     bars = bars_of(FLAT, FLAT, later, FLAT)
     stop, target = np.full(4, 9.2), np.full(4, 10.8)
@@ -155,7 +155,7 @@ def test_protective_orders_fill_at_their_price_or_at_the_open_beyond_it(
 
 def test_time_limit_counts_from_the_bar_of_the_entry() -> None:
     trades = run(bars_of(*[FLAT] * 6), Wishes(enter=flags(6, 0), leave=flags(6), hold_bars=3))
-    assert (trades.entry_bar.item(), trades.exit_bar.item(), trades.why.item()) == (1, 4, Why.TIME_LIMIT)
+    assert (trades.entry_bar.item(), trades.exit_bar.item(), trades.why.item()) == (1, 4, ExitCause.TIME_LIMIT)
 
 
 def test_costs_are_paid_each_way_and_by_an_open_trade_once() -> None:
@@ -178,15 +178,15 @@ def test_wishes_of_another_length_are_refused() -> None:
 
 
 def test_rule_of_state_sees_how_long_and_how_high_it_is() -> None:
-    seen: list[Held | None] = []
+    seen: list[HeldPosition | None] = []
 
-    def decide(row: FloatArray, held: Held | None) -> Move:
+    def decide(row: FloatArray, held: HeldPosition | None) -> Move:
         seen.append(held)
         return Move.ENTER if held is None else Move.LEAVE if held.bars_held == 2 else Move.STAY
 
     bars = bars_of(FLAT, (10.0, 12.0, 9.5, 10.0), (10.0, 11.0, 9.5, 10.0), FLAT, FLAT)
     trades = step_state(bars, StateRule(features=lambda of: of.close[:, None], decide=decide))
-    assert seen[2] == Held(entry_bar=1, entry_price=10.0, bars_held=2, highest=12.0)
+    assert seen[2] == HeldPosition(entry_bar=1, entry_price=10.0, bars_held=2, highest=12.0)
     assert (trades.entry_bar.tolist(), trades.exit_bar.tolist()) == ([1, 4], [3, 5])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.models import random_dataset
 from training.fit import FitRule
-from training.tune import InnerFold, Tuned, TuningRule, tune
+from training.tune import InnerFold, TunedBoosting, TuningRule, tune
 
 BASE = FitRule(trees=30, depth=2, threads=1)
 
@@ -18,7 +18,7 @@ def folds() -> list[InnerFold]:
     return [InnerFold(train=data.on(data.dates[:k]), test=data.on(data.dates[k : k + 1])) for k in (3, 4)]
 
 
-def search(rule: TuningRule, journal: Path | None, told: list[float] | None = None) -> Tuned:
+def search(rule: TuningRule, journal: Path | None, told: list[float] | None = None) -> TunedBoosting:
     heard = told if told is not None else []
     return tune(folds(), BASE, rule, seed=1, name="study", journal=journal, tell=lambda what, done: heard.append(done))
 

@@ -12,18 +12,18 @@ from shared.core.market import FloatArray, Timeframe
 from shared.core.sessions import Session, session_at
 from shared.core.values import from_epoch
 from simulation.market.synthetic import SyntheticTape
-from simulation.market.synthetic_plan import EventKind, Regime
-from simulation.market.synthetic_universe import Kind
-from simulation.market.synthetic_world import World
+from simulation.market.synthetic_plan import EventKind, MarketRegime
+from simulation.market.synthetic_universe import ListingKind
+from simulation.market.synthetic_world import SyntheticWorld
 from tests.unit.simulation.market.conftest import DAY
 
 ALWAYS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> SyntheticWorld:
     """Two years of plans, in which no symbol has been drawn yet."""
-    return World(seed=11, on=DAY, n_symbols=320, history_days=400, edge=1.0)
+    return SyntheticWorld(seed=11, on=DAY, n_symbols=320, history_days=400, edge=1.0)
 
 
 def kurtosis(returns: FloatArray) -> float:
@@ -82,10 +82,10 @@ def test_daily_returns_have_fat_tails(tape: SyntheticTape) -> None:
     assert kurtosis(np.concatenate(pooled)) > 4
 
 
-def test_volatility_clusters(world: World) -> None:
+def test_volatility_clusters(world: SyntheticWorld) -> None:
     """Absolute returns of a name are correlated from one day to the next, over a year and many names."""
     correlations = []
-    for listing in [each for each in world.listings if each.kind is Kind.MID][:6]:
+    for listing in [each for each in world.listings if each.kind is ListingKind.MID][:6]:
         state, moves = world.first_state(listing), []
         for day in world.days[:250]:
             before = state.log_mid
@@ -111,8 +111,8 @@ def test_spreads_are_tight_in_large_names_wide_in_small_and_wider_outside_the_se
     assert np.nanmedian(np.array(extended) / np.array(regular)) > 1.5
 
 
-def test_the_regime_moves_the_market(world: World) -> None:
-    moves: dict[Regime, list[float]] = {regime: [] for regime in Regime}
+def test_the_regime_moves_the_market(world: SyntheticWorld) -> None:
+    moves: dict[MarketRegime, list[float]] = {regime: [] for regime in MarketRegime}
     along = []
     for plan in world.plans.values():
         moves[plan.regime].append(float(plan.market.sum()))
@@ -120,12 +120,12 @@ def test_the_regime_moves_the_market(world: World) -> None:
             along.append(plan.trend * float(plan.market.sum()))
     vol = {regime: float(np.std(found)) for regime, found in moves.items()}
     assert all(len(found) > 20 for found in moves.values())
-    assert vol[Regime.STRESSED] > 1.8 * vol[Regime.TRENDING] > 1.8 * 0.9 * vol[Regime.CALM]
+    assert vol[MarketRegime.STRESSED] > 1.8 * vol[MarketRegime.TRENDING] > 1.8 * 0.9 * vol[MarketRegime.CALM]
     assert np.mean(along) > 0.001
     assert kurtosis(np.array([float(plan.market.sum()) for plan in world.plans.values()])) > 3.5
 
 
-def test_regimes_last_for_days(world: World) -> None:
+def test_regimes_last_for_days(world: SyntheticWorld) -> None:
     sequence = [plan.regime for plan in world.plans.values()]
     changes = sum(a is not b for a, b in pairwise(sequence))
     assert 0.03 < changes / len(sequence) < 0.3
@@ -140,8 +140,8 @@ def test_funds_follow_the_market_factor(tape: SyntheticTape) -> None:
     assert correlation > 0.8
 
 
-def test_a_handful_of_low_priced_names_gaps_every_day(world: World) -> None:
-    small = {listing.symbol for listing in world.listings if listing.kind is Kind.SMALL}
+def test_a_handful_of_low_priced_names_gaps_every_day(world: SyntheticWorld) -> None:
+    small = {listing.symbol for listing in world.listings if listing.kind is ListingKind.SMALL}
     counts = [
         sum(event.kind is EventKind.GAP and event.symbol in small for event in plan.events.values())
         for plan in world.plans.values()
@@ -150,14 +150,14 @@ def test_a_handful_of_low_priced_names_gaps_every_day(world: World) -> None:
     assert max(counts) <= 25
 
 
-def test_low_priced_gappers_lose_from_open_to_close_on_average(world: World) -> None:
+def test_low_priced_gappers_lose_from_open_to_close_on_average(world: SyntheticWorld) -> None:
     """US stocks of 1-10 $ that opened 4 % up lost 0.8 % on average and 1.8 % at the median from 2015 to 2017."""
     listings = {listing.symbol: listing for listing in world.listings}
     held = []
     for plan in world.plans.values():
         for event in plan.events.values():
             listing = listings[event.symbol]
-            if listing.kind is not Kind.SMALL or event.kind is not EventKind.GAP or event.jump < 0:
+            if listing.kind is not ListingKind.SMALL or event.kind is not EventKind.GAP or event.jump < 0:
                 continue
             if not 1 <= listing.price <= 10:
                 continue

@@ -21,8 +21,17 @@ from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.values import parse_utc
 from shared.lifecycle import EVENT, run_order
 from simulation.faults import day
-from simulation.faults.options import Run
-from simulation.runtime.durable import Episode, Event, Execution, Happened, Hub, NonDeterminism, Orchestration, replay
+from simulation.faults.options import SimulationRun
+from simulation.runtime.durable import (
+    Episode,
+    Execution,
+    Happened,
+    HistoryEvent,
+    LightHub,
+    NonDeterminism,
+    Orchestration,
+    replay,
+)
 from tests.support.orders import NOW, ON, PLAN
 
 CODEC = JsonCodec()
@@ -32,7 +41,7 @@ def order_lifecycle(context: Any) -> Generator[Any, Any, str]:
     return (yield from run_order(context, CODEC))
 
 
-def sdk_event(event: Event, at: datetime) -> history.Event:
+def sdk_event(event: HistoryEvent, at: datetime) -> history.Event:
     match event.kind:
         case Happened.TIMER_FIRED:
             return history.event(EventType.TIMER_FIRED, at, TimerId=event.key)
@@ -106,14 +115,14 @@ def in_our_words(action: Any) -> tuple[str, Any]:
 def executions(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[str, Execution]]:
     """Every execution of the hubs that a test's simulations make, by number."""
     found: dict[int, tuple[str, Execution]] = {}
-    run = Hub.run
+    run = LightHub.run
 
-    def kept(self: Hub, instance: Any) -> None:
+    def kept(self: LightHub, instance: Any) -> None:
         execution = instance.execution
         run(self, instance)
         found[id(self) * 100_000 + execution.number] = (instance.instance_id, execution)
 
-    monkeypatch.setattr(Hub, "run", kept)
+    monkeypatch.setattr(LightHub, "run", kept)
     return found
 
 
@@ -121,7 +130,7 @@ def test_the_sdk_asks_for_the_same_on_every_history_of_days_with_faults(
     executions: dict[int, tuple[str, Execution]],
 ) -> None:
     for seed in (5003, 5005, 5011):
-        assert not day.simulate(Run(seed=seed)).is_violation
+        assert not day.simulate(SimulationRun(seed=seed)).is_violation
     compared = 0
     for instance_id, execution in executions.values():
         if execution.asked:
@@ -133,7 +142,7 @@ def test_the_sdk_asks_for_the_same_on_every_history_of_days_with_faults(
 
 
 def test_a_replay_that_asks_for_something_else_is_noticed(executions: dict[int, tuple[str, Execution]]) -> None:
-    day.simulate(Run(seed=5003, faults=frozenset()))
+    day.simulate(SimulationRun(seed=5003, faults=frozenset()))
     instance_id, execution = next(pair for pair in executions.values() if len(pair[1].asked) > 5)
     assert replay(instance_id, execution, CODEC).actions == execution.asked
     execution.asked[3] = ("timer", execution.history[0].at + timedelta(days=1))
@@ -143,14 +152,14 @@ def test_a_replay_that_asks_for_something_else_is_noticed(executions: dict[int, 
 
 def test_a_completion_counts_once_and_only_for_its_own_execution() -> None:
     called: list[tuple[int, int]] = []
-    hub = Hub(
+    hub = LightHub(
         CODEC, lambda: NOW, lambda _: None, lambda *_: None, lambda _, number, key, __: called.append((number, key))
     )
     hub.start_new("order", CODEC.encode(OrderState(plan=PLAN, on=ON)), "AAA")
     instance = hub.instances["order"]
     hub.run(instance)
     ((number, key),) = called
-    done = Event(kind=Happened.TASK_FAILED, key=key, payload="storage")
+    done = HistoryEvent(kind=Happened.TASK_FAILED, key=key, payload="storage")
     assert not hub.complete(instance, number + 1, done)
     assert hub.complete(instance, number, done)
     assert not hub.complete(instance, number, done)
@@ -162,14 +171,16 @@ def test_an_event_that_nobody_waits_for_is_given_to_every_later_wait_as_the_sdk_
     """The first step waits for no event; what is raised meanwhile is kept."""
     life = Orchestration("order", CODEC.encode(OrderState(plan=PLAN, on=ON)), CODEC)
     life.feed(Episode(at=NOW, events=()))
-    raised = Event(kind=Happened.EVENT_RAISED, key=EVENT, payload='"changed"')
+    raised = HistoryEvent(kind=Happened.EVENT_RAISED, key=EVENT, payload='"changed"')
     life.feed(Episode(at=NOW, events=(raised,)))
     assert [kind for kind, _ in life.actions] == ["activity"]
-    life.feed(Episode(at=NOW, events=(Event(kind=Happened.TASK_FAILED, key=0, payload="storage"),)))
-    life.feed(Episode(at=NOW + timedelta(minutes=1), events=(Event(kind=Happened.TIMER_FIRED, key=1),)))
+    life.feed(Episode(at=NOW, events=(HistoryEvent(kind=Happened.TASK_FAILED, key=0, payload="storage"),)))
+    life.feed(Episode(at=NOW + timedelta(minutes=1), events=(HistoryEvent(kind=Happened.TIMER_FIRED, key=1),)))
     answer = CODEC.encode(replace(OrderState(plan=PLAN, on=ON), phase=Phase.SUBMITTING, failures=1, seq=1))
     life.feed(
-        Episode(at=NOW + timedelta(minutes=2), events=(Event(kind=Happened.TASK_COMPLETED, key=2, payload=answer),))
+        Episode(
+            at=NOW + timedelta(minutes=2), events=(HistoryEvent(kind=Happened.TASK_COMPLETED, key=2, payload=answer),)
+        )
     )
     kinds = [kind for kind, _ in life.actions]
     assert kinds == ["activity", "timer", "activity", "timer", "wait", "activity"], (
@@ -186,7 +197,7 @@ def test_an_event_in_the_episode_that_continues_as_new_is_heard_before_the_last_
     monkeypatch.setattr(lifecycle, "STEPS_PER_HISTORY", 2)
     timers: list[int] = []
     calls: list[int] = []
-    hub = Hub(
+    hub = LightHub(
         CODEC,
         lambda: NOW,
         lambda _: None,
@@ -199,11 +210,11 @@ def test_an_event_in_the_episode_that_continues_as_new_is_heard_before_the_last_
     first = instance.execution
     hub.run(instance)
     for is_last in (False, True):
-        hub.complete(instance, first.number, Event(kind=Happened.TIMER_FIRED, key=timers[-1]))
+        hub.complete(instance, first.number, HistoryEvent(kind=Happened.TIMER_FIRED, key=timers[-1]))
         hub.run(instance)
         if is_last and is_before:
             hub.raise_event("order", EVENT, "KILL")
-        done = Event(kind=Happened.TASK_COMPLETED, key=calls[-1], payload=CODEC.encode(waiting))
+        done = HistoryEvent(kind=Happened.TASK_COMPLETED, key=calls[-1], payload=CODEC.encode(waiting))
         assert hub.complete(instance, first.number, done)
         if is_last and not is_before:
             hub.raise_event("order", EVENT, "KILL")

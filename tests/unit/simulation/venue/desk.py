@@ -10,7 +10,7 @@ from typing import Any
 from simulation.market.tape import BasePrices, Halt
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
-from simulation.venue.journal import Event
+from simulation.venue.journal import VenueEvent
 from simulation.venue.orders import Order
 from simulation.venue.refusals import plain
 from simulation.venue.requests import parse_order
@@ -71,7 +71,7 @@ def story(venue: Exchange, order: Order) -> list[str]:
 
 def fills(venue: Exchange, order: Order) -> list[tuple[str, str, str]]:
     """Wall time in UTC, quantity and price of each fill of an order."""
-    kinds = {Event.FILL, Event.PARTIAL_FILL}
+    kinds = {VenueEvent.FILL, VenueEvent.PARTIAL_FILL}
     return [
         (f"{entry.at:%H:%M:%S}", str(entry.fill_qty), plain(entry.fill_price))
         for entry in venue.log

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from simulation.market.tape import Halt
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
-from simulation.venue.journal import Event, LogEntry
-from simulation.venue.orders import OrderType, ReplaceRequest, Status
+from simulation.venue.journal import LogEntry, VenueEvent
+from simulation.venue.orders import ReplaceRequest, VenueOrderType, VenueStatus
 from simulation.venue.refusals import Refusal
 from simulation.venue.requests import parse_order
 from tests.support.tape import HandTape, ny, prices, walk
 
 DAYS = (date(2025, 10, 14), date(2025, 10, 15))
 SYMBOLS = ("AAA", "BBB")
-FILLS = {Event.FILL, Event.PARTIAL_FILL}
+FILLS = {VenueEvent.FILL, VenueEvent.PARTIAL_FILL}
 CONFIG = VenueConfig()
 START = ny(DAYS[0], "09:20")
 
@@ -216,7 +216,7 @@ def test_the_exits_of_a_group_never_both_fill(seed: int, script: list[Act]) -> N
     for head in venue.book.orders.values():
         exits = [order for order in (head, *head.legs) if order.rivals]
         if exits and not any(order.replaces for order in exits):
-            assert sum(order.status is Status.FILLED for order in exits) <= 1
+            assert sum(order.status is VenueStatus.FILLED for order in exits) <= 1
             size = head.qty if head.order_class == "bracket" else max(order.qty for order in exits)
             assert sum((order.filled_qty for order in exits), Decimal(0)) <= size
 
@@ -228,10 +228,10 @@ def test_final_orders_never_change_and_day_orders_never_last(seed: int, script: 
     final: set[str] = set()
     for entry in venue.log:
         assert entry.order_id not in final
-        if Status(entry.status).is_final:
+        if VenueStatus(entry.status).is_final:
             final.add(entry.order_id)
     lasting = {order.type for order in venue.book.orders.values() if order.is_open and order.time_in_force != "gtc"}
-    assert not lasting & set(OrderType)
+    assert not lasting & set(VenueOrderType)
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,7 +13,7 @@ from shared.core.ledger import Ledger
 from shared.core.portfolio import Position
 from shared.core.unread import Listing, Unread
 from shared.core.values import Symbol
-from shared.stages.account.reconcile import Account, compare
+from shared.stages.account.reconcile import AccountView, compare
 from shared.stages.account.supervise import supervise
 from shared.stages.base.facts import gather, quote_of
 from shared.stages.base.ledger import load_ledger
@@ -180,7 +180,7 @@ def test_an_accepted_order_stays_accepted_while_nothing_is_open_and_orders_are_n
     life.ports.broker.unread.append(unread("order", "TSLA"))
     look(life.ports, 2)
     accept(life.ports)
-    seen = Account(now=NOW, on=ON, positions=None, orders=None)
+    seen = AccountView(now=NOW, on=ON, positions=None, orders=None)
     found = compare(ledger(life.ports), seen, NOW - NOW, NOW - NOW)
     assert found.accepted == ("open order in TSLA",)
 

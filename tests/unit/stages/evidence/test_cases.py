@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from shared.contracts.cases import Case, Ending, SliceInputs
+from shared.contracts.cases import Case, CaseEnding, SliceInputs
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.contracts.records import CONTROLS, KILL
 from shared.core.drift import FeatureReference
@@ -46,7 +46,7 @@ def test_a_closed_orders_case_holds_its_whole_story() -> None:
     ports = night_ports()
     intent = traded(ports)
     case = case_of(ports, "AAA")
-    assert (case.ending, case.phase, case.session) == (Ending.CLOSED, "CLOSED", "REG-MID")
+    assert (case.ending, case.phase, case.session) == (CaseEnding.CLOSED, "CLOSED", "REG-MID")
     assert case.decision is not None
     assert case.decision.intent == intent
     assert [verdict.gate for verdict in case.decision.gates] == list(Gate)
@@ -125,7 +125,7 @@ def test_a_refused_signals_case_ends_at_the_gates() -> None:
     switch_off(ports)
     decided(ports, "AAA")
     case = case_of(ports, "AAA")
-    assert (case.ending, case.phase, case.orders, case.journal, case.fills) == (Ending.REFUSED, None, (), (), ())
+    assert (case.ending, case.phase, case.orders, case.journal, case.fills) == (CaseEnding.REFUSED, None, (), (), ())
     assert case.decision is not None
     assert case.decision.refused_by == ("KILL_SWITCH",)
     assert case.outcome.realised_usd is None
@@ -138,17 +138,17 @@ def test_a_signal_that_expired_has_a_case_too() -> None:
     ports.clock.at = signal.expires_at
     gate(signal, ports)
     case = case_of(ports, "AAA")
-    assert (case.ending, case.inputs.signal, case.inputs.facts) == (Ending.EXPIRED, signal, None)
+    assert (case.ending, case.inputs.signal, case.inputs.facts) == (CaseEnding.EXPIRED, signal, None)
     assert case.outcome.arrival_usd == Decimal(repr(case.scores.price_usd))
 
 
 def test_an_order_that_is_still_alive_is_running() -> None:
     ports = night_ports()
     (intent,) = decided(ports, "AAA")
-    assert case_of(ports, "AAA").ending is Ending.RUNNING
+    assert case_of(ports, "AAA").ending is CaseEnding.RUNNING
     Life(ports, execute(intent, ports)[0]).step()
     case = case_of(ports, "AAA")
-    assert (case.ending, case.phase, len(case.orders)) == (Ending.RUNNING, "WORKING", 3)
+    assert (case.ending, case.phase, len(case.orders)) == (CaseEnding.RUNNING, "WORKING", 3)
 
 
 def test_an_order_that_bought_nothing_ends_not_bought() -> None:
@@ -158,14 +158,14 @@ def test_an_order_that_bought_nothing_ends_not_bought() -> None:
     ports.clock.at = intent.expires_at + timedelta(minutes=10)
     life.to_end()
     case = case_of(ports, "AAA")
-    assert (case.ending, case.outcome.qty_shares, case.outcome.realised_usd) == (Ending.NOT_BOUGHT, 0, None)
+    assert (case.ending, case.outcome.qty_shares, case.outcome.realised_usd) == (CaseEnding.NOT_BOUGHT, 0, None)
 
 
 def test_what_policy_did_not_want_has_a_case_on_demand() -> None:
     ports = night_ports(GATEHOUSE_EDGE_MIN="0.99")
     assert decided(ports, "AAA") == []
     case = case_of(ports, "AAA")
-    assert (case.ending, case.decision, case.scores.policy) == (Ending.SCORED, None, "EDGE_TOO_SMALL")
+    assert (case.ending, case.decision, case.scores.policy) == (CaseEnding.SCORED, None, "EDGE_TOO_SMALL")
     assert case.scores.contributions
 
 

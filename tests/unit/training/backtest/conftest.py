@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.backtest import rsi_plan, write_market
 from training.backtest.engine import run
-from training.backtest.spec import Outcome, Spec
+from training.backtest.spec import BacktestOutcome, Spec
 
 SINCE = date(2025, 10, 16)
 
@@ -25,5 +25,5 @@ def spec(recorded: Path) -> Spec:
 
 
 @pytest.fixture(scope="session")
-def outcome(spec: Spec) -> Outcome:
+def outcome(spec: Spec) -> BacktestOutcome:
     return run(spec, rsi_plan())

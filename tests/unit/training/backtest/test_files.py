@@ -20,14 +20,14 @@ from tests.support.backtest import rsi_plan
 from training.__main__ import main
 from training.backtest.files import summary, upload, write_csv, write_run
 from training.backtest.page import render
-from training.backtest.spec import ModelPlan, Outcome
+from training.backtest.spec import BacktestOutcome, ModelPlan
 from training.backtest.study import Study, study
 from training.report_style import INVENTED
 from training.spreadsheet import cell
 
 
 @pytest.fixture(scope="module")
-def made(outcome: Outcome) -> Study:
+def made(outcome: BacktestOutcome) -> Study:
     return study(outcome, rsi_plan(), trials=5)
 
 
@@ -50,7 +50,7 @@ def test_a_hostile_name_cannot_leave_its_cell(tmp_path: Path) -> None:
     assert list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))[1] == ['\'=HYPERLINK("http://x")', "1"]
 
 
-def test_models_of_an_invented_market_are_said_to_be_so_first(outcome: Outcome, made: Study) -> None:
+def test_models_of_an_invented_market_are_said_to_be_so_first(outcome: BacktestOutcome, made: Study) -> None:
     (on, trained), *_ = rsi_plan().steps
     models = tuple((onnx, dataclasses.replace(card, is_synthetic=True)) for onnx, card in trained.models)
     plan = ModelPlan(steps=((on, dataclasses.replace(trained, models=models)),))
@@ -130,7 +130,7 @@ def test_summary_is_json_for_the_dashboard(made: Study) -> None:
 
 
 def test_a_model_is_not_judged_on_days_it_has_learned_from(
-    outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    outcome: BacktestOutcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _write_models(tmp_path / "models")
     command = ["backtest", "run", "--bars", str(outcome.spec.bars), "--model", str(tmp_path / "models")]

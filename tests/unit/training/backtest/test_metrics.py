@@ -37,7 +37,7 @@ from training.backtest.overfit import (
     skewness,
     variance_of_ratios,
 )
-from training.backtest.spec import Outcome
+from training.backtest.spec import BacktestOutcome
 
 RETURNS = np.array([0.01, -0.02, 0.03, 0.0, -0.01, 0.02])
 numbers = st.lists(st.floats(-0.2, 0.2), min_size=1, max_size=40)
@@ -175,13 +175,13 @@ def test_calibration_bins_hold_every_row_once() -> None:
     assert brier(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == 0.5
 
 
-def test_splits_cut_trades_without_rest(outcome: Outcome) -> None:
+def test_splits_cut_trades_without_rest(outcome: BacktestOutcome) -> None:
     whole, parts = trade_figures(outcome.trades), split(outcome.trades, lambda trade: trade.symbol)
     assert sum(part.trades for part in parts.values()) == whole.trades
     assert sum(part.net_usd for part in parts.values()) == pytest.approx(whole.net_usd)
 
 
-def test_run_figures_follow_from_the_days(outcome: Outcome) -> None:
+def test_run_figures_follow_from_the_days(outcome: BacktestOutcome) -> None:
     found = run_figures(outcome.days)
     assert found.total_return == pytest.approx(np.prod([1 + day.day_return for day in outcome.days]) - 1)
     assert 0 < found.exposure <= 1

@@ -13,7 +13,7 @@ from shared.core.sessions import NEW_YORK
 from simulation.venue.config import VenueConfig
 from tests.support.backtest import LAST, rsi_plan
 from training.backtest.engine import batched_scores, run
-from training.backtest.spec import Outcome, Spec, app_environment, totals
+from training.backtest.spec import BacktestOutcome, Spec, app_environment, totals
 from training.backtest.tape import RollingTape
 
 
@@ -21,7 +21,7 @@ def decided_at(on: date, slot: str) -> datetime:
     return datetime.combine(on, time(int(slot[:2]), int(slot[2:])), NEW_YORK).astimezone(UTC)
 
 
-def test_batch_and_quiet_minutes_change_no_decision_trade_or_equity(spec: Spec, outcome: Outcome) -> None:
+def test_batch_and_quiet_minutes_change_no_decision_trade_or_equity(spec: Spec, outcome: BacktestOutcome) -> None:
     exact = run(dataclasses.replace(spec, exact=True), rsi_plan())
     assert outcome.trades
     assert exact.trades == outcome.trades
@@ -31,20 +31,20 @@ def test_batch_and_quiet_minutes_change_no_decision_trade_or_equity(spec: Spec, 
         assert set(ours.points) <= set(theirs.points)
 
 
-def test_scores_given_or_made_by_workers_are_those_made_here(spec: Spec, outcome: Outcome) -> None:
+def test_scores_given_or_made_by_workers_are_those_made_here(spec: Spec, outcome: BacktestOutcome) -> None:
     given = batched_scores(dataclasses.replace(spec, workers=1), rsi_plan(), lambda what, done: None)
     again = run(spec, rsi_plan(), scores=given)
     assert again.trades == outcome.trades
 
 
-def test_no_trade_fills_on_the_bar_that_it_was_decided_on(outcome: Outcome) -> None:
+def test_no_trade_fills_on_the_bar_that_it_was_decided_on(outcome: BacktestOutcome) -> None:
     """The decision's last bar ends at the slot; the entry fills at or after the next bar's first point."""
     for trade in outcome.trades:
         assert trade.entered_at >= decided_at(trade.on, trade.slot)
         assert trade.left_at > trade.entered_at
 
 
-def test_entry_never_beats_the_next_bars_own_range(spec: Spec, outcome: Outcome) -> None:
+def test_entry_never_beats_the_next_bars_own_range(spec: Spec, outcome: BacktestOutcome) -> None:
     tape = RollingTape.until(spec.bars, None)
     for trade in outcome.trades:
         start = int(trade.entered_at.timestamp()) // 300 * 300
@@ -53,18 +53,18 @@ def test_entry_never_beats_the_next_bars_own_range(spec: Spec, outcome: Outcome)
         assert float(bars.bars.low[place]) - 0.01 <= trade.entry_usd
 
 
-def test_money_adds_up(outcome: Outcome) -> None:
+def test_money_adds_up(outcome: BacktestOutcome) -> None:
     change = outcome.days[-1].closing_usd - outcome.days[0].opening_usd
     assert change == pytest.approx(sum(trade.net_usd for trade in outcome.trades), abs=0.01)
     assert all(trade.fees_usd > 0 for trade in outcome.trades)
     assert outcome.unfinished == 0
 
 
-def test_every_candidate_is_counted_once(outcome: Outcome) -> None:
+def test_every_candidate_is_counted_once(outcome: BacktestOutcome) -> None:
     assert sum(totals(outcome.days, "policy").values()) == sum(day.scored for day in outcome.days)
 
 
-def test_thinner_markets_fill_worse(spec: Spec, outcome: Outcome) -> None:
+def test_thinner_markets_fill_worse(spec: Spec, outcome: BacktestOutcome) -> None:
     """A smaller share of the volume and a steeper impact cannot make the same trades cheaper."""
     poor = VenueConfig(volume_share=0.01, slippage_impact_bp=Decimal(100), sec_fee_per_million=Decimal(500))
     thin = run(dataclasses.replace(spec, venue=poor), rsi_plan())
@@ -80,7 +80,7 @@ def test_a_day_that_a_model_has_learned_from_is_marked(spec: Spec) -> None:
     assert [day.in_sample for day in days] == [True, False]
 
 
-def test_settings_are_the_apps_and_unknown_ones_are_refused(spec: Spec, outcome: Outcome) -> None:
+def test_settings_are_the_apps_and_unknown_ones_are_refused(spec: Spec, outcome: BacktestOutcome) -> None:
     strict = run(dataclasses.replace(spec, changed={"GATEHOUSE_EDGE_MIN": "0.99"}), rsi_plan())
     assert not strict.trades
     assert outcome.trades

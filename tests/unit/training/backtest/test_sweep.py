@@ -15,7 +15,7 @@ from shared.contracts.records import CONTROLS, PARAMETERS, Container, Table
 from shared.core.errors import SettingsError
 from shared.stages.operator.parameters import propose
 from tests.support.backtest import rsi_plan
-from training.backtest.spec import Outcome, Spec
+from training.backtest.spec import BacktestOutcome, Spec
 from training.backtest.sweep import Trial, parse_grid, proposal, run_trials, walk
 
 NOW = datetime(2025, 10, 20, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_noise_gives_no_proof_and_a_probability_of_overfitting() -> None:
     assert found.figures()["trials"] == 8
 
 
-def test_finished_runs_are_not_run_again(spec: Spec, outcome: Outcome, tmp_path: Path) -> None:
+def test_finished_runs_are_not_run_again(spec: Spec, outcome: BacktestOutcome, tmp_path: Path) -> None:
     grid = parse_grid([f"GATEHOUSE_EDGE_MIN={outcome.settings.policy.edge_min},0.9"])
     told: list[str] = []
     first = run_trials(spec, rsi_plan(), grid, tmp_path, lambda what, done: told.append(what), jobs=1)

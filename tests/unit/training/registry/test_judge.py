@@ -14,7 +14,7 @@ from shared.core.features import FEATURE_NAMES
 from shared.core.market import FloatArray
 from tests.support.models import random_dataset, tiny_model
 from training.baseline import Record, best_simple, everything, nothing, record_of
-from training.registry.judge import Evidence, PromotionRule, Verdict, evidence_of, lead, verdict
+from training.registry.judge import JudgedEvidence, PromotionRule, PromotionVerdict, evidence_of, lead, verdict
 
 JUDGE = random_dataset(3, rows=2_000)
 SESSIONS = len(np.unique(JUDGE.day))
@@ -22,8 +22,8 @@ STEADY = np.linspace(-0.5, 0.5, SESSIONS)
 RULE = PromotionRule()
 
 
-def evidence(net_bp: float = 5.0, version: str = "new") -> Evidence:
-    return Evidence(
+def evidence(net_bp: float = 5.0, version: str = "new") -> JudgedEvidence:
+    return JudgedEvidence(
         version=version,
         record=Record(name=version, net_bp=net_bp + (STEADY if version == "new" else STEADY[::-1]), rows=200),
         brier=0.60,
@@ -34,14 +34,14 @@ def evidence(net_bp: float = 5.0, version: str = "new") -> Evidence:
 
 
 def decided(
-    challenger: Evidence, champion: Evidence | None = None, simple_bp: float = -3.0, psi: float = 0.1
-) -> Verdict:
+    challenger: JudgedEvidence, champion: JudgedEvidence | None = None, simple_bp: float = -3.0, psi: float = 0.1
+) -> PromotionVerdict:
     drifts = [FeatureDrift(name=f"f{k}", psi=psi, kl=0.1, limit=0.25) for k in range(4)]
     simple = Record(name="momentum", net_bp=np.full(SESSIONS, simple_bp), rows=100)
     return verdict(challenger, champion, simple=simple, judge=JUDGE, drifts=drifts, rule=RULE)
 
 
-def failed(found: Verdict) -> list[str]:
+def failed(found: PromotionVerdict) -> list[str]:
     return [check.code for check in found.checks if not check.passed]
 
 
@@ -66,7 +66,7 @@ def test_a_challenger_that_is_better_everywhere_is_promoted() -> None:
     ],
 )
 def test_each_condition_alone_refuses_and_says_what_it_found(
-    challenger: Evidence, champion: Evidence | None, simple_bp: float, psi: float, code: str
+    challenger: JudgedEvidence, champion: JudgedEvidence | None, simple_bp: float, psi: float, code: str
 ) -> None:
     found = decided(challenger, champion, simple_bp, psi)
     assert failed(found) == [code]
