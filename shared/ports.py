@@ -203,9 +203,6 @@ class Broker(Protocol):
     def submit(self, request: OrderRequest) -> BrokerOrder:
         """Send one order, once. A time-out is a TransientError: look the order up before sending again."""
 
-    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
-        """Replace a working order; the answer is the new order."""
-
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel; that it is done shows in a later look. Cancelling what is closed already is no error."""
 

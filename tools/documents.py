@@ -27,10 +27,9 @@ from shared.core.features import FEATURES
 from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
-from shared.core.risk import BEFORE_SUBMIT, GATES, EntryProposal, Facts, Limits, verdicts
-from shared.core.unpriced import NEED_A_PRICE
+from shared.core.risk import BEFORE_SUBMIT, GATES, NEED_A_PRICE, EntryProposal, Facts, verdicts
+from shared.core.settings import DecisionSettings
 from shared.core.values import Symbol
-from shared.decision.limits import limits_of
 from simulation.market.world import ROOT
 from tools.notice_examples import as_markdown as notices_text
 
@@ -54,7 +53,7 @@ _NEEDED = {
 def gates_table() -> str:
     """The table of gates, as Markdown."""
     lines = ["| Gate | Passes when | Limit by default | |", "| --- | --- | --- | --- |"]
-    limits = {verdict.gate: verdict.limit for verdict in verdicts(_proposal(), _facts(), _default_limits())}
+    limits = {verdict.gate: verdict.limit for verdict in verdicts(_proposal(), _facts(), _default_settings())}
     for gate, rule in GATES.items():
         words = (inspect.getdoc(rule) or "").splitlines()[0].rstrip(".")
         marks = ["*again*"] * (gate in BEFORE_SUBMIT) + ["*price*"] * (gate in NEED_A_PRICE)
@@ -108,12 +107,12 @@ def spelled(value: Any) -> str:
         return value.value
     if isinstance(value, tuple):
         return " ".join(value)
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return str(int(value)) if value == int(value) else f"{value:.10f}".rstrip("0")
     return str(value)
 
 
-def _grouped(value: int | float) -> str:
+def _grouped(value: int | float | Decimal) -> str:
     return f"{int(value):,}" if value == int(value) else spelled(value)
 
 
@@ -172,8 +171,8 @@ def generated() -> Mapping[Path, Mapping[str, str]]:
     }
 
 
-def _default_limits() -> Limits:
-    return limits_of(parse_settings(_NEEDED))
+def _default_settings() -> DecisionSettings:
+    return parse_settings(_NEEDED).decision
 
 
 def _proposal() -> EntryProposal:

@@ -13,8 +13,6 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-SEVEN_DAYS_S = 7 * 86_400
-
 
 class HostStorage:
     """One account.

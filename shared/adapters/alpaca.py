@@ -243,12 +243,10 @@ class AlpacaBroker:
         BrokerError
             If Alpaca refused it.
         """
-        return self._change("POST", "/orders", order_fields(request))
-
-    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
-        """Replace a working order; the answer is the new order. Errors as in `submit`."""
-        fields = {"qty": str(qty_shares), "limit_price": limit_price, "client_order_id": client_order_id}
-        return self._change("PATCH", _order_path(order_id), fields)
+        try:
+            return parsed("POST /orders", read_order, self._api.send_once("POST", "/orders", order_fields(request)))
+        except ContractError as error:
+            raise TransientError(f"{error}; the order may stand, look it up") from error
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel; that it is done shows in a later look. Cancelling what is closed already is no error."""
@@ -261,12 +259,6 @@ class AlpacaBroker:
     def _order_by_id(self, order_id: str) -> BrokerOrder:
         path = _order_path(order_id)
         return parsed(f"GET {path}", read_order, self._api.get(path, {"nested": "true"}))
-
-    def _change(self, method: str, path: str, fields: Mapping[str, Any]) -> BrokerOrder:
-        try:
-            return parsed(f"{method} {path}", read_order, self._api.send_once(method, path, fields))
-        except ContractError as error:
-            raise TransientError(f"{error}; the order may stand, look it up") from error
 
 
 def _with_legs(found: Iterable[BrokerOrder | Unread | None]) -> Listing[BrokerOrder]:

@@ -189,7 +189,10 @@ def _check(value: Any, parsed: Any, path: str) -> None:
     """What strict validation still lets through: money as a JSON number, naive or offset times, overflowing floats."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            if field.name in parsed:
+            # Case files of earlier versions hold settings as numbers; what they read as is exact.
+            if field.name in parsed and not (
+                field.metadata.get("name") and isinstance(parsed[field.name], int | float)
+            ):
                 _check(getattr(value, field.name), parsed[field.name], f"{path}.{field.name}")
     elif isinstance(value, float):
         require(math.isfinite(value), path, value, "finite")

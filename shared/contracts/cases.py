@@ -16,18 +16,10 @@ from decimal import Decimal
 from enum import StrEnum
 
 from shared.contracts.messages import OrderIntent, Signal
-from shared.contracts.settings import PolicySettings, RiskSettings
 from shared.core.market import Quote, TradingDay
 from shared.core.risk import Facts, Verdict
+from shared.core.settings import DecisionSettings
 from shared.core.values import Symbol, require, require_utc
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionSettings:
-    """The settings that a decision depends on; no secret is among them."""
-
-    policy: PolicySettings
-    risk: RiskSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

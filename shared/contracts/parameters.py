@@ -1,7 +1,7 @@
 """Named parameter sets: values that evidence proposes and a person accepts, laid over the app's own settings.
 
 A set is immutable: `{name}.json` in container parameters. What it may change is said here, and it can only tighten what
-guards the account: a limit in `CAPPED` is never above the app's own setting, nor above the setting's own ceiling.
+guards the account: a capped limit (`Tuning`) is never above the app's own setting, nor above the setting's own ceiling.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal
 
 from shared.contracts.settings import PolicySettings, RiskSettings, Settings, with_values
 from shared.core.errors import SettingsError
+from shared.core.settings import Tuning
 from shared.core.values import require, require_utc
 
 OWN_SETTINGS = "default"
@@ -24,45 +25,6 @@ MAX_VALUES = 100
 MAX_FIGURES = 200
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
-_FIXED = {"GATEHOUSE_PARAMETER_SET", "GATEHOUSE_SIGNAL_TTL_S", "GATEHOUSE_ENTRY_POLL_S", "GATEHOUSE_GUARD_POLL_S"}
-"""Policy settings that are about the machinery, not about trading."""
-
-SIZING = frozenset(
-    {"GATEHOUSE_TRADE_RISK_FRACTION", "GATEHOUSE_KELLY_FRACTION", "GATEHOUSE_VOLATILITY_TARGET_FRACTION"}
-)
-"""Risk settings that a set may change within their bounds: gates cap what they lead to."""
-
-CAPPED = frozenset(
-    {
-        "GATEHOUSE_TRADE_RISK_MAX_FRACTION",
-        "GATEHOUSE_ADV_MAX_FRACTION",
-        "GATEHOUSE_ADV_MAX_EXTENDED_FRACTION",
-        "GATEHOUSE_DAY_LOSS_MAX_FRACTION",
-        "GATEHOUSE_DRAWDOWN_MAX_FRACTION",
-        "GATEHOUSE_MAX_POSITIONS",
-        "GATEHOUSE_GROSS_EXPOSURE_MAX_FRACTION",
-        "GATEHOUSE_SYMBOL_EXPOSURE_MAX_FRACTION",
-        "GATEHOUSE_GROUP_EXPOSURE_MAX_FRACTION",
-        "GATEHOUSE_SPREAD_MAX_BP",
-        "GATEHOUSE_SPREAD_MAX_EXTENDED_BP",
-        "GATEHOUSE_SLIPPAGE_MAX_BP",
-        "GATEHOUSE_QUOTE_AGE_MAX_S",
-        "GATEHOUSE_REFERENCE_GAP_MAX_BP",
-        "GATEHOUSE_BAR_AGE_MAX_S",
-        "GATEHOUSE_APPROVAL_FRACTION",
-    }
-)
-"""Risk settings that a set may lower and never raise: each is the stricter the smaller it is."""
-
-UNTOUCHED = frozenset(
-    {
-        "GATEHOUSE_SYMBOL_GROUPS",
-        "GATEHOUSE_APPROVAL_WAIT_MIN",
-        "GATEHOUSE_DAY_TRADES_MAX",
-        "GATEHOUSE_DAY_TRADES_BELOW_USD",
-    }
-)
-"""Risk settings that no set may hold: which way is stricter cannot be said of them."""
 
 
 def names_of(group: type) -> Mapping[str, str]:
@@ -70,7 +32,16 @@ def names_of(group: type) -> Mapping[str, str]:
     return {item.metadata["name"]: item.name for item in dataclasses.fields(group) if "name" in item.metadata}
 
 
-TUNABLE = frozenset(names_of(PolicySettings)) - _FIXED | SIZING | CAPPED
+def _tuned(*allowed: Tuning) -> frozenset[str]:
+    """Settings of decisions that a set may change so."""
+    items = (item for group in (PolicySettings, RiskSettings) for item in dataclasses.fields(group))
+    return frozenset(item.metadata["name"] for item in items if item.metadata["tuning"] in allowed)
+
+
+CAPPED = _tuned(Tuning.CAPPED)
+"""What a set may lower and never raise."""
+
+TUNABLE = _tuned(Tuning.FREE, Tuning.CAPPED)
 """Everything that a set may hold."""
 
 

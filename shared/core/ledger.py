@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Protocol, Self
 
 from shared.core.breaker import CLOSED, Breaker
 from shared.core.portfolio import Account, another_account
@@ -35,6 +36,30 @@ class Doubt:
         require_positive("equity", self.equity)
 
 
+class Entry(Protocol):
+    """What an entry takes room by. Prices in USD per share."""
+
+    @property
+    def intent_id(self) -> str:
+        """Whose room it is."""
+
+    @property
+    def symbol(self) -> Symbol:
+        """What is bought."""
+
+    @property
+    def worst_price(self) -> Decimal:
+        """The most that a share may cost."""
+
+    @property
+    def stop_price(self) -> Decimal:
+        """Where it is sold at a loss."""
+
+    @property
+    def exit_by(self) -> datetime:
+        """Time limit of the position."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """Room taken by an approved intent until its lifecycle has closed.
@@ -55,6 +80,19 @@ class Reservation:
         require_positive("notional", self.notional)
         require_utc("reserved_at", self.reserved_at)
         require_utc("exit_by", self.exit_by)
+
+    @classmethod
+    def of(cls, entry: Entry, qty_shares: int, reserved_at: datetime) -> Self:
+        """Room for so many shares of an entry: an intent, or the plan that an order has of it."""
+        return cls(
+            intent_id=entry.intent_id,
+            symbol=entry.symbol,
+            qty_shares=qty_shares,
+            notional=entry.worst_price * qty_shares,
+            risk=(entry.worst_price - entry.stop_price) * qty_shares,
+            reserved_at=reserved_at,
+            exit_by=entry.exit_by,
+        )
 
     @property
     def reserved_on(self) -> date:

@@ -7,7 +7,7 @@ refuse; sizing has shrunk before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -16,8 +16,9 @@ from shared.core.ledger import Ledger
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
 from shared.core.portfolio import Account, Position, another_account, exposure_by_symbol
 from shared.core.sessions import Session, entries_end_at, session_at
+from shared.core.settings import DecisionSettings
 from shared.core.unread import Unread
-from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
+from shared.core.values import ZERO, Symbol, from_epoch, require_at_least, require_positive, require_utc
 
 
 class Gate(StrEnum):
@@ -45,34 +46,6 @@ class Gate(StrEnum):
     MODEL_HEALTH = "MODEL_HEALTH"
     BROKER_HEALTH = "BROKER_HEALTH"
     APPROVAL = "APPROVAL"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What no decision may exceed. Fractions are of equity; see docs/CONFIG.md for the reasons.
-
-    `group_of` names each symbol's group; a symbol without one is a group of its own. `day_trades_max` 0 means that no
-    such rule applies.
-    """
-
-    trade_risk_max_fraction: Decimal
-    max_positions: int
-    gross_exposure_max_fraction: Decimal
-    symbol_exposure_max_fraction: Decimal
-    group_exposure_max_fraction: Decimal
-    group_of: Mapping[Symbol, str]
-    adv_max_fraction: Decimal
-    adv_max_extended_fraction: Decimal
-    spread_max_bp: Decimal
-    spread_max_extended_bp: Decimal
-    slippage_max_bp: Decimal
-    quote_age_max_s: float
-    reference_gap_max_bp: Decimal
-    day_trades_max: int
-    day_trades_below: Decimal
-    approval_fraction: Decimal
-    entry_sessions: frozenset[Session]
-    no_entry_before_close: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,19 +151,19 @@ def _text(value: Decimal | int | float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def kill_switch(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
+def kill_switch(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdict:
     """Nothing new once the switch is on."""
     return _is_clear(Gate.KILL_SWITCH, facts.kill_reason, "off")
 
 
-def halted_day_loss(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
+def halted_day_loss(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdict:
     """No entries on a day that has lost its share."""
     ledger = facts.ledger
     fault = _halt(ledger.day_loss, is_halted=ledger.is_day_halted, is_in_doubt=ledger.day_doubt is not None)
     return _is_clear(Gate.HALTED_DAY_LOSS, fault, "not halted")
 
 
-def halted_drawdown(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
+def halted_drawdown(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdict:
     """No entries under a drawdown until a person resumes."""
     ledger = facts.ledger
     fault = _halt(ledger.drawdown, is_halted=ledger.is_drawdown_halted, is_in_doubt=ledger.drawdown_doubt is not None)
@@ -204,98 +177,98 @@ def _halt(found: Decimal, *, is_halted: bool, is_in_doubt: bool) -> str:
     return f"{_text(found)} at one look, no second one yet" if is_in_doubt else ""
 
 
-def size_is_positive(proposal: EntryProposal, _: Facts, __: Limits) -> Verdict:
+def size_is_positive(proposal: EntryProposal, _: Facts, __: DecisionSettings) -> Verdict:
     """Sizing left at least one share; the bound that binds is named."""
     found = f"{proposal.qty_shares} ({proposal.binding})"
     return Verdict(gate=Gate.SIZE, passed=proposal.qty_shares >= 1, found=found, limit=">= 1")
 
 
-def trade_risk(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def trade_risk(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Loss at the stop within its share of equity."""
-    return _at_most(Gate.TRADE_RISK, proposal.risk, facts.account.equity * limits.trade_risk_max_fraction)
+    return _at_most(Gate.TRADE_RISK, proposal.risk, facts.account.equity * rules.risk.trade_risk_max_fraction)
 
 
-def max_positions(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def max_positions(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Open and reserved positions, this one counted."""
-    return _at_most(Gate.MAX_POSITIONS, len(facts.exposure()) + 1, limits.max_positions)
+    return _at_most(Gate.MAX_POSITIONS, len(facts.exposure()) + 1, rules.risk.max_positions)
 
 
-def gross_exposure(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def gross_exposure(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """All positions and reservations, this one counted."""
     found = sum(facts.exposure().values(), ZERO) + proposal.notional
-    return _at_most(Gate.GROSS_EXPOSURE, found, facts.account.equity * limits.gross_exposure_max_fraction)
+    return _at_most(Gate.GROSS_EXPOSURE, found, facts.account.equity * rules.risk.gross_exposure_max_fraction)
 
 
-def symbol_exposure(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def symbol_exposure(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Everything in one symbol, this one counted."""
     found = facts.exposure().get(proposal.symbol, ZERO) + proposal.notional
-    return _at_most(Gate.SYMBOL_EXPOSURE, found, facts.account.equity * limits.symbol_exposure_max_fraction)
+    return _at_most(Gate.SYMBOL_EXPOSURE, found, facts.account.equity * rules.risk.symbol_exposure_max_fraction)
 
 
-def group_exposure(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def group_exposure(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Everything in the symbol's group, this one counted."""
-    group = limits.group_of.get(proposal.symbol, proposal.symbol)
-    held = (usd for symbol, usd in facts.exposure().items() if limits.group_of.get(symbol, symbol) == group)
+    group = rules.risk.group_of(proposal.symbol)
+    held = (usd for symbol, usd in facts.exposure().items() if rules.risk.group_of(symbol) == group)
     found = sum(held, ZERO) + proposal.notional
-    return _at_most(Gate.GROUP_EXPOSURE, found, facts.account.equity * limits.group_exposure_max_fraction)
+    return _at_most(Gate.GROUP_EXPOSURE, found, facts.account.equity * rules.risk.group_exposure_max_fraction)
 
 
-def buying_power(proposal: EntryProposal, facts: Facts, _: Limits) -> Verdict:
+def buying_power(proposal: EntryProposal, facts: Facts, _: DecisionSettings) -> Verdict:
     """Cost within what the broker grants, reservations counted."""
     return _at_most(Gate.BUYING_POWER, proposal.notional, facts.free_buying_power())
 
 
-def adv_fraction(facts: Facts, limits: Limits) -> Decimal:
+def adv_fraction(facts: Facts, rules: DecisionSettings) -> Decimal:
     """Share of average daily volume that an entry may be now: outside the regular session little of it trades."""
     regular = session_at(facts.now, facts.day).is_regular
-    return limits.adv_max_fraction if regular else limits.adv_max_extended_fraction
+    return rules.risk.adv_max_fraction if regular else rules.risk.adv_max_extended_fraction
 
 
-def liquidity(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def liquidity(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Shares within their share of average daily volume; a smaller one outside the regular session."""
-    return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * adv_fraction(facts, limits))
+    return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * adv_fraction(facts, rules))
 
 
-def spread(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def spread(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Spread in basis points; narrower outside the regular session."""
     if not facts.quote.is_two_sided:
         return _is_clear(Gate.SPREAD, f"one-sided {facts.quote.bid}/{facts.quote.ask}", "two-sided")
     regular = session_at(facts.now, facts.day).is_regular
     return _at_most(
-        Gate.SPREAD, facts.quote.spread_bp, limits.spread_max_bp if regular else limits.spread_max_extended_bp
+        Gate.SPREAD, facts.quote.spread_bp, rules.risk.spread_max_bp if regular else rules.risk.spread_max_extended_bp
     )
 
 
-def slippage(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def slippage(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Expected slippage: the limit's distance from the present mid, in basis points."""
     if not facts.quote.is_two_sided:
         return _is_clear(Gate.SLIPPAGE, "no mid", "two-sided")
     found = (proposal.limit_price / facts.quote.mid - 1) * BASIS_POINTS
-    return _at_most(Gate.SLIPPAGE, found, limits.slippage_max_bp)
+    return _at_most(Gate.SLIPPAGE, found, rules.risk.slippage_max_bp)
 
 
-def stale_quote(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def stale_quote(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Age of the quote in seconds; one from the future is as bad."""
     age_s = abs((facts.now - facts.quote.at).total_seconds())
-    return _at_most(Gate.STALE_QUOTE, age_s, limits.quote_age_max_s)
+    return _at_most(Gate.STALE_QUOTE, age_s, rules.risk.quote_age_max_s)
 
 
-def day_trades(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def day_trades(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Day trades made, one more for every open reservation, and this one."""
-    if not limits.day_trades_max or facts.account.equity >= limits.day_trades_below:
+    if not rules.risk.day_trades_max or facts.account.equity >= rules.risk.day_trades_below_usd:
         return _is_clear(Gate.DAY_TRADES, "", "no such rule")
     found = facts.day_trades + len(facts.ledger.reservations) + 1
-    return _at_most(Gate.DAY_TRADES, found, limits.day_trades_max)
+    return _at_most(Gate.DAY_TRADES, found, rules.risk.day_trades_max)
 
 
-def session(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def session(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Session enabled for entries, and not too close to the close or to the end of after-hours trading."""
+    minutes = rules.policy.no_entry_before_close_min
     found = session_at(facts.now, facts.day)
-    enabled = found in limits.entry_sessions
+    enabled = found in rules.policy.entry_sessions
     edge = None if facts.day is None else entries_end_at(found, facts.day)
-    late = edge is not None and facts.now >= edge - limits.no_entry_before_close
-    names = " ".join(name for name in Session if name in limits.entry_sessions)
-    minutes = int(limits.no_entry_before_close.total_seconds() // 60)
+    late = edge is not None and facts.now >= edge - timedelta(minutes=minutes)
+    names = " ".join(name for name in Session if name in rules.policy.entry_sessions)
     return Verdict(
         gate=Gate.SESSION,
         passed=enabled and not late,
@@ -304,33 +277,33 @@ def session(_: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
     )
 
 
-def cooldown(proposal: EntryProposal, facts: Facts, _: Limits) -> Verdict:
+def cooldown(proposal: EntryProposal, facts: Facts, _: DecisionSettings) -> Verdict:
     """Symbol not cooling down after an entry or exit."""
     until = facts.ledger.cooling_until.get(proposal.symbol)
     fault = f"until {until:%H:%M:%S}Z" if until is not None and facts.now < until else ""
     return _is_clear(Gate.COOLDOWN, fault, "not cooling")
 
 
-def duplicate(proposal: EntryProposal, facts: Facts, _: Limits) -> Verdict:
+def duplicate(proposal: EntryProposal, facts: Facts, _: DecisionSettings) -> Verdict:
     """Not held and not being bought."""
     fault = "held or being bought" if proposal.symbol in facts.exposure() else ""
     return _is_clear(Gate.DUPLICATE, fault, "not held")
 
 
-def data_quality(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def data_quality(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """The quote stands near the close that was scored: otherwise one of the two is wrong, or too old."""
     if not facts.quote.is_two_sided:
         return _is_clear(Gate.DATA_QUALITY, "no mid", "two-sided")
     gap = abs(facts.quote.mid / proposal.reference_price - 1) * BASIS_POINTS
-    return _at_most(Gate.DATA_QUALITY, gap, limits.reference_gap_max_bp)
+    return _at_most(Gate.DATA_QUALITY, gap, rules.risk.reference_gap_max_bp)
 
 
-def model_health(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
+def model_health(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdict:
     """A trusted model gave the opinion."""
     return _is_clear(Gate.MODEL_HEALTH, facts.model_fault, "trusted")
 
 
-def broker_health(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
+def broker_health(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdict:
     """The account is the ledger's and may trade, both APIs answer, and nothing at the broker is unexplained."""
     ledger = facts.ledger
     faults = (
@@ -343,19 +316,19 @@ def broker_health(_: EntryProposal, facts: Facts, __: Limits) -> Verdict:
     return _is_clear(Gate.BROKER_HEALTH, "; ".join(filter(None, faults)), "healthy")
 
 
-def approval(proposal: EntryProposal, facts: Facts, limits: Limits) -> Verdict:
+def approval(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """A notional this large waits for a person. It passes here; the lifecycle asks, and refuses at the deadline."""
     found = proposal.notional / facts.account.equity
-    limit = f"< {_text(limits.approval_fraction)}, else a person approves"
+    limit = f"< {_text(rules.risk.approval_fraction)}, else a person approves"
     return Verdict(gate=Gate.APPROVAL, passed=True, found=_text(found), limit=limit)
 
 
-def needs_approval(proposal: EntryProposal, facts: Facts, limits: Limits) -> bool:
+def needs_approval(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> bool:
     """Whether an approved proposal still waits for a person."""
-    return proposal.notional >= facts.account.equity * limits.approval_fraction
+    return proposal.notional >= facts.account.equity * rules.risk.approval_fraction
 
 
-type GateRule = Callable[[EntryProposal, Facts, Limits], Verdict]
+type GateRule = Callable[[EntryProposal, Facts, DecisionSettings], Verdict]
 
 GATES: Mapping[Gate, GateRule] = {
     Gate.KILL_SWITCH: kill_switch,
@@ -393,12 +366,54 @@ BEFORE_SUBMIT = frozenset(GATES) - GIVEN_BY_THEN
 
 
 def verdicts(
-    proposal: EntryProposal, facts: Facts, limits: Limits, gates: frozenset[Gate] = frozenset(GATES)
+    proposal: EntryProposal, facts: Facts, rules: DecisionSettings, gates: frozenset[Gate] = frozenset(GATES)
 ) -> tuple[Verdict, ...]:
     """Run gates in their fixed order; all of them, whatever the first says."""
-    return tuple(rule(proposal, facts, limits) for gate, rule in GATES.items() if gate in gates)
+    return tuple(rule(proposal, facts, rules) for gate, rule in GATES.items() if gate in gates)
 
 
 def refusals(found: tuple[Verdict, ...]) -> tuple[Gate, ...]:
     """Codes of the gates that judged and did not pass, in their order."""
     return tuple(verdict.gate for verdict in found if verdict.is_refusal)
+
+
+NEED_A_PRICE = frozenset(
+    {
+        Gate.SIZE,
+        Gate.TRADE_RISK,
+        Gate.GROSS_EXPOSURE,
+        Gate.SYMBOL_EXPOSURE,
+        Gate.GROUP_EXPOSURE,
+        Gate.BUYING_POWER,
+        Gate.LIQUIDITY,
+        Gate.SLIPPAGE,
+        Gate.DATA_QUALITY,
+        Gate.APPROVAL,
+    }
+)
+"""Gates that judge an entry's price, or a size that follows from it."""
+
+
+def no_quote(symbol: Symbol) -> Quote:
+    """Stands for the quote of a symbol that has none: neither side, and no age that anyone could believe."""
+    return Quote(symbol=symbol, bid=ZERO, ask=ZERO, bid_size=0, ask_size=0, at=from_epoch(0))
+
+
+def verdicts_without_price(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> tuple[Verdict, ...]:
+    """Every gate in the one order. Those that need a price are not judged and fail closed; SPREAD refuses.
+
+    Parameters
+    ----------
+    proposal : Proposal
+        Of size zero; its prices are not looked at.
+    """
+    return tuple(_without_price(verdict, facts.quote) for verdict in verdicts(proposal, facts, rules))
+
+
+def _without_price(verdict: Verdict, quote: Quote) -> Verdict:
+    has_age = verdict.gate is not Gate.STALE_QUOTE or quote != no_quote(quote.symbol)
+    if verdict.gate in NEED_A_PRICE or not has_age:
+        return replace(verdict, passed=False, found=NOT_JUDGED)
+    if verdict.gate is Gate.SPREAD and verdict.passed:
+        return replace(verdict, passed=False, found=f"no price at {quote.bid}/{quote.ask}")
+    return verdict

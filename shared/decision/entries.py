@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.contracts.cases import DecisionSettings
 from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.core.ids import hash_id
-from shared.core.ledger import Reservation
 from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
-from shared.core.risk import EntryProposal, Facts, Verdict, needs_approval, verdicts
+from shared.core.risk import EntryProposal, Facts, Verdict, needs_approval, verdicts, verdicts_without_price
 from shared.core.sessions import session_at
+from shared.core.settings import DecisionSettings
 from shared.core.sizing import Basis, Size
-from shared.core.unpriced import verdicts_without_price
 from shared.core.values import Side
-from shared.decision.limits import as_decimal, limits_of
 from shared.decision.size import entry_size
 
 
@@ -39,18 +36,6 @@ class Decision:
         return all(verdict.passed for verdict in self.verdicts)
 
 
-def _room(intent: OrderIntent) -> Reservation:
-    return Reservation(
-        intent_id=intent.intent_id,
-        symbol=intent.symbol,
-        qty_shares=intent.qty_shares,
-        notional=intent.notional,
-        risk=intent.risk,
-        reserved_at=intent.decided_at,
-        exit_by=intent.exit_by,
-    )
-
-
 def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
     """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
     if not is_priceable(facts.quote):
@@ -59,10 +44,10 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
     prices = entry_prices(
         facts.quote,
         signal.atr,
-        stop_atr=as_decimal(policy.stop_atr),
-        target_atr=as_decimal(policy.target_atr),
-        stop_min_bp=as_decimal(policy.stop_min_bp),
-        slippage_max_bp=as_decimal(risk.slippage_max_bp),
+        stop_atr=policy.stop_atr,
+        target_atr=policy.target_atr,
+        stop_min_bp=policy.stop_min_bp,
+        slippage_max_bp=risk.slippage_max_bp,
         is_extended=not session_at(facts.now, facts.day).is_regular,
     )
     sized = entry_size(
@@ -86,7 +71,7 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
         adv_shares=signal.adv_shares,
         binding=sized.binding.value,
     )
-    found = verdicts(proposal, facts, limits_of(settings))
+    found = verdicts(proposal, facts, settings)
     return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
 
 
@@ -103,26 +88,13 @@ def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> 
         adv_shares=signal.adv_shares,
         binding="",
     )
-    found = verdicts_without_price(proposal, facts, limits_of(settings))
+    found = verdicts_without_price(proposal, facts, settings)
     return Decision(signal=signal, facts=facts, prices=None, sized=None, proposal=proposal, verdicts=found)
 
 
 def _basis(signal: Signal) -> Basis:
     scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
     return Basis(p_win=scored.p_win, daily_volatility=signal.daily_volatility, adv_shares=signal.adv_shares)
-
-
-def _reservation(decision: Decision, settings: DecisionSettings) -> Reservation:
-    proposal = decision.proposal
-    return Reservation(
-        intent_id=proposal.intent_id,
-        symbol=proposal.symbol,
-        qty_shares=proposal.qty_shares,
-        notional=proposal.notional,
-        risk=proposal.risk,
-        reserved_at=decision.facts.now,
-        exit_by=_exit_by(decision, settings),
-    )
 
 
 def _exit_by(decision: Decision, settings: DecisionSettings) -> datetime:
@@ -132,7 +104,7 @@ def _exit_by(decision: Decision, settings: DecisionSettings) -> datetime:
 
 
 def _waits(decision: Decision, settings: DecisionSettings) -> bool:
-    return needs_approval(decision.proposal, decision.facts, limits_of(settings))
+    return needs_approval(decision.proposal, decision.facts, settings)
 
 
 def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from shared.contracts.cases import DecisionSettings, ModelUsed
+from shared.contracts.cases import ModelUsed
 from shared.contracts.messages import Signal
 from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard
 from shared.contracts.settings import PolicySettings
@@ -25,6 +25,7 @@ from shared.core.market import FloatArray, Quote, TradingDay
 from shared.core.policy import EntryRule, PolicyCode, Score, judge
 from shared.core.regime import UNKNOWN, Regime, RegimeView, view_of
 from shared.core.sessions import Session, entries_end_at, session_at
+from shared.core.settings import DecisionSettings
 from shared.core.values import Rounding, Symbol, to_price
 
 STRATEGY = "momentum.v1"

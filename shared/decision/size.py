@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from shared.contracts.cases import DecisionSettings
-from shared.contracts.settings import Settings
 from shared.core.risk import Facts, adv_fraction
+from shared.core.settings import DecisionSettings
 from shared.core.sizing import Basis, Size, SizingInputs, size
 from shared.core.values import ZERO, Symbol
-from shared.decision.limits import as_decimal, limits_of
 
 
 def entry_size(
     facts: Facts,
-    settings: Settings | DecisionSettings,
+    settings: DecisionSettings,
     basis: Basis,
     *,
     symbol: Symbol,
@@ -37,10 +35,10 @@ def entry_size(
             adv_shares=basis.adv_shares,
             buying_power=max(ZERO, facts.free_buying_power()),
             held_exposure=facts.exposure().get(symbol, ZERO),
-            trade_risk_fraction=as_decimal(risk.trade_risk_fraction),
-            kelly_fraction=as_decimal(risk.kelly_fraction),
-            volatility_target_fraction=as_decimal(risk.volatility_target_fraction),
-            adv_max_fraction=adv_fraction(facts, limits_of(settings)),
-            symbol_exposure_max_fraction=as_decimal(risk.symbol_exposure_max_fraction),
+            trade_risk_fraction=risk.trade_risk_fraction,
+            kelly_fraction=risk.kelly_fraction,
+            volatility_target_fraction=risk.volatility_target_fraction,
+            adv_max_fraction=adv_fraction(facts, settings),
+            symbol_exposure_max_fraction=risk.symbol_exposure_max_fraction,
         )
     )

@@ -330,17 +330,17 @@ class Checkers:
             "positions": (Decimal(len(exposure)), Decimal(risk.max_positions)),
             "gross": (
                 sum(exposure.values(), ZERO),
-                equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE,
+                equity * risk.gross_exposure_max_fraction * TOLERANCE,
             ),
             "symbol": (
                 exposure[request.symbol],
-                equity * Decimal(str(risk.symbol_exposure_max_fraction)) * TOLERANCE,
+                equity * risk.symbol_exposure_max_fraction * TOLERANCE,
             ),
             "group": (
                 group_exposure(world, exposure, request.symbol),
-                equity * Decimal(str(risk.group_exposure_max_fraction)) * TOLERANCE,
+                equity * risk.group_exposure_max_fraction * TOLERANCE,
             ),
-            "trade risk": (self._risk(request), equity * Decimal(str(risk.trade_risk_max_fraction)) * TOLERANCE),
+            "trade risk": (self._risk(request), equity * risk.trade_risk_max_fraction * TOLERANCE),
         }
         for name, (value, limit) in found.items():
             if value > limit and not (name != "trade risk" and self._is_unreserved(exposure)):
@@ -394,7 +394,7 @@ class Checkers:
             return  # taken again, not approved: others may have been approved in its place
         if len(symbols) > risk.max_positions:
             raise Violation("no limit exceeded at approval", f"{len(symbols)} reservations")
-        limit = after.equity * Decimal(str(risk.gross_exposure_max_fraction)) * TOLERANCE
+        limit = after.equity * risk.gross_exposure_max_fraction * TOLERANCE
         if after.reserved_notional > limit:
             raise Violation("no limit exceeded at approval", f"reserved {after.reserved_notional} > {limit}")
 

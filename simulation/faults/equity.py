@@ -18,7 +18,6 @@ from shared.core.ledger import Ledger
 from shared.core.portfolio import Account
 from shared.core.sessions import NEW_YORK
 from shared.core.values import CENT
-from shared.decision.limits import as_decimal
 from simulation.faults.violation import Violation
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class EquityRules:
 
     def _rooms(self, after: Ledger) -> None:
         """Room is within its symbol's share of what the account is worth, not of what one look was told."""
-        share = as_decimal(self._world.settings.risk.symbol_exposure_max_fraction)
+        share = self._world.settings.risk.symbol_exposure_max_fraction
         for room in after.reservations:
             if room.intent_id not in self._approved and room.notional > self._highest * share * TOLERANCE:
                 text = f"{room.intent_id} of {room.notional}, the account was never worth more than {self._highest}"
@@ -195,7 +194,7 @@ class EquityRules:
 
     def _limits(self) -> tuple[Decimal, Decimal]:
         risk = self._world.settings.risk
-        return as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
+        return risk.day_loss_max_fraction, risk.drawdown_max_fraction
 
     def _today(self) -> date:
         return self._world.now().astimezone(NEW_YORK).date()

@@ -360,15 +360,6 @@ class FaultyBroker:
             world.hurt("order_refused", f"submit {request.client_order_id}")
         return True
 
-    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
-        """Replace a working order."""
-        return self._call(
-            f"replace {order_id}",
-            lambda: self._broker.replace(
-                order_id, qty_shares=qty_shares, limit_price=limit_price, client_order_id=client_order_id
-            ),
-        )
-
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel, which may hang."""
         world = self._world

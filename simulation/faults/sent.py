@@ -104,9 +104,9 @@ class Sent:
         if age_s > risk.quote_age_max_s:
             raise Violation("no entry on a stale quote", f"{name}: {age_s:.0f} s old")
         spread_max = risk.spread_max_bp if is_regular else risk.spread_max_extended_bp
-        if not quote.is_two_sided or quote.spread_bp > Decimal(repr(spread_max)):
+        if not quote.is_two_sided or quote.spread_bp > spread_max:
             raise Violation("no entry over a wide spread", f"{name}: {quote.bid}/{quote.ask}")
-        if (limit / quote.mid - 1) * BASIS_POINTS > Decimal(repr(risk.slippage_max_bp)):
+        if (limit / quote.mid - 1) * BASIS_POINTS > risk.slippage_max_bp:
             raise Violation("no entry beyond its slippage", f"{name}: {limit} at {quote.bid}/{quote.ask}")
 
 

@@ -23,7 +23,7 @@ from shared.core.values import ZERO, Symbol, parse_utc
 from simulation.venue.engine import Exchange
 from simulation.venue.orders import Order
 from simulation.venue.refusals import Refusal
-from simulation.venue.requests import parse_order, parse_replace
+from simulation.venue.requests import parse_order
 from simulation.venue.views import account_id, account_json, order_json, position_json, receipt_json
 
 NOT_FOUND = 404
@@ -126,14 +126,6 @@ class SimBroker:
         except Refusal as refusal:
             raise _error(refusal) from refusal
         return read_order(receipt_json(order))
-
-    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
-        """Replace a working order; the answer is the new order."""
-        fields = {"qty": str(qty_shares), "limit_price": limit_price, "client_order_id": client_order_id}
-        try:
-            return read_order(receipt_json(self.exchange.replace(order_id, parse_replace(fields))))
-        except Refusal as refusal:
-            raise _error(refusal) from refusal
 
     def cancel(self, order_id: str) -> None:
         """Cancel; what is closed already is no error."""

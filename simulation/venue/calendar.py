@@ -21,9 +21,6 @@ class TradingCalendar(Protocol):
     def next_day(self, after: date) -> TradingDay:
         """First session strictly after a date."""
 
-    def previous_day(self, before: date) -> TradingDay:
-        """Last session strictly before a date."""
-
     def between(self, start: date, end: date) -> list[TradingDay]:
         """Sessions in [start, end], ascending."""
 

@@ -91,16 +91,12 @@ def submit(broker: AlpacaBroker) -> object:
     return broker.submit(ENTRY)
 
 
-def change(broker: AlpacaBroker) -> object:
-    return broker.replace(ORDER_ID, qty_shares=15, limit_price="107.10", client_order_id="i-entry-2")
-
-
 def cancel(broker: AlpacaBroker) -> object:
     broker.cancel(ORDER_ID)
     return None
 
 
-@pytest.mark.parametrize("act", [submit, change, cancel])
+@pytest.mark.parametrize("act", [submit, cancel])
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 def test_what_changes_something_is_never_sent_twice(
     server: ScriptedServer,
@@ -314,14 +310,6 @@ def test_an_order_id_never_becomes_another_path(server: ScriptedServer, broker: 
     with pytest.raises(ValueError, match="order_id"):
         broker.cancel(order_id)
     assert server.asked == []
-
-
-def test_a_replacement_names_its_quantity(server: ScriptedServer, broker: AlpacaBroker) -> None:
-    server.will_answer({**ORDER, "id": "o-2", "client_order_id": "i-entry-2"})
-    new = broker.replace(ORDER_ID, qty_shares=7, limit_price="107.10", client_order_id="i-entry-2")
-    assert new.order_id == "o-2"
-    assert (server.asked[0].method, server.asked[0].path) == ("PATCH", f"/v2/orders/{ORDER_ID}")
-    assert server.asked[0].body == {"qty": "7", "limit_price": "107.10", "client_order_id": "i-entry-2"}
 
 
 def test_positions_come_by_symbol(server: ScriptedServer, broker: AlpacaBroker) -> None:

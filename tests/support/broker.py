@@ -188,9 +188,6 @@ class HandBroker:
         self._end("submit")
         return self._nested(parent)
 
-    def replace(self, order_id: str, *, qty_shares: int, limit_price: str, client_order_id: str) -> BrokerOrder:
-        raise AssertionError("the lifecycle never replaces an order")
-
     def cancel(self, order_id: str) -> None:
         self._begin("cancel")
         self.cancels.append(order_id)

@@ -14,7 +14,6 @@ from shared.core.ledger import Doubt, Ledger, mark
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session, session_at
 from shared.core.values import Side
-from shared.decision.limits import as_decimal
 from shared.ports import Ports, trading_day
 from shared.stages.account.supervise import HEARTBEAT_MIN, Supervision
 from shared.stages.base.ledger import load_ledger
@@ -93,7 +92,7 @@ class Quiet:
 
     def _changes_nothing(self, ledger: Ledger) -> bool:
         risk = self._ports.settings.risk
-        limits = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
+        limits = risk.day_loss_max_fraction, risk.drawdown_max_fraction
         after = mark(ledger, ledger.on, self._broker.account(), self._clock.at, *limits)
         return replace(after, equity=ledger.equity) == ledger
 

@@ -20,7 +20,6 @@ from training.backtest.study import Study
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 SHOWN_TRADES = 400
 SHOWN_SYMBOLS = 12
-SHOWN_FEATURES = 18
 TITLES = {
     "session": "By session", "hour": "By hour", "regime": "By regime", "event": "By event", "exit": "By exit",
     "month": "By month",

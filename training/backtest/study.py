@@ -122,7 +122,7 @@ def study(
     deflated = deflated_sharpe(returns, trials=trials, variance=variance)
     probability = outcome.judged.probabilities
     up = (outcome.judged.outcome == UP).astype(float)
-    chance = shuffled(net, run.opening_usd, halt_at=outcome.settings.risk.drawdown_max_fraction)
+    chance = shuffled(net, run.opening_usd, halt_at=float(outcome.settings.risk.drawdown_max_fraction))
     draft = Study(
         run_id=run_id(outcome),
         outcome=outcome,

@@ -5,17 +5,17 @@ expected. docs/CONFIG.md is generated from the declarations.
 """
 
 from shared.contracts.settings.broker import BrokerSettings
-from shared.contracts.settings.declare import REQUIRED, Environment, Feed, SymbolGroup, setting
 from shared.contracts.settings.groups import GROUPS, Settings
 from shared.contracts.settings.notices import NoticeChannel, NoticeSettings
 from shared.contracts.settings.operate import OperateSettings
 from shared.contracts.settings.parse import parse_settings, with_values
-from shared.contracts.settings.policy import PolicySettings
-from shared.contracts.settings.risk import RiskSettings
 from shared.contracts.settings.secrets import secrets_of
 from shared.contracts.settings.storage import StorageSettings
 from shared.contracts.settings.telemetry import TelemetrySettings
 from shared.contracts.settings.watchlist import WatchlistSettings
+from shared.core.settings.declare import REQUIRED, Environment, Feed, SymbolGroup, setting
+from shared.core.settings.policy import PolicySettings
+from shared.core.settings.risk import RiskSettings
 
 __all__ = [
     "GROUPS",

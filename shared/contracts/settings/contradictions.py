@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.contracts.settings.address import PRIVATE_ENDINGS, Address, address_of
-from shared.contracts.settings.declare import Environment
 from shared.contracts.settings.groups import Settings
 from shared.core.sessions import Session
+from shared.core.settings.declare import Environment
 
 
 def contradictions(settings: Settings) -> list[str]:

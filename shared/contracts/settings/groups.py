@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.cases import CaseSettings
-from shared.contracts.settings.declare import setting
 from shared.contracts.settings.notices import NoticeSettings
 from shared.contracts.settings.operate import OperateSettings
-from shared.contracts.settings.policy import PolicySettings
-from shared.contracts.settings.risk import RiskSettings
 from shared.contracts.settings.storage import StorageSettings
 from shared.contracts.settings.telemetry import TelemetrySettings
 from shared.contracts.settings.watchlist import WatchlistSettings
+from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +41,11 @@ class Settings:
         "revision of the deployed code; empty: unknown",
         why="Written into decisions, orders and journal; the deployment sets it",
     )
+
+    @property
+    def decision(self) -> DecisionSettings:
+        """Those that a decision depends on."""
+        return DecisionSettings(policy=self.policy, risk=self.risk)
 
 
 GROUPS: Mapping[str, type] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import time
 from zoneinfo import ZoneInfo
 
-from shared.contracts.settings.declare import setting
 from shared.core.notices import QuietHours, Severity
+from shared.core.settings.declare import setting
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 

@@ -10,12 +10,12 @@ from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
 
 from shared.contracts.settings.contradictions import contradictions
-from shared.contracts.settings.declare import Environment, Feed, SymbolGroup
 from shared.contracts.settings.groups import GROUPS, Settings
 from shared.contracts.settings.notices import NoticeChannel, parse_channels, parse_zone
 from shared.core.errors import SettingsError
 from shared.core.notices import QuietHours
 from shared.core.sessions import Session
+from shared.core.settings.declare import Environment, Feed, SymbolGroup
 from shared.core.values import Symbol, require_symbol
 
 
@@ -45,11 +45,18 @@ def _parse_float(text: str) -> float:
     return value
 
 
+def _parse_decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError("not finite")
+    return value
+
+
 _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     str: (str, "text"),
     int: (int, "a whole number"),
     float: (_parse_float, "a finite number"),
-    Decimal: (Decimal, "a decimal number"),
+    Decimal: (_parse_decimal, "a finite number"),
     Environment: (Environment, f"one of {', '.join(Environment)}"),
     Feed: (Feed, f"one of {', '.join(Feed)}"),
     tuple[Symbol, ...]: (lambda text: _parse_tuple(text, _parse_symbol), "symbols, split by blanks or commas"),

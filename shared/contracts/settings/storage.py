@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.contracts.settings.declare import setting
+from shared.core.settings.declare import setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
-from shared.contracts.cases import DecisionSettings
 from shared.contracts.records import CONTROLS, KILL, LIVE, Table
 from shared.contracts.settings import Environment
 from shared.core.day_trades import DatedFill, count_day_trades
@@ -15,8 +15,8 @@ from shared.core.market import Quote
 from shared.core.portfolio import another_account, hides_positions
 from shared.core.risk import Facts
 from shared.core.sessions import NEW_YORK
+from shared.core.settings import DecisionSettings
 from shared.core.values import Side, Symbol, parse_utc
-from shared.decision.limits import as_decimal
 from shared.ports import Ports, Row, trading_day
 from shared.stages.base.ledger import load_ledger, opened
 
@@ -53,14 +53,14 @@ def not_ours(ports: Ports, account_id: str) -> str:
     return "" if stored is None else another_account(stored.value.account_id, account_id)
 
 
-def cautious(facts: Facts, day_loss_max: float) -> Facts:
+def cautious(facts: Facts, day_loss_max: Decimal) -> Facts:
     """Facts on which a decision may be sized.
 
     An equity that stands further above the last one seen, and the last close, than the day may lose waits for a second
     look: one wrong print would size an entry beyond every limit.
     """
     seen, last = facts.account.equity, facts.ledger.equity
-    if seen <= max(last, facts.ledger.opening_equity) * (1 + as_decimal(day_loss_max)):
+    if seen <= max(last, facts.ledger.opening_equity) * (1 + day_loss_max):
         return facts
     return replace(facts, account=replace(facts.account, equity=last))
 

@@ -15,7 +15,6 @@ from shared.core.ledger import NEXT, Ledger, Reservation, mark, open_ledger
 from shared.core.order_states import OrderState, Phase
 from shared.core.portfolio import Account
 from shared.core.values import iso
-from shared.decision.limits import as_decimal
 from shared.ports import Ports, Row, Stored
 from shared.stages.base.incidents import readable
 
@@ -69,15 +68,8 @@ def room_of(ports: Ports, state: OrderState) -> Reservation:
     """Room that an order takes from now on: what it bought once no entry of it can follow, before that all it wants."""
     plan = state.plan
     qty_shares = state.bought if state.bought and state.live_entry is None else state.wanted
-    return Reservation(
-        intent_id=plan.intent_id,
-        symbol=plan.symbol,
-        qty_shares=qty_shares,
-        notional=plan.worst_price * qty_shares,
-        risk=(plan.worst_price - plan.stop_price) * qty_shares,
-        reserved_at=min(ports.clock.now(), plan.expires_at),  # on the order's own date, also when that is over
-        exit_by=plan.exit_by,
-    )
+    # On the order's own date, also when that is over.
+    return Reservation.of(plan, qty_shares, min(ports.clock.now(), plan.expires_at))
 
 
 def ledger_row(ports: Ports, ledger: Ledger) -> Row:
@@ -131,7 +123,7 @@ def update_ledger(
         After `LEDGER_TRIES` lost races, and where there is neither a ledger nor an equity to open one with.
     """
     risk = ports.settings.risk
-    day_loss, drawdown = as_decimal(risk.day_loss_max_fraction), as_decimal(risk.drawdown_max_fraction)
+    day_loss, drawdown = risk.day_loss_max_fraction, risk.drawdown_max_fraction
     for attempt in range(LEDGER_TRIES):
         stored = known if known and attempt == 0 else load_ledger(ports)
         if account is not None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from shared.contracts.cases import DecisionSettings
 from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.contracts.records import Table, symbol_key
-from shared.core.ledger import Ledger, reserve, without
+from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
-from shared.core.risk import refusals
-from shared.core.unpriced import no_quote
+from shared.core.risk import no_quote, refusals
+from shared.core.settings import DecisionSettings
 from shared.core.values import iso
-from shared.decision.entries import Decision, _reservation, _room, decide, intent_of
+from shared.decision.entries import Decision, decide, intent_of
 from shared.ports import Cell, Ports
 from shared.stages.base.facts import cautious, gather, settings_id
 from shared.stages.base.ledger import update_ledger, watching
@@ -41,7 +40,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
         return []
     with watching(ports, "market"):
         quote = ports.market.quotes([signal.symbol]).get(signal.symbol) or no_quote(signal.symbol)
-    settings = DecisionSettings(policy=ports.settings.policy, risk=ports.settings.risk)
+    settings = ports.settings.decision
     decision, has_room = _decide_under_ledger(ports, signal, quote, settings)
     is_late = decision.facts.now >= signal.expires_at  # it expired while it was judged
     intent = intent_of(decision, settings) if decision.is_approved and not is_late else None
@@ -87,10 +86,15 @@ def _decide_under_ledger(
         decision = decide(signal, facts, settings)
         decided.append(decision)
         # A refusal leaves alone what an earlier delivery has reserved, until it is recorded which of the two counts.
-        return reserve(ledger, _reservation(decision, settings)) if decision.is_approved else ledger
+        return reserve(ledger, room_for(intent_of(decision, settings))) if decision.is_approved else ledger
 
     after = update_ledger(ports, signal.on, seen.account, change, at=seen.now)
     return decided[-1], any(r.intent_id == intent_id for r in after.reservations)
+
+
+def room_for(intent: OrderIntent) -> Reservation:
+    """Room that an intent takes until its order has ended."""
+    return Reservation.of(intent, intent.qty_shares, intent.decided_at)
 
 
 def _settle_reservation(ports: Ports, signal: Signal, decision: Decision, word: list[OrderIntent]) -> None:
@@ -99,7 +103,7 @@ def _settle_reservation(ports: Ports, signal: Signal, decision: Decision, word: 
     One that is gone stays gone: its order has ended since.
     """
     intent_id = intent_id_of(signal.decision_id)
-    rooms = [_room(intent) for intent in word]
+    rooms = [room_for(intent) for intent in word]
 
     def change(ledger: Ledger) -> Ledger:
         if all(r.intent_id != intent_id or r in rooms for r in ledger.reservations):

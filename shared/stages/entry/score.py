@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.contracts.cases import DecisionSettings, SliceInputs
+from shared.contracts.cases import SliceInputs
 from shared.contracts.messages import CandidateSlice, Message, Notice, Signal
 from shared.contracts.model_card import REGIME_MODEL
 from shared.contracts.records import Container, Table, symbol_key
@@ -62,7 +62,7 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         message_id=message.message_id,
         day=day,
         now=now,
-        settings=DecisionSettings(policy=settings.policy, risk=settings.risk),
+        settings=settings.decision,
         models=_models(ports),
         features_blob="",
     )

@@ -17,7 +17,6 @@ from shared.contracts.cases import (
     CaseInputs,
     CaseScores,
     Contribution,
-    DecisionSettings,
     SliceInputs,
 )
 from shared.contracts.messages import Signal
@@ -31,6 +30,7 @@ from shared.core.market import BASIS_POINTS, FloatArray, Timeframe
 from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.risk import Facts
+from shared.core.settings import DecisionSettings
 from shared.core.values import Symbol, parse_utc
 from shared.ports import ModelArchive, Ports, Row
 from shared.stages.evidence.case_parts import (

@@ -14,7 +14,6 @@ from shared.core.order_states import OrderState
 from shared.core.risk import BEFORE_SUBMIT, GATES, EntryProposal, Facts, Gate, Verdict, refusals, verdicts
 from shared.core.sizing import Basis
 from shared.core.values import Rounding, round_to_tick, to_price
-from shared.decision.limits import limits_of
 from shared.decision.size import entry_size
 from shared.ports import Ports
 from shared.stages.base.facts import cautious, gather
@@ -49,7 +48,7 @@ def look_again(state: OrderState, ports: Ports, quote: Quote) -> SecondLook:
         return _after_approval(state, plan.basis, ports, quote)
     facts, is_reserved = _facts(state, ports, quote)
     proposal = _proposal(state, quote, qty_shares=state.wanted, reference_price=plan.arrival_price)
-    found = verdicts(proposal, facts, limits_of(ports.settings), BEFORE_SUBMIT)
+    found = verdicts(proposal, facts, ports.settings.decision, BEFORE_SUBMIT)
     return SecondLook(qty_shares=state.wanted, verdicts=found, is_reserved=is_reserved)
 
 
@@ -66,7 +65,7 @@ def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote)
     facts, is_reserved = _facts(state, ports, quote, "" if model.predictor is not None else model.fault)
     sized = entry_size(
         facts,
-        ports.settings,
+        ports.settings.decision,
         basis,
         symbol=plan.symbol,
         limit_price=max(plan.limit_price, min(quote.ask, plan.worst_price)),
@@ -81,7 +80,7 @@ def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote)
         adv_shares=basis.adv_shares,
         binding=sized.binding.value,
     )
-    found = verdicts(proposal, facts, limits_of(ports.settings), frozenset(GATES))
+    found = verdicts(proposal, facts, ports.settings.decision, frozenset(GATES))
     found = found if close else tuple(_without_close(found))
     return SecondLook(qty_shares=qty_shares, verdicts=found, is_reserved=is_reserved)
 

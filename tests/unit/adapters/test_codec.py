@@ -29,6 +29,7 @@ from shared.contracts.messages import Envelope, Notice, OrderIntent, Severity, S
 from shared.core.errors import ContractError
 from shared.core.ids import digest
 from shared.core.sessions import Session
+from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings
 from shared.core.values import Side, Symbol
 
 NOW = datetime(2025, 10, 15, 14, 5, tzinfo=UTC)
@@ -376,3 +377,14 @@ def test_importing_the_adapters_loads_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_settings_that_an_earlier_version_kept_as_numbers_read_as_the_decimals_they_were() -> None:
+    now = DecisionSettings(policy=PolicySettings(), risk=RiskSettings(gross_exposure_max_fraction=Decimal("0.35")))
+    document = json.loads(encode_json(now))
+    for group, names in (("risk", RiskSettings), ("policy", PolicySettings)):
+        for item in dataclasses.fields(names):
+            if isinstance(item.default, Decimal):
+                assert isinstance(document[group][item.name], str)
+                document[group][item.name] = float(document[group][item.name])
+    assert decode_json(DecisionSettings, json.dumps(document)) == now

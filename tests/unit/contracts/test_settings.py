@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 
 import pytest
 
@@ -40,8 +41,11 @@ def parsed(**changes: str) -> Settings:
 
 def test_defaults_are_those_of_the_design() -> None:
     settings = parsed()
-    assert settings.risk.trade_risk_fraction == 0.005
-    assert (settings.risk.day_loss_max_fraction, settings.risk.drawdown_max_fraction) == (0.03, 0.05)
+    assert settings.risk.trade_risk_fraction == Decimal("0.005")
+    assert (settings.risk.day_loss_max_fraction, settings.risk.drawdown_max_fraction) == (
+        Decimal("0.03"),
+        Decimal("0.05"),
+    )
     assert (settings.risk.max_positions, settings.watchlist.max_watchlist) == (10, 50)
     assert (settings.policy.cooldown_min, settings.policy.entry_patience_s, settings.policy.max_reprices) == (15, 30, 3)
     assert settings.policy.entry_sessions == (Session.REG_AM, Session.REG_MID, Session.REG_PM)
@@ -89,7 +93,7 @@ def test_values_are_read_from_text() -> None:
     )
     assert settings.broker.feed is Feed.SIP
     assert settings.watchlist.core_symbols == ("SPY", "BRK.B", "QQQ")
-    assert (settings.risk.max_positions, settings.risk.trade_risk_fraction) == (7, 0.0025)
+    assert (settings.risk.max_positions, settings.risk.trade_risk_fraction) == (7, Decimal("0.0025"))
     assert settings.policy.entry_sessions == (Session.REG_PM,)
 
 
@@ -115,7 +119,7 @@ def test_all_problems_are_told_at_once_with_name_value_and_expectation() -> None
     assert "- GATEHOUSE_DAY_LOSS_MAX_FRACTION = 'nan': expected a finite number" in text
     assert "- GATEHOUSE_CORE_SYMBOLS = 'spy': expected symbols" in text
     assert "- GATEHOUSE_ENTRY_SESSIONS = 'NOON': expected sessions out of" in text
-    assert "- GATEHOUSE_TRADE_RISK_MAX_FRACTION = '0.02': expected a finite number from 1e-05 to 0.01" in text
+    assert "- GATEHOUSE_TRADE_RISK_MAX_FRACTION = '0.02': expected a finite number from 0.00001 to 0.01" in text
 
 
 def test_an_empty_environment_names_everything_that_is_needed() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,13 +22,13 @@ from shared.core.risk import (
     EntryProposal,
     Facts,
     Gate,
-    Limits,
     Verdict,
     needs_approval,
     refusals,
     verdicts,
 )
 from shared.core.sessions import Session
+from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings, SymbolGroup, Tuning
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
 from tests.support.broker import account_at
@@ -38,25 +38,17 @@ ON = date(2025, 10, 15)
 NOW = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
 AAA, BBB = Symbol("AAA"), Symbol("BBB")
 
-LIMITS = Limits(
-    trade_risk_max_fraction=Decimal("0.01"),
-    max_positions=3,
-    gross_exposure_max_fraction=Decimal("1.0"),
-    symbol_exposure_max_fraction=Decimal("0.1"),
-    group_exposure_max_fraction=Decimal("0.3"),
-    group_of={Symbol("AAA"): "banks", Symbol("BBB"): "banks"},
-    adv_max_extended_fraction=Decimal("0.001"),
-    adv_max_fraction=Decimal("0.01"),
-    spread_max_bp=Decimal(100),
-    spread_max_extended_bp=Decimal(75),
-    slippage_max_bp=Decimal(30),
-    quote_age_max_s=15.0,
-    reference_gap_max_bp=Decimal(200),
-    day_trades_max=3,
-    day_trades_below=Decimal(25_000),
-    approval_fraction=Decimal("0.5"),
-    entry_sessions=frozenset({Session.REG_AM, Session.REG_MID, Session.REG_PM}),
-    no_entry_before_close=timedelta(minutes=10),
+RULES = DecisionSettings(
+    policy=PolicySettings(
+        entry_sessions=(Session.REG_AM, Session.REG_MID, Session.REG_PM),
+        no_entry_before_close_min=10,
+    ),
+    risk=RiskSettings(
+        max_positions=3,
+        symbol_groups=(SymbolGroup(name="banks", symbols=(Symbol("AAA"), Symbol("BBB"))),),
+        reference_gap_max_bp=Decimal(200),
+        day_trades_max=3,
+    ),
 )
 PROPOSAL = EntryProposal(
     intent_id="mine",
@@ -87,7 +79,7 @@ FACTS = Facts(
     model_fault="",
 )
 
-type World = tuple[EntryProposal, Facts, Limits]
+type World = tuple[EntryProposal, Facts, DecisionSettings]
 type Change = Callable[[World], World]
 
 
@@ -100,7 +92,11 @@ def facts(**changes: Any) -> Change:
 
 
 def limits(**changes: Any) -> Change:
-    return lambda w: (w[0], w[1], replace(w[2], **changes))
+    return lambda w: (w[0], w[1], replace(w[2], risk=replace(w[2].risk, **changes)))
+
+
+def entries(**changes: Any) -> Change:
+    return lambda w: (w[0], w[1], replace(w[2], policy=replace(w[2].policy, **changes)))
 
 
 def quoted(bid: str, ask: str, age_s: float = 0) -> Change:
@@ -186,7 +182,7 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.GROUP_EXPOSURE, True, reserved(("BBB", "28998"), ("CCC", "60000"))),
     (Gate.GROUP_EXPOSURE, False, reserved(("BBB", "28998.01"))),
     (Gate.GROUP_EXPOSURE, False, positions(held("BBB", 2900))),
-    (Gate.GROUP_EXPOSURE, True, both(positions(held("BBB", 2900)), limits(group_of={}))),
+    (Gate.GROUP_EXPOSURE, True, both(positions(held("BBB", 2900)), limits(symbol_groups=()))),
     (Gate.BUYING_POWER, True, account(buying_power=Decimal(1002))),
     (Gate.BUYING_POWER, False, account(buying_power=Decimal("1001.99"))),
     (Gate.BUYING_POWER, False, both(account(buying_power=Decimal(2000)), reserved(("BBB", "998.01")))),
@@ -230,12 +226,12 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.SESSION, False, at("15:50:00")),
     (Gate.SESSION, False, at("16:00:00")),
     (Gate.SESSION, False, facts(day=None)),
-    (Gate.SESSION, False, limits(entry_sessions=frozenset({Session.REG_PM}))),
-    (Gate.SESSION, True, both(at("08:00:00"), limits(entry_sessions=frozenset({Session.PRE})))),
-    (Gate.SESSION, True, both(at("16:30:00"), limits(entry_sessions=frozenset({Session.AFT})))),
-    (Gate.SESSION, True, both(at("09:29:59"), limits(entry_sessions=frozenset({Session.PRE})))),
-    (Gate.SESSION, True, both(at("19:49:59"), limits(entry_sessions=frozenset({Session.AFT})))),
-    (Gate.SESSION, False, both(at("19:50:00"), limits(entry_sessions=frozenset({Session.AFT})))),
+    (Gate.SESSION, False, entries(entry_sessions=(Session.REG_PM,))),
+    (Gate.SESSION, True, both(at("08:00:00"), entries(entry_sessions=(Session.PRE,)))),
+    (Gate.SESSION, True, both(at("16:30:00"), entries(entry_sessions=(Session.AFT,)))),
+    (Gate.SESSION, True, both(at("09:29:59"), entries(entry_sessions=(Session.PRE,)))),
+    (Gate.SESSION, True, both(at("19:49:59"), entries(entry_sessions=(Session.AFT,)))),
+    (Gate.SESSION, False, both(at("19:50:00"), entries(entry_sessions=(Session.AFT,)))),
     (Gate.COOLDOWN, False, cooling(0.001)),
     (Gate.COOLDOWN, True, cooling(0)),
     (Gate.DUPLICATE, False, positions(held("AAA", 1))),
@@ -258,7 +254,7 @@ CASES: list[tuple[Gate, bool, Change]] = [
 
 
 def world(change: Change = lambda w: w) -> World:
-    return change((PROPOSAL, FACTS, LIMITS))
+    return change((PROPOSAL, FACTS, RULES))
 
 
 def said(gate: Gate, of: World) -> Verdict:
@@ -381,10 +377,10 @@ def test_gross_exposure_may_be_less_or_more_than_the_equity() -> None:
 
 
 def test_symbols_without_a_group_are_groups_of_their_own() -> None:
-    alone = both(limits(group_of={}), positions(held("BBB", 100)))
-    one, two = said(Gate.GROUP_EXPOSURE, world(limits(group_of={}))), said(Gate.GROUP_EXPOSURE, world(alone))
+    alone = both(limits(symbol_groups=()), positions(held("BBB", 100)))
+    one, two = said(Gate.GROUP_EXPOSURE, world(limits(symbol_groups=()))), said(Gate.GROUP_EXPOSURE, world(alone))
     assert one.found == two.found
-    same = both(limits(group_of={}), positions(held("AAA", 100)))
+    same = both(limits(symbol_groups=()), positions(held("AAA", 100)))
     assert Decimal(said(Gate.GROUP_EXPOSURE, world(same)).found) == Decimal(one.found) + 1000
 
 
@@ -402,7 +398,7 @@ def test_the_share_of_the_account_is_shown_beside_the_limit_for_a_person() -> No
 
 
 def test_exactly_the_share_that_needs_approval_waits() -> None:
-    half = FACTS.account.equity * LIMITS.approval_fraction
+    half = FACTS.account.equity * RULES.risk.approval_fraction
     assert needs_approval(*world(proposal(qty_shares=1, worst_price=half)))
 
 
@@ -446,29 +442,35 @@ def worlds(draw: st.DrawFn) -> World:
     return world(change)
 
 
-NUMBERS = [n for n in Limits.__dataclass_fields__ if n not in {"entry_sessions", "group_of", "day_trades_below"}]
+NUMBERS = [
+    *(f.name for f in fields(RiskSettings) if f.metadata["tuning"] is Tuning.CAPPED),
+    "day_trades_max",
+]
 
 
 @given(of=worlds(), name=st.sampled_from(NUMBERS), share=st.floats(0, 1))
 def test_no_gate_passes_what_it_refuses_under_a_looser_limit(of: World, name: str, share: float) -> None:
     """Tightening one limit can only turn passes into refusals."""
     proposal_, facts_, loose = of
-    value = getattr(loose, name)
-    if name == "no_entry_before_close":
-        strict = replace(loose, no_entry_before_close=value + timedelta(minutes=600 * share))
-    else:
-        strict = replace(
-            loose,
-            **{name: type(value)(value * type(value)(share) if name not in {"max_positions", "day_trades_max"} else 1)},
-        )
+    value = getattr(loose.risk, name)
+    changed: dict[str, Any] = {name: 1 if isinstance(value, int) else value * type(value)(share)}
+    strict = replace(loose, risk=replace(loose.risk, **changed))
     before, after = verdicts(proposal_, facts_, loose), verdicts(proposal_, facts_, strict)
     assert set(refusals(before)) <= set(refusals(after))
+
+
+@given(of=worlds(), minutes=st.integers(10, 600))
+def test_no_entry_passes_that_an_earlier_end_of_entries_refuses(of: World, minutes: int) -> None:
+    proposal_, facts_, loose = of
+    strict = replace(loose, policy=replace(loose.policy, no_entry_before_close_min=minutes))
+    assert set(refusals(verdicts(proposal_, facts_, loose))) <= set(refusals(verdicts(proposal_, facts_, strict)))
 
 
 @given(of=worlds(), dropped=st.sampled_from(list(Session)))
 def test_disabling_a_session_lets_nothing_more_pass(of: World, dropped: Session) -> None:
     proposal_, facts_, loose = of
-    strict = replace(loose, entry_sessions=loose.entry_sessions - {dropped})
+    kept = tuple(each for each in loose.policy.entry_sessions if each is not dropped)
+    strict = replace(loose, policy=replace(loose.policy, entry_sessions=kept))
     assert set(refusals(verdicts(proposal_, facts_, loose))) <= set(refusals(verdicts(proposal_, facts_, strict)))
 
 

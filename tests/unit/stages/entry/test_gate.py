@@ -17,10 +17,9 @@ from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import decision_id, hash_id
 from shared.core.ledger import Ledger, Reservation, open_ledger
 from shared.core.portfolio import Position
-from shared.core.risk import NOT_JUDGED, Gate, Verdict
+from shared.core.risk import NEED_A_PRICE, NOT_JUDGED, Gate, Verdict
 from shared.core.sessions import Session
 from shared.core.sizing import Basis
-from shared.core.unpriced import NEED_A_PRICE
 from shared.core.values import Symbol, iso
 from shared.ports import Row
 from shared.stages.base.ledger import LEDGER_TRIES, load_ledger, update_ledger

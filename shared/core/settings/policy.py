@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
-from shared.contracts.settings.declare import setting
 from shared.core.sessions import Session
+from shared.core.settings.declare import Tuning, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class PolicySettings:
         high=1,
         unit="probability",
         why="Costs are inside the labels, so what is above 0 should pay; below 0.05 it is calibration noise",
+        tuning=Tuning.FREE,
     )
     edge_factor_calm: float = setting(
         "GATEHOUSE_EDGE_FACTOR_CALM",
@@ -29,6 +31,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="As in a normal one; the regime model says which it is, and without it the factor is 1",
+        tuning=Tuning.FREE,
     )
     edge_factor_stressed: float = setting(
         "GATEHOUSE_EDGE_FACTOR_STRESSED",
@@ -38,6 +41,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="Spreads and gaps are wider there than any model has learned from",
+        tuning=Tuning.FREE,
     )
     edge_factor_morning: float = setting(
         "GATEHOUSE_EDGE_FACTOR_REG_AM",
@@ -47,6 +51,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="One threshold, until walk-forward evidence says otherwise; a regime's factor comes on top",
+        tuning=Tuning.FREE,
     )
     edge_factor_midday: float = setting(
         "GATEHOUSE_EDGE_FACTOR_REG_MID",
@@ -56,6 +61,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="As in REG-AM",
+        tuning=Tuning.FREE,
     )
     edge_factor_afternoon: float = setting(
         "GATEHOUSE_EDGE_FACTOR_REG_PM",
@@ -65,6 +71,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="As in REG-AM",
+        tuning=Tuning.FREE,
     )
     edge_factor_extended: float = setting(
         "GATEHOUSE_EDGE_FACTOR_EXTENDED",
@@ -74,6 +81,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="The models have learned from the regular sessions alone",
+        tuning=Tuning.FREE,
     )
     net_move_min_bp: float = setting(
         "GATEHOUSE_NET_MOVE_MIN_BP",
@@ -83,6 +91,7 @@ class PolicySettings:
         high=10_000,
         unit="bp",
         why="Left after the spread and 4 bp of slippage and fees",
+        tuning=Tuning.FREE,
     )
     entry_sessions: tuple[Session, ...] = setting(
         "GATEHOUSE_ENTRY_SESSIONS",
@@ -91,6 +100,7 @@ class PolicySettings:
         unit="sessions",
         why="The regular sessions; PRE and AFT, where the lifecycle itself guards positions, are off until wanted: see "
         "[extended hours](ORDER_LIFECYCLE.md#extended-hours)",
+        tuning=Tuning.FREE,
     )
     no_entry_before_close_min: int = setting(
         "GATEHOUSE_NO_ENTRY_BEFORE_CLOSE_MIN",
@@ -100,6 +110,7 @@ class PolicySettings:
         high=390,
         unit="min",
         why="The flatten job starts ten minutes before the close",
+        tuning=Tuning.FREE,
     )
     cooldown_min: int = setting(
         "GATEHOUSE_COOLDOWN_MIN",
@@ -109,33 +120,37 @@ class PolicySettings:
         high=1440,
         unit="min",
         why="However it ended; while it lives, DUPLICATE guards the symbol",
+        tuning=Tuning.FREE,
     )
-    stop_atr: float = setting(
+    stop_atr: Decimal = setting(
         "GATEHOUSE_STOP_ATR",
-        2.0,
+        Decimal("2.0"),
         "stop below entry in ATR(5m)",
         low=0.1,
         high=20,
         unit="ATR(5m)",
         why="The barrier that the models were trained on; must be below the target's",
+        tuning=Tuning.FREE,
     )
-    target_atr: float = setting(
+    target_atr: Decimal = setting(
         "GATEHOUSE_TARGET_ATR",
-        2.0,
+        Decimal("2.0"),
         "target above entry in ATR(5m)",
         low=0.1,
         high=40,
         unit="ATR(5m)",
         why="As far as the stop: the models' probabilities are for these two barriers",
+        tuning=Tuning.FREE,
     )
-    stop_min_bp: float = setting(
+    stop_min_bp: Decimal = setting(
         "GATEHOUSE_STOP_MIN_BP",
-        30.0,
+        Decimal("30.0"),
         "least stop distance",
         low=1,
         high=5000,
         unit="bp",
         why="Keeps the stop outside the spread where the ATR is tiny",
+        tuning=Tuning.FREE,
     )
     hold_max_min: int = setting(
         "GATEHOUSE_HOLD_MAX_MIN",
@@ -145,6 +160,7 @@ class PolicySettings:
         high=390,
         unit="min",
         why="The horizon that the models were trained on",
+        tuning=Tuning.FREE,
     )
     signal_ttl_s: int = setting(
         "GATEHOUSE_SIGNAL_TTL_S",
@@ -163,6 +179,7 @@ class PolicySettings:
         high=600,
         unit="s",
         why="Then the entry is cancelled and sent anew",
+        tuning=Tuning.FREE,
     )
     entry_poll_s: int = setting(
         "GATEHOUSE_ENTRY_POLL_S",
@@ -190,6 +207,7 @@ class PolicySettings:
         high=10,
         unit="times",
         why="Each stays within the slippage cap of the first price",
+        tuning=Tuning.FREE,
     )
     parameter_set: str = setting(
         "GATEHOUSE_PARAMETER_SET",

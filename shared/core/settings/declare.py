@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +11,17 @@ from shared.core.values import Symbol
 
 REQUIRED = object()
 """Stands for a default where there is none."""
+
+
+class Tuning(StrEnum):
+    """What a parameter set may do with a setting."""
+
+    FIXED = "fixed"
+    """Nothing: it is about the machinery, or which way is stricter cannot be said of it."""
+    FREE = "free"
+    """Choose any value within its bounds: gates cap what it leads to."""
+    CAPPED = "capped"
+    """Lower it, never raise it above the app's own: the smaller, the stricter."""
 
 
 def setting(
@@ -22,6 +34,7 @@ def setting(
     unit: str = "",
     why: str = "",
     secret: bool = False,
+    tuning: Tuning = Tuning.FIXED,
 ) -> Any:
     """Declare one setting.
 
@@ -39,8 +52,21 @@ def setting(
         Unit of a number.
     secret : bool
         Whether its value must never be shown.
+    tuning : Tuning
+        What a parameter set may do with it.
     """
-    meta = {"name": name, "what": what, "why": why, "unit": unit, "low": low, "high": high, "secret": secret}
+    if isinstance(default, Decimal):
+        low, high = (None if bound is None else Decimal(str(bound)) for bound in (low, high))
+    meta = {
+        "name": name,
+        "what": what,
+        "why": why,
+        "unit": unit,
+        "low": low,
+        "high": high,
+        "secret": secret,
+        "tuning": tuning,
+    }
     if default is REQUIRED:
         return field(metadata=meta)
     return field(default=default, metadata=meta)

@@ -1,0 +1,27 @@
+"""The settings that decisions depend on, declared as gates and policy use them: name, default, bounds and reason."""
+
+from dataclasses import dataclass
+
+from shared.core.settings.declare import REQUIRED, Environment, Feed, SymbolGroup, Tuning, setting
+from shared.core.settings.policy import PolicySettings
+from shared.core.settings.risk import RiskSettings
+
+__all__ = [
+    "REQUIRED",
+    "DecisionSettings",
+    "Environment",
+    "Feed",
+    "PolicySettings",
+    "RiskSettings",
+    "SymbolGroup",
+    "Tuning",
+    "setting",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionSettings:
+    """The settings that a decision depends on; no secret is among them."""
+
+    policy: PolicySettings
+    risk: RiskSettings
