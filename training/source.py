@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from shared.core.features.history import midnight_s
-from shared.core.market import Asset, Bars, Timeframe, TradingDay
+from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol, from_epoch, require
 from shared.ports import Calendar
+from simulation.market.tape import Tape
 
 
 class HistorySource(Protocol):
@@ -35,39 +36,12 @@ class HistorySource(Protocol):
         """Splits of a symbol, as far as the source knows them."""
 
 
-class TapeLike(Protocol):
-    """What is needed of a market tape (the sandbox's seeded and recorded markets are such)."""
-
-    @property
-    def on(self) -> date:
-        """The day that is to be traded; never read here."""
-
-    @property
-    def content_id(self) -> str:
-        """Names the market's content."""
-
-    @property
-    def assets(self) -> Mapping[str, Asset]:
-        """By symbol."""
-
-    @property
-    def session_dates(self) -> Sequence[date]:
-        """Covered session dates, ascending; the last is `on`."""
-
-    @property
-    def splits(self) -> Mapping[str, Splits]:
-        """Splits by symbol, of those that have any."""
-
-    def bars(self, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
-        """Bars that start in [start, end)."""
-
-
 class TapeHistory:
     """The sessions of a tape before the day that is traded.
 
     Parameters
     ----------
-    tape : TapeLike
+    tape : Tape
     calendar : Calendar
         Gives the sessions' opening and closing instants.
 
@@ -77,7 +51,7 @@ class TapeHistory:
         From `bars`, if anything at or after the start of the traded day is asked for.
     """
 
-    def __init__(self, tape: TapeLike, calendar: Calendar) -> None:
+    def __init__(self, tape: Tape, calendar: Calendar) -> None:
         self._tape = tape
         self._limit = from_epoch(midnight_s(tape.on))
         days = (calendar.day(on) for on in tape.session_dates if on < tape.on)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from shared.core.market import BASIS_POINTS, Quote
 from shared.core.regime import Regime
 from shared.core.sessions import Session
+from shared.core.settings import PolicySettings
 from shared.core.values import (
     BASE_GAP,
     SUBPENNY,
@@ -60,22 +60,6 @@ class Score:
         return self.p_up / touched if touched > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryRule:
-    """Thresholds of one parameter set. What a factor is not given for has factor 1, as an unknown regime has."""
-
-    edge_min: float
-    net_move_min_bp: float
-    sessions: frozenset[Session]
-    session_factors: Mapping[Session, float] = field(default_factory=dict)
-    regime_factors: Mapping[Regime, float] = field(default_factory=dict)
-
-    def edge_least(self, session: Session, regime: Regime | None) -> float:
-        """Least p_up - p_down of an entry in a session and regime."""
-        of_regime = 1.0 if regime is None else self.regime_factors.get(regime, 1.0)
-        return self.edge_min * self.session_factors.get(session, 1.0) * of_regime
-
-
 def judge(
     score: Score,
     *,
@@ -83,7 +67,7 @@ def judge(
     session: Session,
     is_late: bool,
     faults: tuple[str, ...],
-    rule: EntryRule,
+    policy: PolicySettings,
     regime: Regime | None = None,
 ) -> PolicyCode:
     """Decide whether a score is worth a signal; the first reason against it is the answer.
@@ -101,13 +85,13 @@ def judge(
     """
     if faults:
         return PolicyCode.DATA_QUALITY
-    if session not in rule.sessions:
+    if session not in policy.entry_sessions:
         return PolicyCode.SESSION_NOT_ENABLED
     if is_late:
         return PolicyCode.TOO_LATE
-    if score.edge < rule.edge_least(session, regime):
+    if score.edge < policy.edge_least(session, regime):
         return PolicyCode.EDGE_TOO_SMALL
-    if score.expected_move * float(BASIS_POINTS) - cost_bp < rule.net_move_min_bp:
+    if score.expected_move * float(BASIS_POINTS) - cost_bp < policy.net_move_min_bp:
         return PolicyCode.MOVE_TOO_SMALL
     return PolicyCode.ENTER
 

@@ -11,7 +11,6 @@ from typing import Protocol
 from shared.contracts.cases import ModelUsed
 from shared.contracts.messages import Signal
 from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard
-from shared.contracts.settings import PolicySettings
 from shared.core.features import (
     SymbolDay,
     adv_shares,
@@ -22,8 +21,8 @@ from shared.core.features import (
 )
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import FloatArray, Quote, TradingDay
-from shared.core.policy import EntryRule, PolicyCode, Score, judge
-from shared.core.regime import UNKNOWN, Regime, RegimeView, view_of
+from shared.core.policy import PolicyCode, Score, judge
+from shared.core.regime import UNKNOWN, RegimeView, view_of
 from shared.core.sessions import Session, entries_end_at, session_at
 from shared.core.settings import DecisionSettings
 from shared.core.values import Rounding, Symbol, to_price
@@ -128,28 +127,10 @@ def opinions(
     """
     scores = _predict(scene.models, features)
     regime = _regime(scene.models, features)
-    rule = entry_rule(scene.settings.policy)
     return [
-        _opinion(scene, item, row, scored, quote=quotes.get(item.symbol), rule=rule, regime=regime)
+        _opinion(scene, item, row, scored, quote=quotes.get(item.symbol), regime=regime)
         for item, row, scored in zip(items, features, scores, strict=True)
     ]
-
-
-def entry_rule(policy: PolicySettings) -> EntryRule:
-    """The policy's thresholds out of its settings."""
-    return EntryRule(
-        edge_min=policy.edge_min,
-        net_move_min_bp=policy.net_move_min_bp,
-        sessions=frozenset(policy.entry_sessions),
-        session_factors={
-            Session.REG_AM: policy.edge_factor_morning,
-            Session.REG_MID: policy.edge_factor_midday,
-            Session.REG_PM: policy.edge_factor_afternoon,
-            Session.PRE: policy.edge_factor_extended,
-            Session.AFT: policy.edge_factor_extended,
-        },
-        regime_factors={Regime.CALM: policy.edge_factor_calm, Regime.STRESSED: policy.edge_factor_stressed},
-    )
 
 
 def models_of(predictors: Mapping[str, Predictor | None], fault: str, regime_fault: str = "") -> DecisionModels:
@@ -191,7 +172,6 @@ def _opinion(
     scored: Score,
     *,
     quote: Quote | None,
-    rule: EntryRule,
     regime: RegimeView,
 ) -> Opinion:
     settings = scene.settings
@@ -211,7 +191,7 @@ def _opinion(
         session=scene.session,
         is_late=scene.is_late,
         faults=faults,
-        rule=rule,
+        policy=settings.policy,
         regime=regime.regime,
     )
     if scene.models.fault:

@@ -22,11 +22,12 @@ from shared.core.errors import InvariantError
 from shared.core.features import SymbolDay, atr_path, day_features, prepare
 from shared.core.features.history import BAR_S, DAY_S, midnight_s
 from shared.core.market import BASIS_POINTS, FloatArray, IntArray, Timeframe, TradingDay
+from shared.core.regime import Regime
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session
 from shared.core.splits import NO_SPLITS
 from shared.core.values import Symbol, from_epoch, require
-from shared.decision.opinions import COST_BESIDE_SPREAD_BP, entry_rule
+from shared.decision.opinions import COST_BESIDE_SPREAD_BP
 from shared.ports import Ports
 from shared.stages.base.ledger import load_ledger
 from shared.stages.entry.score import score
@@ -228,6 +229,4 @@ class BatchedScore:
 
 def _least_edge(policy: PolicySettings) -> float:
     """Edge below which no session and no regime lets an entry through."""
-    rule = entry_rule(policy)
-    of_session = min(rule.session_factors.values(), default=1.0)
-    return rule.edge_min * of_session * min(1.0, *rule.regime_factors.values())
+    return min(policy.edge_least(session, regime) for session in Session for regime in Regime)

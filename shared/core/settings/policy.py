@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from shared.core.regime import Regime
 from shared.core.sessions import Session
 from shared.core.settings.declare import Tuning, setting
 
@@ -215,3 +216,16 @@ class PolicySettings:
         "name of the accepted parameter set",
         why="Written into every row that a decision leaves",
     )
+
+    def edge_least(self, session: Session, regime: Regime | None) -> float:
+        """Least p_up - p_down of an entry; in a regime that is normal or unknown the session alone decides."""
+        of_session = {
+            Session.REG_AM: self.edge_factor_morning,
+            Session.REG_MID: self.edge_factor_midday,
+            Session.REG_PM: self.edge_factor_afternoon,
+            Session.PRE: self.edge_factor_extended,
+            Session.AFT: self.edge_factor_extended,
+        }
+        of_regime = {Regime.CALM: self.edge_factor_calm, Regime.STRESSED: self.edge_factor_stressed}
+        least = self.edge_min * of_session.get(session, 1.0)
+        return least if regime is None else least * of_regime.get(regime, 1.0)

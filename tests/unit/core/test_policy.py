@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.market import BASIS_POINTS, Quote
-from shared.core.policy import EntryPrices, EntryRule, PolicyCode, Score, entry_prices, judge
+from shared.core.policy import EntryPrices, PolicyCode, Score, entry_prices, judge
 from shared.core.sessions import Session
+from shared.core.settings import PolicySettings
 from shared.core.values import BASE_GAP, Symbol, tick_size
 
-RULE = EntryRule(edge_min=0.1, net_move_min_bp=3.0, sessions=frozenset({Session.REG_AM}))
+POLICY = PolicySettings(edge_min=0.1, net_move_min_bp=3.0, entry_sessions=(Session.REG_AM,))
 GOOD = Score(p_up=0.5, p_none=0.25, p_down=0.25, expected_move=0.002)
 
 
@@ -45,7 +46,7 @@ def prices(
 
 def verdict(score: Score = GOOD, **changes: object) -> PolicyCode:
     asked: dict[str, object] = {"cost_bp": 5.0, "session": Session.REG_AM, "is_late": False, "faults": ()}
-    return judge(score, rule=RULE, **(asked | changes))  # type: ignore[arg-type]
+    return judge(score, policy=POLICY, **(asked | changes))  # type: ignore[arg-type]
 
 
 def test_a_score_over_every_threshold_enters() -> None:
@@ -75,9 +76,9 @@ def test_the_first_reason_is_the_answer() -> None:
 
 
 def test_thresholds_themselves_pass() -> None:
-    exact = EntryRule(edge_min=0.25, net_move_min_bp=3.0, sessions=RULE.sessions)
+    exact = replace(POLICY, edge_min=0.25)
     score = replace(GOOD, expected_move=0.0008)
-    assert judge(score, cost_bp=5.0, session=Session.REG_AM, is_late=False, faults=(), rule=exact) is PolicyCode.ENTER
+    assert judge(score, cost_bp=5.0, session=Session.REG_AM, is_late=False, faults=(), policy=exact) is PolicyCode.ENTER
 
 
 def test_chances_are_taken_among_touched_barriers() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.core.policy import EntryRule
 from shared.core.regime import UNKNOWN, Regime, view_of
 from shared.core.sessions import Session
+from shared.core.settings import PolicySettings
 
 
 def test_the_most_probable_regime_is_named() -> None:
@@ -26,13 +26,7 @@ def test_an_answer_of_another_shape_is_refused() -> None:
 
 
 def test_thresholds_are_the_product_of_session_and_regime_factors_and_1_where_nothing_is_known() -> None:
-    rule = EntryRule(
-        edge_min=0.1,
-        net_move_min_bp=0.0,
-        sessions=frozenset({Session.REG_AM}),
-        session_factors={Session.REG_AM: 2.0},
-        regime_factors={Regime.STRESSED: 1.5},
-    )
-    assert rule.edge_least(Session.REG_AM, Regime.STRESSED) == pytest.approx(0.3)
-    assert rule.edge_least(Session.REG_AM, Regime.CALM) == pytest.approx(0.2)
-    assert rule.edge_least(Session.REG_MID, None) == pytest.approx(0.1)
+    policy = PolicySettings(edge_min=0.1, edge_factor_morning=2.0, edge_factor_stressed=1.5)
+    assert policy.edge_least(Session.REG_AM, Regime.STRESSED) == pytest.approx(0.3)
+    assert policy.edge_least(Session.REG_AM, Regime.CALM) == pytest.approx(0.2)
+    assert policy.edge_least(Session.REG_MID, None) == pytest.approx(0.1)

@@ -40,7 +40,7 @@ def test_an_invented_market_has_the_core_that_the_sandbox_trades_with(before: da
     source = history()
     assert isinstance(source, TapeHistory)
     tape = source._tape
-    expected = tuple(map(Symbol, core_symbols(tape, on=before)))  # type: ignore[arg-type]
+    expected = tuple(map(Symbol, core_symbols(tape, on=before)))
     found = context_of(source, before=before)
     assert found == context_symbols(SETTINGS.market_symbols, expected)
     assert len(found) > len(SETTINGS.market_symbols)
