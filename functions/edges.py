@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, List, cast  # noqa: UP035
+from typing import List  # noqa: UP035
 
 import azure.functions as func
 
@@ -12,7 +12,6 @@ from shared.adapters.codec import encode_message
 from shared.bootstrap import app
 from shared.contracts.messages import Message, Notice
 from shared.contracts.records import Queue
-from shared.core.errors import InvariantError
 from shared.pipeline import Lifecycles, read, run
 
 Texts = List[str]  # noqa: UP006 (the worker refuses list[str] in an output's annotation)
@@ -29,13 +28,6 @@ def encode(messages: Iterable[Message]) -> list[str]:
     return [encode_message(message, app.own.blobs) for message in messages]
 
 
-class _NoLifecycles:
-    """What a stage gets that starts and wakes no lifecycle."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise InvariantError(f"lifecycles.{name}: this function has no durable client")
-
-
 def handle(queue: Queue, message: func.QueueMessage, lifecycles: Lifecycles | None = None) -> Sequence[Message]:
     """Read a queue's message and run its stage; return what it sends.
 
@@ -44,14 +36,13 @@ def handle(queue: Queue, message: func.QueueMessage, lifecycles: Lifecycles | No
     ports = app()
     found = read(queue, message.get_body(), ports)
     if isinstance(found, list):
-        logger.warning("quarantined a message of %s", queue)
         return found
     ids = {name: getattr(found, name) for name in ("message_id", "correlation_id", "causation_id")}
     with ports.telemetry.stage(queue.value, **ids) as fields:
         age_s = (ports.clock.now() - found.decided_at).total_seconds()
         fields["age_s"] = round(age_s, 3)
         ports.telemetry.measure("message_age_s", age_s, queue=queue.value)
-        sent = run(found, ports, lifecycles or cast(Lifecycles, _NoLifecycles()))
+        sent = run(found, ports, lifecycles)
         fields["sent"] = [message.message_id for message in sent]
     return sent
 

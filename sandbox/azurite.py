@@ -90,7 +90,7 @@ class Azurite:
     ----------
     data_dir : Path or None
         Folder that keeps blobs, queues and tables over restarts; None keeps them in memory only.
-    ports : Ports
+    ports : AzuritePorts
         Where to listen; zeros take free ports.
     accounts : sequence of str
         Accounts that exist, all with the same key. They share nothing, so tests can have one each.

@@ -5,6 +5,7 @@ Function app, simulation and backtest run these same routes. They differ in what
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 from shared.adapters.codec import decode_message
 from shared.contracts.messages import CandidateSlice, Message, Notice, OrderIntent, Signal
 from shared.contracts.records import Queue
-from shared.core.errors import ContractError
+from shared.core.errors import ContractError, InvariantError
 from shared.core.order_states import OrderState
 from shared.core.order_steps import restarted
 from shared.ports import Ports
@@ -23,6 +24,8 @@ from shared.stages.entry.announce import gate_and_tell
 from shared.stages.entry.execute import execute
 from shared.stages.entry.score import score_and_tell
 from shared.stages.notify import notify
+
+logger = logging.getLogger("gatehouse.pipeline")
 
 
 class Known(StrEnum):
@@ -46,7 +49,9 @@ class Lifecycles(Protocol):
         """Raise the event of a lifecycle that runs."""
 
 
-def _execute(intent: OrderIntent, ports: Ports, lifecycles: Lifecycles) -> list[Message]:
+def _execute(intent: OrderIntent, ports: Ports, lifecycles: Lifecycles | None) -> list[Message]:
+    if lifecycles is None:
+        raise InvariantError(f"intent {intent.intent_id} starts a lifecycle, and none can be started here")
     state, told = execute(intent, ports)
     start_once(state, lifecycles)
     return told
@@ -57,7 +62,7 @@ class QueueRoute:
     """What a queue carries, the stage that takes it, and the queues that the stage's messages go to."""
 
     message: type[Message]
-    stage: Callable[[Any, Ports, Lifecycles], Sequence[Message]]
+    stage: Callable[[Any, Ports, Lifecycles | None], Sequence[Message]]
     sends: tuple[Queue, ...]
 
 
@@ -99,11 +104,15 @@ def read(queue: Queue, body: bytes, ports: Ports) -> Message | list[Message]:
     try:
         return decode_message(body, ROUTES[queue].message, blobs=ports.blobs)
     except ContractError as error:
+        logger.warning("quarantined a message of %s: %s", queue, error)
         return quarantine(ports, queue, body, str(error))
 
 
-def run(message: Message, ports: Ports, lifecycles: Lifecycles) -> Sequence[Message]:
-    """Run the stage that a message is for, and return what it sends; what it raises is for the host to repeat."""
+def run(message: Message, ports: Ports, lifecycles: Lifecycles | None = None) -> Sequence[Message]:
+    """Run the stage that a message is for, and return what it sends; what it raises is for the host to repeat.
+
+    Only what carries intents needs `lifecycles`.
+    """
     return ROUTES[QUEUE_OF[type(message)]].stage(message, ports, lifecycles)
 
 
@@ -136,5 +145,6 @@ def wake_all(
         try:
             wake(told, ports, lifecycles)
         except expected as error:
+            logger.warning("%s is not told %s", told.intent_id, told.event, exc_info=True)
             messages += wake_failed(ports, told, error)
     return messages

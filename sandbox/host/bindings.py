@@ -93,7 +93,7 @@ class Bindings:
 
     Parameters
     ----------
-    storage : Storage
+    storage : HostStorage
         The account.
     send : Send
         Puts messages into queues.

@@ -59,7 +59,7 @@ class QueueTriggers:
 
     Parameters
     ----------
-    storage : Storage
+    storage : HostStorage
         The account.
     options : QueueOptions
         From host.json.

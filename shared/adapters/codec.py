@@ -189,11 +189,8 @@ def _check(value: Any, parsed: Any, path: str) -> None:
     """What strict validation still lets through: money as a JSON number, naive or offset times, overflowing floats."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            # Case files of earlier versions hold settings as numbers; what they read as is exact.
-            if field.name in parsed and not (
-                field.metadata.get("name") and isinstance(parsed[field.name], int | float)
-            ):
-                _check(getattr(value, field.name), parsed[field.name], f"{path}.{field.name}")
+            if field.name in parsed:
+                _check(getattr(value, field.name), _spelled(field, parsed[field.name]), f"{path}.{field.name}")
     elif isinstance(value, float):
         require(math.isfinite(value), path, value, "finite")
     elif isinstance(value, Decimal):
@@ -208,6 +205,12 @@ def _check(value: Any, parsed: Any, path: str) -> None:
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for index, (item, found) in enumerate(zip(value, parsed, strict=True)):
             _check(item, found, f"{path}.{index}")
+
+
+def _spelled(field: dataclasses.Field[Any], found: Any) -> Any:
+    """What was found; a number among the settings of a decision as text: earlier versions kept them so, exactly."""
+    is_old = "Decimal" in str(field.type) and "tuning" in field.metadata and isinstance(found, int | float)
+    return str(found) if is_old else found
 
 
 def encode_message(message: Message | Envelope, blobs: BlobStore | None = None) -> str:

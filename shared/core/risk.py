@@ -404,7 +404,7 @@ def verdicts_without_price(proposal: EntryProposal, facts: Facts, rules: Decisio
 
     Parameters
     ----------
-    proposal : Proposal
+    proposal : EntryProposal
         Of size zero; its prices are not looked at.
     """
     return tuple(_without_price(verdict, facts.quote) for verdict in verdicts(proposal, facts, rules))

@@ -14,15 +14,15 @@ from shared.core.approvals import Answer
 from shared.core.errors import ConflictError, ContractError, TransientError
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN, StepCall
-from shared.lifecycle import EVENT
 from shared.pipeline import QUEUE_OF, ROUTES, Known, read, run, wake, wake_all
-from shared.stages.account.reconcile import Wake
+from shared.stages.account.reconcile import Wake, recorded_order
 from shared.stages.account.supervise import Supervision, supervise
 from shared.stages.base.incidents import poisoned
 from shared.stages.base.requests import Call, Reply
 from shared.stages.operator.approvals import answer, waiting
 from shared.stages.order.step import carry_out
 from simulation.faults.checkers import Violation
+from simulation.faults.proxy import Proxy
 from simulation.faults.queues import Queued
 from simulation.faults.world import Work, World
 from simulation.runtime.durable import Happened, HistoryEvent, Lifecycle
@@ -42,31 +42,27 @@ class SimLifecycles:
 
     def known(self, intent_id: str) -> Known:
         """Return what the hub knows under an id."""
-        instances = self._world.hub.instances
-        found = self._world.storage_call("get_status", lambda: instances.get(intent_id))
-        if found is None:
-            return Known.NOTHING
-        return Known.RUNNING if found.is_running else Known.ENDED
+        return self._world.storage_call("get_status", lambda: self._world.hub.known(intent_id))
 
     def start(self, state: OrderState) -> None:
         """Start, or replace, a lifecycle."""
-        hub, text = self._world.hub, self._world.ports.codec.encode(state)
-        plan = state.plan
-        self._world.storage_call("start_new", lambda: hub.start_new(plan.intent_id, text, plan.symbol))
+        self._world.storage_call("start_new", lambda: self._world.hub.start(state))
 
     def tell(self, wake: Wake) -> None:
         """Raise the event of a lifecycle."""
-        hub = self._world.hub
-        self._world.storage_call("raise_event", lambda: hub.raise_event(wake.intent_id, EVENT, wake.event))
+        self._world.storage_call("raise_event", lambda: self._world.hub.tell(wake))
 
 
 class Waking(SimLifecycles):
     """The same for who wakes lifecycles, with the checkers beside it."""
 
     def start(self, state: OrderState) -> None:
-        """Start a lifecycle that is gone."""
+        """Start a lifecycle that is gone; what was recorded of it tells what it has to do first."""
         super().start(state)
-        self._world.checkers.guard.duties.restarted(state)
+        plan, world = state.plan, self._world
+        recorded = recorded_order(Proxy(world.ports, tables=world.tables), state.on, plan.symbol, plan.intent_id)
+        if recorded is not None:
+            world.checkers.guard.duties.restarted(recorded)
 
     def tell(self, wake: Wake) -> None:
         """Raise the event of a lifecycle."""

@@ -73,7 +73,7 @@ class World:
 
     Parameters
     ----------
-    run : Run
+    run : SimulationRun
         Seed, days, faults.
     """
 

@@ -25,7 +25,7 @@ class SyntheticWorld:
 
     Attributes
     ----------
-    listings : tuple of Listing
+    listings : tuple of ListedSymbol
         Sorted by symbol.
     plans : dict of date to DayPlan
         One for each session date.

@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.lifecycle import run_order
+from shared.core.order_states import OrderState
+from shared.lifecycle import EVENT, run_order
+from shared.pipeline import Known
 from shared.ports import Codec
+from shared.stages.account.reconcile import Wake
 
 
 class Happened(StrEnum):
@@ -268,7 +271,7 @@ def replay(instance_id: str, execution: Execution, codec: Codec) -> Orchestratio
 
 
 class LightHub:
-    """Instances, and what the host does for them: activities, timers, events.
+    """Instances, and what the host does for them: activities, timers, events. The light `Lifecycles`.
 
     Parameters
     ----------
@@ -297,18 +300,27 @@ class LightHub:
         self._executions = 0
         self.instances: dict[str, Lifecycle] = {}
 
-    def start_new(self, instance_id: str, text: str, symbol: str) -> None:
-        """Start an instance; one that is there already is replaced, as Azure does."""
-        self._executions += 1
-        execution = Execution(number=self._executions, text=text)
-        self.instances[instance_id] = Lifecycle(instance_id=instance_id, execution=execution, symbol=symbol)
-        self._rouse(self.instances[instance_id])
+    def known(self, intent_id: str) -> Known:
+        """Return what is known under an id."""
+        found = self.instances.get(intent_id)
+        if found is None:
+            return Known.NOTHING
+        return Known.RUNNING if found.is_running else Known.ENDED
 
-    def raise_event(self, instance_id: str, name: str, data: str) -> None:
-        """Raise an event; its text arrives in quotes, as the SDK's client sends it."""
-        found = self.instances.get(instance_id)
+    def start(self, state: OrderState) -> None:
+        """Start an order's lifecycle; one that is there already is replaced, as Azure does."""
+        self._executions += 1
+        execution = Execution(number=self._executions, text=self._codec.encode(state))
+        plan = state.plan
+        instance = Lifecycle(instance_id=plan.intent_id, execution=execution, symbol=plan.symbol)
+        self.instances[plan.intent_id] = instance
+        self._rouse(instance)
+
+    def tell(self, wake: Wake) -> None:
+        """Raise the event of a lifecycle; its text arrives in quotes, as the SDK's client sends it."""
+        found = self.instances.get(wake.intent_id)
         if found is not None and found.is_running:
-            found.inbox.append(HistoryEvent(kind=Happened.EVENT_RAISED, key=name, payload=f'"{data}"'))
+            found.inbox.append(HistoryEvent(kind=Happened.EVENT_RAISED, key=EVENT, payload=f'"{wake.event}"'))
             self._rouse(found)
 
     def complete(self, instance: Lifecycle, execution: int, event: HistoryEvent) -> bool:

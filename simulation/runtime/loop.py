@@ -18,12 +18,9 @@ from typing import Protocol
 from shared.contracts.messages import CandidateSlice, Message, Notice
 from shared.contracts.records import Queue
 from shared.core.errors import InvariantError
-from shared.core.order_states import OrderState
 from shared.core.order_steps import StepCall
-from shared.lifecycle import EVENT
-from shared.pipeline import QUEUE_OF, ROUTES, TIMERS, Known, run, wake_all
+from shared.pipeline import QUEUE_OF, ROUTES, TIMERS, run, wake_all
 from shared.ports import Ports
-from shared.stages.account.reconcile import Wake
 from shared.stages.account.supervise import Supervision, supervise
 from shared.stages.entry.score import score_and_tell
 from shared.stages.evidence.report import report as day_report
@@ -207,24 +204,7 @@ class Runner:
         if quiet is not None:
             quiet.supervised(seen)
         self.send(seen.messages)
-        self.send(wake_all(seen.wakes, self.ports, self, expected=()))
-
-    # -- the hub as `Lifecycles` -----------------------------------------------------------------------------------
-
-    def known(self, intent_id: str) -> Known:
-        """Return what the hub knows under an id."""
-        found = self.hub.instances.get(intent_id)
-        if found is None:
-            return Known.NOTHING
-        return Known.RUNNING if found.is_running else Known.ENDED
-
-    def start(self, state: OrderState) -> None:
-        """Start, or replace, a lifecycle."""
-        self.hub.start_new(state.plan.intent_id, self.ports.codec.encode(state), state.plan.symbol)
-
-    def tell(self, wake: Wake) -> None:
-        """Raise the event of a lifecycle."""
-        self.hub.raise_event(wake.intent_id, EVENT, wake.event)
+        self.send(wake_all(seen.wakes, self.ports, self.hub, expected=()))
 
     def _stir(self) -> None:
         if self.stages.quiet is not None:
@@ -236,7 +216,7 @@ class Runner:
         if isinstance(message, CandidateSlice):
             self.send(self.spent.run(queue, lambda: self.stages.score(message, self.ports)))
         else:
-            self.send(self.spent.run(queue, lambda: run(message, self.ports, self)))
+            self.send(self.spent.run(queue, lambda: run(message, self.ports, self.hub)))
 
     # -- what the hub asks -----------------------------------------------------------------------------------------
 

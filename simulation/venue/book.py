@@ -42,7 +42,7 @@ class Book:
         Names the tape; ids are hashes of it and a counter.
     config : VenueConfig
         The venue's choices.
-    account : Account
+    account : VenueAccount
         Takes the fills.
     """
 

@@ -102,7 +102,7 @@ def study(
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : BacktestOutcome
     models : ModelPlan
         Those it was run with.
     trials : int

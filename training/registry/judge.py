@@ -141,7 +141,7 @@ def verdict(
 
     Parameters
     ----------
-    challenger, champion : Evidence
+    challenger, champion : JudgedEvidence
         Of the same rows; no champion where there is none that can be trusted.
     simple : Record
         The simple rule that did best where the challenger learned.

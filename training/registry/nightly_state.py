@@ -51,11 +51,11 @@ class NightRun:
         Names the data that it learned from.
     challenger : str
         Version that it trained; empty until then.
-    verdict : Verdict or None
+    verdict : PromotionVerdict or None
         On the challenger; None also where it was champion already.
     live : LiveCheck or None
         On the champion.
-    finished : tuple of Finished
+    finished : tuple of FinishedNight
         Steps that are over, in order.
     """
 

@@ -66,7 +66,7 @@ class DurableApi:
 
     Parameters
     ----------
-    hub : Hub
+    hub : TaskHub
         The hub.
     payload : callable
         Gives the payload of the client binding, for the links in answers.

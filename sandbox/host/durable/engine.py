@@ -45,7 +45,7 @@ class DurableEngine:
 
     Parameters
     ----------
-    hub : Hub
+    hub : TaskHub
         Instances and their work.
     orchestrators, activities : mapping
         Functions by the names that orchestrations use.

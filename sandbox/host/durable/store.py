@@ -52,7 +52,7 @@ class HubStore:
 
     Parameters
     ----------
-    storage : Storage
+    storage : HostStorage
         The account of the hub.
     hub_name : str
         Prefix of its tables.

@@ -388,3 +388,16 @@ def test_settings_that_an_earlier_version_kept_as_numbers_read_as_the_decimals_t
                 assert isinstance(document[group][item.name], str)
                 document[group][item.name] = float(document[group][item.name])
     assert decode_json(DecisionSettings, json.dumps(document)) == now
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("risk", "spread_max_bp"), ("risk", "quote_age_max_s"), ("policy", "stop_atr")]
+)
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "NaN", "true", "[]"])
+def test_a_setting_that_is_no_finite_number_is_refused_in_a_case_of_any_version(
+    group: str, name: str, text: str
+) -> None:
+    document = json.loads(encode_json(DecisionSettings(policy=PolicySettings(), risk=RiskSettings())))
+    document[group][name] = "HERE"
+    with pytest.raises(ContractError):
+        decode_json(DecisionSettings, json.dumps(document).replace('"HERE"', text))

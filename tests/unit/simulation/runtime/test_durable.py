@@ -20,6 +20,7 @@ from shared.bootstrap import JsonCodec
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.values import parse_utc
 from shared.lifecycle import EVENT, run_order
+from shared.stages.account.reconcile import Wake
 from simulation.faults import day
 from simulation.faults.options import SimulationRun
 from simulation.runtime.durable import (
@@ -155,15 +156,15 @@ def test_a_completion_counts_once_and_only_for_its_own_execution() -> None:
     hub = LightHub(
         CODEC, lambda: NOW, lambda _: None, lambda *_: None, lambda _, number, key, __: called.append((number, key))
     )
-    hub.start_new("order", CODEC.encode(OrderState(plan=PLAN, on=ON)), "AAA")
-    instance = hub.instances["order"]
+    hub.start(OrderState(plan=PLAN, on=ON))
+    instance = hub.instances[PLAN.intent_id]
     hub.run(instance)
     ((number, key),) = called
     done = HistoryEvent(kind=Happened.TASK_FAILED, key=key, payload="storage")
     assert not hub.complete(instance, number + 1, done)
     assert hub.complete(instance, number, done)
     assert not hub.complete(instance, number, done)
-    hub.start_new("order", CODEC.encode(OrderState(plan=PLAN, on=ON)), "AAA")
+    hub.start(OrderState(plan=PLAN, on=ON))
     assert not hub.complete(instance, number, done), "a start under the same id replaces what ran there"
 
 
@@ -205,21 +206,22 @@ def test_an_event_in_the_episode_that_continues_as_new_is_heard_before_the_last_
         lambda _, __, key, ___: calls.append(key),
     )
     waiting = OrderState(plan=replace(PLAN, approve_by=NOW + timedelta(hours=1)), on=ON, phase=Phase.APPROVAL_PENDING)
-    hub.start_new("order", CODEC.encode(waiting), "AAA")
-    instance = hub.instances["order"]
+    hub.start(waiting)
+    instance = hub.instances[PLAN.intent_id]
     first = instance.execution
+    told = Wake(on=ON, symbol=PLAN.symbol, intent_id=PLAN.intent_id, event="KILL")
     hub.run(instance)
     for is_last in (False, True):
         hub.complete(instance, first.number, HistoryEvent(kind=Happened.TIMER_FIRED, key=timers[-1]))
         hub.run(instance)
         if is_last and is_before:
-            hub.raise_event("order", EVENT, "KILL")
+            hub.tell(told)
         done = HistoryEvent(kind=Happened.TASK_COMPLETED, key=calls[-1], payload=CODEC.encode(waiting))
         assert hub.complete(instance, first.number, done)
         if is_last and not is_before:
-            hub.raise_event("order", EVENT, "KILL")
+            hub.tell(told)
         hub.run(instance)
-    assert asked_of_sdk("order", first) == first.asked
+    assert asked_of_sdk(PLAN.intent_id, first) == first.asked
     kind, text = first.asked[-1]
     assert kind == "continue"
     state = CODEC.decode(OrderState, text)
