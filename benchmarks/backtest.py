@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.market import Bars
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from training.strategies import SmaCross, Trades, run, step
 
 PEERS = {

@@ -40,7 +40,7 @@ from benchmarks.prices import (
 )
 from sandbox.day import run_day
 from sandbox.host.observer import TriggerKind
-from simulation.market.world import DEFAULT_SEED, ROOT, Scenario
+from simulation.market.scenario import DEFAULT_SEED, ROOT, Scenario
 from simulation.runtime.local_settings import read_local_settings
 from simulation.runtime.ncrontab import Schedule
 

@@ -28,7 +28,7 @@ from shared.adapters.tables import AzureTables
 from shared.contracts.settings import StorageSettings
 from shared.core.features import latest_features
 from shared.stages.entry import score
-from simulation.market.world import DEFAULT_SEED, Scenario
+from simulation.market.scenario import DEFAULT_SEED, Scenario
 
 GOAL_S = 60.0
 GOAL_MB = 600.0

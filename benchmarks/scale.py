@@ -45,8 +45,8 @@ from shared.contracts.records import Queue, Table
 from shared.core.sessions import NEW_YORK
 from shared.stages.entry.score import score
 from shared.stages.market.scan import scan
+from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, ROOT, Scenario, core_symbols
 from simulation.market.synthetic import SyntheticTape
-from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, ROOT, Scenario, core_symbols
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app

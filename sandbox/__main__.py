@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from shared.core.errors import GatehouseError, SettingsError
-from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, STATE, Scenario, parse_date, parse_on
+from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, STATE, Scenario, parse_date, parse_on
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sandbox.prepared import Prepared
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
 
 PATIENCE_S = "60"

@@ -12,7 +12,7 @@ from sandbox.azurite import Azurite
 from sandbox.state import copied
 from shared.bootstrap import App
 from shared.core.errors import SettingsError
-from simulation.market.world import ROOT, STATE
+from simulation.market.scenario import ROOT, STATE
 from simulation.runtime.local_settings import read_local_settings
 
 DAY_FOLDER = STATE / "day"

@@ -15,7 +15,7 @@ from rich.console import Console
 from sandbox.azurite import STANDARD_PORTS, Azurite
 from sandbox.books import last_day
 from sandbox.state import PORTS, held
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 _VARIABLES = "GATEHOUSE_DASHBOARD_"
 

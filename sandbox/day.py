@@ -34,7 +34,7 @@ from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
 from simulation.market.days import tradable_day
-from simulation.market.world import ROOT, STATE, Scenario
+from simulation.market.scenario import ROOT, STATE, Scenario
 from training.commands.options import say
 
 KIB = 1024

@@ -41,8 +41,8 @@ from shared.core.order_states import ExitReason
 from shared.core.risk import Gate
 from shared.core.sessions import NEW_YORK, Session
 from shared.core.values import Symbol, parse_utc, to_price
+from simulation.market.scenario import ROOT, STATE, Scenario
 from simulation.market.tape import Tape
-from simulation.market.world import ROOT, STATE, Scenario
 
 FOLDER = STATE / "drill"
 MINUTE = timedelta(minutes=1)

@@ -17,7 +17,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.ids import canonical_json, digest
 from shared.core.sessions import hours_of
 from simulation.day_checks import Day, check_day, unwatched_stretches
-from simulation.market.world import Scenario
+from simulation.market.scenario import Scenario
 from simulation.venue.beside import Beside
 
 type Rows = Mapping[str, Mapping[str, Any]]

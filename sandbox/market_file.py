@@ -11,8 +11,8 @@ import numpy as np
 from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
+from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, core_symbols
 from simulation.market.synthetic import SyntheticTape
-from simulation.market.world import DEFAULT_ON, DEFAULT_SEED, core_symbols
 
 SESSIONS, SYMBOLS = 110, 100
 MADE_UP = b"synthetic"

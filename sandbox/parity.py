@@ -24,7 +24,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.ports import Row, TableStore
 from simulation.market.days import tradable_day
-from simulation.market.world import Scenario
+from simulation.market.scenario import Scenario
 from simulation.runtime.clock import SimClock
 from simulation.runtime.loop import Runner
 from simulation.venue.config import VenueConfig

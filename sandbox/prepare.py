@@ -22,9 +22,9 @@ from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol
 from simulation.market.replay import ReplayTape
+from simulation.market.scenario import DEFAULT_SEED, MARKET_SYMBOLS, STATE, Scenario, core_symbols
 from simulation.market.synthetic import SyntheticTape
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_SEED, MARKET_SYMBOLS, STATE, Scenario, core_symbols
 from training.pipeline import TrainedModels, TrainingRule, train
 from training.source import TapeHistory
 

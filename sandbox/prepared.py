@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.core.errors import SettingsError
 from shared.core.ids import digest, hash_id
-from simulation.market.world import ROOT, STATE, Scenario
+from simulation.market.scenario import ROOT, STATE, Scenario
 
 _MADE_BY = (
     "training/*.py", "training/data/*.py", "shared/core/features/**/*.py", "shared/core/splits.py",

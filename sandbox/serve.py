@@ -24,7 +24,7 @@ from sandbox.state import PORTS, held
 from sandbox.venue_process import venue
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
-from simulation.market.world import ROOT, STATE, Scenario
+from simulation.market.scenario import ROOT, STATE, Scenario
 from training.commands.options import say
 
 SERVE_FOLDER = STATE / "serve"

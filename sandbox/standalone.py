@@ -16,7 +16,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import SystemClock
 from shared.core.sessions import NEW_YORK
 from simulation.market.days import tradable_day
-from simulation.market.world import STATE, Scenario
+from simulation.market.scenario import STATE, Scenario
 from training.commands.options import say
 
 

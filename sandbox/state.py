@@ -21,7 +21,7 @@ from typing import TextIO
 from shared.adapters.clock import SystemClock
 from shared.core.errors import SettingsError
 from shared.core.values import iso
-from simulation.market.world import STATE
+from simulation.market.scenario import STATE
 
 _FINISHED = "finished.json"
 PORTS = STATE / "standard-ports"

@@ -20,7 +20,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import FileClock, SystemClock
 from shared.core.errors import GatehouseError
 from shared.core.sessions import pre_open_at
-from simulation.market.world import ROOT, Scenario
+from simulation.market.scenario import ROOT, Scenario
 from simulation.venue.beside import Beside, hand_traded
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange

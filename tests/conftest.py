@@ -10,8 +10,8 @@ from hypothesis import Phase, settings
 
 from sandbox.day import prepared_world
 from sandbox.prepared import Prepared
+from simulation.market.scenario import Scenario
 from simulation.market.tape import Tape
-from simulation.market.world import Scenario
 from tests.support.app import Sandbox
 
 pytest_plugins = ["tests.support.azurite"]

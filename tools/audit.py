@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.azurite import _ACCOUNT_KEY as PUBLISHED_KEY
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 LOCKS = (
     "requirements.txt",

@@ -30,7 +30,7 @@ from shared.core.portfolio import Account
 from shared.core.risk import BEFORE_SUBMIT, GATES, NEED_A_PRICE, EntryProposal, Facts, verdicts
 from shared.core.settings import DecisionSettings
 from shared.core.values import Symbol
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tools.notice_examples import as_markdown as notices_text
 
 RISK_POLICY = ROOT / "docs" / "RISK_POLICY.md"

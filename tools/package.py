@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from shared.core.errors import SettingsError
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tools.package_libraries import SITE, Weight, place, require_target
 
 GOAL_MB = 250.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tests.support.day import outcome, start_day
 
 DATA = Path(os.environ.get("GATEHOUSE_DATA", ROOT / ".." / "shared" / "data")).resolve()

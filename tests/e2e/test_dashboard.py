@@ -23,7 +23,7 @@ from shared.contracts.parameters import Evidence, ParameterSet, parameter_blob
 from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.ports import Row
-from simulation.market.world import DEFAULT_ON
+from simulation.market.scenario import DEFAULT_ON
 from tests.e2e.conftest import DayRuns
 from tests.support.pages import CHROMIUM, Reader, dashboard_server, reader
 

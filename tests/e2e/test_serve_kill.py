@@ -13,8 +13,8 @@ from sandbox.evidence import DayEvidence
 from sandbox.prepared import Prepared
 from shared.contracts.records import Queue, Table
 from shared.core.order_states import Phase
+from simulation.market.scenario import Scenario
 from simulation.market.tape import Tape
-from simulation.market.world import Scenario
 from tests.support.app import made_signal, thin_symbols
 from tests.support.day import Serving, serving, wait_for
 

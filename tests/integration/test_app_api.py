@@ -23,7 +23,7 @@ from shared.contracts.records import CONTROLS, Container, Queue, Table
 from shared.core.errors import TransientError
 from shared.core.ids import digest
 from shared.stages.operator.parameters import propose
-from simulation.market.world import DEFAULT_ON
+from simulation.market.scenario import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS as HOST_KEYS
 from tests.support.bad_input import NOT_SHOWN

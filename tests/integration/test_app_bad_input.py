@@ -17,7 +17,7 @@ from shared.contracts.records import Container, Queue, Table
 from shared.core.ids import digest
 from shared.core.sessions import Session
 from shared.core.values import Side, Symbol, to_price
-from simulation.market.world import DEFAULT_ON
+from simulation.market.scenario import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox
 from tests.support.bad_input import bad_texts
 

@@ -15,8 +15,8 @@ from sandbox.prepared import Prepared
 from shared.contracts.openapi import ROUTES
 from shared.contracts.records import CONTROLS, Container, Queue, Table
 from shared.core.packing import unpack
+from simulation.market.scenario import DEFAULT_ON
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON
 from tests.support.app import Sandbox, base64_of, new_york
 from tests.support.apps.running import KEYS
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sandbox.host.observer import TriggerKind
 from shared import pipeline
 from shared.contracts.openapi import ROUTES
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
 from tests.support.app import Sandbox
 

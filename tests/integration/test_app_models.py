@@ -18,7 +18,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.ids import digest
 from shared.core.policy import PolicyCode
 from shared.ports import Stored
-from simulation.market.world import DEFAULT_ON
+from simulation.market.scenario import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox
 from training.publish import publish
 

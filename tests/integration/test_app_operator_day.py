@@ -12,7 +12,7 @@ from dashboard.store import StorageView
 from shared.adapters.codec import encode_json
 from shared.contracts.records import Queue, Table
 from shared.contracts.settings import StorageSettings
-from simulation.market.world import DEFAULT_ON
+from simulation.market.scenario import DEFAULT_ON
 from tests.integration.test_app_api import champion, publish_copy
 from tests.integration.test_app_links import ASKS, pressed
 from tests.support.app import Sandbox, base64_of

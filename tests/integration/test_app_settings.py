@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.__main__ import main
 from shared.contracts.records import Queue, Table
-from simulation.market.world import Scenario
+from simulation.market.scenario import Scenario
 from tests.support.app import QUIET, Sandbox
 
 type MakeSandbox = Callable[..., Sandbox]

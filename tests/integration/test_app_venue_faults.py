@@ -13,7 +13,7 @@ from sandbox.day import free_port
 from sandbox.venue_process import venue
 from shared.contracts.records import ACCOUNT, Queue, Table
 from simulation.day_checks import Day, fills_agree, guarded, journal_whole, never_short, nothing_open, one_order_per_id
-from simulation.market.world import Scenario
+from simulation.market.scenario import Scenario
 from tests.support.app import QUIET, Sandbox, thin_symbols
 
 type MakeSandbox = Callable[..., Sandbox]

@@ -10,7 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 CODE = """
 import sys

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sandbox.drill import Drill, OrderTimes, drill_kill, judged, show
 from sandbox.prepared import Prepared
-from simulation.market.world import Scenario
+from simulation.market.scenario import Scenario
 
 
 @pytest.fixture(scope="module")

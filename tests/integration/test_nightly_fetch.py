@@ -21,8 +21,8 @@ from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.market import Timeframe
 from shared.core.values import Symbol
+from simulation.market.scenario import DEFAULT_ON, ROOT, Scenario, core_symbols
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, ROOT, Scenario, core_symbols
 from tests.integration.test_training_fetch import Place, environment
 from tests.support.app import new_york
 from tests.support.bars import CALENDAR

@@ -15,7 +15,7 @@ import pytest
 
 from shared.adapters.codec import encode_json
 from shared.core.errors import SettingsError
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tests.support.models import tiny_model
 from tools.package import GOAL_MB, MB, Package, build, locked, own_files, pack, package_files, patterns, show
 from tools.package_libraries import LEFT_OUT, SITE, is_left_out, place, require_target

@@ -17,7 +17,7 @@ from sandbox.state import FinishedDay, held, holder_of, renewed
 from shared.adapters.blobs import AzureBlobs
 from shared.contracts.records import Container
 from shared.contracts.settings import StorageSettings
-from simulation.market.world import DEFAULT_ON, ROOT
+from simulation.market.scenario import DEFAULT_ON, ROOT
 from tests.support.day import serving, wait_for
 
 NAME = f"{DEFAULT_ON}/{'0' * 20}.json"

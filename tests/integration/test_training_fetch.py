@@ -25,8 +25,8 @@ from shared.contracts.settings import StorageSettings
 from shared.core.features.history import midnight_s
 from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
+from simulation.market.scenario import DEFAULT_ON, ROOT, Scenario
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, ROOT, Scenario
 from tests.support.app import new_york
 from tests.support.bars import CALENDAR
 from training.__main__ import main

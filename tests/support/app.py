@@ -34,8 +34,8 @@ from shared.core.ids import decision_id, hash_id
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK, Session
 from shared.core.values import Symbol, from_epoch, to_price
+from simulation.market.scenario import DEFAULT_ON, ROOT
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, ROOT
 from simulation.venue.beside import Beside
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange

@@ -25,7 +25,7 @@ from shared.adapters.tables import AzureTables
 from shared.contracts.messages import Envelope
 from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
-from simulation.market.world import DEFAULT_ON, ROOT, Scenario
+from simulation.market.scenario import DEFAULT_ON, ROOT, Scenario
 
 START_WITHIN_S = 60.0
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from dashboard.shell import PAGES
 from sandbox.day import free_port
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tests.support.day import wait_for
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")

@@ -15,8 +15,8 @@ from shared.contracts.settings.groups import GROUPS
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.errors import SettingsError
 from shared.pipeline import TIMERS
+from simulation.market.scenario import MARKET_SYMBOLS, ROOT, core_symbols
 from simulation.market.tape import Tape
-from simulation.market.world import MARKET_SYMBOLS, ROOT, core_symbols
 from simulation.runtime.local_settings import read_local_settings
 from simulation.venue.config import VenueConfig
 from training.backtest.batch import TrainedSet

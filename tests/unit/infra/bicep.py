@@ -11,7 +11,7 @@ from typing import Any
 
 from pycep import BicepParser
 
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 INFRA = ROOT / "infra"
 FILES = tuple(sorted(path.name for path in INFRA.glob("*.bicep")))

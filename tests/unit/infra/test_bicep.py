@@ -16,7 +16,7 @@ from shared.contracts.records import Container, Queue, Table
 from shared.contracts.settings import GROUPS, Environment, Settings, parse_settings
 from shared.core.schedule import plan, weekend
 from shared.core.sessions import NEW_YORK, Session
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tests.unit.infra.bicep import (
     FILES,
     INFRA,

@@ -41,7 +41,7 @@ from benchmarks.prices import (
 )
 from sandbox.host.observer import Invocation, TriggerKind
 from shared.contracts.records import Container, Table
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
 from tests.support.indexed import FUNCTIONS
 from tests.unit.infra.bicep import prefixes_of_rules

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 IMAGES = {"training": "requirements-training.txt", "dashboard": "requirements-dashboard.txt"}
 OURS = ("functions", "shared", "simulation", "training", "sandbox", "tools", "dashboard", "benchmarks")

@@ -11,7 +11,7 @@ import pytest
 from shared.contracts.openapi import ROUTES
 from shared.contracts.settings import parse_settings
 from shared.core.errors import SettingsError
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 PAPER = {
     "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "key", "ALPACA_SECRET_KEY": "very-secret",

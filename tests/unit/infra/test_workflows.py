@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 from tests.unit.infra.bicep import text_of
 
 WORKFLOWS = tuple(sorted((ROOT / ".github" / "workflows").glob("*.yml")))

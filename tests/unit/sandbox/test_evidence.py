@@ -15,8 +15,8 @@ from shared.adapters.tables import AzureTables
 from shared.contracts.records import ACCOUNT, CURRENT, Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.ports import Cell, Row
+from simulation.market.scenario import DEFAULT_ON, Scenario
 from simulation.market.tape import Tape
-from simulation.market.world import DEFAULT_ON, Scenario
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
 from simulation.venue.face.server import ServerThread

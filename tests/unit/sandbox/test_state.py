@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.state import FinishedDay, copied, held, holder_of, renewed
 from shared.core.errors import SettingsError
-from simulation.market.world import ROOT
+from simulation.market.scenario import ROOT
 
 HOLD = """
 import sys

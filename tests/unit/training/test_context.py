@@ -12,7 +12,7 @@ from shared.core.features import context_symbols
 from shared.core.market import Bars
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
-from simulation.market.world import core_symbols
+from simulation.market.scenario import core_symbols
 from tests.support.nights import ON, history
 from training.context import LEAST_CORE, context_of
 from training.source import TapeHistory

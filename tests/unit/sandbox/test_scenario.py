@@ -19,8 +19,8 @@ from shared.adapters.codec import decode_json
 from shared.contracts.model_card import ModelCard
 from shared.core.errors import SettingsError
 from shared.core.ids import digest
+from simulation.market.scenario import CORE_SIZE, MARKET_SYMBOLS, ROOT, Scenario, core_symbols, parse_on
 from simulation.market.tape import Tape
-from simulation.market.world import CORE_SIZE, MARKET_SYMBOLS, ROOT, Scenario, core_symbols, parse_on
 
 
 @pytest.fixture
