@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from dashboard.store import Source
@@ -46,8 +47,15 @@ def in_force(source: Source, on: date) -> ShownSettings:
         kept = json.loads(unpack(stored)) if stored else {}
         if "settings" not in kept:
             break
-        return ShownSettings(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=kept["settings"])
+        values = {group: _numbers(KEPT[group], found) for group, found in kept["settings"].items()}
+        return ShownSettings(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=values)
     return ShownSettings(slot="", settings_id="", values={name: defaults(group) for name, group in KEPT.items()})
+
+
+def _numbers(group: type, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with decimals as numbers: slices keep them as text, those of earlier versions as numbers."""
+    decimals = {item.name for item in dataclasses.fields(group) if isinstance(item.default, Decimal)}
+    return {name: float(value) if name in decimals else value for name, value in found.items()}
 
 
 def defaults(group: type) -> dict[str, Any]:
@@ -61,4 +69,6 @@ def defaults(group: type) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)

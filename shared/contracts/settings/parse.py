@@ -18,6 +18,9 @@ from shared.core.sessions import Session
 from shared.core.settings.declare import Environment, Feed, SymbolGroup
 from shared.core.values import Symbol, require_symbol
 
+MAX_DIGITS = 30
+"""Digits on either side of the point that a decimal setting may have."""
+
 
 def _parse_tuple(text: str, of: Callable[[str], Any]) -> tuple[Any, ...]:
     return tuple(of(part) for part in text.replace(",", " ").split())
@@ -46,10 +49,11 @@ def _parse_float(text: str) -> float:
 
 
 def _parse_decimal(text: str) -> Decimal:
+    """One spelling for one number, as rows and cases keep it: 0.1 for 0.10, 100 for 1e2."""
     value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError("not finite")
-    return value
+    if not value.is_finite() or abs(value.adjusted()) > MAX_DIGITS:
+        raise ValueError("not finite, or of no use")
+    return Decimal(f"{value.normalize():f}")
 
 
 _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {

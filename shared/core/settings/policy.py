@@ -125,7 +125,7 @@ class PolicySettings:
     )
     stop_atr: Decimal = setting(
         "GATEHOUSE_STOP_ATR",
-        Decimal("2.0"),
+        Decimal(2),
         "stop below entry in ATR(5m)",
         low=0.1,
         high=20,
@@ -135,7 +135,7 @@ class PolicySettings:
     )
     target_atr: Decimal = setting(
         "GATEHOUSE_TARGET_ATR",
-        Decimal("2.0"),
+        Decimal(2),
         "target above entry in ATR(5m)",
         low=0.1,
         high=40,
@@ -145,7 +145,7 @@ class PolicySettings:
     )
     stop_min_bp: Decimal = setting(
         "GATEHOUSE_STOP_MIN_BP",
-        Decimal("30.0"),
+        Decimal(30),
         "least stop distance",
         low=1,
         high=5000,

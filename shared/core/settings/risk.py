@@ -105,7 +105,7 @@ class RiskSettings:
     )
     gross_exposure_max_fraction: Decimal = setting(
         "GATEHOUSE_GROSS_EXPOSURE_MAX_FRACTION",
-        Decimal("1.0"),
+        Decimal(1),
         "all positions",
         low=0,
         high=2,
@@ -125,7 +125,7 @@ class RiskSettings:
     )
     spread_max_bp: Decimal = setting(
         "GATEHOUSE_SPREAD_MAX_BP",
-        Decimal("100.0"),
+        Decimal(100),
         "spread in regular sessions",
         low=0,
         high=10_000,
@@ -135,7 +135,7 @@ class RiskSettings:
     )
     spread_max_extended_bp: Decimal = setting(
         "GATEHOUSE_SPREAD_MAX_EXTENDED_BP",
-        Decimal("75.0"),
+        Decimal(75),
         "spread in PRE and AFT",
         low=0,
         high=10_000,
@@ -145,7 +145,7 @@ class RiskSettings:
     )
     slippage_max_bp: Decimal = setting(
         "GATEHOUSE_SLIPPAGE_MAX_BP",
-        Decimal("30.0"),
+        Decimal(30),
         "entry price beyond arrival",
         low=0,
         high=1000,
@@ -210,7 +210,7 @@ class RiskSettings:
     )
     day_trades_below_usd: Decimal = setting(
         "GATEHOUSE_DAY_TRADES_BELOW_USD",
-        Decimal("25000.0"),
+        Decimal(25000),
         "equity under which day trades are counted",
         low=0,
         high=1e9,
@@ -219,7 +219,7 @@ class RiskSettings:
     )
     reference_gap_max_bp: Decimal = setting(
         "GATEHOUSE_REFERENCE_GAP_MAX_BP",
-        Decimal("300.0"),
+        Decimal(300),
         "quote's distance from the scored bar's close",
         low=1,
         high=10_000,

@@ -187,3 +187,30 @@ def test_live_and_paper_start_with_what_they_need() -> None:
 
 def test_identity_based_storage_needs_no_connection_string() -> None:
     assert parsed(AzureWebJobsStorage="", AzureWebJobsStorage__accountName="acc").storage.account_name == "acc"
+
+
+@pytest.mark.parametrize("text", ["0.0025", "0.00250", "2.5e-3", " 0.0025 ", "+0.0025"])
+def test_a_decimal_setting_has_one_spelling_however_it_was_given(text: str) -> None:
+    assert str(parsed(GATEHOUSE_TRADE_RISK_FRACTION=text).risk.trade_risk_fraction) == "0.0025"
+
+
+@pytest.mark.parametrize("text", ["100", "100.0", "1e2"])
+def test_a_whole_number_keeps_its_zeros(text: str) -> None:
+    assert str(parsed(GATEHOUSE_SPREAD_MAX_BP=text).risk.spread_max_bp) == "100"
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "nan", "1e999999999", "1e-999999999", "a tenth"])
+def test_what_is_no_decimal_of_use_is_refused_at_once(text: str) -> None:
+    (told,) = problems(GATEHOUSE_SPREAD_MAX_BP=text)
+    assert "expected a finite number" in told
+
+
+def test_defaults_of_decisions_are_spelled_as_they_would_be_parsed() -> None:
+    settings = parsed()
+    for group in (settings.policy, settings.risk):
+        for item in dataclasses.fields(group):
+            value = getattr(group, item.name)
+            if isinstance(value, Decimal):
+                again = parsed(**{item.metadata["name"]: str(value)})
+                assert again.decision == settings.decision
+                assert str(getattr(again.risk, item.name, getattr(again.policy, item.name, None))) == str(value)

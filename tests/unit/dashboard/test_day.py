@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from dashboard.active import in_force
+from dashboard.active import defaults, in_force
 from dashboard.cache import CachedSource
 from dashboard.dataframes import frame
 from dashboard.day import (
@@ -19,6 +19,7 @@ from dashboard.day import (
     tables_of,
 )
 from shared.contracts.records import CONTROLS, KILL, Container, Table
+from shared.contracts.settings import RiskSettings
 from shared.core.packing import pack
 from shared.ports import Row
 from tests.support.views import ON, MemorySource, current_ledger, many_days
@@ -137,3 +138,11 @@ def test_settings_in_force_are_those_of_the_latest_slice(source: MemorySource) -
         source.blobs.put(Container.FEATURES, f"{ON}/{slot}/x.json.gz", pack(kept.encode()))
     found = in_force(source, ON)
     assert (found.slot, found.risk("max_positions"), found.settings_id) == ("1005", 3.0, "abc")
+
+
+@pytest.mark.parametrize("spelled", ["0.03", '"0.03"'])
+def test_a_limit_is_a_number_whether_a_slice_keeps_it_as_number_or_as_text(source: MemorySource, spelled: str) -> None:
+    kept = f'{{"settings_id": "abc", "settings": {{"policy": {{}}, "risk": {{"day_loss_max_fraction": {spelled}}}}}}}'
+    source.blobs.put(Container.FEATURES, f"{ON}/0935/x.json.gz", pack(kept.encode()))
+    found = in_force(source, ON)
+    assert found.values["risk"]["day_loss_max_fraction"] == defaults(RiskSettings)["day_loss_max_fraction"] == 0.03
