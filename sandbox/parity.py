@@ -26,7 +26,7 @@ from shared.ports import Row, TableStore
 from simulation.market.days import tradable_day
 from simulation.market.scenario import Scenario
 from simulation.runtime.clock import SimClock
-from simulation.runtime.loop import Runner
+from simulation.runtime.runner import Runner
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from training.backtest.ports import BacktestApp

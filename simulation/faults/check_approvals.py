@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from shared.contracts.messages import Notice, OrderIntent, Severity, intent_id_of
+from shared.contracts.messages import Notice, OrderIntent, intent_id_of
 from shared.core.approvals import Answer
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ContractError
@@ -18,9 +17,7 @@ from shared.core.sessions import NEW_YORK
 from shared.core.values import ZERO, Side, Symbol
 from shared.ports import Row
 from simulation.faults.violation import Violation
-
-if TYPE_CHECKING:
-    from simulation.faults.world import World
+from simulation.faults.world import World
 
 
 class Answers:
@@ -32,11 +29,7 @@ class Answers:
         self._too_late: set[str] = set()
         self._ended: set[str] = set()
 
-    def concerns(self, notice: Notice) -> bool:
-        """Whether a notice is a question, or the end of an order that was asked about."""
-        return notice.severity is Severity.CRITICAL and notice.kind in {"approval", "order-ended"}
-
-    def told(self, notice: Notice) -> None:
+    def notified(self, notice: Notice) -> None:
         """Note a notice that went out."""
         (self._asked if notice.kind == "approval" else self._ended).add(intent_id_of(notice.correlation_id))
 
@@ -71,9 +64,9 @@ class Answers:
 
     def at_end(self, world: World, orders: Mapping[str, Row]) -> Iterator[str]:
         """Yield what is wrong with the orders of a day that has come to rest."""
-        lost = world.checkers.lost_intents()
+        lost = world.seen.lost_intents()
         for row in orders.values():
-            intent = world.checkers.intents.get(str(row["intent_id"]))
+            intent = world.seen.intents.get(str(row["intent_id"]))
             if intent is None or intent.approve_by is None or intent.intent_id in lost or row["phase"] == Phase.EXPIRED:
                 continue
             try:
@@ -106,7 +99,7 @@ def check_day_trades(world: World) -> None:
     A person's are their own affair, and what a lost reservation would have counted nobody can.
     """
     risk = world.settings.risk
-    if not risk.day_trades_max or world.checkers.hand_closed or world.checkers.lost_rooms:
+    if not risk.day_trades_max or world.seen.hand_closed or world.seen.lost_rooms:
         return
     if world.exchange.equity() >= Decimal(str(risk.day_trades_below_usd)):
         return

@@ -11,7 +11,6 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from shared.contracts.messages import OrderIntent
 from shared.core.ledger import Reservation
@@ -20,10 +19,10 @@ from shared.core.order_steps import LOOK_AGAIN
 from shared.core.schedule import Job, plan
 from shared.core.values import Side
 from shared.stages.account.reconcile import LATE, Wake
+from simulation.faults.check_approvals import Answers
 from simulation.faults.violation import Violation
-
-if TYPE_CHECKING:
-    from simulation.faults.world import Work, World
+from simulation.faults.work import Work
+from simulation.faults.world import World
 
 LEFT_WITHIN = timedelta(seconds=90)
 """From a reason to leave to an exit: a look, a cancel of the guards and perhaps a second one, a submission."""
@@ -60,8 +59,9 @@ class Duty:
 class Duties:
     """Everything that is due, now or later."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, answers: Answers) -> None:
         self._world = world
+        self._answers = answers
         self._later: list[tuple[datetime, int, Duty]] = []
         self._now: dict[tuple[str, str], Duty] = {}
         self._added = 0
@@ -132,7 +132,7 @@ class Duties:
         if state.phase is not Phase.PROTECTED:
             return
         intent_id, now = state.plan.intent_id, self._world.now()
-        done = lambda: self._world.checkers.stepped_since(intent_id, now)  # noqa: E731
+        done = lambda: self._has_stepped_since(intent_id, now)  # noqa: E731
         self._add(
             Duty(
                 rule="a lifecycle that is started again looks before it sleeps",
@@ -147,17 +147,17 @@ class Duties:
 
     def supervised(self, began: datetime) -> None:
         """Supervise has told every order what it must do, and no fault has hit it. What came after it began waits."""
-        checkers, now = self._world.checkers, self._world.now()
-        ledger = checkers.ledger
+        seen, now = self._world.seen, self._world.now()
+        ledger = seen.ledger
         rooms = () if ledger is None else ledger.reservations
         for room in rooms:
-            if checkers.reserved_at[room.intent_id] >= began:
+            if seen.reserved_at[room.intent_id] >= began:
                 continue
-            if checkers.is_flattening_since(began):
+            if seen.is_flattening_since(began):
                 self._leave("a kill that flattens sells what is held", room.intent_id, room.symbol, now)
             elif self._is_late(room, began):
                 self._leave("positions are left before the close", room.intent_id, room.symbol, now)
-            elif checkers.is_stopped_since(began):
+            elif seen.is_stopped_since(began):
                 if room.intent_id in self._world.hub.instances:  # an intent on its way hears nothing yet
                     self._told_to_stop.add(room.intent_id)
                 self._stop("entries that work are cancelled under a halt", room.intent_id, room.symbol, now)
@@ -169,9 +169,8 @@ class Duties:
 
     def _leave(self, rule: str, intent_id: str, symbol: str, at: datetime) -> None:
         done = lambda: self._is_leaving(intent_id, symbol)  # noqa: E731
-        self._add(
-            Duty(rule=rule, intent_id=intent_id, symbol=symbol, due_at=at, allowed=LEFT_WITHIN, is_done=done)
-        )  # fmt: skip
+        duty = Duty(rule=rule, intent_id=intent_id, symbol=symbol, due_at=at, allowed=LEFT_WITHIN, is_done=done)
+        self._add(duty)
 
     def _stop(self, rule: str, intent_id: str, symbol: str, at: datetime, client_order_id: str = "") -> None:
         within = CANCELLED_WITHIN if client_order_id else STOPPED_WITHIN
@@ -193,10 +192,10 @@ class Duties:
 
     def _is_leaving(self, intent_id: str, symbol: str) -> bool:
         """Nothing of it is held, or an exit of its own was sent: one that the broker refuses is tried again."""
-        checkers, exchange = self._world.checkers, self._world.exchange
-        if checkers.bought[intent_id] <= checkers.sold[intent_id] or exchange.account.held(symbol) <= 0:
+        seen, exchange = self._world.seen, self._world.exchange
+        if seen.bought[intent_id] <= seen.sold[intent_id] or exchange.account.held(symbol) <= 0:
             return True
-        return intent_id in checkers.exits_tried
+        return intent_id in seen.exits_tried
 
     def _is_buying(self, prefix: str, symbol: str) -> bool:
         """An entry whose id begins so works, its lifecycle knows it, and nobody has asked for its cancel."""
@@ -208,32 +207,35 @@ class Duties:
             for order in self._world.exchange.book.live[symbol]
         )
 
+    def _has_stepped_since(self, intent_id: str, at: datetime) -> bool:
+        """Whether an order has taken a step, or has ended, since an instant."""
+        instance, stepped_at = self._world.hub.instances.get(intent_id), self._world.seen.stepped_at.get(intent_id)
+        return instance is None or not instance.is_running or (stepped_at is not None and stepped_at >= at)
+
     def _is_answered(self, intent_id: str) -> bool:
-        checkers = self._world.checkers
-        ledger = checkers.ledger
+        ledger = self._world.seen.ledger
         is_open = ledger is not None and any(r.intent_id == intent_id for r in ledger.reservations)
-        return not is_open or checkers.is_approved(intent_id)
+        return not is_open or self._answers.is_yes(intent_id)
 
     # -- who is woken ------------------------------------------------------------------------------------------
 
     def woken(self, wake: Wake, work: Work | None) -> None:
         """Supervise wakes a lifecycle to look: an order that is guarded and in its time has nothing to see."""
-        checkers, world = self._world.checkers, self._world
-        intent = checkers.intents.get(wake.intent_id)
+        seen, world = self._world.seen, self._world
+        intent = seen.intents.get(wake.intent_id)
         if wake.event != LOOK_AGAIN or intent is None or work is None or work.is_hurt or work.began_at is None:
             return
-        if world.parts_down or world.hiding.was_on_since(work.began_at) or world.other is not None:
+        if world.parts_down or world.was_hiding_since(work.began_at) or world.other is not None:
             return  # supervise sees one half of the account, and asks who could know
-        if world.now() > intent.exit_by + LATE or checkers.changed_since(wake.symbol, work.began_at):
+        if world.now() > intent.exit_by + LATE or world.has_changed_since(wake.symbol, work.began_at):
             return
-        if wake.intent_id not in checkers.lost_rooms and self._is_guarded(wake.intent_id, wake.symbol):
+        if wake.intent_id not in seen.lost_rooms and self._is_guarded(wake.intent_id, wake.symbol):
             raise Violation("who is guarded is let sleep", f"{wake.intent_id} of {wake.symbol}")
 
     def _is_guarded(self, intent_id: str, symbol: str) -> bool:
         exchange = self._world.exchange
-        live = exchange.book.live[symbol]
-        return exchange.account.held(symbol) > 0 and any(
-            order.side is Side.SELL and order.stop_price is not None and order.is_open
-            and order.head.client_order_id.startswith(intent_id)
-            for order in live
-        )  # fmt: skip
+        stops = [
+            o for o in exchange.book.live[symbol] if o.side is Side.SELL and o.stop_price is not None and o.is_open
+        ]
+        is_stopped = any(stop.head.client_order_id.startswith(intent_id) for stop in stops)
+        return exchange.account.held(symbol) > 0 and is_stopped

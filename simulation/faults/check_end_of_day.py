@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.contracts.messages import intent_id_of
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, Table
@@ -15,12 +15,10 @@ from shared.core.risk import GATES
 from shared.core.values import Side
 from shared.stages.order.recheck import UNRESERVED
 from simulation.day_checks import Day, fills_agree, journal_whole
-from simulation.faults.check_approvals import check_day_trades
+from simulation.faults.check_approvals import Answers, check_day_trades
 from simulation.faults.queues import MessageFate
 from simulation.faults.violation import Violation
-
-if TYPE_CHECKING:
-    from simulation.faults.world import World
+from simulation.faults.world import World
 
 type Rows = Mapping[str, Mapping[str, Any]]
 
@@ -32,12 +30,14 @@ def rows_of(world: World, table: Table) -> Rows:
     return {f"{day.on}|{k}": row for day in world.days for k, row in world.tables.query(table, str(day.on))}
 
 
-def check_end(world: World, *, is_last: bool = True) -> int:
+def check_end(world: World, answers: Answers, *, is_last: bool = True) -> int:
     """Hold the books against each other.
 
     Parameters
     ----------
     world : World
+    answers : Answers
+        What was heard of questions and answers.
     is_last : bool
         Whether no day follows: what the market made impossible to sell is carried over otherwise.
 
@@ -65,7 +65,7 @@ def check_end(world: World, *, is_last: bool = True) -> int:
         ("positions are recorded", _positions(world, rows, stuck)),
         ("every gate runs again after approval", _second_gates(world, rows)),
         ("every decision records every gate", _verdicts(rows)),
-        ("who is asked hears the question and the end", world.checkers.asked.at_end(world, rows[Table.ORDERS])),
+        ("who is asked hears the question and the end", answers.at_end(world, rows[Table.ORDERS])),
         ("what a person holds is left alone", iter(world.exchange.beside.touched)),
     ):
         for text in found:
@@ -92,18 +92,18 @@ def _stuck(world: World) -> set[str]:
 
 def _messages(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     """Acknowledged with its effect, quarantined with an incident, or poisoned with an incident."""
-    checkers = world.checkers
+    seen = world.seen
     incidents = Counter(str(row["kind"]) for row in rows[Table.INCIDENTS].values())
     for message in world.queues.messages:
         if message.fate is MessageFate.PENDING:
             yield f"{message.queue} #{message.number} is still there after {message.deliveries} deliveries"
-        unread = checkers.subject_of(message.text) == ("", "") and message.text not in checkers.quarantined_texts
+        unread = world.subject_of(message.text) == ("", "") and message.text not in seen.quarantined_texts
         if unread and message.fate is MessageFate.ACKNOWLEDGED:
             yield f"{message.queue} #{message.number} cannot be read, and is not in quarantine"
-    if checkers.poisoned_texts and not incidents["poison"]:
-        yield f"{len(checkers.poisoned_texts)} messages were poisoned, and nobody was told"
-    if checkers.quarantined_texts and not incidents["quarantine"]:
-        yield f"{len(checkers.quarantined_texts)} messages are in quarantine, and nobody was told"
+    if seen.poisoned_texts and not incidents["poison"]:
+        yield f"{len(seen.poisoned_texts)} messages were poisoned, and nobody was told"
+    if seen.quarantined_texts and not incidents["quarantine"]:
+        yield f"{len(seen.quarantined_texts)} messages are in quarantine, and nobody was told"
 
 
 def _flat(world: World, stuck: set[str]) -> Iterator[str]:
@@ -119,29 +119,29 @@ def _orders_end(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> It
     for instance in world.hub.instances.values():
         if instance.is_running and instance.symbol not in stuck:
             yield f"{instance.instance_id} of {instance.symbol} is running, inbox {len(instance.inbox)}"
-    checkers = world.checkers
+    seen = world.seen
     for row in rows[Table.ORDERS].values():
         intent_id = str(row["intent_id"])
-        if row["symbol"] in stuck or intent_id in world.checkers.lost_intents():
+        if row["symbol"] in stuck or intent_id in world.seen.lost_intents():
             continue
         if not Phase(row["phase"]).is_over:
             yield f"{intent_id} of {row['symbol']} stands as {row['phase']}"
-        is_split = row["symbol"] in world.checkers.split
+        is_split = row["symbol"] in world.seen.split
         gone = int(str(row["written_off_shares"])) if is_split else 0  # those that a reverse split took
-        if row["bought_shares"] != int(str(row["sold_shares"])) + gone and row["symbol"] not in checkers.hand_closed:
+        if row["bought_shares"] != int(str(row["sold_shares"])) + gone and row["symbol"] not in seen.hand_closed:
             yield f"{intent_id} bought {row['bought_shares']} and sold {row['sold_shares']}, {gone} are gone"
 
 
 def _decisions(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     decided = {str(row["decision_id"]): row for row in rows[Table.DECISIONS].values()}
     orders = {str(row["intent_id"]) for row in rows[Table.ORDERS].values()}
-    lost = world.checkers.lost_decisions()
-    for decision_id in world.checkers.signals.keys() ^ decided.keys():
+    lost = world.seen.lost_decisions()
+    for decision_id in world.seen.signals.keys() ^ decided.keys():
         if decision_id not in lost:
             yield f"{decision_id} is a signal or a decision, not both"
     approved = {intent_id_of(d) for d, row in decided.items() if row["verdict"] == "approved"}
     for intent_id in approved ^ orders:
-        if intent_id not in world.checkers.lost_intents():
+        if intent_id not in world.seen.lost_intents():
             yield f"{intent_id} is approved or ordered, not both"
 
 
@@ -153,13 +153,13 @@ def _reservations(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     )
     running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
     for intent_id in sorted(reserved ^ running):
-        if intent_id not in world.checkers.lost_intents():
+        if intent_id not in world.seen.lost_intents():
             yield f"{intent_id} is reserved or running, not both"
 
 
 def _room_kept(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     """An order has its room while it lives and gives it back itself: repairs are for rows that were lost."""
-    lost = world.checkers.lost_rooms
+    lost = world.seen.lost_rooms
     sent = {each.rpartition("-entry-")[0] for each in world.exchange.book.by_client_order_id}
     for key, row in rows[Table.INCIDENTS].items():
         intent_id = key.rpartition("|")[2]
@@ -171,16 +171,12 @@ def _room_kept(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
             yield f"{row['intent_id']} found that its room was gone"
 
 
-def _ours(world: World, client_order_id: str) -> bool:
-    return client_order_id.rsplit("-", 2)[0] in world.checkers.intents
-
-
 def _fills(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     """Of orders whose lifecycle still runs the last fills may not have been seen yet."""
     running = {each.instance_id for each in world.hub.instances.values() if each.is_running}
     legs = world.exchange.book.orders
     heads = {o.client_order_id: o.head.client_order_id.rsplit("-", 2)[0] for o in legs.values()}
-    log = [e.as_json() for e in world.exchange.log if e.fill_qty and heads[e.client_order_id] in world.checkers.intents]
+    log = [e.as_json() for e in world.exchange.log if e.fill_qty and heads[e.client_order_id] in world.seen.intents]
     log = [e for e in log if heads[str(e["client_order_id"])] not in running]
     kept = {k: row for k, row in rows[Table.FILLS].items() if row["intent_id"] not in running}
     yield from fills_agree(Day(rows={Table.FILLS.value: kept}, log=log, report={}, open_orders=(), open_positions=()))
@@ -212,7 +208,7 @@ def _positions(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> Ite
 def _second_gates(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
     """The journal of an entry that a person approved shows every gate's second word."""
     for row in rows[Table.JOURNAL].values():
-        intent = world.checkers.intents.get(str(row["intent_id"]))
+        intent = world.seen.intents.get(str(row["intent_id"]))
         if intent is None or intent.approve_by is None or not row.get("gates"):
             continue
         state = json.loads(str(row["state"]))

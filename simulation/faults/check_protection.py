@@ -23,19 +23,18 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from shared.core.order_guard import WIDE_BP
 from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS
 from shared.core.sessions import Session, session_at
 from shared.core.values import Side
+from simulation.faults.check_approvals import Answers
 from simulation.faults.check_duties import Duties
 from simulation.faults.violation import Violation
+from simulation.faults.work import Work
+from simulation.faults.world import World
 from simulation.venue.journal import LogEntry, VenueEvent
 from simulation.venue.orders import VenueOrderClass
-
-if TYPE_CHECKING:
-    from simulation.faults.world import Work, World
 
 MAX_BARE = timedelta(seconds=60)
 SLACK = timedelta(seconds=3)
@@ -50,7 +49,7 @@ _ENDS = frozenset({VenueEvent.FILL, VenueEvent.CANCELED, VenueEvent.EXPIRED, Ven
 class Guard:
     """Counts, for each symbol held, the time without an exit at the venue."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, answers: Answers) -> None:
         self._world = world
         self._exits: defaultdict[str, set[str]] = defaultdict(set)
         self._held: dict[str, bool] = {}
@@ -65,7 +64,7 @@ class Guard:
         self._outages = 0
         self._outage_over_at = world.now()
         self._at = world.now()
-        self.duties = Duties(world)
+        self.duties = Duties(world, answers)
         self.longest = timedelta(0)
 
     def entry(self, entry: LogEntry) -> None:
@@ -80,7 +79,7 @@ class Guard:
             elif entry.is_armed and (entry.stop_price is not None or entry.order_class == VenueOrderClass.SIMPLE):
                 exits.add(entry.order_id)  # a target alone guards against nothing
         if entry.side == Side.BUY and entry.fill_qty > 0:
-            self._stops[symbol] = self._world.checkers.intents[entry.client_order_id.rsplit("-", 2)[0]].stop_price
+            self._stops[symbol] = self._world.seen.intents[entry.client_order_id.rsplit("-", 2)[0]].stop_price
         held = entry.position_after > 0
         self._held[symbol] = held
         if not held:
@@ -104,7 +103,7 @@ class Guard:
             return
         if session_at(now, self._world.day) is Session.CLOSED or self._outages:
             return
-        if self._world.hiding.is_on and "orders" in self._world.parts_down:  # nobody can tell what is held
+        if self._world.is_hiding and "orders" in self._world.parts_down:  # nobody can tell what is held
             self._outage_over_at = now
         longest_pause = timedelta(seconds=self._world.settings.policy.entry_poll_s) * 2**MAX_BACKOFF_DOUBLINGS + SLACK
         if now < self._outage_over_at + longest_pause:
@@ -139,9 +138,10 @@ class Guard:
             return timedelta(0)
         return max(timedelta(0), now - max(last, self._excused_until.get(symbol, last)))
 
-    def skip(self) -> None:
-        """Do not count the time since the last call."""
-        self._at = self._world.now()
+    def stalled(self, until: datetime) -> None:
+        """Do not count the time from now until then."""
+        self.accrue()
+        self._at = until
 
     def _is_crossed(self, symbol: str, now: datetime) -> bool:
         """Whether a two-sided quote's bid stands at the stop of what is held, or under it."""
@@ -156,12 +156,12 @@ class Guard:
     def _is_halted(self, symbol: str, now: datetime) -> bool:
         return self._world.exchange.view.strip(symbol, self._world.day.on).is_halted(now.timestamp())
 
-    def excuse(self, symbol: str, until: datetime) -> None:
+    def excused(self, symbol: str, until: datetime) -> None:
         """Do not count a symbol's time until then."""
         self.accrue()
         self._excused_until[symbol] = max(until, self._excused_until.get(symbol, until))
 
-    def outage(self, *, change: int) -> None:
+    def outage(self, change: int) -> None:
         """An outage begins (1) or ends (-1): nothing can be done in it, and after it a pause is still waited."""
         self.accrue()
         self._outages += change
@@ -178,7 +178,7 @@ class Guard:
         at = self._misled_at.get(symbol)
         return at is not None and self._world.now() - at < MISLED
 
-    def by_hand(self, symbol: str, looks: int = 1) -> None:
+    def acted_by_hand(self, symbol: str, looks: int = 1) -> None:
         """A person acted: nobody can know before supervise has looked, so many times."""
         self.accrue()
         self._unseen(symbol, looks)
@@ -219,4 +219,4 @@ class Guard:
         self._hurt_in_a_row[work.intent_id] += 1
         doublings = min(self._hurt_in_a_row[work.intent_id], MAX_BACKOFF_DOUBLINGS)
         pause = timedelta(seconds=self._world.settings.policy.entry_poll_s) * 2**doublings
-        self.excuse(work.symbol, self._world.now() + pause + SLACK)
+        self.excused(work.symbol, self._world.now() + pause + SLACK)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from shared.contracts.messages import OrderIntent, Signal
 from shared.contracts.records import Table, symbol_key
@@ -19,9 +18,8 @@ from shared.core.ledger import Ledger, Reservation
 from shared.core.order_states import OrderState, Phase
 from shared.core.values import ZERO, Symbol
 from simulation.faults.violation import Violation
-
-if TYPE_CHECKING:
-    from simulation.faults.world import Work, World
+from simulation.faults.work import Work
+from simulation.faults.world import World
 
 UNANSWERED = frozenset({"broker_error", "broker_timeout", "broker_outage"})
 """Faults of a call to broker or market data."""
@@ -32,8 +30,8 @@ POWER_TOLERANCE = Decimal("1.01")
 _BOUGHT = frozenset({Phase.FILLED, Phase.GUARDED, Phase.PROTECTED, Phase.EXITING})
 
 
-class Rooms:
-    """What is known of rooms and of what may take none."""
+class ReservationRules:
+    """What is known of reservations, and of what may take none."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -88,18 +86,18 @@ class Rooms:
             raise Violation("a halt ends with its day or by a person", f"forgotten: {before.unexplained}")
 
     def _given_back(self, room: Reservation, after: Ledger, work: Work | None) -> None:
-        checkers, symbol = self._world.checkers, room.symbol
+        seen, symbol = self._world.seen, room.symbol
         if work is not None and work.intent_id == room.intent_id and work.label.startswith("activity"):
             began = work.began_at or self._world.now()
             self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
-        is_ours = checkers.bought[room.intent_id] > checkers.sold[room.intent_id]
-        is_held = self._world.exchange.account.held(symbol) > 0 and symbol not in checkers.split
+        is_ours = seen.bought[room.intent_id] > seen.sold[room.intent_id]
+        is_held = self._world.exchange.account.held(symbol) > 0 and symbol not in seen.split
         if work is not None and is_ours and is_held:
             raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
 
     def _taken(self, room: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
         is_adopted = work is not None and work.label.startswith("supervise")
-        if is_adopted or room.intent_id in self._world.checkers.lost_rooms:
+        if is_adopted or room.intent_id in self._world.seen.lost_rooms:
             self._taken_again(room)
             return
         until = self._cooling.get(room.symbol)
@@ -121,7 +119,7 @@ class Rooms:
 
     def _within_power(self, ledger: Ledger) -> None:
         """What has bought nothing yet must be payable, each at its worst price."""
-        bought, exchange = self._world.checkers.bought, self._world.exchange
+        bought, exchange = self._world.seen.bought, self._world.exchange
         waiting = [r for r in ledger.reservations if not bought[r.intent_id] and not exchange.account.held(r.symbol)]
         unseen = sum((room.notional for room in waiting), ZERO)
         # What waits at the venue has its cash set aside there already.
@@ -134,7 +132,7 @@ class Rooms:
     def begins(self) -> None:
         """A work begins."""
         self._counted_at_begin, self._is_carried_on = self._counted, False
-        self._had_ledger = self._world.checkers.ledger is not None
+        self._had_ledger = self._world.seen.ledger is not None
 
     def ends(self, work: Work) -> None:
         """A work ended."""
@@ -153,12 +151,12 @@ class Rooms:
         if not self._gated:
             return
         gated, self._gated = self._gated, []
-        checkers = self._world.checkers
-        rooms = () if checkers.ledger is None else checkers.ledger.reservations
+        seen = self._world.seen
+        rooms = () if seen.ledger is None else seen.ledger.reservations
         for room in rooms:
-            is_known = room.intent_id in self._hurt or room.intent_id in checkers.lost_rooms
+            is_known = room.intent_id in self._hurt or room.intent_id in seen.lost_rooms
             if room.intent_id in gated and not is_known:
-                self._is_the_decisions(checkers.signal_of(room.intent_id), room)
+                self._is_the_decisions(seen.signal_of(room.intent_id), room)
 
     def _is_the_decisions(self, signal: Signal, room: Reservation) -> None:
         key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
@@ -175,7 +173,7 @@ class Rooms:
         """
         self._is_carried_on = after.failures <= before.failures
         intent_id = after.plan.intent_id
-        if ledger is None or not after.phase.is_over or intent_id in self._world.checkers.lost_rooms:
+        if ledger is None or not after.phase.is_over or intent_id in self._world.seen.lost_rooms:
             return
         if any(r.intent_id == intent_id for r in ledger.reservations):
             raise Violation("an order that is over has no room", f"{intent_id} is {after.phase}")
@@ -183,7 +181,7 @@ class Rooms:
     def before_entry(self, client_order_id: str, began: datetime) -> None:
         """Look at an entry that is about to be sent."""
         opened_at = self._breaker_opened_at
-        ledger = self._world.checkers.ledger
+        ledger = self._world.seen.ledger
         if opened_at is None or opened_at >= began or ledger is None:
             return
         if any(breaker.is_open(self._world.now()) for breaker in (ledger.broker, ledger.market)):

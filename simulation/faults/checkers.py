@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from contextlib import suppress
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from shared.adapters.codec import decode_message
-from shared.contracts.messages import OrderIntent, Signal, intent_id_of
-from shared.core.errors import ContractError
+from shared.contracts.messages import Notice, OrderIntent, intent_id_of
+from shared.core.approvals import Answer
 from shared.core.ledger import Ledger
 from shared.core.order_states import OrderState
 from shared.core.order_steps import Command, StepCall
 from shared.core.orders import OrderClass, OrderRequest, OrderType
+from shared.core.portfolio import Account
 from shared.core.sessions import aft_close_at, session_at
 from shared.core.values import ZERO, Side
 from shared.ports import Row
-from shared.stages.account.reconcile import LATE
+from shared.stages.account.reconcile import LATE, Wake
+from shared.stages.account.supervise import Supervision
 from simulation.faults.check_approvals import Answers, group_exposure
+from simulation.faults.check_equity import EquityRules
 from simulation.faults.check_hand_trading import BesideRules
 from simulation.faults.check_protection import Guard
-from simulation.faults.check_reservations import Rooms
-from simulation.faults.equity import EquityRules
-from simulation.faults.sent import SeenQuote, Sent
+from simulation.faults.check_refused import RefusalRules
+from simulation.faults.check_reservations import ReservationRules
+from simulation.faults.check_submissions import SubmissionRules
+from simulation.faults.observer import WorldObserver
+from simulation.faults.seen import intent_of
 from simulation.faults.violation import Violation
+from simulation.faults.work import Work
+from simulation.faults.world import World
 from simulation.venue.journal import LogEntry, VenueEvent
-
-if TYPE_CHECKING:
-    from simulation.faults.world import Work, World
-
-__all__ = ["Checkers", "Violation"]
 
 TOLERANCE = Decimal("1.01")
 """A price moves between the look at the account and the order that follows within the same second."""
@@ -46,158 +46,49 @@ One that has waited minutes for its host works through what it was told meanwhil
 """
 
 
-def _decoded(text: str) -> Signal | OrderIntent:
-    message = decode_message(text, Signal, OrderIntent)
-    assert isinstance(message, Signal | OrderIntent)
-    return message
-
-
-class Checkers:
+class Checkers(WorldObserver):
     """Every rule that can be checked while the run goes on."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.guard = Guard(world)
-        self.equity = EquityRules(world)
-        self.cash = world.exchange.account.cash
-        self.positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
-        self.signals: dict[str, Signal] = {}
-        self.sent_by_decision: dict[str, int] = {}
-        self.intents: dict[str, OrderIntent] = {}
-        self.read: dict[str, Signal | OrderIntent] = {}
-        self.subjects: dict[str, tuple[str, str]] = {}
-        self.poisoned_texts: set[str] = set()
-        self.quarantined_texts: set[str] = set()
-        self.hand_closed: set[str] = set()
-        self.bought: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
-        self.sold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
-        self.changed_at: dict[str, datetime] = {}
-        self.reserved_at: dict[str, datetime] = {}
-        self.exits_tried: set[str] = set()
-        self._seen_log = 0
+        self.answers = Answers()
+        self.guard = Guard(world, self.answers)
+        self._equity = EquityRules(world)
+        self._reservations = ReservationRules(world)
+        self._submissions = SubmissionRules(world)
+        self._refusals = RefusalRules(world)
+        self._beside = BesideRules(world)
+        self._cash = world.exchange.account.cash
+        self._positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._noted = False
         self._sent_ids: set[str] = set()
-        self._ledger: Ledger | None = None
-        self._killed_at: datetime | None = None
-        self._flattening_at: datetime | None = None
-        self._halted_at = world.now()
         self._steps: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
-        self.asked = Answers()
-        self._rooms = Rooms(world)
-        self._sent = Sent(world)
-        self.beside = BesideRules(world)
-        self.lost_rooms: set[str] = set()
-        self.split: set[str] = set()
 
-    # -- what is told to the checkers --------------------------------------------------------------------------------
-
-    def subject_of(self, text: str) -> tuple[str, str]:
-        """Symbol and intent of a queued text; empty for what cannot be read."""
-        known = self.subjects.get(text)
-        if known is None:
-            known = ("", "")
-            with suppress(ContractError):
-                message = self.read[text] = _decoded(text)
-                if isinstance(message, Signal):
-                    known = (message.symbol, intent_id_of(message.decision_id))
-                else:
-                    self._intent_sent(message)
-                    known = (message.symbol, message.intent_id)
-            self.subjects[text] = known
-        return known
-
-    def _intent_sent(self, intent: OrderIntent) -> None:
-        before = self.intents.setdefault(intent.intent_id, intent)
-        if before != intent:
-            raise Violation("one intent per decision", f"{intent.intent_id} was sent with two contents")
-        if intent.intent_id != intent_id_of(intent.decision_id) or intent.decision_id not in self.signals:
-            raise Violation("one intent per decision", f"{intent.intent_id} follows from no signal's decision")
-        self.guard.duties.sent(intent)
-
-    def poisoned(self, text: str) -> None:
-        """Note a message that failed too often."""
-        self.poisoned_texts.add(text)
-
-    def quarantined(self, text: str) -> None:
-        """Note a message that could not be read."""
-        self.quarantined_texts.add(text)
-
-    def lost_decisions(self) -> set[str]:
-        """Decisions whose signal poisoned: told to the person, who may send it back."""
-        texts = self.poisoned_texts
-        return {d for text in texts for d, signal in self.signals.items() if self.subjects[text][1] == intent_id_of(d)}
-
-    def signal_of(self, intent_id: str) -> Signal:
-        """The signal that an intent follows from."""
-        return next(signal for d, signal in self.signals.items() if intent_id_of(d) == intent_id)
-
-    def lost_intents(self) -> set[str]:
-        """Intents whose signal or intent message poisoned."""
-        return {self.subjects[text][1] for text in self.poisoned_texts}
-
-    def ledger_lost(self) -> None:
-        """Note that the ledger's row has vanished, and with it what was halted and counted."""
-        rooms = () if self._ledger is None else self._ledger.reservations
-        self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
-        self.equity.ledger_lost(self._ledger)
-        self._ledger = None
-        self._rooms.lost()
-        self.beside.ledger_lost()
-
-    def lifecycle_lost(self, intent_id: str, symbol: str) -> None:
-        """Note that a lifecycle has vanished: supervise starts it again once it is silent for long."""
-        self.guard.by_hand(symbol, LIFECYCLE_LOOKS)
-        self.guard.excuse(symbol, self.world.now() + LATE + SILENT)
-        self.guard.duties.gone.add(intent_id)
-
-    def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
-        """Note what a split has made of a position; a share's rest was paid out."""
-        self.split.add(symbol)
-        self.positions[symbol] = qty
-        self.cash += in_cash
-        self.guard.was_split(symbol, qty)
-        if not qty:
-            self._all_sold(symbol)
-
-    def supervised(self) -> None:
-        """Note that supervise has run; one that a fault has hit may have seen nothing."""
-        work = self.world.current
-        if work is None or not work.is_hurt:
-            self.guard.supervised()
-        self.world.refusing.supervised()
-        if work is not None and work.began_at is not None and not work.is_hurt:
-            self.guard.duties.supervised(work.began_at)
-            self.equity.supervised(work.began_at)
-
-    def stepped_since(self, intent_id: str, at: datetime) -> bool:
-        """Whether an order has taken a step, or has ended, since an instant."""
-        instance = self.world.hub.instances.get(intent_id)
-        is_running = instance is not None and instance.is_running
-        return not is_running or any(step >= at for step, _ in self._steps[intent_id])
-
-    def is_approved(self, intent_id: str) -> bool:
-        """Whether a person has said yes to an order."""
-        return self.asked.is_yes(intent_id)
-
-    def is_flattening_since(self, began: datetime) -> bool:
-        """Whether the kill switch has wanted a flat account since before an instant."""
-        return self._flattening_at is not None and self._flattening_at < began
-
-    def is_stopped_since(self, began: datetime) -> bool:
-        """Whether the kill switch, or a halt, has stopped entries since before an instant."""
-        ledger = self._ledger
-        is_halted = ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted)
-        is_killed = self._killed_at is not None and self._killed_at < began
-        return is_killed or (is_halted and self._halted_at < began)
+    # -- works -----------------------------------------------------------------------------------------------------
 
     def begins(self, work: Work) -> None:
         """A work begins."""
         self.guard.accrue()
-        self._rooms.begins()
+        self._reservations.begins()
 
     def ends(self, work: Work) -> None:
         """A work ended, with or without its effect."""
         self.guard.ended(work)
-        self._rooms.ends(work)
+        self._reservations.ends(work)
+
+    def supervision_decided(self, seen: Supervision) -> None:
+        """Supervise has looked, and has told nobody yet."""
+        self._beside.supervision_decided(seen)
+
+    def supervised(self) -> None:
+        """Supervise is done; one that a fault has hit may have seen nothing."""
+        work = self.world.current
+        if work is None or not work.is_hurt:
+            self.guard.supervised()
+        self._refusals.supervised()
+        if work is not None and work.began_at is not None and not work.is_hurt:
+            self.guard.duties.supervised(work.began_at)
+            self._equity.supervised(work.began_at)
 
     def step_begins(self, asked: StepCall) -> None:
         """An order's step begins."""
@@ -215,73 +106,142 @@ class Checkers:
         """An order's step is done."""
         if after.held < 0:
             raise Violation("never sells more than held", f"{after.plan.intent_id} holds {after.held}")
-        self.world.refusing.step_ended(asked, after)
-        self.world.hiding.step_ended(asked, after)
+        self._refusals.step_ends(asked, after)
+        self._written_off(asked.state, after)
         if asked.step.command in {Command.SUBMIT_ENTRY, Command.CLOSE} and after.live_entry is not None:
             plan = after.plan
             self.guard.duties.entered(plan.intent_id, plan.symbol, after.live_entry.client_order_id)
-        self._sent.answered(asked.state, after, self.world.current)
-        self._rooms.step_ended(asked.state, after, self._ledger)
+        self._submissions.answered(asked.state, after, self.world.current)
+        self._reservations.step_ended(asked.state, after, self.world.seen.ledger)
 
-    def saw(self, call: str, detail: object) -> None:
-        """Look at a call's effect."""
-        if call == "submit":
-            assert isinstance(detail, OrderRequest)
-            self._before_submit(detail)
-        elif call == "submitted":
-            assert isinstance(detail, OrderRequest)
-            if detail.side is Side.BUY:
-                self._within_limits(detail)
-        elif call.endswith(" ledger"):
-            assert isinstance(detail, dict)
-            self._ledger_written(detail)
-        elif call.endswith("put controls"):
-            assert isinstance(detail, dict)
-            self._controlled(detail)
-        elif call == "insert controls" and isinstance(detail, dict) and "answer" in detail:
-            self.asked.claimed(detail)
-        elif call == "quotes" and self.world.current is not None:
-            assert isinstance(detail, dict)
-            seen = {symbol: SeenQuote(quote=quote, at=self.world.now()) for symbol, quote in detail.items()}
-            self.world.current.quotes.update(seen)
-        elif call == "refused" and self.world.current is not None:
-            assert isinstance(detail, tuple)
-            self.world.current.refused = detail
+    def _written_off(self, before: OrderState, after: OrderState) -> None:
+        """No shares are written off that the account holds."""
+        gone = after.written_off - before.written_off
+        held = self.world.exchange.account.held(after.plan.symbol)
+        if gone > 0 and held > before.held - gone:
+            text = f"{after.plan.intent_id} wrote off {gone} of {before.held}, the account holds {held}"
+            raise Violation("nothing is written off that is there", text)
 
-    def _controlled(self, row: Row) -> None:
-        """The kill switch was turned, on or off, or from on to on."""
-        now = self.world.now()
-        is_on, is_flattening = bool(row.get("is_on")), bool(row.get("is_flattening"))
-        self._killed_at = (self._killed_at or now) if is_on else None
-        self._flattening_at = (self._flattening_at or now) if is_on and is_flattening else None
+    # -- messages, people and lifecycles -----------------------------------------------------------------------------
+
+    def intent_sent(self, intent: OrderIntent, before: OrderIntent | None) -> None:
+        """An intent was sent."""
+        if before is not None and before != intent:
+            raise Violation("one intent per decision", f"{intent.intent_id} was sent with two contents")
+        if intent.intent_id != intent_id_of(intent.decision_id) or intent.decision_id not in self.world.seen.signals:
+            raise Violation("one intent per decision", f"{intent.intent_id} follows from no signal's decision")
+        self.guard.duties.sent(intent)
+
+    def notified(self, notice: Notice) -> None:
+        """A notice that concerns an approval went out."""
+        self.answers.notified(notice)
+
+    def asked(self, intent: OrderIntent) -> None:
+        """A person is asked about an order."""
+        self.guard.duties.asked(intent)
+
+    def found_late(self, intent: OrderIntent) -> None:
+        """An order was found waiting after its deadline."""
+        self.answers.found_late(intent)
+
+    def accepted(self, intent: OrderIntent, answer: Answer) -> None:
+        """A person was told that their answer counts."""
+        self.answers.accepted(intent, answer)
+
+    def answer_claimed(self, row: Row) -> None:
+        """The row that makes an answer count was written."""
+        self.answers.claimed(row)
+
+    def resumed(self, names: Iterable[str]) -> None:
+        """A person has resumed on what the ledger names as unexplained."""
+        self._beside.resumed(names)
+
+    def woken(self, wake: Wake, work: Work | None) -> None:
+        """A lifecycle is told."""
+        self.guard.duties.woken(wake, work)
+
+    def restarted(self, state: OrderState) -> None:
+        """A lifecycle that was gone is started again."""
+        self.guard.duties.restarted(state)
+
+    # -- faults --------------------------------------------------------------------------------------------------------
+
+    def excused(self, symbol: str, until: datetime) -> None:
+        """Nobody can do anything about a symbol until then."""
+        self.guard.excused(symbol, until)
+
+    def misled(self, symbol: str) -> None:
+        """A look at a symbol's orders did not tell the truth."""
+        self.guard.misled(symbol)
+
+    def acted_by_hand(self, symbol: str, looks: int = 1) -> None:
+        """What nobody can know before supervise has looked so many times."""
+        self.guard.acted_by_hand(symbol, looks)
+
+    def outage(self, change: int) -> None:
+        """An outage begins or ends."""
+        self.guard.outage(change)
+
+    def stalled(self, until: datetime) -> None:
+        """The simulated host waits for a time-out."""
+        self.guard.stalled(until)
+
+    def account_looked_at(self, account: Account, *, is_wrong: bool) -> None:
+        """Somebody looks at the account."""
+        self._equity.account_looked_at(account, is_wrong=is_wrong)
+
+    def ledger_lost(self, ledger: Ledger | None) -> None:
+        """The ledger's row has vanished, and with it what was halted and counted."""
+        self._equity.ledger_lost(ledger)
+        self._reservations.lost()
+        self._beside.ledger_lost()
+
+    def lifecycle_lost(self, intent_id: str, symbol: str) -> None:
+        """A lifecycle has vanished: supervise starts it again once it is silent for long."""
+        self.guard.acted_by_hand(symbol, LIFECYCLE_LOOKS)
+        self.guard.excused(symbol, self.world.now() + LATE + SILENT)
+        self.guard.duties.gone.add(intent_id)
+
+    def was_split(self, symbol: str, qty: Decimal, in_cash: Decimal) -> None:
+        """A split has changed a position; a share's rest was paid out."""
+        self._positions[symbol] = qty
+        self._cash += in_cash
+        self.guard.was_split(symbol, qty)
+        if not qty:
+            self.world.seen.all_sold(symbol)
 
     # -- submissions -------------------------------------------------------------------------------------------------
 
-    def _before_submit(self, request: OrderRequest) -> None:
-        intent_id = request.client_order_id.rsplit("-", 2)[0]
-        if intent_id not in self.intents:
+    def submits(self, request: OrderRequest) -> None:
+        """An order reaches the broker."""
+        seen, intent_id = self.world.seen, intent_of(request)
+        if intent_id not in seen.intents:
             raise Violation("orders have intents", f"{request.client_order_id} belongs to no intent that was sent")
         work = self.world.current
         began = work.began_at if work is not None and work.began_at is not None else self.world.now()
         self._native_in_session(request, began)
         if work is not None and request.client_order_id not in self.world.exchange.book.by_client_order_id:
-            self._sent.check(self.intents[intent_id], request, work)
+            self._submissions.check(seen.intents[intent_id], request, work)
         if request.side is Side.SELL:
+            self._refusals.submits(request)
             if request.order_class is OrderClass.SIMPLE:
-                self.exits_tried.add(intent_id)
+                seen.exits_tried.add(intent_id)
             self._sells_what_is_free(request)
             return
-        self.asked.check(self.intents[intent_id], request)
-        ledger = self._ledger
-        self._rooms.before_entry(request.client_order_id, began)
-        if self._killed_at is not None and self._killed_at < began:
+        self.answers.check(seen.intents[intent_id], request)
+        self._reservations.before_entry(request.client_order_id, began)
+        if seen.is_killed_since(began):
             raise Violation("no entry after kill", request.client_order_id)
-        if ledger is not None and (ledger.is_day_halted or ledger.is_drawdown_halted) and self._halted_at < began:
+        if seen.is_halted_since(began):
             raise Violation("no entry after halt", request.client_order_id)
-        self.equity.before_entry(request.client_order_id, began)
+        self._equity.before_entry(request.client_order_id, began)
         self._in_session(request, began)
-        if ledger is None or intent_id not in {r.intent_id for r in ledger.reservations}:
+        if seen.ledger is None or intent_id not in {r.intent_id for r in seen.ledger.reservations}:
             raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
+
+    def refused(self, request: OrderRequest, words: str) -> None:
+        """The broker refuses an order."""
+        self._refusals.refused(request, words)
 
     def _in_session(self, request: OrderRequest, began: datetime) -> None:
         day, session = self.world.day, session_at(began, self.world.day)
@@ -309,13 +269,15 @@ class Checkers:
         # What a person sold by hand, or a broker that showed an old state, explains the difference until the next look;
         # so does a guard whose cancel hangs for so long that nobody waits for it: the broker refuses the exit then.
         hangs = any(order.id in self.world.broker.hanging for order in exchange.book.live[request.symbol])
-        explained = hangs or request.symbol in self.hand_closed or self.guard.was_misled(request.symbol)
+        explained = hangs or request.symbol in self.world.seen.hand_closed or self.guard.was_misled(request.symbol)
         if request.qty_shares > held - reserved and not explained:
             text = f"{request.client_order_id} asks for {request.qty_shares}, held {held}, being sold {reserved}"
             raise Violation("never sells more than held", text)
 
-    def _within_limits(self, request: OrderRequest) -> None:
-        """No limit is exceeded once the entry stands; the venue's own book is what counts."""
+    def submitted(self, request: OrderRequest) -> None:
+        """No limit is exceeded once an entry stands; the venue's own book is what counts."""
+        if request.side is not Side.BUY:
+            return
         world, risk = self.world, self.world.settings.risk
         exchange = world.exchange
         exposure: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -349,12 +311,12 @@ class Checkers:
                 )
 
     def _is_ours(self, client_order_id: str) -> bool:
-        return client_order_id.rsplit("-", 2)[0] in self.intents
+        return client_order_id.rsplit("-", 2)[0] in self.world.seen.intents
 
     def _risk(self, request: OrderRequest) -> Decimal:
         """Loss at the stop: the bracket's own, or that at which the lifecycle leaves where no bracket exists."""
         assert request.limit_price is not None
-        intent = self.intents[request.client_order_id.rsplit("-", 2)[0]]
+        intent = self.world.seen.intents[intent_of(request)]
         if request.extended_hours:
             return (request.limit_price - intent.stop_price) * request.qty_shares
         if request.order_class is not OrderClass.BRACKET or request.stop_price is None:
@@ -363,34 +325,27 @@ class Checkers:
 
     def _is_unreserved(self, exposure: dict[str, Decimal]) -> bool:
         """Whether something of it has lost its reservation: nobody counts it until reconciliation takes it again."""
-        reserved = {room.intent_id for room in self._ledger.reservations} if self._ledger is not None else set()
-        return any(self.intents[lost].symbol in exposure for lost in (self.lost_rooms & self.intents.keys()) - reserved)
+        seen = self.world.seen
+        reserved = {room.intent_id for room in seen.ledger.reservations} if seen.ledger is not None else set()
+        lost = (seen.lost_rooms & seen.intents.keys()) - reserved
+        return any(seen.intents[intent_id].symbol in exposure for intent_id in lost)
 
     # -- ledger --------------------------------------------------------------------------------------------------------
 
-    def _ledger_written(self, row: Row) -> None:
-        text = row.get("ledger")
-        if text is None:
-            return  # a heartbeat
-        after = self.world.ports.codec.decode(Ledger, str(text))
-        before = self._ledger
-        self._ledger = after
-        self.beside.ledger_written(after)
-        self.equity.ledger_written(before, after)
-        known = {r.intent_id: r for r in before.reservations} if before is not None else {}
+    def ledger_written(self, before: Ledger | None, after: Ledger) -> None:
+        """The ledger was written."""
+        self._beside.ledger_written(after)
+        self._equity.ledger_written(before, after)
+        known = {r.intent_id for r in before.reservations} if before is not None else set()
         added = [r for r in after.reservations if r.intent_id not in known]
-        self.reserved_at |= {r.intent_id: self.world.now() for r in added}
-        self._rooms.written(before, after, self.world.current)
-        is_halted = after.is_day_halted or after.is_drawdown_halted
-        if is_halted and not (before is not None and (before.is_day_halted or before.is_drawdown_halted)):
-            self._halted_at = self.world.now()
+        self._reservations.written(before, after, self.world.current)
         if not added:
             return
         risk = self.world.settings.risk
         symbols = [r.symbol for r in after.reservations]
         if len(set(symbols)) != len(symbols):
             raise Violation("one reservation per symbol", f"{sorted(symbols)}")
-        if all(r.intent_id in self.lost_rooms for r in added):
+        if all(r.intent_id in self.world.seen.lost_rooms for r in added):
             return  # taken again, not approved: others may have been approved in its place
         if len(symbols) > risk.max_positions:
             raise Violation("no limit exceeded at approval", f"{len(symbols)} reservations")
@@ -398,45 +353,30 @@ class Checkers:
         if after.reserved_notional > limit:
             raise Violation("no limit exceeded at approval", f"reserved {after.reserved_notional} > {limit}")
 
-    # -- after every step ----------------------------------------------------------------------------------------------
+    # -- the venue's log -----------------------------------------------------------------------------------------------
 
-    def after_step(self, work: Work | None) -> None:
-        """Read what the venue has noted since, and hold it against the rules."""
-        exchange = self.world.exchange
-        log = exchange.log
-        for entry in log[self._seen_log :]:
-            self._entry(entry)
-        if self._seen_log != len(log):
-            self._seen_log = len(log)
-            if self.cash != exchange.account.cash:
-                raise Violation("cash is the sum of fills", f"{self.cash} against {exchange.account.cash}")
-            held = {symbol: position.qty for symbol, position in exchange.account.positions.items()}
-            if held != {symbol: qty for symbol, qty in self.positions.items() if qty}:
-                raise Violation("positions are the sum of fills", f"{dict(self.positions)} against {held}")
-        self.guard.accrue()
-        self._rooms.settled()
-
-    def changed_since(self, symbol: str, at: datetime) -> bool:
-        """Whether an order of a symbol has changed at the venue since an instant, or was never seen there."""
-        known = self.changed_at.get(symbol)
-        unread = self.world.exchange.log[self._seen_log :]
-        return known is None or known >= at or any(entry.symbol == symbol and entry.at >= at for entry in unread)
-
-    def _entry(self, entry: LogEntry) -> None:
-        self.world.trace.note(
-            entry.at, "    venue:", entry.symbol, entry.event, entry.client_order_id[-12:], entry.filled_qty, "/",
-            entry.qty, entry.fill_price or "", "holds", entry.position_after,
-        )  # fmt: skip
-        self.changed_at[entry.symbol] = entry.at
+    def venue_noted(self, entry: LogEntry) -> None:
+        """The venue has noted something in its log."""
+        self._noted = True
         self.guard.entry(entry)
         if entry.event is VenueEvent.PENDING_NEW and entry.side == Side.BUY:
             self._one_live_entry(entry)
-        if entry.event is VenueEvent.ARMED and entry.stop_price is not None:
-            self.world.stop_armed(entry.order_id)
         if entry.event in {VenueEvent.FILL, VenueEvent.PARTIAL_FILL}:
             self._fill(entry)
         if entry.position_after < 0:
             raise Violation("never sells more than held", f"{entry.symbol} stands at {entry.position_after}")
+
+    def after_step(self) -> None:
+        """Hold what the venue has noted against its books."""
+        if self._noted:
+            self._noted, account = False, self.world.exchange.account
+            if self._cash != account.cash:
+                raise Violation("cash is the sum of fills", f"{self._cash} against {account.cash}")
+            held = {symbol: position.qty for symbol, position in account.positions.items()}
+            if held != {symbol: qty for symbol, qty in self._positions.items() if qty}:
+                raise Violation("positions are the sum of fills", f"{dict(self._positions)} against {held}")
+        self.guard.accrue()
+        self._reservations.settled()
 
     def _one_live_entry(self, entry: LogEntry) -> None:
         if entry.client_order_id in self._sent_ids:
@@ -452,29 +392,18 @@ class Checkers:
             raise Violation("one live entry per intent", f"{live}")
 
     def _fill(self, entry: LogEntry) -> None:
-        sign = 1 if entry.side == Side.BUY else -1
-        self.positions[entry.symbol] += sign * entry.fill_qty
-        self.cash -= sign * entry.fill_qty * entry.fill_price + entry.fee
+        seen, sign = self.world.seen, 1 if entry.side == Side.BUY else -1
+        self._positions[entry.symbol] += sign * entry.fill_qty
+        self._cash -= sign * entry.fill_qty * entry.fill_price + entry.fee
         if sign > 0:
             intent_id = entry.client_order_id.rsplit("-", 2)[0]
-            self.bought[intent_id] += entry.fill_qty
-            asked = self.intents[intent_id].qty_shares
-            if self.bought[intent_id] > asked:
-                raise Violation("one entry per intent", f"{intent_id} bought {self.bought[intent_id]} of {asked}")
+            seen.bought[intent_id] += entry.fill_qty
+            asked = seen.intents[intent_id].qty_shares
+            if seen.bought[intent_id] > asked:
+                raise Violation("one entry per intent", f"{intent_id} bought {seen.bought[intent_id]} of {asked}")
         else:
-            self.world.refusing.sold(entry.symbol)
+            self._refusals.sold(entry.symbol)
             head = self.world.exchange.book.orders[entry.head_id]
-            self.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
+            seen.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
             if entry.position_after == 0:
-                self._all_sold(entry.symbol)
-
-    def _all_sold(self, symbol: str) -> None:
-        """Nothing is left of a symbol, whoever has sold it."""
-        for intent in self.intents.values():
-            if intent.symbol == symbol:
-                self.sold[intent.intent_id] = self.bought[intent.intent_id]
-
-    @property
-    def ledger(self) -> Ledger | None:
-        """The ledger as last written."""
-        return self._ledger
+                seen.all_sold(entry.symbol)

@@ -20,16 +20,27 @@ from shared.core.values import Side
 from shared.stages.base.requests import Call
 from shared.stages.operator.controls import kill, resume
 from simulation.faults.check_end_of_day import check_end, table_digest
-from simulation.faults.check_hand_trading import plan_beside
+from simulation.faults.checkers import Checkers
 from simulation.faults.functions import Functions
-from simulation.faults.keys import exchange_keys, plan_keys
+from simulation.faults.hand_trading import plan_beside
 from simulation.faults.lifecycles import plan_lost_lifecycles
 from simulation.faults.losses import plan_losses
 from simulation.faults.options import SimulationRun
+from simulation.faults.outages import (
+    plan_broker_outage,
+    plan_hiding,
+    plan_keys,
+    plan_outages,
+    set_broker,
+    set_keys,
+    set_storage,
+)
+from simulation.faults.refusing import plan_refusals
 from simulation.faults.signals import GARBAGE, Planned, plan_signals
 from simulation.faults.splits import split_what_is_held
 from simulation.faults.violation import Violation
-from simulation.faults.world import Work, World
+from simulation.faults.work import Work
+from simulation.faults.world import World
 
 CALM_AFTER_CLOSE = timedelta(minutes=5)
 CALM_IN_THE_EVENING = timedelta(hours=3)
@@ -72,7 +83,7 @@ def simulate(run: SimulationRun) -> SimulationOutcome:
     from simulation.faults.mutants import planted  # noqa: PLC0415 - it patches what the stages import
 
     with planted(run.planted), _quiet():
-        return _Days(World(run)).outcome()
+        return _Days(run).outcome()
 
 
 @contextmanager
@@ -92,12 +103,16 @@ def _call(route: str, values: Mapping[str, str | bool]) -> Call:
 
 
 class _Days:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, run: SimulationRun) -> None:
+        self.world = world = World(run, self._watched)
         self.functions = Functions(world, self._person)
         world.people = self._person
         self.stuck = 0
         self.done_days = 0
+
+    def _watched(self, world: World) -> Checkers:
+        self._checkers = Checkers(world)
+        return self._checkers
 
     def outcome(self) -> SimulationOutcome:
         """Run every day; a broken rule ends the run."""
@@ -141,15 +156,15 @@ class _Days:
         for planned in signals:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
-        self._plan_outages(day)
+        plan_outages(world, day)
         busy = [planned.at for planned in signals]
         self._plan_while_entering(day, busy)
         plan_keys(world, day, busy)
         plan_losses(world, day, busy)
         plan_lost_lifecycles(world, day, busy)
         plan_beside(world, day, busy)
-        world.refusing.plan(day, busy)
-        world.hiding.plan(day, busy)
+        plan_refusals(world, day, busy)
+        plan_hiding(world, day, busy)
         calm_after = CALM_IN_THE_EVENING if Session.AFT in sessions else CALM_AFTER_CLOSE
         world.at(day.close_at + calm_after, self._calm_down)
         self._supervise_from(starts_at + MINUTE, day)
@@ -160,14 +175,14 @@ class _Days:
             if world.is_calm and self._is_quiet():
                 break
         if stop_at == ends_at:
-            self.stuck += check_end(world, is_last=day is world.days[-1])
+            self.stuck += check_end(world, self._checkers.answers, is_last=day is world.days[-1])
 
     # -- what comes from outside -------------------------------------------------------------------------------------
 
     def _send(self, planned: Planned) -> None:
         world = self.world
         signal = replace(planned.signal, reference_price=world.exchange.mark(planned.signal.symbol))
-        world.checkers.signals[signal.decision_id] = signal
+        world.seen.signals[signal.decision_id] = signal
         world.trace.note(world.now(), "signal", planned.signal.symbol, planned.signal.decision_id[:6])
         world.queues.send(Queue.SIGNALS, encode_message(signal))
         if world.plan_rng.random() < world.faults.garbage:
@@ -211,7 +226,7 @@ class _Days:
     def _is_idle(self) -> bool:
         """Nothing is reserved, held, open, unfinished or in doubt: supervise would find the account as it left it."""
         world = self.world
-        ledger = world.checkers.ledger
+        ledger = world.seen.ledger
         if ledger is None or ledger.day_doubt is not None or ledger.drawdown_doubt is not None:
             return False
         if ledger.reservations or world.exchange.account.positions:
@@ -230,33 +245,16 @@ class _Days:
         world.trace.note(world.now(), "calm")
         world.is_calm = world.queues.is_calm = True
         world.parts_down.clear()
-        self._broker(down=False)
-        self._storage(up_at=None)
-        exchange_keys(world, are_other=False)
-
-    # -- outages -----------------------------------------------------------------------------------------------------
-
-    def _plan_outages(self, day: TradingDay) -> None:
-        world, rng = self.world, self.world.plan_rng
-        for chance, is_storage in ((world.faults.broker_outage, False), (world.faults.storage_outage, True)):
-            begins_at = day.open_at + timedelta(minutes=rng.randrange(0, 400))
-            ends_at = begins_at + timedelta(seconds=rng.choice((20, 60, 180, 900)))
-            if rng.random() >= chance:
-                continue
-            if is_storage:
-                world.at(begins_at, lambda ends_at=ends_at: self._storage(up_at=ends_at))  # type: ignore[misc]
-                world.at(ends_at, lambda: self._storage(up_at=None))
-            else:
-                world.at(begins_at, lambda: self._broker(down=True))
-                world.at(ends_at, lambda: self._broker(down=False))
+        set_broker(world, down=False)
+        set_storage(world, up_at=None)
+        set_keys(world, are_other=False)
 
     def _plan_while_entering(self, day: TradingDay, busy: list[datetime]) -> None:
         """While entries work the broker goes down for long, or a person kills: drawn apart from all else."""
         world, rng = self.world, random.Random(f"entering:{self.world.run.seed}:{day.on}")
         if rng.random() < world.faults.broker_outage:
             begins_at = rng.choice(busy) + timedelta(seconds=rng.randrange(5, 45))
-            world.at(begins_at, lambda: self._broker(down=True))
-            world.at(begins_at + timedelta(seconds=rng.randrange(280, 420)), lambda: self._broker(down=False))
+            plan_broker_outage(world, begins_at, begins_at + timedelta(seconds=rng.randrange(280, 420)))
         if rng.random() < world.faults.kill:
             # Shortly before a firing of supervise, so that an entry may work over it.
             sent_at = rng.choice([at for at in busy if at.second >= LATE_IN_MINUTE] or busy)
@@ -265,21 +263,6 @@ class _Days:
             self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
             back = at + timedelta(seconds=rng.randrange(100, 400))
             self._person(back, "resume", lambda: resume(world.ports, _call("resume", {})))
-
-    def _broker(self, *, down: bool) -> None:
-        world = self.world
-        is_down = down and not world.is_calm
-        world.checkers.guard.outage(change=is_down - world.broker_down)
-        world.broker_down = is_down
-        world.trace.note(world.now(), "broker", "down" if world.broker_down else "up")
-
-    def _storage(self, *, up_at: datetime | None) -> None:
-        world = self.world
-        world.storage_up_at = None if world.is_calm else up_at
-        is_down = world.storage_up_at is not None
-        world.checkers.guard.outage(change=is_down - world.storage_down)
-        world.storage_down = is_down
-        world.trace.note(world.now(), "storage", "down" if world.storage_down else "up")
 
     # -- people ------------------------------------------------------------------------------------------------------
 
@@ -333,8 +316,8 @@ class _Days:
         if symbol is None:
             return
         world.trace.note(world.now(), "a person closes", symbol)
-        world.checkers.hand_closed.add(symbol)
-        world.checkers.guard.by_hand(symbol)
+        world.seen.hand_closed.add(symbol)
+        world.observer.acted_by_hand(symbol)
         self._cancel_orders(symbol)
         if world.exchange.account.held(symbol) > 0:
             world.exchange.close_position(symbol)
@@ -346,7 +329,7 @@ class _Days:
         if symbol is None:
             return
         world.trace.note(world.now(), "a person cancels", symbol)
-        world.checkers.guard.by_hand(symbol)
+        world.observer.acted_by_hand(symbol)
         self._cancel_orders(symbol)
 
     def _cancel_orders(self, symbol: str) -> None:

@@ -6,22 +6,27 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 from shared.adapters.memory import MemoryBlobs, MemoryTables
+from shared.contracts.settings import Settings
 from shared.core.errors import BrokerError, ConflictError, RateLimitedError, TransientError
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe
+from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.splits import Splits
 from shared.core.unread import Listing
 from shared.core.values import CENT, Side, Symbol
 from shared.ports import Row, Stored
-from simulation.faults.hiding import Hiding
 from simulation.faults.market import SimMarket
+from simulation.faults.observer import WorldObserver
 from simulation.faults.options import Faults, SimulationRun
-from simulation.faults.refusing import Refusing
+from simulation.faults.seen import SeenFacts, intent_of
 from simulation.runtime.broker import SimBroker
 
 STORAGE_TIMEOUT_S = 15.0
@@ -30,10 +35,31 @@ HANGS_MAX_S = 60.0
 LAG_MAX_S = 4.0
 FORBIDDEN, NO_POWER = 403, 40310000
 LATE_S = (20.0, 40.0, 200.0)
+MISPRINTS = (Decimal("1.8"), Decimal("0.5"), Decimal("0.00001"))
+"""What a wrong print makes of the equity."""
+MISPRINTS_APART = timedelta(minutes=5)
+SANE = Decimal("0.1")
+"""The ledger's last look is right where it stands this near the venue's own figure."""
 
 
 class Crash(BaseException):
     """The host died here."""
+
+
+class BrokerRule(StrEnum):
+    """What a broker does not take."""
+
+    PLAIN = "use complex orders"
+    AT_ONCE = "no sale that sells at once"
+    ANY = "no sale at all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """A rule that holds until an instant."""
+
+    rule: BrokerRule
+    ends_at: datetime
 
 
 class Surroundings(Protocol):
@@ -41,13 +67,20 @@ class Surroundings(Protocol):
 
     faults: Faults
     run: SimulationRun
-    refusing: Refusing
-    hiding: Hiding
+    settings: Settings
+    seen: SeenFacts
+    observer: WorldObserver
+    spell: Spell | None
+    other: object | None
     rng: random.Random
     is_calm: bool
     broker_down: bool
     parts_down: set[str]
     storage_down: bool
+
+    @property
+    def is_hiding(self) -> bool:
+        """Whether the broker hides positions now."""
 
     def pause(self) -> None:
         """Let the other host run, perhaps."""
@@ -67,11 +100,14 @@ class Surroundings(Protocol):
     def hurt(self, fault: str, where: str, seconds: float = 0.0) -> None:
         """Note a fault; what runs now may be held up by it, for so long at least."""
 
-    def saw(self, call: str, detail: object) -> None:
-        """Note a call's effect."""
+    def wrote(self, how: str, table: str, row: Row) -> None:
+        """Note a row that was written; `how` is the call."""
 
-    def shown(self, account: Account) -> Account:
-        """Return what a look at the account is told."""
+    def quoted(self, quotes: Mapping[Symbol, Quote]) -> None:
+        """Note quotes that what runs now has got."""
+
+    def answered_no(self, request: OrderRequest, words: str) -> None:
+        """Note that what runs now has heard why an order was refused."""
 
 
 class Injector:
@@ -165,7 +201,7 @@ class FaultyTables:
     def __init__(self, tables: MemoryTables, injector: Injector) -> None:
         self._tables = tables
         self._call = injector.storage
-        self._saw = injector.world.saw
+        self._wrote = injector.world.wrote
 
     def get(self, table: str, partition: str, key: str) -> Stored[Row] | None:
         """Return a row or None."""
@@ -177,7 +213,7 @@ class FaultyTables:
         def effect() -> bool:
             done = self._tables.insert(table, partition, key, row)
             if done:
-                self._saw(f"insert {table}", row)
+                self._wrote("insert", table, row)
             return done
 
         return self._call(f"insert {table}", effect)
@@ -187,7 +223,7 @@ class FaultyTables:
 
         def effect() -> None:
             self._tables.put(table, partition, key, row)
-            self._saw(f"put {table}", row)
+            self._wrote("put", table, row)
 
         self._call(f"put {table}", effect)
 
@@ -196,7 +232,7 @@ class FaultyTables:
 
         def effect() -> None:
             self._tables.replace(table, partition, key, row, etag)
-            self._saw(f"replace {table}", row)
+            self._wrote("replace", table, row)
 
         self._call(f"replace {table}", effect, is_conditional=True)
 
@@ -251,6 +287,9 @@ class FaultyBroker:
         self._hidden: dict[str, datetime] = {}
         self._refused: set[str] = set()
         self._taken: set[str] = set()
+        # Of its own, so that what other faults draw stays where it is.
+        self._prints = random.Random(f"equity:{injector.world.run.seed}")
+        self._misprinted_at = datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
         """Return the broker's time."""
@@ -262,17 +301,35 @@ class FaultyBroker:
 
     def account(self) -> Account:
         """Return the account."""
-        return self._part("account", lambda: self._world.shown(self._broker.account()))
+        return self._part("account", lambda: self._printed(self._broker.account()))
+
+    def _printed(self, account: Account) -> Account:
+        """The account as it is shown. A wrong print is shown to one look, and to none for minutes after."""
+        world, draw, factor = self._world, self._prints.random(), self._prints.choice(MISPRINTS)
+        ledger, now = world.seen.ledger, world.now()
+        is_wrong = (
+            not world.is_calm
+            and draw < world.faults.bad_equity
+            and now - self._misprinted_at > MISPRINTS_APART
+            and ledger is not None
+            and abs(ledger.equity / account.equity - 1) < SANE
+        )
+        world.observer.account_looked_at(account, is_wrong=is_wrong)
+        if not is_wrong:
+            return account
+        self._misprinted_at = now
+        world.hurt("bad_equity", f"account x {factor}")
+        return dataclasses.replace(account, equity=max(CENT, (account.equity * factor).quantize(CENT)))
 
     def positions(self) -> Listing[Position]:
         """Return open positions."""
-        return self._part("positions", lambda: Listing() if self._world.hiding.is_on else self._broker.positions())
+        return self._part("positions", lambda: Listing() if self._world.is_hiding else self._broker.positions())
 
     def position(self, symbol: Symbol) -> Position | None:
         """Return what is held of one symbol."""
 
         def effect() -> Position | None:
-            return None if self._world.hiding.is_on else self._broker.position(symbol)
+            return None if self._world.is_hiding else self._broker.position(symbol)
 
         return self._call(f"position {symbol}", effect)
 
@@ -314,17 +371,17 @@ class FaultyBroker:
         world = self._world
 
         def effect() -> BrokerOrder:
-            world.saw("submit", request)
+            world.observer.submits(request)
             try:
                 if self._is_refused(request):
                     raise BrokerError(FORBIDDEN, NO_POWER, "a rule of the broker forbids it")
-                if words := world.refusing.words(request):
+                if words := self._rule_against(request):
                     raise BrokerError(FORBIDDEN, NO_POWER, words)
                 order = self._broker.submit(self._left_behind(request))
             except BrokerError as error:
-                world.refusing.refused(request, error.message)
+                world.observer.refused(request, error.message)
                 raise
-            world.saw("submitted", request)
+            world.observer.submitted(request)
             if not world.is_calm and world.rng.random() < world.faults.lookup_lag:
                 self._hidden[request.client_order_id] = world.now() + timedelta(seconds=LAG_MAX_S * world.rng.random())
             return order
@@ -332,8 +389,23 @@ class FaultyBroker:
         try:
             return self._call(f"submit {request.client_order_id}", effect)
         except BrokerError as error:
-            world.saw("refused", (request.client_order_id, str(error)))
+            world.answered_no(request, str(error))
             raise
+
+    def _rule_against(self, request: OrderRequest) -> str:
+        """Why a submission is refused for a while; empty where it is taken."""
+        world, spell = self._world, self._world.spell
+        if request.side is not Side.SELL or spell is None or world.is_calm or world.now() >= spell.ends_at:
+            return ""
+        mark, plan = self._broker.exchange.mark(request.symbol), world.seen.intents[intent_of(request)]
+        if spell.rule is BrokerRule.ANY or (spell.rule is BrokerRule.AT_ONCE and plan.target_price <= mark):
+            # Nothing can be sold and nothing guarded: until the spell is over, and the longest pause after it.
+            pause = timedelta(seconds=world.settings.policy.entry_poll_s) * 2**MAX_BACKOFF_DOUBLINGS
+            world.observer.excused(request.symbol, spell.ends_at + pause + timedelta(seconds=5))
+        is_plain = request.order_class is OrderClass.SIMPLE
+        is_at_once = is_plain or (request.target_price or 0) <= mark
+        is_refused = is_plain if spell.rule is BrokerRule.PLAIN else is_at_once or spell.rule is BrokerRule.ANY
+        return spell.rule.value if is_refused else ""
 
     def _left_behind(self, request: OrderRequest) -> OrderRequest:
         """The order as it stands to the market on its arrival: one that ran away is as good as a lower limit."""
@@ -413,7 +485,7 @@ class FaultyMarket:
                 found = self._market.spoilt_quotes(symbols, self._spoils.choice(SPOILT_QUOTES))
             else:
                 found = self._market.quotes(symbols)
-            world.saw("quotes", found)
+            world.quoted(found)
             return found
 
         return self._call("quotes", effect)

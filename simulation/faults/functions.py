@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.adapters.codec import encode_message
-from shared.contracts.messages import Message, Notice, OrderIntent
+from shared.contracts.messages import Message, Notice, OrderIntent, Severity
 from shared.contracts.records import Queue
 from shared.core.approvals import Answer
 from shared.core.errors import ConflictError, ContractError, TransientError
@@ -21,10 +21,11 @@ from shared.stages.base.incidents import poisoned
 from shared.stages.base.requests import Call, Reply
 from shared.stages.operator.approvals import answer, waiting
 from shared.stages.order.step import carry_out
-from simulation.faults.checkers import Violation
 from simulation.faults.proxy import Proxy
 from simulation.faults.queues import Queued
-from simulation.faults.world import Work, World
+from simulation.faults.violation import Violation
+from simulation.faults.work import Work
+from simulation.faults.world import World
 from simulation.runtime.durable import Happened, HistoryEvent, Lifecycle
 
 _EXPECTED = (TransientError, ConflictError)
@@ -62,11 +63,11 @@ class Waking(SimLifecycles):
         plan, world = state.plan, self._world
         recorded = recorded_order(Proxy(world.ports, tables=world.tables), state.on, plan.symbol, plan.intent_id)
         if recorded is not None:
-            world.checkers.guard.duties.restarted(recorded)
+            world.observer.restarted(recorded)
 
     def tell(self, wake: Wake) -> None:
         """Raise the event of a lifecycle."""
-        self._world.checkers.guard.duties.woken(wake, self._world.current)
+        self._world.observer.woken(wake, self._world.current)
         super().tell(wake)
 
 
@@ -78,7 +79,7 @@ class Functions:
         self._person = person
         self._asked: set[str] = set()
         world.deliver = self.deliver
-        world.activity = self.activity
+        world.make_activity = self.activity
 
     def _send(self, messages: Sequence[Message]) -> None:
         """Write to output bindings; the host does it after the function has returned, one message at a time."""
@@ -89,9 +90,9 @@ class Functions:
                 self.world.storage_call(
                     f"send {queue}", partial(self.world.queues.send, queue, encode_message(message, ports.blobs))
                 )
-            elif self.world.checkers.asked.concerns(message):
+            elif message.severity is Severity.CRITICAL and message.kind in {"approval", "order-ended"}:
                 # The phone is no part of the simulation, but that a person is asked, and told of the end, is.
-                self.world.storage_call(f"send {queue}", partial(self.world.checkers.asked.told, message))
+                self.world.storage_call(f"send {queue}", partial(self.world.observer.notified, message))
 
     # -- queues ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Functions:
 
     def _subject(self, message: Queued) -> tuple[str, str]:
         """Symbol and intent of a message, for traces and checkers; garbage has none."""
-        return self.world.checkers.subject_of(message.text)
+        return self.world.subject_of(message.text)
 
     def _poison(self, message: Queued) -> None:
         """The sweep of one message, which fails and comes again until it is through."""
@@ -144,28 +145,28 @@ class Functions:
             return back_at
 
         work = Work(label=f"poison {message.queue} #{message.number}", run=run, failed=failed, crashed=crashed)
-        self.world.checkers.poisoned(message.text)
+        self.world.seen.poisoned_texts.add(message.text)
         self.world.at(self.world.soon(), work)
 
     def _handle(self, queue: Queue, text: str) -> None:
         world = self.world
         message = self._read(queue, text)
         if isinstance(message, list):
-            world.checkers.quarantined(text)
+            world.seen.quarantined_texts.add(text)
             self._send(message)
             return
         told = run(message, world.ports, SimLifecycles(world))
         is_asked = isinstance(message, OrderIntent) and bool(told) and message.intent_id not in self._asked
         if isinstance(message, OrderIntent) and message.approve_by is not None and world.now() >= message.approve_by:
-            world.checkers.asked.found_late(message)
+            world.observer.found_late(message)
         self._send(told)
         if is_asked and isinstance(message, OrderIntent):  # who has not been asked answers nothing
             self._asked.add(message.intent_id)
-            world.checkers.guard.duties.asked(message)
+            world.observer.asked(message)
             self._answer(message)
 
     def _read(self, queue: Queue, text: str) -> Message | list[Message]:
-        known = self.world.checkers.read.get(text)  # decoded once already: copies of a message have the same text
+        known = self.world.seen.read.get(text)  # decoded once already: copies of a message have the same text
         return known if isinstance(known, ROUTES[queue].message) else read(queue, text.encode(), self.world.ports)
 
     def _answer(self, intent: OrderIntent) -> None:
@@ -192,7 +193,7 @@ class Functions:
             return
         call = Call(route="approve", by="person", reason="drill", caller="simulation")
         if answer(world.ports, call, order, chosen).is_done:
-            world.checkers.asked.accepted(intent, chosen)
+            world.observer.accepted(intent, chosen)
             with suppress(*_EXPECTED):
                 told = Wake(on=intent.on, symbol=intent.symbol, intent_id=intent.intent_id, event=LOOK_AGAIN)
                 wake(told, world.ports, Waking(world))
@@ -208,10 +209,11 @@ class Functions:
 
         def run() -> None:
             asked = ports.codec.decode(StepCall, text)
-            world.checkers.step_begins(asked)
+            world.seen.stepped_at[instance.instance_id] = world.now()
+            world.observer.step_begins(asked)
             state, told = carry_out(asked.state, asked.step, ports)
             self._send(told)
-            world.checkers.step_ends(asked, state)
+            world.observer.step_ends(asked, state)
             hand_in(Happened.TASK_COMPLETED, ports.codec.encode(state))
 
         def failed(error: Exception) -> None:
@@ -244,15 +246,15 @@ class Functions:
 
         def run() -> None:
             seen = supervise(world.ports)
-            world.checkers.beside.supervised(seen)
+            world.observer.supervision_decided(seen)
             expected = (*_EXPECTED, ContractError)
             self._send(wake_all(seen.wakes, world.ports, Waking(world), expected=expected))
             self._send(seen.messages)
-            world.checkers.supervised()
+            world.observer.supervised()
 
         def failed(error: Exception) -> None:
             if not isinstance(error, _EXPECTED):
                 raise Violation("stages raise only what they say", f"supervise: {error!r}") from error
-            world.checkers.beside.supervised(Supervision())
+            world.observer.supervision_decided(Supervision())
 
         return Work(label="supervise", run=run, failed=failed, crashed=lambda: None)

@@ -1,25 +1,19 @@
-"""The keys of another account, for some minutes: a person has exchanged the wrong settings, and puts them right."""
+"""The broker that the keys open, which may be that of another account."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from shared.core.market import TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
+from simulation.faults.faults import FaultyBroker, Surroundings
 from simulation.faults.violation import Violation
 
-if TYPE_CHECKING:
-    from simulation.faults.faults import FaultyBroker
-    from simulation.faults.world import World
-
-MINUTES = (1, 3, 15)
 HELD_SHARES = 1_000
 """More of each symbol than an order of ours would sell: nothing but the app itself keeps it from being sold."""
 
@@ -82,7 +76,7 @@ class OtherAccount:
 class KeyedBroker:
     """The broker that the keys open: ours, or another account's while the wrong ones are in."""
 
-    def __init__(self, world: World, ours: FaultyBroker) -> None:
+    def __init__(self, world: Surroundings, ours: FaultyBroker) -> None:
         self._world = world
         self._ours = ours
 
@@ -91,21 +85,3 @@ class KeyedBroker:
             return getattr(self._ours, name)
         self._world.hurt("other_keys", name)
         return getattr(self._world.other, name)
-
-
-def plan_keys(world: World, day: TradingDay, busy: Sequence[datetime]) -> None:
-    """Plan a day's exchange of keys, perhaps, while orders are on their way."""
-    rng = random.Random(f"keys:{world.run.seed}:{day.on}")
-    begins_at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=rng.choice((5, 60, 600)) * rng.random())
-    ends_at = begins_at + timedelta(minutes=rng.choice(MINUTES))
-    if rng.random() < world.faults.other_keys:
-        world.at(begins_at, lambda: exchange_keys(world, are_other=True))
-        world.at(ends_at, lambda: exchange_keys(world, are_other=False))
-
-
-def exchange_keys(world: World, *, are_other: bool) -> None:
-    """Put the other keys in, or ours back; nothing can be done for an order meanwhile."""
-    is_on = are_other and not world.is_calm
-    world.checkers.guard.outage(change=is_on - (world.other is not None))
-    world.other = OtherAccount(sorted(world.tape.traits)) if is_on else None
-    world.trace.note(world.now(), "keys of", "another account" if is_on else "our account")

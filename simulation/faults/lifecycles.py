@@ -1,4 +1,4 @@
-"""Faults that hit an account or an order as a whole: unsettled cash, and lifecycles whose durable history is gone."""
+"""Lifecycles whose durable history is gone: what a purged task hub, or a deleted table of it, takes."""
 
 from __future__ import annotations
 
@@ -6,35 +6,21 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from shared.contracts.records import Table
 from shared.core.errors import ContractError
 from shared.core.market import TradingDay
 from shared.core.order_states import OrderState
-from shared.core.values import ZERO
 from simulation.faults.check_end_of_day import rows_of
-from simulation.faults.options import Faults
+from simulation.faults.world import World
 
-if TYPE_CHECKING:
-    from simulation.faults.world import World
-
-WITHHELD = (Decimal("0.8"), Decimal("0.9"), Decimal("0.95"))
-"""Shares of its buying power that an account may be short of."""
 LOST_A_DAY = 2
 OVERNIGHT_TIMES = 2
 """So much likelier is one lost over a night, of which there are few."""
 
 
-def withheld(seed: int, faults: Faults, power: Decimal) -> Decimal:
-    """USD of buying power that a run's broker does not grant."""
-    rng = random.Random(f"funds:{seed}")
-    return power * rng.choice(WITHHELD) if rng.random() < faults.short_funds else ZERO
-
-
 def plan_lost_lifecycles(world: World, day: TradingDay, busy: Sequence[datetime]) -> None:
-    """Plan whose lifecycles vanish on a day: what a purged task hub, or a deleted table of it, takes."""
+    """Plan whose lifecycles vanish on a day."""
     rng = random.Random(f"lifecycles:{world.run.seed}:{day.on}")
     planned = [(rng.choice(busy) + timedelta(seconds=rng.uniform(2, 900)), 1) for _ in range(LOST_A_DAY)]
     if world.carried and day is not world.days[0]:
@@ -53,7 +39,7 @@ def _lose(world: World, pick: int) -> None:
         return
     gone = world.hub.instances.pop(running[pick % len(running)])
     world.trace.note(world.now(), "a lifecycle is lost:", gone.symbol, gone.instance_id)
-    world.checkers.lifecycle_lost(gone.instance_id, gone.symbol)
+    world.observer.lifecycle_lost(gone.instance_id, gone.symbol)
 
 
 def _recorded(world: World) -> Iterator[str]:

@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from shared.contracts.records import ACCOUNT, CURRENT, Table, symbol_key
 from shared.core.ledger import Ledger, Reservation
@@ -19,9 +18,7 @@ from shared.core.sessions import Session
 from shared.stages.base.ledger import ledger_row
 from shared.stages.base.requests import Call
 from shared.stages.operator.controls import resume
-
-if TYPE_CHECKING:
-    from simulation.faults.world import World
+from simulation.faults.world import World
 
 LOOKS = 3
 """Supervisions after which a lost reservation is there again."""
@@ -78,13 +75,13 @@ def _living_row(world: World, table: Table, pick: int) -> None:
         if row["intent_id"] in living and (table is Table.ORDERS or int(str(row["qty_shares"])) > 0)
     }
     if table is Table.ORDERS:
-        ledger = world.checkers.ledger
+        ledger = world.seen.ledger
         reserved = {room.intent_id for room in ledger.reservations} if ledger is not None else set()
         rows = {place: row for place, row in rows.items() if row["intent_id"] in reserved}
     if rows:
         on, key = sorted(rows)[pick % len(rows)]
         world.trace.note(world.now(), "a row is lost:", table, key)
-        world.checkers.lost_rooms.add(key.rpartition("|")[2])
+        world.seen.lost_rooms.add(key.rpartition("|")[2])
         world.tables.remove(table, on, key)
 
 
@@ -95,8 +92,8 @@ def _reservation(world: World, pick: int) -> None:
             return ledger
         lost = found[pick % len(found)]
         world.trace.note(world.now(), "a reservation is lost:", lost.symbol, lost.intent_id)
-        world.checkers.guard.by_hand(lost.symbol, LOOKS)
-        world.checkers.lost_rooms.add(lost.intent_id)
+        world.observer.acted_by_hand(lost.symbol, LOOKS)
+        world.seen.lost_rooms.add(lost.intent_id)
         return replace(ledger, reservations=tuple(r for r in ledger.reservations if r != lost))
 
     _change_ledger(world, change)
@@ -116,19 +113,19 @@ def _change_ledger(world: World, change: Callable[[Ledger], Ledger]) -> None:
     ledger = world.ports.codec.decode(Ledger, str(stored.value["ledger"]))
     row = ledger_row(world.ports, change(ledger))
     world.tables.put(Table.LEDGER, ACCOUNT, CURRENT, row)
-    world.saw("put ledger", dict(row))
+    world.wrote("put", Table.LEDGER, row)
 
 
 def _ledger(world: World, _: int) -> None:
     """Lose the ledger: what it forgets, halts included, is a person's to judge, who resumes after a while."""
-    known: Ledger | None = world.checkers.ledger
+    known: Ledger | None = world.seen.ledger
     is_there = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT) is not None
     if known is None or not is_there or not all(_can_be_found(world, room) for room in known.reservations):
         return
     world.trace.note(world.now(), "the ledger is lost")
     world.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)
-    world.checkers.ledger_lost()
+    world.observer.ledger_lost(world.seen.ledger_lost())
     for symbol in world.exchange.account.positions:
-        world.checkers.guard.by_hand(symbol, LOOKS)
+        world.observer.acted_by_hand(symbol, LOOKS)
     call = Call(route="resume", by="person", reason="looked at", caller="simulation")
     world.people(world.now() + RESUMED_AFTER, "resume", lambda: resume(world.ports, call))

@@ -7,32 +7,18 @@ that a split adds belong to no order, halt entries, and wait for a person.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from shared.core.values import CENT, Symbol
 from shared.stages.base.requests import Call
 from shared.stages.operator.controls import resume
+from simulation.faults.world import World
 
-if TYPE_CHECKING:
-    from simulation.faults.world import World
-
-RATIOS = (Fraction(2), Fraction(1, 4), Fraction(1, 10))
-"""New shares for each old one."""
 LOOKED_AT_AFTER = timedelta(minutes=40)
 """So long after the open a person looks at shares that belong to nobody, and again until they are sold."""
 LOOKED_AGAIN_AFTER = timedelta(minutes=10)
-
-
-def plan_splits(seed: int, chance: float, carried: Iterable[Symbol]) -> Mapping[Symbol, Fraction]:
-    """Symbols of those held over night that are split before the next open, and the new shares for each old one."""
-    rng = random.Random(f"splits:{seed}")
-    drawn = {symbol: (rng.random(), rng.choice(RATIOS)) for symbol in sorted(carried)}
-    return {symbol: ratio for symbol, (draw, ratio) in drawn.items() if draw < chance}
 
 
 def split_what_is_held(world: World) -> None:
@@ -47,7 +33,7 @@ def split_what_is_held(world: World) -> None:
 
 
 def _split(world: World, symbol: Symbol, ratio: Fraction) -> None:
-    account, checkers = world.exchange.account, world.checkers
+    account = world.exchange.account
     position = account.positions[symbol]
     before, exact = int(position.qty), int(position.qty) * ratio
     after = exact.numerator // exact.denominator
@@ -55,7 +41,8 @@ def _split(world: World, symbol: Symbol, ratio: Fraction) -> None:
     price = world.exchange.mark(symbol)
     in_cash = (price * rest.numerator / rest.denominator).quantize(CENT)
     world.trace.note(world.now(), "a split", symbol, f"{ratio}: {before} shares become {after}, and {in_cash} USD")
-    checkers.was_split(symbol, Decimal(after), in_cash)
+    world.seen.split.add(symbol)
+    world.observer.was_split(symbol, Decimal(after), in_cash)
     account.cash += in_cash
     position.qty = Decimal(after)
     if not after:

@@ -1,44 +1,46 @@
-"""One simulated account, market, storage and host: the loop that runs what is due, and the loop's own faults."""
+"""One simulated account, market, storage and host: the runtime's loop with the faults of hosts, and what it tells."""
 
 from __future__ import annotations
 
-import heapq
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
-from shared.core.market import TradingDay
-from shared.core.portfolio import Account
+from shared.contracts.messages import OrderIntent
+from shared.contracts.records import Table
+from shared.core.ledger import Ledger
+from shared.core.market import Quote, TradingDay
+from shared.core.orders import OrderRequest
 from shared.core.sessions import Session
-from shared.ports import Broker
-from simulation.faults.checkers import Checkers, Violation
-from simulation.faults.equity import last_close
-from simulation.faults.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector
-from simulation.faults.hiding import Hiding
+from shared.core.values import Symbol
+from shared.ports import Broker, Row
+from simulation.faults.drawn import last_close, plan_splits, withheld
+from simulation.faults.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector, Spell
 from simulation.faults.hosts import Pair
-from simulation.faults.keys import KeyedBroker, OtherAccount
-from simulation.faults.lifecycles import withheld
+from simulation.faults.keys import KeyedBroker
 from simulation.faults.market import BEFORE_OPEN, EARLY, SYMBOLS, SimMarket, SimTape
+from simulation.faults.observer import WorldObserver
 from simulation.faults.options import SimulationRun, faults_of
 from simulation.faults.ports import SimModels, SimPorts, settings_of
 from simulation.faults.queues import Queued, SimQueues
-from simulation.faults.refusing import Refusing
-from simulation.faults.sent import SeenQuote
-from simulation.faults.splits import plan_splits
+from simulation.faults.seen import SeenFacts
 from simulation.faults.trace import Trace
+from simulation.faults.violation import Violation
+from simulation.faults.work import SeenQuote, Work
 from simulation.market.days import CALENDAR
 from simulation.runtime.broker import SimBroker
 from simulation.runtime.clock import SimClock
 from simulation.runtime.codec import MemoCodec
-from simulation.runtime.durable import Happened, HistoryEvent, Lifecycle, LightHub, NonDeterminism
+from simulation.runtime.durable import Lifecycle, NonDeterminism
+from simulation.runtime.loop import Due, Loop, Rank
 from simulation.runtime.notifier import SimNotifier
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
+from simulation.venue.journal import VenueEvent
 from simulation.venue.orders import VenueStatus
 
 CASH = Decimal(100_000)
@@ -46,38 +48,33 @@ FIRST_ON = (date(2025, 10, 15), date(2025, 10, 15), date(2025, 3, 10), date(2025
 """Ordinary days, the first after a change of the clocks, and half days."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Work:
-    """Something that a host runs: a message, an activity, a firing. `intent_id` is whose lifecycle it belongs to.
-
-    `is_hurt` says that a fault has hit it, `is_heard` that the lifecycle took its answer; `faults` are those that hit
-    it, `quotes` the last of each symbol that it got, `refused` the client order id that the broker refused it, and why.
-    """
-
-    label: str
-    run: Callable[[], None]
-    failed: Callable[[Exception], None]
-    crashed: Callable[[], datetime | None]
-    symbol: str = ""
-    intent_id: str = ""
-    began_at: datetime | None = None
-    is_hurt: bool = False
-    is_heard: bool = False
-    faults: set[str] = field(default_factory=set)
-    quotes: dict[str, SeenQuote] = field(default_factory=dict)
-    refused: tuple[str, str] | None = None
-
-
-class World:
+class World(Loop):
     """Everything of one run.
 
     Parameters
     ----------
     run : SimulationRun
         Seed, days, faults.
+    observe : callable
+        Makes who hears what happens; nobody unless given.
+
+    Attributes
+    ----------
+    deliver, make_activity : callable
+        Make the work that delivers a message and that runs an activity: those of the function app.
+    people : callable
+        Has a person do something at an instant, until it is done.
+    other : object or None
+        The account that the keys open while the wrong ones are in.
+    hidden_until : datetime
+        Until then the broker answers as if nothing were held.
+    spell : Spell or None
+        A rule of the broker's that refuses sales.
     """
 
-    def __init__(self, run: SimulationRun) -> None:
+    def __init__(
+        self, run: SimulationRun, observe: Callable[[World], WorldObserver] = lambda _: WorldObserver()
+    ) -> None:
         self.run = run
         seeded = random.Random(f"plan:{run.seed}")
         self.faults = faults_of(run.seed, run.faults, swarm=run.swarm)
@@ -105,7 +102,8 @@ class World:
             splits=self.splits,
         )
         config = VenueConfig(cash=CASH, margin_multiplier=seeded.choice((1, 2)))
-        self.clock = SimClock(first.open_at - self.before_open)
+        super().__init__(SimClock(first.open_at - self.before_open), MemoCodec())
+        self.seen = SeenFacts(self.now())
         self.exchange = Exchange(self.tape, config, calendar=CALENDAR, start=self.clock.at)
         if (before := last_close(run.seed, self.faults.moved_before, CASH)) is not None:
             self.exchange.closing_equity.append((first.open_at - timedelta(days=1), before))
@@ -115,20 +113,20 @@ class World:
         self.is_calm = False
         self.broker_down = self.storage_down = False
         self.parts_down: set[str] = set()
-        self.other: OtherAccount | None = None
+        self.other: object | None = None
+        self.hidden_until = self.now()
+        self.spell: Spell | None = None
         self.storage_up_at: datetime | None = None
         self.current: Work | None = None
         self._pair: Pair | None = None
-        self._heap: list[tuple[datetime, int, Work | Callable[[], None]]] = []
-        self._sequence = 0
+        self._noted = 0
         self.ports = self._make_ports()
         self.queues = SimQueues(self.faults, self.loop_rng, self.now, self._deliver_at)
-        self.hub = LightHub(self.ports.codec, self.now, self._wake, self._set_timer, self._call_activity)
-        self.checkers = Checkers(self)
-        self.refusing, self.hiding = Refusing(self), Hiding(self)
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
         self.people: Callable[[datetime, str, object], None] = lambda *_: None
-        self.activity: Callable[[Lifecycle, int, int, str], Work | None] = lambda *_: None
+        self.make_activity: Callable[[Lifecycle, int, int, str], Work | None] = lambda *_: None
+        self.observer = WorldObserver()
+        self.observer = observe(self)
 
     def _make_ports(self) -> SimPorts:
         self._injector = injector = Injector(self)
@@ -138,7 +136,7 @@ class World:
             calendar=CALENDAR,
             tables=FaultyTables(self.tables, injector),
             blobs=FaultyBlobs(self.blobs, injector),
-            codec=MemoCodec(),
+            codec=self.codec,
             history=BlobHistory(self.blobs),
             market=FaultyMarket(SimMarket(self.exchange.view, self.clock), injector),
             broker=cast(Broker, KeyedBroker(self, FaultyBroker(self.broker, injector))),
@@ -147,10 +145,6 @@ class World:
         )
 
     # -- what the injectors ask ------------------------------------------------------------------------------------
-
-    def now(self) -> datetime:
-        """The simulated instant."""
-        return self.clock.at
 
     def pause(self) -> None:
         """Let the other host run, perhaps."""
@@ -168,9 +162,8 @@ class World:
 
     def stall(self, seconds: float) -> None:
         """Let a time-out pass. A real host does other things meanwhile; that this one does not is nobody's fault."""
-        self.checkers.guard.accrue()
+        self.observer.stalled(self.now() + timedelta(seconds=seconds))
         self.elapse(seconds)
-        self.checkers.guard.skip()
 
     def move_to(self, at: datetime) -> None:
         """Move clock and market to an instant; cancels that hung are done on the way."""
@@ -193,7 +186,7 @@ class World:
             leg = self.exchange.book.orders[order_id]
             if leg.is_open and not leg.is_triggered and not leg.filled_qty:
                 self.trace.note(self.clock.at, "  ! leg_lost", leg.symbol, order_id[-12:])
-                self.checkers.guard.by_hand(leg.symbol)
+                self.observer.acted_by_hand(leg.symbol)
                 self.exchange.book.end(leg, VenueStatus.CANCELED, self.exchange.now)
 
         later = self.loop_rng.choice((0, 0, 300, 900)) * self.loop_rng.random()
@@ -207,9 +200,9 @@ class World:
             work.is_hurt = True
             work.faults.add(fault)
             if work.symbol:
-                self.checkers.guard.excuse(work.symbol, self.clock.at + timedelta(seconds=seconds))
+                self.observer.excused(work.symbol, self.clock.at + timedelta(seconds=seconds))
                 if fault in {"stale_view", "lookup_lag"}:
-                    self.checkers.guard.misled(work.symbol)
+                    self.observer.misled(work.symbol)
 
     def storage_call[T](self, name: str, effect: Callable[[], T]) -> T:
         """Run a call of storage that no port makes: the host's own, of queues and of the task hub."""
@@ -220,28 +213,64 @@ class World:
         """Whether two hosts run at once."""
         return self._pair is not None
 
-    def shown(self, account: Account) -> Account:
-        """What a look at the account is told."""
-        return self.checkers.equity.shown(account)
+    @property
+    def is_hiding(self) -> bool:
+        """Whether the broker hides positions now."""
+        return self.now() < self.hidden_until and not self.is_calm
 
-    def saw(self, call: str, detail: object) -> None:
-        """Let the checkers see a call's effect."""
-        self.checkers.saw(call, detail)
+    def was_hiding_since(self, at: datetime) -> bool:
+        """Whether the broker has hidden positions at any time since an instant."""
+        return self.hidden_until >= at
+
+    def quoted(self, quotes: Mapping[Symbol, Quote]) -> None:
+        """Note quotes that what runs now has got."""
+        if self.current is not None:
+            seen = {symbol: SeenQuote(quote=quote, at=self.now()) for symbol, quote in quotes.items()}
+            self.current.quotes |= seen
+
+    def answered_no(self, request: OrderRequest, words: str) -> None:
+        """Note that what runs now has heard why an order was refused."""
+        if self.current is not None:
+            self.current.refused = (request.client_order_id, words)
+
+    def wrote(self, how: str, table: str, row: Row) -> None:
+        """Note a row that was written; `how` is the call."""
+        if table == Table.LEDGER:
+            text = row.get("ledger")
+            if text is not None:  # otherwise a heartbeat
+                before, after = self.seen.ledger, self.ports.codec.decode(Ledger, str(text))
+                self.seen.ledger_written(after, self.now())
+                self.observer.ledger_written(before, after)
+        elif table == Table.CONTROLS and how == "put":
+            self.seen.controlled(row, self.now())
+        elif table == Table.CONTROLS and how == "insert" and "answer" in row:
+            self.observer.answer_claimed(row)
+
+    def subject_of(self, text: str) -> tuple[str, str]:
+        """Symbol and intent of a queued text; empty for what cannot be read."""
+        is_new = text not in self.seen.read
+        subject = self.seen.subject_of(text)
+        message = self.seen.read.get(text)
+        if is_new and isinstance(message, OrderIntent):
+            before = self.seen.intents.get(message.intent_id)
+            self.seen.intents.setdefault(message.intent_id, message)
+            self.observer.intent_sent(message, before)
+        return subject
+
+    def has_changed_since(self, symbol: str, at: datetime) -> bool:
+        """Whether an order of a symbol has changed at the venue since an instant, or was never seen there."""
+        known, unread = self.seen.changed_at.get(symbol), self.exchange.log[self._noted :]
+        return known is None or known >= at or any(entry.symbol == symbol and entry.at >= at for entry in unread)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
-    def at(self, when: datetime, what: Work | Callable[[], None]) -> None:
-        """Run something at an instant."""
-        self._sequence += 1
-        heapq.heappush(self._heap, (when, self._sequence, what))
-
-    def next_at(self) -> datetime | None:
-        """When the next thing is due."""
-        return self._heap[0][0] if self._heap else None
+    def at(self, when: datetime, what: Due, rank: int = Rank.DURABLE) -> None:
+        """Have something run at an instant; where much is due at once, no rank orders it."""
+        super().at(when, what)
 
     def step(self) -> None:
         """Run the next thing that is due, with another at once if two hosts take them."""
-        when, _, what = heapq.heappop(self._heap)
+        when, what = self.take()
         if self.storage_down and isinstance(what, Work) and self.storage_up_at is not None:
             self.at(self.storage_up_at + timedelta(seconds=self.loop_rng.random()), what)
             return
@@ -250,7 +279,7 @@ class World:
         self.sync()
         if not isinstance(what, Work):
             what()
-            self.checkers.after_step(None)
+            self._after_step()
             return
         other = self._taken_by_other_host(what)
         if other is None:
@@ -258,17 +287,29 @@ class World:
         else:
             self._run_both(what, other)
         self.sync()
-        self.checkers.after_step(what)
+        self._after_step()
+
+    def _after_step(self) -> None:
+        """Read what the venue has noted since."""
+        for entry in self.exchange.log[self._noted :]:
+            parts = (entry.client_order_id[-12:], entry.filled_qty, "/", entry.qty, entry.fill_price or "")
+            self.trace.note(entry.at, "    venue:", entry.symbol, entry.event, *parts, "holds", entry.position_after)
+            self.seen.changed_at[entry.symbol] = entry.at
+            self.observer.venue_noted(entry)
+            if entry.event is VenueEvent.ARMED and entry.stop_price is not None:
+                self.stop_armed(entry.order_id)
+        self._noted = len(self.exchange.log)
+        self.observer.after_step()
 
     def _taken_by_other_host(self, first: Work) -> Work | None:
         if self.is_calm or not self._heap or self.loop_rng.random() >= self.faults.two_hosts:
             return None
-        when, _, what = self._heap[0]
+        when, _, _, what = self._heap[0]
         if not isinstance(what, Work) or when > self.clock.at + timedelta(seconds=2):
             return None
         if first.label.startswith("episode") or what.label.startswith("episode"):
             return None  # one instance is owned by one host, and an episode makes no calls
-        heapq.heappop(self._heap)
+        self.take()
         return what
 
     def _run_both(self, first: Work, second: Work) -> None:
@@ -285,17 +326,16 @@ class World:
             self.current = None
 
     def _run(self, work: Work) -> None:
-        work.began_at, work.is_hurt, work.is_heard = self.clock.at, False, False
-        work.faults, work.quotes, work.refused = set(), {}, None
+        work.begin(self.clock.at)
         self.current = work
         self.trace.note(self.clock.at, work.label)
-        self.checkers.begins(work)
+        self.observer.begins(work)
         try:
             work.run()
         except Crash:
             back_at = work.crashed()
             if back_at is not None and work.symbol:
-                self.checkers.guard.excuse(work.symbol, back_at + timedelta(seconds=5))
+                self.observer.excused(work.symbol, back_at + timedelta(seconds=5))
             if self.loop_rng.random() < 0.5:
                 self.trace.note(self.clock.at, "  host restarts")
                 self.hub.forget()
@@ -306,7 +346,7 @@ class World:
         except Exception as error:  # what becomes of it is the host's affair
             self.trace.note(self.clock.at, "  failed:", type(error).__name__, error)
             work.failed(error)
-        self.checkers.ends(work)
+        self.observer.ends(work)
         self.current = None
 
     # -- what hub and queues ask -------------------------------------------------------------------------------------
@@ -323,7 +363,9 @@ class World:
 
         self.at(when, begin)
 
-    def _wake(self, instance: Lifecycle) -> None:
+    def episode(self, instance: Lifecycle) -> None:
+        """Run an episode of an instance a moment from now."""
+
         def run() -> None:
             self.hub.run(instance)
 
@@ -333,17 +375,12 @@ class World:
         label = f"episode {instance.instance_id[:6]} {instance.symbol}"
         self.at(self.soon(), Work(label=label, run=run, failed=failed, crashed=lambda: None))
 
-    def _set_timer(self, instance: Lifecycle, execution: int, key: int, due: datetime) -> None:
-        def fire() -> None:
-            self.hub.complete(instance, execution, HistoryEvent(kind=Happened.TIMER_FIRED, key=key))
-
-        self.at(max(due, self.clock.at), fire)
-
-    def _call_activity(self, instance: Lifecycle, execution: int, key: int, text: str) -> None:
-        work = self.activity(instance, execution, key, text)
+    def activity(self, instance: Lifecycle, execution: int, key: int, text: str) -> None:
+        """Run an activity a moment from now, perhaps twice."""
+        work = self.make_activity(instance, execution, key, text)
         if work is not None:
             self.at(self.soon(), work)
             if not self.is_calm and self.loop_rng.random() < self.faults.activity_twice:
-                again = self.activity(instance, execution, key, text)
+                again = self.make_activity(instance, execution, key, text)
                 if again is not None:
                     self.at(self.soon(), again)

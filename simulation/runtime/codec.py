@@ -1,59 +1,39 @@
-"""The real codec's texts and values, at less cost."""
+"""The real codec, which a simulation asks once for each value and each text."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
-from json.encoder import encode_basestring
-from types import NoneType
 from typing import Any
 
 from shared.adapters.codec import decode_json, encode_json
 from shared.core.errors import InvariantError
-from shared.core.values import iso
 
 _KEPT = 3000
-
-
 _CHECK_EVERY = 97
 
 
-_PLAIN: tuple[tuple[type, Callable[[Any], str]], ...] = (
-    (str, encode_basestring),
-    (NoneType, lambda _: "null"),
-    (bool, lambda value: "true" if value else "false"),
-    (int, repr),
-    (float, repr),
-    (Decimal, lambda value: f'"{value:f}"'),
-    (datetime, lambda value: f'"{iso(value)}"'),
-    (date, lambda value: f'"{value.isoformat()}"'),
-)
-"""How plain values are spelled, by the first type that fits."""
-
-
 class MemoCodec:
-    """The real codec's texts and values, at less cost: what was spelled or read before is remembered.
+    """`Codec` that remembers what the real one has said.
 
-    Values are frozen, so the same object has the same text, and the same text is the same value. One call in
-    `_CHECK_EVERY` asks the real codec too and compares.
+    Values are frozen, so the same object has the same text, and the same text is the same value. One answer from memory
+    in `_CHECK_EVERY` is held against the real codec.
     """
 
     def __init__(self) -> None:
-        self._spellers: dict[type, Callable[[Any], str]] = {}
         self._texts: dict[int, tuple[object, str]] = {}
         self._values: dict[tuple[type, str], Any] = {}
-        self._calls = 0
+        self._remembered = 0
 
     def encode(self, value: object) -> str:
         """Return the one JSON spelling of a value."""
-        text = self._spell(value)
-        self._calls += 1
-        if self._calls % _CHECK_EVERY == 0 and encode_json(value).decode() != text:
-            raise InvariantError(f"{type(value).__name__} is spelled otherwise by the real codec")
-        self._keep(type(value), text, value)
-        return text
+        known = self._texts.get(id(value))
+        if known is None or known[0] is not value:
+            text = encode_json(value).decode()
+            _keep(self._texts, id(value), (value, text))
+            _keep(self._values, (type(value), text), value)
+            return text
+        if self._is_checked() and encode_json(value).decode() != known[1]:
+            raise InvariantError(f"{type(value).__name__} was changed after it was encoded")
+        return known[1]
 
     def decode[T](self, cls: type[T], text: str | bytes) -> T:
         """Return the value."""
@@ -61,53 +41,17 @@ class MemoCodec:
         known: T | None = self._values.get((cls, spelled))
         if known is None:
             known = decode_json(cls, spelled)
-            self._keep(cls, spelled, known)
-            return known
-        self._calls += 1
-        if self._calls % _CHECK_EVERY == 0 and decode_json(cls, spelled) != known:
+            _keep(self._values, (cls, spelled), known)
+        elif self._is_checked() and decode_json(cls, spelled) != known:
             raise InvariantError(f"{cls.__name__} was changed after it was encoded")
         return known
 
-    def _keep(self, cls: type, text: str, value: object) -> None:
-        if len(self._values) > _KEPT:
-            self._values.clear()
-        self._values[cls, text] = value
+    def _is_checked(self) -> bool:
+        self._remembered += 1
+        return self._remembered % _CHECK_EVERY == 0
 
-    def _spell(self, value: Any) -> str:
-        speller = self._spellers.get(type(value))
-        if speller is None:
-            speller = self._spellers[type(value)] = self._speller_of(type(value))
-        return speller(value)
 
-    def _speller_of(self, cls: type) -> Callable[[Any], str]:
-        """How values of a type are spelled: looked up once for each type, not once for each value."""
-        plain = next((spell for kind, spell in _PLAIN if issubclass(cls, kind)), None)
-        if plain is not None:
-            return plain
-        if issubclass(cls, Mapping):
-            return self._spell_mapping
-        if issubclass(cls, Sequence):
-            return self._spell_sequence
-        return self._dataclass_speller(cls)
-
-    def _spell_mapping(self, value: Mapping[str, Any]) -> str:
-        return "{" + ",".join([f"{encode_basestring(k)}:{self._spell(value[k])}" for k in sorted(value)]) + "}"
-
-    def _spell_sequence(self, value: Sequence[Any]) -> str:
-        return "[" + ",".join([self._spell(each) for each in value]) + "]"
-
-    def _dataclass_speller(self, cls: Any) -> Callable[[Any], str]:
-        names = tuple((name, f'"{name}":') for name in sorted(field.name for field in dataclasses.fields(cls)))
-        texts, spell = self._texts, self._spell
-
-        def spell_dataclass(value: Any) -> str:
-            known = texts.get(id(value))
-            if known is not None and known[0] is value:
-                return known[1]
-            text = "{" + ",".join([f"{label}{spell(getattr(value, name))}" for name, label in names]) + "}"
-            if len(texts) > _KEPT:
-                texts.clear()
-            texts[id(value)] = (value, text)
-            return text
-
-        return spell_dataclass
+def _keep[K](memory: dict[K, Any], key: K, found: object) -> None:
+    if len(memory) > _KEPT:
+        memory.clear()
+    memory[key] = found

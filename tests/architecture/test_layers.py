@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 from importlinter.api import read_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,12 @@ def test_the_layers_are_those_of_the_house() -> None:
     assert any({"azure", "pydantic", "pandas"} <= names for names in forbidden)
     assert any({"simulation", "sandbox", "training"} <= names for names in forbidden)
     assert not any("ignore_imports" in contract for contract in contracts)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports for types alone count too."""
+    graph = grimp.build_graph(*HOUSE, cache_dir=None)
+    TopologicalSorter({each: graph.find_modules_directly_imported_by(each) for each in graph.modules}).prepare()
 
 
 def test_only_clock_code_may_read_a_clock() -> None:

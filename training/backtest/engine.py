@@ -30,7 +30,7 @@ from shared.core.splits import NO_SPLITS, in_terms_of
 from shared.core.values import Side, Symbol, from_epoch
 from simulation.market.days import tradable_day
 from simulation.runtime.clock import SimClock
-from simulation.runtime.loop import JOBS, Runner, Spent, Stages
+from simulation.runtime.runner import JOBS, Runner, Spent, Stages
 from simulation.venue.account import Fill
 from simulation.venue.engine import Exchange
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day

@@ -28,7 +28,7 @@ from shared.core.values import Symbol, from_epoch, parse_utc
 from shared.ports import Row
 from simulation.market.tape import BasePrices, Overlay, Tape
 from simulation.runtime.clock import SimClock
-from simulation.runtime.loop import Runner
+from simulation.runtime.runner import Runner
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from training.backtest.batch import TrainedSet

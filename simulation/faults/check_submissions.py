@@ -10,35 +10,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from shared.contracts.messages import OrderIntent
-from shared.core.market import BASIS_POINTS, Quote
+from shared.core.market import BASIS_POINTS
 from shared.core.order_states import OrderState
 from shared.core.orders import OrderClass, OrderRequest
 from shared.core.sessions import session_at
 from shared.core.values import Side
 from simulation.faults.violation import Violation
-
-if TYPE_CHECKING:
-    from simulation.faults.world import Work, World
-
+from simulation.faults.work import SeenQuote, Work
+from simulation.faults.world import World
 
 UNDER_MARKET = Decimal("0.99")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenQuote:
-    """A quote, and when a work got it."""
-
-    quote: Quote
-    at: datetime
-
-
-class Sent:
+class SubmissionRules:
     """What was sent and refused so far, and the rules for what is sent next."""
 
     def __init__(self, world: World) -> None:

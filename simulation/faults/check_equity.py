@@ -1,4 +1,4 @@
-"""What the broker says the account is worth, wrong at times, and what must hold of the peak and the halts that follow.
+"""What must hold of opening equity, peak and halts where the broker shows a wrong equity at times.
 
 A wrong print is shown to one look and to none for minutes after: whatever the app makes of it, the next look tells
 better. Where two wrong ones came in a row nobody could.
@@ -6,35 +6,23 @@ better. Where two wrong ones came in a row nobody could.
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from shared.contracts.records import ACCOUNT, BACKUP, Table
 from shared.core.ledger import Ledger
 from shared.core.portfolio import Account
 from shared.core.sessions import NEW_YORK
-from shared.core.values import CENT
 from simulation.faults.violation import Violation
+from simulation.faults.world import World
 
-if TYPE_CHECKING:
-    from simulation.faults.world import World
-
-FACTORS = (Decimal("1.8"), Decimal("0.5"), Decimal("0.00001"))
-"""What a wrong print makes of the equity."""
-APART = timedelta(minutes=5)
 TOLERANCE = Decimal("1.01")
-SANE = Decimal("0.1")
-"""The ledger's last look is right where it stands this near the venue's own figure."""
 BEHIND = timedelta(minutes=30)
 """A halt follows from looks of this time: a lost row's, a late gate's, those of an outage."""
 LOOKS_TO_HALT = 3
 """Supervisions in a row that saw the loss: two confirm it, and a late gate's older look may have come between."""
-MOVED = tuple(Decimal(each) for each in ("0.96", "0.99", "0.999", "1.0005", "1.001", "1.001", "1.001", "1.05"))
-"""What the account was worth at the last close, to its cash at the first look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +35,11 @@ class Look:
     is_wrong: bool
 
 
-def last_close(seed: int, chance: float, cash: Decimal) -> Decimal | None:
-    """Return the equity at the close before a run, in USD; None where it is the cash it begins with."""
-    rng = random.Random(f"last close:{seed}")
-    return (cash * rng.choice(MOVED)).quantize(CENT) if rng.random() < chance else None
-
-
 class EquityRules:
-    """Wrong prints, and the rules of opening equity, peak and halts."""
+    """The rules of opening equity, peak and halts."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = random.Random(f"equity:{world.run.seed}")
-        self._wrong_at = datetime.min.replace(tzinfo=world.now().tzinfo)
         self._looks: deque[Look] = deque()
         self._supervised: deque[datetime] = deque(maxlen=LOOKS_TO_HALT)
         self._highest = max(world.exchange.equity(), world.exchange.last_equity())
@@ -68,33 +48,13 @@ class EquityRules:
         self._doubted_at: datetime | None = None
         self._approved: set[str] = set()
 
-    # -- the fault ---------------------------------------------------------------------------------------------------
-
-    def shown(self, account: Account) -> Account:
-        """Return what a look at the account is told."""
-        world, now = self._world, self._world.now()
-        draw, factor = self._rng.random(), self._rng.choice(FACTORS)
-        is_wrong = (
-            not world.is_calm
-            and draw < world.faults.bad_equity
-            and now - self._wrong_at > APART
-            and self._is_ledger_sane(account.equity)
-        )
+    def account_looked_at(self, account: Account, *, is_wrong: bool) -> None:
+        """Note what the venue knew at a look."""
+        now = self._world.now()
         self._highest = max(self._highest, account.equity, account.last_equity)
         self._looks.append(Look(at=now, equity=account.equity, last_equity=account.last_equity, is_wrong=is_wrong))
         while self._looks[0].at < now - BEHIND:
             self._looks.popleft()
-        if not is_wrong:
-            return account
-        self._wrong_at = now
-        world.hurt("bad_equity", f"account x {factor}")
-        return replace(account, equity=max(CENT, (account.equity * factor).quantize(CENT)))
-
-    def _is_ledger_sane(self, equity: Decimal) -> bool:
-        ledger = self._world.checkers.ledger
-        return ledger is not None and abs(ledger.equity / equity - 1) < SANE
-
-    # -- the rules ---------------------------------------------------------------------------------------------------
 
     def before_entry(self, client_order_id: str, began: datetime) -> None:
         """No entry is sent on a day that has halted, whatever became of the ledger, nor while a loss is in doubt."""
@@ -175,7 +135,7 @@ class EquityRules:
 
     def supervised(self, began: datetime) -> None:
         """Look, after a supervision that nothing has hit, for a loss that all looks have seen and nothing halts."""
-        ledger = self._world.checkers.ledger
+        ledger = self._world.seen.ledger
         if self._world.other is not None:
             return
         if self._supervised and self._supervised[-1] < began - BEHIND:
