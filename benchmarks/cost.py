@@ -240,10 +240,10 @@ def partitions() -> int:
 
 
 def awake_hours() -> float:
-    """Hours of a month in which infra/rest.json lets the app run."""
-    if deployed("isResting") == "false":
+    """Hours of a month in which infra/scheduled_stop.json lets the app run."""
+    if deployed("hasScheduledStop") == "false":
         return DAYS * 24
-    acts = json.loads((ROOT / "infra" / "rest.json").read_text(encoding="utf-8"))["acts"]
+    acts = json.loads((ROOT / "infra" / "scheduled_stop.json").read_text(encoding="utf-8"))["acts"]
     at: dict[tuple[str, str], float] = {
         (act["act"], day): act["hour"] + act["minute"] / 60 for act in acts for day in act["days"]
     }
@@ -367,7 +367,7 @@ def _show_goals(first: Month, others: Others, deployment: Deployment, say: Calla
     say("what would move it, USD a month:")
     sign, value = ("-", "false") if deployment.is_alerted else ("+", "true")
     say(f"  {sign}{deployment.prices.alert_rule:.2f}  isTroubleAlerted {value}: the log searched for trouble")
-    say(f"  +{sleepless:.2f}  isResting false: the queues are looked at day and night")
+    say(f"  +{sleepless:.2f}  hasScheduledStop false: the queues are looked at day and night")
     say(f"  -{a_queue:.2f}  for each queue less that has a trigger")
     say(f"  -{scheduled:.2f}  hasScheduler true, before its own price for {others.scheduled.actions:,.0f} actions")
     say(f"  -{smaller:.2f}  instanceMemoryMB 512, where there is no free grant left")

@@ -15,7 +15,7 @@ blob() { az storage blob "$@" --account-name "$AZURE_STORAGE_ACCOUNT" --containe
 deploy() {
   az functionapp deployment source config-zip --resource-group "$AZURE_RESOURCE_GROUP" --name "$AZURE_FUNCTION_NAME" \
     --src "$1" --build-remote false --output none
-  # At night it may be stopped (infra/rest.bicep), and could not answer.
+  # At night it may be stopped (infra/scheduled_stop.bicep), and could not answer.
   az functionapp start --resource-group "$AZURE_RESOURCE_GROUP" --name "$AZURE_FUNCTION_NAME" --output none
 }
 

@@ -52,8 +52,8 @@ param logCapGbPerDay string = '0.16'
 @description('Whether the log is searched for trouble every 15 minutes, for 0.50 USD a month. Without it three things tell, for nothing: the app by its channels, a dead man switch behind one of them, and infra/watch.sh from outside (docs/NOTICES.md).')
 param isTroubleAlerted bool = false
 
-@description('Whether the app is stopped at night and at weekends, by the times of infra/rest.json: the platform looks at the queues of an app that runs day and night, for 0.42 USD a month more. Nothing is traded then, and no call over HTTP is answered. Not for crypto.')
-param isResting bool = true
+@description('Whether the app is stopped at night and at weekends, by the times of infra/scheduled_stop.json: the platform looks at the queues of an app that runs day and night, for 0.42 USD a month more. Nothing is traded then, and no call over HTTP is answered. Not for crypto.')
+param hasScheduledStop bool = true
 
 @description('owner/name of the GitHub repository whose environment production may deploy; empty: none may.')
 param githubRepository string = ''
@@ -211,8 +211,8 @@ module app 'app.bicep' = {
   }
 }
 
-module rest 'rest.bicep' = if (isResting) {
-  name: 'rest'
+module scheduledStop 'scheduled_stop.bicep' = if (hasScheduledStop) {
+  name: 'scheduled-stop'
   scope: group
   params: {
     location: location

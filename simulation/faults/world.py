@@ -55,8 +55,8 @@ class World(Loop):
     ----------
     run : SimulationRun
         Seed, days, faults.
-    observe : callable
-        Makes who hears what happens; nobody unless given.
+    observe : callable, optional
+        Makes who hears what happens; without it nobody does.
 
     Attributes
     ----------
@@ -125,8 +125,7 @@ class World(Loop):
         self.deliver: Callable[[Queued], Work | None] = lambda _message: None
         self.people: Callable[[datetime, str, object], None] = lambda *_: None
         self.make_activity: Callable[[Lifecycle, int, int, str], Work | None] = lambda *_: None
-        self.observer = WorldObserver()
-        self.observer = observe(self)
+        self.observer = WorldObserver() if observe is None else observe(self)
 
     def _make_ports(self) -> SimPorts:
         self._injector = injector = Injector(self)

@@ -179,7 +179,7 @@ def test_nothing_that_must_stay_is_deleted_by_age() -> None:
             assert not roots & kept, name
 
 
-@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep", "rest.bicep"])
+@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep", "scheduled_stop.bicep"])
 def test_role_ids_are_those_of_their_names(name: str) -> None:
     roles = variable(name, "roles")
     assert roles.items() <= BUILT_IN_ROLES.items()
@@ -251,9 +251,9 @@ def test_heartbeat_is_missed_only_while_supervise_is_due() -> None:
 
 
 def awake(at: datetime) -> bool:
-    """Whether infra/rest.json has the app run at an instant."""
+    """Whether infra/scheduled_stop.json has the app run at an instant."""
     local = at.astimezone(NEW_YORK)
-    acts = [act for act in json.loads(text_of("rest.json"))["acts"] if f"{local:%A}" in act["days"]]
+    acts = [act for act in json.loads(text_of("scheduled_stop.json"))["acts"] if f"{local:%A}" in act["days"]]
     times = {act["act"]: time(act["hour"], act["minute"]) for act in acts}
     return bool(times) and times["start"] <= local.time() < times["stop"]
 
@@ -276,10 +276,10 @@ def test_the_app_is_awake_for_the_weekly_review() -> None:
 
 
 def test_resting_starts_and_stops_this_app_and_knows_new_yorks_summer_time() -> None:
-    acts = json.loads(text_of("rest.json"))
+    acts = json.loads(text_of("scheduled_stop.json"))
     assert acts["timeZone"] == "Eastern Standard Time"  # Windows' name for New York's time, summer time included
     assert {act["act"] for act in acts["acts"]} == {"start", "stop"}
-    assert "${substring(app.id, 1)}/${each.act}?api-version=" in text_of("rest.bicep")
+    assert "${substring(app.id, 1)}/${each.act}?api-version=" in text_of("scheduled_stop.bicep")
 
 
 def test_every_check_that_is_suppressed_says_why() -> None:

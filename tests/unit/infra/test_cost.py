@@ -211,7 +211,7 @@ def test_what_is_priced_is_what_is_deployed() -> None:
 
 
 def test_hours_in_which_the_app_is_stopped_are_those_of_infra() -> None:
-    assert deployed("isResting") == "true"
+    assert deployed("hasScheduledStop") == "true"
     assert awake_hours() == pytest.approx(21 * 17.25 + 4 * 1.0)
 
 

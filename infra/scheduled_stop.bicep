@@ -6,7 +6,7 @@ param location string
 param tags object
 param appName string
 
-var plan = loadJsonContent('rest.json')
+var plan = loadJsonContent('scheduled_stop.json')
 var roles = {
   // Starts and stops this one app. Azure has no built-in role that may do only that.
   websiteContributor: 'de139f84-1756-47ae-9be6-808fbbe84772'
@@ -17,7 +17,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' existing = {
 }
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: 'id-rest-${appName}'
+  name: 'id-stop-${appName}'
   location: location
   tags: tags
 }
