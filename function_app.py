@@ -13,7 +13,7 @@ from functions import (
     notify,
     operate,
     parameters,
-    replay,
+    redrive,
     report,
     scan,
     score,
@@ -23,7 +23,7 @@ from functions import (
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 STAGES = (scan, news, score, gate, execute, supervise, report, nightly, notify)
-API = (operate, approvals, parameters, replay, health)
+API = (operate, approvals, parameters, redrive, health)
 
 for stage in (*STAGES, *API):
     app.register_functions(stage.bp)

@@ -11,10 +11,10 @@ from dashboard.dataframes import counts
 from dashboard.day import table_of
 from dashboard.view import View
 from dashboard.views.acts import act_form
-from shared.contracts.openapi.routes import POISON_REPLAY, QUARANTINE_REPLAY
+from shared.contracts.openapi.routes import POISON_REDRIVE, QUARANTINE_REDRIVE
 from shared.contracts.records import Container, Table
 
-_ROUTES = {"poison": POISON_REPLAY, "quarantine": QUARANTINE_REPLAY}
+_ROUTES = {"poison": POISON_REDRIVE, "quarantine": QUARANTINE_REDRIVE}
 _SHOWN_BYTES = 4000
 
 

@@ -108,18 +108,18 @@ def test_a_poison_message_sent_back_is_handled_once(sandbox: MakeSandbox) -> Non
         (key,) = (k for k, row in box.rows(Table.INCIDENTS).items() if row["kind"] == "poison")
         asked = {"on": str(DEFAULT_ON), "incident": key}
         assert box.rows(Table.DECISIONS) == {}
-        status, told = await post(box, "poison/replay", **asked)
+        status, told = await post(box, "poison/redrive", **asked)
         assert (status, told["queue"], told["characters"]) == (200, "signals", len(text))
         await box.for_s(20)
-        await post(box, "poison/replay", **asked)
+        await post(box, "poison/redrive", **asked)
         await box.for_s(20)
         (decision,) = box.rows(Table.DECISIONS).values()
         assert (decision["symbol"], decision["verdict"]) == ("SPY", "approved")
         assert box.bought() == {"SPY": 1}
         assert box.rows(Table.INCIDENTS)[key]["status"] == "replayed"
-        assert (await post(box, "quarantine/replay", **asked))[0] == 409
-        assert (await post(box, "poison/replay", **asked | {"on": "2026-10-13"}))[0] == 404
-        assert ("poison-replay", 200) in acts(box)
+        assert (await post(box, "quarantine/redrive", **asked))[0] == 409
+        assert (await post(box, "poison/redrive", **asked | {"on": "2026-10-13"}))[0] == 404
+        assert ("poison-redrive", 200) in acts(box)
         assert box.trace.errors == []
 
     sandbox(settings=QUIET).run(scenario)
@@ -131,7 +131,7 @@ def test_a_poison_message_that_fails_again_is_told_again(sandbox: MakeSandbox) -
         box.put(f"{Queue.SIGNALS}-poison", text)
         await box.until(SWEPT)
         (key,) = box.rows(Table.INCIDENTS)
-        await post(box, "poison/replay", on=str(DEFAULT_ON), incident=key)
+        await post(box, "poison/redrive", on=str(DEFAULT_ON), incident=key)
         box.put(f"{Queue.SIGNALS}-poison", text)
         await box.until(SWEPT_AGAIN)
         assert box.rows(Table.INCIDENTS)[key]["status"] == "open"
@@ -144,7 +144,7 @@ def test_a_quarantined_message_sent_back_to_code_that_cannot_read_it_is_quaranti
         box.put(Queue.CANDIDATES, "not base64!")
         await box.for_s(5)
         (key,) = box.rows(Table.INCIDENTS)
-        status, _ = await post(box, "quarantine/replay", on=str(DEFAULT_ON), incident=key)
+        status, _ = await post(box, "quarantine/redrive", on=str(DEFAULT_ON), incident=key)
         assert status == 200
         await box.for_s(5)
         assert box.trace.count("score_candidates") == 2

@@ -20,7 +20,7 @@ from tests.support.views import shown, words
 
 type MakeSandbox = Callable[..., Sandbox]
 
-ACTS = ("approve", "refuse", "poison-replay", "roll-back", "kill", "resume")
+ACTS = ("approve", "refuse", "poison-redrive", "roll-back", "kill", "resume")
 WHO = {"by": "owner", "reason": "as I see fit"}
 
 
@@ -56,7 +56,7 @@ def test_a_day_steered_over_http_is_all_in_the_record_and_on_the_pages(
         box.put(f"{Queue.SIGNALS}-poison", base64_of(encode_json(box.signal("SELX", slot="1002"))))
         await box.until("10:06:05")
         (key,) = (key for key, row in box.rows(Table.INCIDENTS).items() if row["kind"] == "poison")
-        await owner.post("poison/replay", on=str(DEFAULT_ON), incident=key)
+        await owner.post("poison/redrive", on=str(DEFAULT_ON), incident=key)
         await box.for_s(20)
         before = champion(box).version
         publish_copy(box, before, "copy")

@@ -168,18 +168,18 @@ ANSWER = Route(
     is_keyless=True,
     media="text/html",
 )
-POISON_REPLAY = Route(
-    name="poison-replay",
+POISON_REDRIVE = Route(
+    name="poison-redrive",
     method="POST",
-    path="poison/replay",
+    path="poison/redrive",
     summary="Send a poison message back to its queue, as it was",
     fields=(*WHO_AND_WHY, ON, INCIDENT),
     answers={**_DONE, 404: "no such incident, or its bytes are gone", 409: "not a poison message"},
 )
-QUARANTINE_REPLAY = Route(
-    name="quarantine-replay",
+QUARANTINE_REDRIVE = Route(
+    name="quarantine-redrive",
     method="POST",
-    path="quarantine/replay",
+    path="quarantine/redrive",
     summary="Send a quarantined message back to its queue, as it was: after the code that could not read it is mended",
     fields=(*WHO_AND_WHY, ON, INCIDENT),
     answers={**_DONE, 404: "no such incident, or its bytes are gone", 409: "not a quarantined message, or not text"},
@@ -265,8 +265,8 @@ ROUTES: Mapping[str, Route] = {
         APPROVE,
         ANSWER_PAGE,
         ANSWER,
-        POISON_REPLAY,
-        QUARANTINE_REPLAY,
+        POISON_REDRIVE,
+        QUARANTINE_REDRIVE,
         RUN_JOB,
         TEST_NOTICE,
         PARAMETERS,

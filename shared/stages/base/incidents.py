@@ -28,7 +28,7 @@ ON_ITS_WAY = timedelta(minutes=4)
 BROKEN = (ContractError, ValueError, TypeError, KeyError, ArithmeticError)
 """What reading a row raises whose cells are not what they must be."""
 
-REPLAYED = "replayed"
+REDRIVEN = "replayed"
 """Status of an incident whose message a person has sent back."""
 
 CLOSED = "closed"
@@ -156,7 +156,7 @@ def close_incidents(ports: Ports, on: date, *beginnings: str) -> None:
 def _reopened(ports: Ports, on: date, key: str, row: Row) -> bool:
     """Open an incident again that was seen to and has come back."""
     stored = ports.tables.get(Table.INCIDENTS, str(on), key)
-    if stored is None or stored.value.get("status") not in {REPLAYED, CLOSED}:
+    if stored is None or stored.value.get("status") not in {REDRIVEN, CLOSED}:
         return False
     try:
         ports.tables.replace(Table.INCIDENTS, str(on), key, row, stored.etag)

@@ -16,7 +16,7 @@ from tests.support.bad_input import NOT_SHOWN
 GOOD: dict[str, dict[str, Any]] = {
     "kill": {"by": "me", "reason": "odd", "flatten": True},
     "approve": {"by": "me", "reason": "odd", "intent_id": "feedface", "approve": False},
-    "poison-replay": {"by": "me", "reason": "odd", "on": "2026-10-14", "incident": "poison|order-intents|0123abc"},
+    "poison-redrive": {"by": "me", "reason": "odd", "on": "2026-10-14", "incident": "poison|order-intents|0123abc"},
     "accept-parameters": {"by": "me", "reason": "odd", "name": "walk-7.1"},
     "roll-back": {"by": "me", "reason": "odd", "version": "2026-10-13-0a1b"},
 }

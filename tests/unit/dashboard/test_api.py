@@ -13,7 +13,7 @@ import pytest
 from dashboard.api import KEY_HEADER, act
 from dashboard.environments import variable
 from shared.bootstrap import JsonCodec
-from shared.contracts.openapi.routes import POISON_REPLAY
+from shared.contracts.openapi.routes import POISON_REDRIVE
 from shared.contracts.parameters import Evidence, ParameterSet
 from shared.contracts.records import CONTROLS, PARAMETERS, Table
 from shared.contracts.settings import Environment
@@ -68,20 +68,20 @@ def app() -> Iterator[tuple[App, str]]:
 
 def test_an_act_carries_who_why_and_the_key(app: tuple[App, str]) -> None:
     server, url = app
-    answer = act(url, "right", POISON_REPLAY, BODY)
+    answer = act(url, "right", POISON_REDRIVE, BODY)
     assert answer.is_done
-    assert server.asked == [("/api/poison/replay", "right", BODY)]
+    assert server.asked == [("/api/poison/redrive", "right", BODY)]
 
 
 def test_a_refusal_tells_the_apps_own_words(app: tuple[App, str]) -> None:
     _, url = app
-    assert act(url, "wrong", POISON_REPLAY, BODY).text == "HTTP 401: the key is wrong"
-    missing = act(url, "right", POISON_REPLAY, BODY | {"incident": "none"})
+    assert act(url, "wrong", POISON_REDRIVE, BODY).text == "HTTP 401: the key is wrong"
+    missing = act(url, "right", POISON_REDRIVE, BODY | {"incident": "none"})
     assert (missing.is_done, missing.text) == (False, "HTTP 404: incident: there is none")
 
 
 def test_an_app_that_is_down_is_an_answer_without_the_key() -> None:
-    answer = act("http://127.0.0.1:9", "secret-key", POISON_REPLAY, BODY)
+    answer = act("http://127.0.0.1:9", "secret-key", POISON_REDRIVE, BODY)
     assert not answer.is_done
     assert "does not answer" in answer.text
     assert "secret-key" not in answer.text

@@ -179,9 +179,11 @@ def test_nothing_that_must_stay_is_deleted_by_age() -> None:
             assert not roots & kept, name
 
 
-@pytest.mark.parametrize("name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep", "scheduled_stop.bicep"])
+@pytest.mark.parametrize(
+    "name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep", "scheduled_stop.bicep"]
+)
 def test_role_ids_are_those_of_their_names(name: str) -> None:
-    roles = variable(name, "roles")
+    roles = variable(f"{name}.bicep", "roles")
     assert roles.items() <= BUILT_IN_ROLES.items()
     for role in roles:
         assert text_of(name).count(f"roles.{role}") > 0, f"{role} is assigned to nobody"

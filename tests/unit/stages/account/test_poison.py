@@ -12,7 +12,7 @@ from shared.contracts.records import Container, Queue
 from shared.core.errors import TransientError
 from shared.ports import QueueState, QueueText
 from shared.stages.account.poison import HIDDEN, SWEEP_AT, SWEEP_MIN, clear, sweep
-from shared.stages.base.incidents import REPLAYED
+from shared.stages.base.incidents import REDRIVEN
 from tests.support.orders import ON
 from tests.support.ports import FakePorts, fake_ports
 
@@ -97,7 +97,7 @@ def test_poison_that_was_sent_back_and_failed_again_is_told_again() -> None:
     ports, queues = fake_ports(AT), HandQueues({"signals-poison": [b"x"]})
     clear(queues, sweep(ports, queues, AT))
     ((key, row),) = ports.tables.query("incidents", str(ON))
-    ports.tables.put("incidents", str(ON), key, {**row, "status": REPLAYED})
+    ports.tables.put("incidents", str(ON), key, {**row, "status": REDRIVEN})
     queues.texts["signals-poison"].append(b"x")
     assert len(sweep(ports, queues, AT + SWEEP_MIN * MINUTE).notices) == 1
 

@@ -13,7 +13,7 @@ from shared.core.errors import TransientError
 from shared.core.schedule import Job
 from shared.stages.base.runs import run_now
 from shared.stages.operator.jobs import RUNS
-from shared.stages.operator.requeue import replay
+from shared.stages.operator.redrive import redrive
 from shared.stages.operator.rollback import roll_back
 from tests.support.orders import NOW, ON
 from tests.support.people import call
@@ -122,9 +122,9 @@ def test_an_incident_cannot_lead_out_of_quarantine(path: str) -> None:
     ports.blobs.put("models", "signal/champion.json", b"secret")
     row = {"kind": "poison", "blob": path, "status": "open"}
     ports.tables.put("incidents", str(ON), "poison|signals|0123", row)
-    asked = call("poison-replay", on=str(ON), incident="poison|signals|0123")
+    asked = call("poison-redrive", on=str(ON), incident="poison|signals|0123")
     try:
-        found = replay(ports, asked, "poison")
+        found = redrive(ports, asked, "poison")
     except ValueError:
         return  # the store refuses the name
     assert found.reply.status == 404
@@ -135,4 +135,4 @@ def test_an_incident_cannot_lead_out_of_quarantine(path: str) -> None:
 def test_only_a_message_of_a_queue_can_be_sent_back(key: str) -> None:
     ports = fake_ports(NOW)
     ports.tables.put("incidents", str(ON), key, {"kind": "poison", "blob": "x", "status": "open"})
-    assert replay(ports, call("poison-replay", on=str(ON), incident=key), "poison").reply.status == 409
+    assert redrive(ports, call("poison-redrive", on=str(ON), incident=key), "poison").reply.status == 409

@@ -1,4 +1,4 @@
-"""Replays: a message that went aside goes back to the queue it came from, as it was."""
+"""Redrive: a message that went aside goes back to the queue it came from, as it was."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from shared.contracts.records import Container, Queue, Table
 from shared.core.errors import ConflictError
 from shared.core.values import iso
 from shared.ports import Ports, Row, Stored
-from shared.stages.base.incidents import REPLAYED
+from shared.stages.base.incidents import REDRIVEN
 from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, refused, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redrive:
-    """A reply, and the text that goes into a queue; no text where the replay was refused."""
+    """A reply, and the text that goes into a queue; no text where it was refused."""
 
     reply: Reply
     queue: Queue | None = None
     text: str = ""
 
 
-def replay(ports: Ports, call: Call, kind: str) -> Redrive:
+def redrive(ports: Ports, call: Call, kind: str) -> Redrive:
     """Take the bytes of an incident back out of quarantine.
 
-    A message may be replayed more than once: its id is a hash of what it logically is, so stages that have seen it do
+    A message may be redriven more than once: its id is a hash of what it logically is, so stages that have seen it do
     nothing again, and one that is too old is recorded and dropped.
 
     Parameters
@@ -55,8 +55,8 @@ def replay(ports: Ports, call: Call, kind: str) -> Redrive:
 
 
 def _mark(ports: Ports, on: str, key: str, stored: Stored[Row]) -> None:
-    row = {**stored.value, "status": REPLAYED, "replayed_at": iso(ports.clock.now())}
+    row = {**stored.value, "status": REDRIVEN, "replayed_at": iso(ports.clock.now())}
     try:
         ports.tables.replace(Table.INCIDENTS, on, key, row, stored.etag)
     except ConflictError:
-        return  # another replay of the same message: one mark is enough
+        return  # another redrive of the same message: one mark is enough

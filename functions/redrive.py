@@ -1,4 +1,4 @@
-"""Replay: a poison or quarantined message goes back to the queue it came from."""
+"""Redrive: a poison or quarantined message goes back to the queue it came from."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functions.http import begin, finish, guarded
 from shared.contracts.openapi import Route, routes
 from shared.contracts.records import Queue
 from shared.stages.base.requests import Reply
-from shared.stages.operator.requeue import replay
+from shared.stages.operator.redrive import redrive
 
 bp = func.Blueprint()
 
 
-def _replay_route(route: Route, kind: str) -> None:
-    """Register the function that replays one kind of incident. Every queue is an output; one of them gets the text."""
+def _redrive_route(route: Route, kind: str) -> None:
+    """Register the function that redrives one kind of incident. Every queue is an output; one of them gets the text."""
 
-    @bp.function_name(f"replay_{kind}")
+    @bp.function_name(f"redrive_{kind}")
     @bp.route(route.path, methods=[route.method], auth_level=func.AuthLevel.FUNCTION)
     @bp.queue_output(arg_name="candidates", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
     @bp.queue_output(arg_name="signals", queue_name=Queue.SIGNALS.value, connection=STORAGE)
@@ -37,7 +37,7 @@ def _replay_route(route: Route, kind: str) -> None:
         raw: list[str] = []
 
         def stage() -> Reply:
-            found = replay(begun.ports, begun.call, kind)
+            found = redrive(begun.ports, begun.call, kind)
             if found.queue is Queue.NOTICES:
                 raw.append(found.text)
             elif found.queue is not None:
@@ -49,5 +49,5 @@ def _replay_route(route: Route, kind: str) -> None:
         return finish(begun.call, reply, begun.ports)
 
 
-_replay_route(routes.POISON_REPLAY, "poison")
-_replay_route(routes.QUARANTINE_REPLAY, "quarantine")
+_redrive_route(routes.POISON_REDRIVE, "poison")
+_redrive_route(routes.QUARANTINE_REDRIVE, "quarantine")
