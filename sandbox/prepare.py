@@ -21,7 +21,7 @@ from shared.adapters.codec import encode_json
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol
-from simulation.market.replay import ReplayTape
+from simulation.market.recorded import RecordedTape
 from simulation.market.scenario import DEFAULT_SEED, MARKET_SYMBOLS, STATE, Scenario, core_symbols
 from simulation.market.synthetic import SyntheticTape
 from simulation.market.tape import Tape
@@ -63,7 +63,7 @@ def _prepare(world: Scenario, folder: Path, console: Console) -> None:
         "market_symbols": [s for s in MARKET_SYMBOLS if s in tape.assets] or list(core_symbols(tape)[:1]),
         "content_id": tape.content_id,
         "trained_on": teacher.content_id,
-        "told": list(tape.told) if isinstance(tape, ReplayTape) else [],
+        "told": list(tape.told) if isinstance(tape, RecordedTape) else [],
     }
     (partial / "world.json").write_text(json.dumps(document, indent=1))
     partial.rename(folder)
@@ -94,7 +94,7 @@ def _train(tape: Tape, world: Scenario, console: Console) -> TrainedModels:
             seed=world.seed,
             on=world.on,
             created_at=created_at.astimezone(UTC),
-            is_synthetic=not isinstance(tape, ReplayTape),  # what is not recorded is invented
+            is_synthetic=not isinstance(tape, RecordedTape),  # what is not recorded is invented
             rule=rule,
             progress=show,
         )

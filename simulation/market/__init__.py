@@ -1,1 +1,1 @@
-"""Markets for the venue: a seeded one and the replay of recorded bars."""
+"""Markets for the venue: a seeded one and one of recorded bars."""

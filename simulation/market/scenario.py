@@ -55,9 +55,9 @@ class Scenario:
             If the day is no session or a file cannot be used.
         """
         if self.bars is not None:
-            from simulation.market.replay import ReplayTape
+            from simulation.market.recorded import RecordedTape
 
-            return ReplayTape.from_parquet(self.bars, self.on, daily=self.daily, quotes=self.quotes)
+            return RecordedTape.from_parquet(self.bars, self.on, daily=self.daily, quotes=self.quotes)
         from simulation.market.splits import SplitTape, seeded_splits
         from simulation.market.synthetic import SyntheticTape
 

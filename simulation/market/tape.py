@@ -1,4 +1,4 @@
-"""What the venue knows of a market: a tape. The seeded market and a replay of recorded bars both are one.
+"""What the venue knows of a market: a tape. The seeded market and that of recorded bars both are one.
 
 A tape holds what happened and what will happen; only the venue reads it, and shows what virtual time allows.
 """

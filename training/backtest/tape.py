@@ -12,10 +12,10 @@ from typing import Self
 
 from shared.core.features.history import midnight_s
 from shared.core.market import Asset, Timeframe
-from simulation.market.replay import ReplayTape
+from simulation.market.recorded import RecordedTape
 
 
-class RollingTape(ReplayTape):
+class RollingTape(RecordedTape):
     """Recorded bars whose every date may be traded. Every symbol is an asset; `trades_on` says when."""
 
     @classmethod

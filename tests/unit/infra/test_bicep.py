@@ -183,7 +183,7 @@ def test_nothing_that_must_stay_is_deleted_by_age() -> None:
     "name", ["roles.bicep", "deployer.bicep", "scheduler.bicep", "containers.bicep", "scheduled_stop.bicep"]
 )
 def test_role_ids_are_those_of_their_names(name: str) -> None:
-    roles = variable(f"{name}.bicep", "roles")
+    roles = variable(name, "roles")
     assert roles.items() <= BUILT_IN_ROLES.items()
     for role in roles:
         assert text_of(name).count(f"roles.{role}") > 0, f"{role} is assigned to nobody"

@@ -21,7 +21,7 @@ from shared.core.splits import in_terms_of
 from shared.core.values import Symbol, from_epoch
 from simulation.market.bar_checks import Reason
 from simulation.market.bar_file import TRADED, BarFile, read_file, read_traded
-from simulation.market.replay import ReplayTape
+from simulation.market.recorded import RecordedTape
 from tests.support.bars import CALENDAR, data_file, day_starts, random_walk
 from training.data.importer import import_file
 from training.data.store import BarStore
@@ -103,7 +103,7 @@ def test_the_replays_daily_history_knows_no_close_of_the_day_itself(tmp_path: Pa
     dates = [date(2025, 10, 13), date(2025, 10, 14), ON]
     stamps = [datetime(on.year, on.month, on.day, tzinfo=UTC) for on in dates]
     history = put(tmp_path / "daily.parquet", daily(stamps, pa.timestamp("s", tz="UTC")))
-    tape = ReplayTape.from_parquet(put(tmp_path / "bars.parquet", market()), ON, daily=history)
+    tape = RecordedTape.from_parquet(put(tmp_path / "bars.parquet", market()), ON, daily=history)
     known = tape.bars("ABC", Timeframe.DAY_1, *ALWAYS)
     assert known.start_s.tolist() == [midnight_s(on) for on in dates]
     assert known.close[:2].tolist() == pytest.approx([10.0, 10.5])
@@ -175,7 +175,7 @@ def test_a_file_with_date_and_daily_ts_is_daily_by_its_dates(tmp_path: Path) -> 
 def every_door(path: Path) -> list[Callable[[], object]]:
     return [
         lambda: ParquetHistory(path, CALENDAR),
-        lambda: ReplayTape.from_parquet(path, ON),
+        lambda: RecordedTape.from_parquet(path, ON),
         lambda: read_traded(path, CALENDAR),
     ]
 
@@ -217,7 +217,7 @@ def test_a_few_odd_stamps_of_a_recorder_are_quarantined_and_told_at_every_door(t
     table = with_cells(market(DAYS), "ts", r3=odd[0], r900=odd[1])
     table = with_cells(table, "ts", r5=table["ts"][5].as_py() + timedelta(milliseconds=250))
     path = put(tmp_path / "bars.parquet", table)
-    history, tape = ParquetHistory(path, CALENDAR), ReplayTape.from_parquet(path, ON)
+    history, tape = ParquetHistory(path, CALENDAR), RecordedTape.from_parquet(path, ON)
     for told in (history.told, tape.told):
         assert "quarantined: 3 off-grid (first: row 4, symbol 'ABC' ts 2025-10-15T18:38:19" in told[1]
     assert tape.quarantined == 3
@@ -403,7 +403,7 @@ def split(table: pa.Table, on: date, ratio: float, symbol: str = "ABC") -> pa.Ta
 def test_a_split_that_the_file_does_not_tell_of_leaves_the_rows_after_it(tmp_path: Path, ratio: float) -> None:
     on = DAYS[8]
     path = put(tmp_path / "bars.parquet", split(market(DAYS), on, ratio))
-    history, tape = ParquetHistory(path, CALENDAR), ReplayTape.from_parquet(path, ON)
+    history, tape = ParquetHistory(path, CALENDAR), RecordedTape.from_parquet(path, ON)
     for source in (history, tape):
         assert source.told[1].startswith("quarantined: 624 unknown-split (first: row 1")
         assert f"ABC opens at {ratio:.4g} times its price on {on}" in source.told[2]
@@ -441,7 +441,7 @@ def test_a_split_that_the_file_tells_of_is_taken_in(tmp_path: Path, name: str) -
     told = np.where(last, 0.25, 1.0) if name == "split_next" else np.where(~early & is_abc, 0.25, 1.0)
     path = put(tmp_path / "raw.parquet", raw.append_column(name, pa.array(told)))
     one = ParquetHistory(put(tmp_path / "adjusted.parquet", adjusted), CALENDAR)
-    other, tape = ParquetHistory(path, CALENDAR), ReplayTape.from_parquet(path, ON)
+    other, tape = ParquetHistory(path, CALENDAR), RecordedTape.from_parquet(path, ON)
     for source, splits in ((other, other.splits(ABC)), (tape, tape.splits[ABC])):
         assert (splits.from_s.tolist(), splits.factor.tolist()) == ([midnight_s(DAYS[7] + timedelta(days=1))], [0.25])
         a, traded = (each.bars(ABC, Timeframe.MIN_5, *ALWAYS) for each in (one, source))
@@ -457,7 +457,7 @@ def test_a_split_that_the_file_tells_of_is_taken_in(tmp_path: Path, name: str) -
 def test_a_split_that_only_the_daily_bars_beside_tell_of_is_no_unknown_one(tmp_path: Path) -> None:
     raw = put(tmp_path / "raw.parquet", split(market(DAYS), DAYS[8], 0.25))
     table = daily(DAYS[7:9], pa.date32(), "date").append_column("split_next", pa.array([0.25, 1.0]))
-    tape = ReplayTape.from_parquet(raw, ON, daily=put(tmp_path / "daily.parquet", table))
+    tape = RecordedTape.from_parquet(raw, ON, daily=put(tmp_path / "daily.parquet", table))
     assert tape.quarantined == 0
     assert not [line for line in tape.told if "split" in line]
     assert tape.splits["ABC"].factor.tolist() == [0.25]
@@ -473,7 +473,7 @@ def test_a_split_that_only_the_bars_beside_tell_of_leaves_the_daily_ones_as_trad
     early = np.array([on < DAYS[8] for on in days["date"].to_pylist()])
     for name in NAMES[:4]:
         days = column(days, name, np.where(early, days[name].to_numpy() * 4, days[name].to_numpy()))
-    tape = ReplayTape.from_parquet(path, ON, daily=put(tmp_path / "daily.parquet", days))
+    tape = RecordedTape.from_parquet(path, ON, daily=put(tmp_path / "daily.parquet", days))
     assert (tape.quarantined, tape.splits["ABC"].factor.tolist()) == (0, [0.25])
 
 
@@ -485,7 +485,7 @@ def test_of_two_files_that_tell_of_splits_the_daily_one_counts_as_far_as_it_reac
         tmp_path / "bars.parquet", bars.append_column("split_next", pa.array([factors.get(on, 1.0) for on in dates]))
     )
     days = daily(DAYS[4:9], pa.date32(), "date").append_column("split_next", pa.array([1.0, 1 / 3, 1.0, 1.0, 3.0]))
-    tape = ReplayTape.from_parquet(path, ON, daily=put(tmp_path / "daily.parquet", days))
+    tape = RecordedTape.from_parquet(path, ON, daily=put(tmp_path / "daily.parquet", days))
     found = tape.splits["ABC"]
     assert found.from_s.tolist() == [midnight_s(DAYS[k] + timedelta(days=1)) for k in (2, 5, 8, 10)]
     assert found.factor.tolist() == [0.5, 1 / 3, 3.0, 0.2]

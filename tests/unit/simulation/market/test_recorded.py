@@ -11,7 +11,7 @@ import pytest
 
 from shared.core.errors import ContractError, SettingsError
 from shared.core.market import Timeframe
-from simulation.market.replay import ReplayTape
+from simulation.market.recorded import RecordedTape
 from simulation.market.tape import Tape
 
 FIRST, ON = date(2025, 10, 14), date(2025, 10, 15)
@@ -43,7 +43,7 @@ def day_of(symbol: str, *, step_min: int = 1, n: int = 30, days_back: int = 0) -
 @pytest.mark.parametrize(("step_min", "base_s"), [(1, 60), (5, 300)])
 def test_bar_length_is_found_and_finer_bars_are_empty(tmp_path: Path, step_min: int, base_s: int) -> None:
     path = write(tmp_path / "bars.parquet", day_of("AAA", step_min=step_min))
-    tape: Tape = ReplayTape.from_parquet(path, ON)
+    tape: Tape = RecordedTape.from_parquet(path, ON)
     assert tape.base_s == base_s
     assert len(tape.bars("AAA", Timeframe.MIN_1, *ALWAYS)) == (30 if base_s == 60 else 0)
     assert len(tape.bars("AAA", Timeframe.MIN_5, *ALWAYS)) == (6 if base_s == 60 else 30)
@@ -53,7 +53,7 @@ def test_bar_length_is_found_and_finer_bars_are_empty(tmp_path: Path, step_min: 
 
 def test_path_visits_the_low_first_in_an_up_bar_and_the_high_first_in_a_down_bar(tmp_path: Path) -> None:
     path = write(tmp_path / "bars.parquet", [row(0), row(1, up=False)])
-    assert ReplayTape.from_parquet(path, ON).base("AAA", ON).path.tolist() == [
+    assert RecordedTape.from_parquet(path, ON).base("AAA", ON).path.tolist() == [
         [10.0, 9.9, 10.1, 10.05],
         [10.05, 10.1, 9.9, 10.0],
     ]
@@ -61,9 +61,9 @@ def test_path_visits_the_low_first_in_an_up_bar_and_the_high_first_in_a_down_bar
 
 def test_nothing_after_the_day_is_read_and_nothing_of_it_shows(tmp_path: Path) -> None:
     rows = day_of("AAA", days_back=1) + day_of("AAA")
-    short = ReplayTape.from_parquet(write(tmp_path / "a.parquet", rows), ON)
+    short = RecordedTape.from_parquet(write(tmp_path / "a.parquet", rows), ON)
     broken: Row = ("AAA", OPEN + timedelta(days=1), 0.0, -1.0, 9.0, 9.0, -5)
-    longer = ReplayTape.from_parquet(write(tmp_path / "b.parquet", [*rows, broken, *day_of("BBB", days_back=-1)]), ON)
+    longer = RecordedTape.from_parquet(write(tmp_path / "b.parquet", [*rows, broken, *day_of("BBB", days_back=-1)]), ON)
     assert longer.quarantined == 0
     assert list(longer.assets) == ["AAA"]
     assert list(longer.session_dates) == [FIRST, ON]
@@ -81,7 +81,7 @@ def test_bad_rows_are_set_aside_and_counted_by_reason(tmp_path: Path) -> None:
         row(-400),
         row(60 * 24 * 3),
     ]
-    tape = ReplayTape.from_parquet(write(tmp_path / "bars.parquet", day_of("AAA") + bad), ON)
+    tape = RecordedTape.from_parquet(write(tmp_path / "bars.parquet", day_of("AAA") + bad), ON)
     assert tape.quarantined_by_reason == {
         "not-finite": 1,
         "not-positive": 1,
@@ -97,7 +97,7 @@ def test_bad_rows_are_set_aside_and_counted_by_reason(tmp_path: Path) -> None:
 
 def test_unsorted_rows_are_sorted(tmp_path: Path) -> None:
     rows = day_of("BBB") + day_of("AAA")
-    tape = ReplayTape.from_parquet(write(tmp_path / "bars.parquet", rows[::-1]), ON)
+    tape = RecordedTape.from_parquet(write(tmp_path / "bars.parquet", rows[::-1]), ON)
     assert list(tape.assets) == ["AAA", "BBB"]
     assert len(tape.base("BBB", ON).bars) == 30
 
@@ -105,7 +105,7 @@ def test_unsorted_rows_are_sorted(tmp_path: Path) -> None:
 def test_modelled_quotes_surround_the_trade_and_widen_before_the_open(tmp_path: Path) -> None:
     rows = day_of("AAA") + [row(-60 + i, volume=5) for i in range(10)] + day_of("PNY")
     cheap = [(s, t, o / 20, h / 20, low / 20, c / 20, v) for s, t, o, h, low, c, v in day_of("CHP")]
-    tape = ReplayTape.from_parquet(write(tmp_path / "bars.parquet", rows + cheap), ON)
+    tape = RecordedTape.from_parquet(write(tmp_path / "bars.parquet", rows + cheap), ON)
     for symbol in tape.assets:
         prices = tape.base(symbol, ON)
         assert (prices.bid < prices.ask).all()
@@ -125,12 +125,12 @@ def test_recorded_quotes_win_where_they_are_usable(tmp_path: Path) -> None:
     quotes |= {"symbol": pa.array(["AAA"] * 2)}
     quotes |= {"ts": pa.array([OPEN, OPEN + timedelta(minutes=1)], type=pa.timestamp("us", tz="UTC"))}
     pq.write_table(pa.table(quotes), tmp_path / "quotes.parquet")
-    prices = ReplayTape.from_parquet(bars, ON, quotes=tmp_path / "quotes.parquet").base("AAA", ON)
+    prices = RecordedTape.from_parquet(bars, ON, quotes=tmp_path / "quotes.parquet").base("AAA", ON)
     assert prices.bid[0].tolist() == [9.99, 9.88, 10.08, 10.03]
     assert prices.ask[0].tolist() == [10.01, 9.91, 10.11, 10.06]
     assert prices.bid[1].tolist()[1:] == [9.88, 10.08, 10.03]
     assert prices.bid[1, 0] <= 10.0 <= prices.ask[1, 0]
-    modelled = ReplayTape.from_parquet(bars, ON).base("AAA", ON)
+    modelled = RecordedTape.from_parquet(bars, ON).base("AAA", ON)
     assert np.array_equal(prices.bid[2], modelled.bid[2])
 
 
@@ -139,7 +139,7 @@ def test_daily_file_gives_the_history_and_the_day_itself_comes_from_its_minutes(
     midnight = datetime(2025, 10, 15, 4, tzinfo=UTC)
     daily: list[Row] = [("AAA", midnight - timedelta(days=back), 7.0, 8.0, 6.0, 7.5, 999) for back in (6, 1, 0, -1)]
     daily.append(("AAA", midnight - timedelta(days=2), 7.0, 6.0, 6.5, 7.5, 1))
-    tape = ReplayTape.from_parquet(bars, ON, daily=write(tmp_path / "daily.parquet", daily))
+    tape = RecordedTape.from_parquet(bars, ON, daily=write(tmp_path / "daily.parquet", daily))
     days = tape.bars("AAA", Timeframe.DAY_1, *ALWAYS)
     assert days.close.tolist() == [7.5, 7.5, 10.0]
     assert days.volume.tolist() == [999.0, 999.0, 3000.0]
@@ -148,7 +148,7 @@ def test_daily_file_gives_the_history_and_the_day_itself_comes_from_its_minutes(
 
 def test_a_symbol_that_does_not_trade_on_the_day_is_not_tradable(tmp_path: Path) -> None:
     path = write(tmp_path / "bars.parquet", day_of("AAA") + day_of("OLD", days_back=1))
-    tape = ReplayTape.from_parquet(path, ON)
+    tape = RecordedTape.from_parquet(path, ON)
     assert tape.assets["AAA"].is_tradable
     assert not tape.assets["OLD"].is_tradable
     assert tape.base("OLD", ON).path.shape == (0, 4)
@@ -156,30 +156,30 @@ def test_a_symbol_that_does_not_trade_on_the_day_is_not_tradable(tmp_path: Path)
 
 def test_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.parquet"):
-        ReplayTape.from_parquet(tmp_path / "nowhere.parquet", ON)
+        RecordedTape.from_parquet(tmp_path / "nowhere.parquet", ON)
     bars = write(tmp_path / "bars.parquet", day_of("AAA"))
     for name in ("daily", "quotes"):
         with pytest.raises(SettingsError, match=r"nowhere\.parquet"):
-            ReplayTape.from_parquet(bars, ON, **{name: tmp_path / "nowhere.parquet"})
+            RecordedTape.from_parquet(bars, ON, **{name: tmp_path / "nowhere.parquet"})
 
 
 def test_missing_columns_are_named_with_those_found(tmp_path: Path) -> None:
     path = write(tmp_path / "bars.parquet", day_of("AAA"), drop="high")
     with pytest.raises(ContractError, match=r"columns \['high'\] are missing; it has \['symbol', 'ts', 'open'"):
-        ReplayTape.from_parquet(path, ON)
+        RecordedTape.from_parquet(path, ON)
 
 
 def test_a_file_that_is_not_parquet_is_said(tmp_path: Path) -> None:
     path = tmp_path / "bars.parquet"
     path.write_text("symbol,ts\n")
     with pytest.raises(ContractError, match=r"bars\.parquet cannot be read: .*[Pp]arquet"):
-        ReplayTape.from_parquet(path, ON)
+        RecordedTape.from_parquet(path, ON)
 
 
 def test_bars_of_a_strange_length_are_refused(tmp_path: Path) -> None:
     rows = [("AAA", OPEN + timedelta(seconds=7 * i), 10.0, 10.0, 10.0, 10.0, 1) for i in range(9)]
     with pytest.raises(ContractError, match="7 s apart"):
-        ReplayTape.from_parquet(write(tmp_path / "bars.parquet", rows), ON)
+        RecordedTape.from_parquet(write(tmp_path / "bars.parquet", rows), ON)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_bars_of_a_strange_length_are_refused(tmp_path: Path) -> None:
 def test_a_day_that_is_not_covered_names_the_nearest(tmp_path: Path, asked: date, nearest: str) -> None:
     path = write(tmp_path / "bars.parquet", day_of("AAA", days_back=5) + day_of("AAA"))
     with pytest.raises(SettingsError, match=nearest):
-        ReplayTape.from_parquet(path, asked)
+        RecordedTape.from_parquet(path, asked)
 
 
 def test_daily_bars_tell_of_splits_and_none_are_made_up_without(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_daily_bars_tell_of_splits_and_none_are_made_up_without(tmp_path: Path) 
         "split_next": [1.0, 5.0, 1.0, 3.0],
     }
     pq.write_table(pa.table(columns), tmp_path / "daily.parquet")
-    tape = ReplayTape.from_parquet(path, ON, daily=tmp_path / "daily.parquet")
+    tape = RecordedTape.from_parquet(path, ON, daily=tmp_path / "daily.parquet")
     (splits,) = tape.splits.values()
     assert list(tape.splits) == ["AAA"]
     assert (splits.from_s.tolist(), splits.factor.tolist()) == (
@@ -215,4 +215,4 @@ def test_daily_bars_tell_of_splits_and_none_are_made_up_without(tmp_path: Path) 
     )
     assert float(tape.bars("AAA", Timeframe.DAY_1, *ALWAYS).close[0]) == 10.0, "as traded"
     pq.write_table(pa.table({k: v for k, v in columns.items() if k != "split_next"}), tmp_path / "plain.parquet")
-    assert ReplayTape.from_parquet(path, ON, daily=tmp_path / "plain.parquet").splits == {}
+    assert RecordedTape.from_parquet(path, ON, daily=tmp_path / "plain.parquet").splits == {}

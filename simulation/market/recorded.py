@@ -16,15 +16,15 @@ from shared.core.splits import Splits
 from shared.core.values import Symbol
 from simulation.market.aggregate import daily, resample
 from simulation.market.days import midnight_s
-from simulation.market.replay_quotes import modelled, path_of, recorded
-from simulation.market.replay_read import Recorded, read_daily, read_intraday, read_quotes, told_splits
+from simulation.market.recorded_quotes import modelled, path_of, recorded
+from simulation.market.recorded_read import Recorded, read_daily, read_intraday, read_quotes, told_splits
 from simulation.market.tape import BasePrices, Halt
 
 _EMPTY = BasePrices(bars=Bars.empty(), path=np.empty((0, 4)), bid=np.empty((0, 4)), ask=np.empty((0, 4)))
 _NASDAQ_LENGTH = 4
 
 
-class ReplayTape:
+class RecordedTape:
     """Recorded bars up to and including one day. It has no news and no halts: a file of bars does not tell of them.
 
     Build it with `from_parquet`. Session dates are those with intraday bars; daily history may reach further back.
@@ -78,7 +78,7 @@ class ReplayTape:
             tells of splits, the bars of both are as traded.
         quotes : Path, optional
             Quote bars of the same length (symbol, ts, bid_open ... ask_close). Where they lack one, or it is
-            one-sided, locked or crossed, the spread is modelled (see `simulation.market.replay_quotes`).
+            one-sided, locked or crossed, the spread is modelled (see `simulation.market.recorded_quotes`).
 
         Raises
         ------

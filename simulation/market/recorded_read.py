@@ -1,4 +1,4 @@
-"""Recorded bars for a replay: read up to a date through training's checked loader, bad rows set aside and counted."""
+"""Recorded bars: read up to a date through training's checked loader, bad rows set aside and counted."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.core.market import Timeframe
-from simulation.market.replay import ReplayTape
+from simulation.market.recorded import RecordedTape
 
 DATA = Path(os.environ.get("GATEHOUSE_DATA", "../shared/data"))
 ALWAYS = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
@@ -30,7 +30,7 @@ def real(name: str) -> Path:
 def test_us101_replays_a_real_day_as_the_file_has_it() -> None:
     path, on = real("intraday/us101_5min_2025.parquet"), date(2025, 10, 15)
     started = time.perf_counter()
-    tape = ReplayTape.from_parquet(path, on)
+    tape = RecordedTape.from_parquet(path, on)
     assert time.perf_counter() - started < 6  # about one second alone; room for a busy machine
     assert (tape.base_s, tape.on, len(tape.assets)) == (300, on, 101)
     assert len(tape.session_dates) > 100
@@ -50,7 +50,7 @@ def test_us101_replays_a_real_day_as_the_file_has_it() -> None:
 
 
 def test_lean_replays_a_day_with_premarket_bars_and_recorded_quotes() -> None:
-    tape = ReplayTape.from_parquet(
+    tape = RecordedTape.from_parquet(
         real("lean/equity_minute_trades.parquet"),
         PREMARKET_DAY,
         daily=real("lean/equity_daily.parquet"),
