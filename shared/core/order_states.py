@@ -3,7 +3,8 @@
   PLANNED -> [APPROVAL_PENDING] -> SUBMITTING -> WORKING -> PARTIALLY_FILLED -> FILLED -> PROTECTED -> EXITING -> CLOSED
      |-> EXPIRED     |-> DENIED      |-> REJECTED   |-> CANCELED (nothing filled)  |-> GUARDED -> |
 
-The decisions over these states are in `shared.core.order_steps`.
+What the broker says changes a state here: orders that it shows, orders that its look-ups find no more, and shares that
+left the account without us. The decisions over these states are in `shared.core.order_steps`.
 """
 
 from __future__ import annotations
@@ -72,6 +73,12 @@ class Role(StrEnum):
 
 STALE_KEPT = 8
 """Exits that ended unfilled and are still remembered; what became of the others is in the journal."""
+
+CONFIRM_MISSING = timedelta(seconds=15)
+"""How long shares must be missing at the broker before they are believed to be gone."""
+
+ABSENCES_BELIEVED = 3
+"""An order that the broker has had and does not know at so many looks in a row is gone, if the position agrees."""
 
 SELLS = (Role.TARGET, Role.STOP, Role.EXIT)
 GUARDS = (Role.TARGET, Role.STOP)
@@ -302,6 +309,43 @@ def without_stale(orders: Mapping[str, OrderView]) -> dict[str, OrderView]:
     ended = [key for key, o in orders.items() if o.role is Role.EXIT and o.status.is_final and not o.filled_shares]
     stale = frozenset(sorted(ended, key=lambda key: (orders[key].updated_at, key))[:-STALE_KEPT])
     return {key: order for key, order in orders.items() if key not in stale}
+
+
+def without_absent(state: OrderState, found: frozenset[str], held_at_broker: int | None) -> OrderState:
+    """Orders that several looks in a row did not bring back are gone; not while shares show that they may have bought.
+
+    Shares that a forgotten exit has sold are found missing by the next step, and written off.
+
+    Parameters
+    ----------
+    found : frozenset of str
+        Ids of the orders that the look brought back.
+    held_at_broker : int or None
+        The account's shares of the symbol, where they were asked for.
+    """
+    lost = {key: order for key, order in state.orders.items() if order.is_live and key not in found}
+    if not lost:
+        return replace(state, absences=0)
+    state = replace(state, absences=state.absences + 1)
+    if state.absences < ABSENCES_BELIEVED or (held_at_broker or 0) > state.held:
+        return state
+    gone = {key: replace(order, status=OrderStatus.CANCELED) for key, order in lost.items()}
+    return replace(state, orders={**state.orders, **gone})
+
+
+def written_off(state: OrderState, held_at_broker: int | None, at: datetime) -> OrderState:
+    """Shares that the account no longer has, with nothing of ours working that could have sold them, are gone.
+
+    A broker may show a position late, so they must be missing twice, some time apart, before that is believed.
+    """
+    if held_at_broker is None:
+        return state
+    gone = state.held - max(0, held_at_broker)
+    if gone <= 0 or state.live_sells or state.live_entry:
+        return replace(state, missing_at=None)
+    if state.missing_at is None or at - state.missing_at < CONFIRM_MISSING:
+        return replace(state, missing_at=state.missing_at or at, failures=1)
+    return replace(state, written_off=state.written_off + gone, missing_at=None, exit_reason=ExitReason.OUTSIDE)
 
 
 def _view(order: BrokerOrder) -> OrderView:

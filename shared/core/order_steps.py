@@ -5,6 +5,10 @@ the simulation and replayed. Long only: no step ever sells more than is held and
 
 An entry is repriced by cancelling it and sending a fresh one, never by the broker's replace: a replace that races a
 fill has reused the original quantity, and this way it cannot.
+
+Before the open and after the close no native stop exists: the lifecycle watches the quote of what is held, and leaves
+by a limit as soon as a bid that can be believed stands at the stop or at the target. From the open on a native pair
+guards it, as any other position.
 """
 
 from __future__ import annotations
@@ -16,11 +20,22 @@ from enum import StrEnum
 from shared.core.approvals import Answer, Answered
 from shared.core.ids import client_order_id
 from shared.core.market import Quote
-from shared.core.order_absence import without_absent, written_off
-from shared.core.order_guard import is_of_another_session, must_leave, next_watch, reached, stands_since
-from shared.core.order_states import GUARDS, ExitReason, OrderState, OrderView, Phase, Role, merge, without_stale
+from shared.core.order_states import (
+    GUARDS,
+    EntryPlan,
+    ExitReason,
+    OrderState,
+    OrderView,
+    Phase,
+    Role,
+    merge,
+    without_absent,
+    without_stale,
+    written_off,
+)
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Verdict
+from shared.core.schedule import LEAVE_BEFORE_CLOSE
 from shared.core.sessions import Hours
 from shared.core.values import require_utc
 
@@ -40,16 +55,19 @@ CONFIRM_UNSENT = timedelta(seconds=10)
 """How long after a refusal the broker is asked once more whether it has the order."""
 
 CANCELS_TOLD = 3
-"""A cancel asked for so often is told to a person, and no longer waited for where its sibling is cancelled."""
+"""A cancel asked for so often is an incident, and no longer waited for where its sibling is cancelled."""
 
 REFUSALS_TOLD = 3
-"""An exit refused so often is told to a person, and what it could not sell is guarded again between two tries."""
+"""An exit refused so often is an incident, and what it could not sell is guarded again between two tries."""
 
 LOOK_AT_LEAST = timedelta(seconds=60)
 """An exit order that stands is looked at so often at least."""
 
 MAX_BACKOFF_DOUBLINGS = 4
 """A call that gives no answer is tried again after poll * 2^n, n at most this."""
+
+WIDE_BP = 500
+"""A bid so far under its ask, in basis points of their mid, is no market: nobody stands there."""
 
 
 class Command(StrEnum):
@@ -170,7 +188,7 @@ def _protected_until(state: OrderState) -> datetime:
 
 
 def _rest(state: OrderState, now: datetime) -> Step:
-    """Nothing trades: a look after the end tells the next trading day's hours, and its premarket wakes the order."""
+    """Nothing trades: a look after the end brings the next trading day's hours, and its premarket wakes the order."""
     starts_at = state.hours.starts_at if state.hours is not None else now
     return Step(command=Command.LOOK, not_before=max(starts_at, now + state.plan.poll))
 
@@ -199,6 +217,13 @@ def _unguarded_step(state: OrderState, now: datetime) -> Step:
             return _exit_step(state, now)
         return Step(command=Command.WATCH, not_before=next_watch(state, now))
     return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty_shares=state.held)
+
+
+def next_watch(state: OrderState, now: datetime) -> datetime:
+    """When the quote of a guarded position is looked at next: after the pause, and at the open, to attach a pair."""
+    at = now + timedelta(seconds=state.plan.guard_poll_s)
+    hours = state.hours
+    return min(at, hours.opens_at) if hours is not None and now < hours.opens_at else at
 
 
 def pair_id(state: OrderState) -> str:
@@ -262,6 +287,17 @@ def _is_passed_over(state: OrderState, now: datetime) -> bool:
     if not state.recallable or state.attempt_at is None:
         return False
     return is_of_another_session(state, now) or now - state.attempt_at >= _exit_patience(state)
+
+
+def is_of_another_session(state: OrderState, now: datetime) -> bool:
+    """Whether an exit limit was sent before the open that has come since: a market order leaves better now."""
+    hours = state.hours
+    return (
+        hours is not None
+        and state.attempt_at is not None
+        and state.attempt_at < hours.opens_at
+        and hours.is_regular(now)
+    )
 
 
 def _is_stuck(state: OrderState, order: OrderView) -> bool:
@@ -433,6 +469,18 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
     return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None, cancels=0, sized=sized)
 
 
+def reached(plan: EntryPlan, quote: Quote | None) -> ExitReason | None:
+    """Which of its exits a guarded position has reached; None where the quote says neither, or nothing.
+
+    The bid is what can be had. It may be old: one that nobody has replaced still stands, and the exit is a limit.
+    """
+    if quote is None or not quote.is_two_sided or quote.spread_bp > WIDE_BP:
+        return None
+    if quote.bid <= plan.stop_price:
+        return ExitReason.STOP
+    return ExitReason.TARGET if quote.bid >= plan.target_price else None
+
+
 def _timed(state: OrderState, at: datetime) -> OrderState:
     """Note the first fill, and let time limits turn into exits."""
     if state.bought and state.filled_at is None and state.live_entry is None:
@@ -450,6 +498,17 @@ def _due_exit(state: OrderState, at: datetime) -> ExitReason | None:
     if is_bare and at - stands_since(state, state.filled_at or at) >= ARM_PATIENCE:
         return ExitReason.UNPROTECTED
     return ExitReason.TIME_LIMIT if at >= state.plan.exit_by else None
+
+
+def must_leave(state: OrderState, at: datetime) -> bool:
+    """Whether the end of after-hours trading is so near that a position guarded by the lifecycle is left."""
+    hours = state.hours
+    return hours is not None and at >= hours.ends_at - LEAVE_BEFORE_CLOSE
+
+
+def stands_since(state: OrderState, filled_at: datetime) -> datetime:
+    """Since when a native guard could have stood over what is held: since the fill, or since the open after it."""
+    return filled_at if state.hours is None else max(filled_at, state.hours.opens_at)
 
 
 def _settled(state: OrderState, at: datetime | None = None) -> OrderState:

@@ -24,8 +24,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from shared.core.order_guard import WIDE_BP
-from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS
+from shared.core.order_steps import MAX_BACKOFF_DOUBLINGS, WIDE_BP
 from shared.core.sessions import Session, session_at
 from shared.core.values import Side
 from simulation.faults.check_approvals import Answers

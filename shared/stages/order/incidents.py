@@ -7,8 +7,7 @@ from datetime import datetime
 
 from shared.contracts.messages import Notice
 from shared.contracts.records import symbol_key
-from shared.core.order_absence import ABSENCES_BELIEVED
-from shared.core.order_states import OrderState
+from shared.core.order_states import ABSENCES_BELIEVED, OrderState
 from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.portfolio import OTHER_ACCOUNT
 from shared.ports import Ports

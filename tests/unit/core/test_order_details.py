@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -10,8 +9,7 @@ from decimal import Decimal
 import pytest
 
 from shared.core.approvals import Answer, Answered
-from shared.core.order_absence import CONFIRM_MISSING
-from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role, merge
+from shared.core.order_states import ExitReason, OrderState, OrderView, Phase, Role
 from shared.core.order_steps import (
     ARM_PATIENCE,
     CANCEL_PATIENCE,
@@ -23,20 +21,26 @@ from shared.core.order_steps import (
     Observation,
     Step,
     ask_exit,
+    is_of_another_session,
+    must_leave,
     next_step,
+    next_watch,
     observe,
     report,
     wants_guard,
 )
 from shared.core.orders import OrderStatus
+from shared.core.schedule import LEAVE_BEFORE_CLOSE
 from shared.core.sessions import hours_of
-from shared.core.values import Side
+from shared.core.values import Side, to_price
+from tests.support.bars import trading_day
 from tests.support.orders import AAA, NOW, ON, PLAN, entry_id, exit_id, protect_id
-from tests.support.ports import CALENDAR
 from tests.unit.core.test_orders import ORDER
 
 SECOND = timedelta(seconds=1)
 LATER = NOW + timedelta(minutes=5)
+HOURS = hours_of(trading_day(ON))
+OPEN = HOURS.opens_at
 
 
 def view(role: Role, shares: int = 100, filled: int = 0, status: OrderStatus = OrderStatus.NEW) -> OrderView:
@@ -50,6 +54,12 @@ def view(role: Role, shares: int = 100, filled: int = 0, status: OrderStatus = O
         average_price=Decimal(10) if filled else None,
         updated_at=NOW,
     )
+
+
+def exit_limit(number: int, *, at: timedelta = timedelta(0), filled: int = 0, live: bool = False) -> OrderView:
+    """An exit limit; ended ones were cancelled."""
+    made = view(Role.EXIT, filled=filled, status=OrderStatus.NEW if live else OrderStatus.CANCELED)
+    return replace(made, order_id=f"x{number:02}", updated_at=NOW + at, limit_price=to_price(9.8))
 
 
 def state(*orders: OrderView, **changes: object) -> OrderState:
@@ -164,6 +174,87 @@ def test_an_exit_never_passes_a_leg_that_works_or_an_exit_of_its_own() -> None:
         assert next_step(waiting, NOW).command is Command.LOOK
 
 
+# -- the quote is looked at --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before_open_s", "in_s"), [(11, 10), (10, 10), (9, 9), (0, 10), (-1, 10)])
+def test_the_next_look_comes_after_the_pause_or_at_the_open(before_open_s: int, in_s: int) -> None:
+    now = OPEN - before_open_s * SECOND
+    assert next_watch(state(bought(), hours=HOURS), now) == now + in_s * SECOND
+
+
+def test_an_order_that_knows_no_hours_is_looked_at_after_the_pause_and_never_told_to_leave() -> None:
+    assert next_watch(state(bought()), NOW) == NOW + PLAN.guard_poll_s * SECOND
+    assert not must_leave(state(bought()), HOURS.ends_at)
+
+
+def test_a_guarded_position_is_left_from_the_instant_on_that_leaves_the_time_for_it() -> None:
+    edge = HOURS.ends_at - LEAVE_BEFORE_CLOSE
+    assert must_leave(state(bought(), hours=HOURS), edge)
+    assert not must_leave(state(bought(), hours=HOURS), edge - SECOND)
+
+
+def test_a_look_that_asks_for_nothing_is_quiet_whatever_was_noted_before() -> None:
+    held = state(bought(), phase=Phase.GUARDED, hours=HOURS, filled_at=NOW, note="busy", seq=7)
+    early = OPEN - timedelta(hours=1) - NOW
+    assert seen(held, Command.WATCH, early, hours=HOURS) is held
+
+
+# -- an exit that stands -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sent_s", "is_older"), [(-1, True), (0, False), (1, False)])
+def test_an_exit_limit_from_before_the_open_is_of_another_session(sent_s: int, is_older: bool) -> None:
+    sent = state(bought(), hours=HOURS, attempt_at=OPEN + sent_s * SECOND)
+    assert is_of_another_session(sent, OPEN + timedelta(minutes=1)) is is_older
+    assert not is_of_another_session(sent, OPEN - SECOND)
+
+
+@pytest.mark.parametrize(("stands_s", "in_s"), [(0, 5), (20, 5), (40, 10), (200, 50), (240, 60), (1000, 60)])
+def test_a_market_exit_is_looked_at_again_after_a_quarter_of_its_age(stands_s: int, in_s: int) -> None:
+    market = replace(exit_limit(1, live=True), limit_price=None)
+    leaving = state(bought(), market, phase=Phase.EXITING, exit_reason=ExitReason.KILL, attempt_at=NOW)
+    now = NOW + stands_s * SECOND
+    assert next_step(leaving, now) == Step(command=Command.LOOK, not_before=now + in_s * SECOND)
+
+
+def test_an_exit_whose_sending_is_not_known_is_looked_at_after_a_poll() -> None:
+    market = replace(exit_limit(1, live=True), limit_price=None)
+    leaving = state(bought(), market, phase=Phase.EXITING, exit_reason=ExitReason.KILL)
+    assert next_step(leaving, NOW).not_before == NOW + PLAN.poll
+
+
+@pytest.mark.parametrize(("stands_s", "in_s"), [(23, 5.75), (24, 6), (25, 5), (28, 5)])
+def test_an_exit_limit_is_looked_at_again_before_its_patience_ends(stands_s: int, in_s: float) -> None:
+    leaving = state(
+        bought(), exit_limit(1, live=True), phase=Phase.EXITING, exit_reason=ExitReason.KILL, attempt_at=NOW
+    )
+    now = NOW + stands_s * SECOND
+    assert next_step(replace(leaving, exit_attempt=1), now).not_before == now + in_s * SECOND
+
+
+@pytest.mark.parametrize("sent_before", [23 * SECOND, timedelta(hours=1)])
+def test_guards_whose_cancel_is_under_way_are_looked_at_after_every_poll(sent_before: timedelta) -> None:
+    """Whenever the entry was sent: what is waited for is the cancel."""
+    leaving = state(
+        bought(),
+        view(Role.STOP),
+        phase=Phase.EXITING,
+        exit_reason=ExitReason.KILL,
+        attempt_at=NOW - sent_before,
+        cancel_at=NOW,
+        cancels=1,
+    )
+    assert next_step(leaving, NOW + SECOND) == Step(command=Command.LOOK, not_before=NOW + SECOND + PLAN.poll)
+
+
+def test_over_night_the_next_look_is_at_the_premarket_or_a_poll_later() -> None:
+    leaving = state(bought(), phase=Phase.EXITING, exit_reason=ExitReason.KILL, hours=HOURS)
+    night = HOURS.starts_at - timedelta(hours=3)
+    assert next_step(leaving, night).not_before == HOURS.starts_at
+    assert next_step(leaving, HOURS.starts_at - SECOND).not_before == HOURS.starts_at - SECOND + PLAN.poll
+
+
 # -- what is asked from outside ----------------------------------------------------------------------------------------
 
 
@@ -248,6 +339,12 @@ def test_an_entry_that_was_sent_starts_its_patience_and_forgets_old_cancels() ->
     assert (sent.phase, sent.attempt_at, sent.cancel_at, sent.cancels) == (Phase.SUBMITTING, NOW + SECOND, None, 0)
 
 
+def test_a_size_that_shrank_after_approval_stays_when_a_later_price_says_nothing_of_it() -> None:
+    sent = state(phase=Phase.SUBMITTING, sized=64, entry_attempt=1)
+    assert seen(sent, Command.SUBMIT_ENTRY).sized == 64
+    assert seen(sent, Command.SUBMIT_ENTRY, sized=10).sized == 10
+
+
 def test_a_failure_makes_a_planned_order_a_submitting_one_and_no_other() -> None:
     assert seen(state(), Command.SUBMIT_ENTRY, failed="x").phase is Phase.SUBMITTING
     assert seen(state(bought(), phase=Phase.FILLED), Command.LOOK, failed="x").phase is Phase.FILLED
@@ -299,28 +396,27 @@ def test_a_refusal_behind_which_an_order_of_ours_stands_is_no_rule_and_its_cance
     assert seen(leaving, Command.SUBMIT_EXIT, orders=(found,)).cancel_at == NOW
 
 
+SALE = replace(
+    ORDER, order_id=view(Role.EXIT).order_id, client_order_id=exit_id(), side=Side.SELL, order_class="simple"
+)
+
+
 def test_an_exit_that_is_rejected_after_it_was_taken_counts_once() -> None:
     leaving = state(bought(), view(Role.EXIT), phase=Phase.EXITING, exit_reason=ExitReason.KILL, attempt_at=NOW)
-    sale = replace(
-        ORDER, order_id=view(Role.EXIT).order_id, client_order_id=exit_id(), side=Side.SELL, order_class="simple"
-    )
-    rejected = seen(leaving, Command.LOOK, orders=(replace(sale, status=OrderStatus.REJECTED),))
+    rejected = seen(leaving, Command.LOOK, orders=(replace(SALE, status=OrderStatus.REJECTED),))
     assert rejected.refusals == 1
-    assert seen(rejected, Command.LOOK, orders=(replace(sale, status=OrderStatus.REJECTED),)).refusals == 1
-    assert seen(leaving, Command.LOOK, orders=(replace(sale, status=OrderStatus.CANCELED),)).refusals == 0
+    assert seen(rejected, Command.LOOK, orders=(replace(SALE, status=OrderStatus.REJECTED),)).refusals == 1
+    assert seen(leaving, Command.LOOK, orders=(replace(SALE, status=OrderStatus.CANCELED),)).refusals == 0
     assert next_step(rejected, NOW).not_before == NOW + PLAN.poll
-    again = seen(leaving, Command.LOOK, orders=(replace(sale, order_id="x", status=OrderStatus.REJECTED),))
+    again = seen(leaving, Command.LOOK, orders=(replace(SALE, order_id="x", status=OrderStatus.REJECTED),))
     assert again.refusals == 1, "also one that was never seen alive"
-    entry = replace(sale, order_id="e", side=Side.BUY, status=OrderStatus.REJECTED)
+    entry = replace(SALE, order_id="e", side=Side.BUY, status=OrderStatus.REJECTED)
     assert seen(leaving, Command.LOOK, orders=(entry,)).refusals == 0
 
 
 def test_shares_sold_end_the_count_of_refusals() -> None:
     leaving = state(bought(), view(Role.EXIT), phase=Phase.EXITING, exit_reason=ExitReason.KILL, refusals=4)
-    part = replace(
-        ORDER, order_id=view(Role.EXIT).order_id, client_order_id=exit_id(), side=Side.SELL, order_class="simple",
-        filled_shares=1, filled_average_price=Decimal(10), status=OrderStatus.PARTIALLY_FILLED,
-    )  # fmt: skip
+    part = replace(SALE, filled_shares=1, filled_average_price=Decimal(10), status=OrderStatus.PARTIALLY_FILLED)
     assert seen(leaving, Command.LOOK, orders=(part,)).refusals == 0
     assert seen(leaving, Command.LOOK, orders=(replace(part, filled_shares=0),)).refusals == 4
 
@@ -358,10 +454,8 @@ def test_what_was_refused_three_times_is_guarded_once_for_each_try() -> None:
 
 
 def test_no_pair_is_asked_for_where_none_exists_or_a_sale_still_stands() -> None:
-    day = CALENDAR.day(ON)
-    assert day is not None
-    assert not wants_guard(refused(3, hours=hours_of(day)), day.close_at)
-    assert wants_guard(refused(3, hours=hours_of(day)), NOW)
+    assert not wants_guard(refused(3, hours=HOURS), HOURS.closes_at)
+    assert wants_guard(refused(3, hours=HOURS), NOW)
     assert not wants_guard(replace(refused(3), orders=state(bought(), view(Role.STOP)).orders), NOW)
 
 
@@ -421,66 +515,7 @@ def test_one_share_is_a_position() -> None:
     assert looked(state(bought(1), phase=Phase.FILLED)).outcome is None
 
 
-# -- shares that are gone ----------------------------------------------------------------------------------------------
-
-
-def test_missing_shares_are_believed_exactly_after_the_time_to_confirm() -> None:
-    first = seen(state(bought(), phase=Phase.EXITING), Command.SUBMIT_EXIT, held_at_broker=99)
-    assert (first.missing_at, first.failures, first.written_off) == (NOW, 1, 0)
-    early = seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING - SECOND, held_at_broker=99)
-    assert (early.missing_at, early.failures, early.written_off) == (NOW, 1, 0)
-    gone = seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING, held_at_broker=99)
-    assert (gone.missing_at, gone.written_off, gone.exit_reason) == (None, 1, ExitReason.OUTSIDE)
-
-
-def test_a_short_position_is_not_more_missing_than_all_of_it() -> None:
-    first = seen(state(bought(), phase=Phase.EXITING), Command.SUBMIT_EXIT, held_at_broker=-50)
-    assert seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING, held_at_broker=-50).written_off == 100
-
-
-@pytest.mark.parametrize(
-    ("orders", "held"),
-    [
-        ((bought(),), 100),
-        ((bought(), view(Role.EXIT)), 40),
-        ((view(Role.ENTRY, 200, 100, OrderStatus.PARTIALLY_FILLED),), 40),
-    ],
-)
-def test_nothing_is_missing_while_it_is_there_or_an_order_works(orders: tuple[OrderView, ...], held: int) -> None:
-    suspected = state(*orders, phase=Phase.EXITING, missing_at=NOW)
-    after = looked(suspected, CONFIRM_MISSING, held_at_broker=held)
-    assert (after.missing_at, after.written_off, after.exit_reason) == (None, 0, None)
-
-
-# -- states ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("target", "stop", "reason"), [(60, 40, "TARGET"), (50, 50, "TARGET"), (40, 60, "STOP")])
 def test_the_leg_that_sold_more_says_why_it_closed(target: int, stop: int, reason: str) -> None:
     legs = (view(Role.TARGET, target, target, OrderStatus.FILLED), view(Role.STOP, stop, stop, OrderStatus.FILLED))
     assert looked(state(bought(), *legs)).exit_reason == reason
-
-
-def test_a_corrected_average_of_the_same_fill_is_taken_over_and_a_role_stays() -> None:
-    known = {"o1": replace(view(Role.TARGET, 10, 5), order_id="o1")}
-    told = replace(ORDER, filled_shares=5, filled_average_price=Decimal("10.02"))
-    after = merge(known, [told])["o1"]
-    assert (after.average_price, after.role) == (Decimal("10.02"), Role.TARGET)
-
-
-def test_value_of_nothing_is_money() -> None:
-    assert isinstance(state().value(Role.ENTRY), Decimal)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"qty_shares": 0}, "qty_shares must be finite and >= 1, got 0"),
-        ({"expires_at": NOW.replace(tzinfo=None)}, "expires_at must be an aware UTC datetime"),
-        ({"exit_by": NOW.replace(tzinfo=None)}, "exit_by must be an aware UTC datetime"),
-    ],
-)
-def test_a_plan_names_what_is_wrong_with_it(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        replace(PLAN, **changes)  # type: ignore[arg-type]
-    assert replace(PLAN, qty_shares=1).qty_shares == 1

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from shared.core.errors import BrokerError, TransientError
-from shared.core.order_states import ExitReason, OrderState, Phase, Role, merge
+from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import CANCEL_PATIENCE, Command, Observation, Step, ask_exit, next_step, observe
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
@@ -404,29 +404,6 @@ def test_an_odd_status_is_neither_working_nor_the_end(status: OrderStatus) -> No
     assert phase(life) is Phase.PROTECTED
 
 
-def test_fills_never_shrink_and_a_final_status_stays_final() -> None:
-    life = new_life()
-    life.step()
-    life.ports.broker.fill(entry_id(), 60, "10.00")
-    order = life.ports.broker.order(entry_id())
-    assert order is not None
-    known = merge({}, [replace(order, status=OrderStatus.CANCELED)])
-    liar = replace(order, filled_shares=10, filled_average_price=Decimal(99), status=OrderStatus.NEW)
-    view = merge(known, [liar])[order.order_id]
-    assert (view.filled_shares, view.average_price, view.status) == (60, Decimal("10.00"), OrderStatus.CANCELED)
-    fuller = merge(known, [replace(order, filled_shares=70, status=OrderStatus.FILLED)])[order.order_id]
-    assert (fuller.filled_shares, fuller.status) == (70, OrderStatus.FILLED)
-
-
-def test_roles_are_told_by_side_class_and_stop() -> None:
-    life = new_life().protected()
-    assert {v.order_id: v.role for v in life.state.orders.values()} == {
-        "o1": Role.ENTRY,
-        "o1-target": Role.TARGET,
-        "o1-stop": Role.STOP,
-    }
-
-
 def test_an_outcome_is_not_changed_by_who_wants_out() -> None:
     done = OrderState(plan=PLAN, on=NOW.date(), outcome=Phase.EXPIRED)
     assert ask_exit(done, ExitReason.KILL) == done
@@ -439,12 +416,6 @@ def test_shares_that_both_legs_sold_end_the_order_all_the_same() -> None:
     life.look()
     state = life.to_end()
     assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 130)
-
-
-@pytest.mark.parametrize("changes", [{"qty_shares": 0}, {"expires_at": NOW.replace(tzinfo=None)}])
-def test_a_plan_that_cannot_be_carried_out_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(changes))):
-        replace(PLAN, **changes)  # type: ignore[arg-type]
 
 
 def test_an_observation_without_a_time_zone_is_refused() -> None:

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.approvals import Answer
-from shared.core.order_absence import CONFIRM_MISSING
-from shared.core.order_states import ExitReason, OrderState, Phase
+from shared.core.order_states import CONFIRM_MISSING, ExitReason, OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING, Command, Step, begin, next_step, report, restarted
 from shared.core.orders import OrderStatus
 from shared.core.values import Side

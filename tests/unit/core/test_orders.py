@@ -81,7 +81,7 @@ def test_an_order_that_no_broker_would_take_is_refused_by_name(changes: dict[str
 )
 def test_an_order_with_legs_needs_both_prices(
     order_class: OrderClass, stop: Decimal | None, target: Decimal | None, found: str
-) -> None:  # fmt: skip
+) -> None:
     message = f"stop_price, target_price must be given for {order_class}, got {found}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         replace(BRACKET, order_class=order_class, stop_price=stop, target_price=target)

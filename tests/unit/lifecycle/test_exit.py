@@ -79,7 +79,7 @@ def test_every_exit_while_another_is_under_way_sells_exactly_what_is_held(first:
 @pytest.mark.parametrize(("first", "second"), list(product(WAYS, WAYS)))
 def test_every_exit_asked_while_the_guards_are_being_cancelled_sells_exactly_what_is_held(
     first: str, second: str
-) -> None:  # fmt: skip
+) -> None:
     life = new_life().protected()
     life.ports.broker.hangs = True
     take(life, first)

@@ -9,9 +9,8 @@ from decimal import Decimal
 import pytest
 
 from shared.core.errors import BrokerError, TransientError
-from shared.core.order_guard import WIDE_BP
 from shared.core.order_states import ExitReason, Phase, Role
-from shared.core.order_steps import STOP_ENTERING, next_step, report
+from shared.core.order_steps import STOP_ENTERING, WIDE_BP, next_step, report
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.schedule import LEAVE_BEFORE_CLOSE
 from shared.core.sessions import aft_close_at, hours_of

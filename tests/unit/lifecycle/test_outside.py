@@ -17,9 +17,8 @@ from shared.contracts.messages import Notice
 from shared.contracts.records import Table
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger
-from shared.core.order_absence import ABSENCES_BELIEVED, CONFIRM_MISSING
 from shared.core.order_exit import exit_request
-from shared.core.order_states import ExitReason, OrderState, Phase
+from shared.core.order_states import ABSENCES_BELIEVED, CONFIRM_MISSING, ExitReason, OrderState, Phase
 from shared.core.order_steps import LOOK_AGAIN, REFUSALS_TOLD, Command, StepCall, next_step
 from shared.core.orders import OrderStatus
 from shared.core.portfolio import Position

@@ -11,8 +11,7 @@ from itertools import pairwise
 import pytest
 
 from shared.core.errors import BrokerError, TransientError
-from shared.core.order_absence import ABSENCES_BELIEVED
-from shared.core.order_states import ExitReason, OrderState, Phase
+from shared.core.order_states import ABSENCES_BELIEVED, ExitReason, OrderState, Phase
 from shared.core.order_steps import REFUSALS_TOLD, next_step
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side
@@ -406,10 +405,14 @@ def test_a_persons_resting_order_on_the_venue_delays_an_exit_by_less_than_a_minu
     life.until(lambda state: state.phase is Phase.PROTECTED)
     theirs = life.exchange.submit(
         VenueRequest(
-            symbol="AAA", side=Side.BUY, qty=Decimal(5), type=VenueType.LIMIT, limit_price=Decimal("9.50"),
+            symbol="AAA",
+            side=Side.BUY,
+            qty=Decimal(5),
+            type=VenueType.LIMIT,
+            limit_price=Decimal("9.50"),
             time_in_force=VenueTimeInForce.DAY,
         )
-    )  # fmt: skip
+    )
     life.ask(ExitReason.KILL)
     began_at = life.ports.clock.now()
     state = life.to_end()
