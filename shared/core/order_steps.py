@@ -13,6 +13,7 @@ guards it, as any other position.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -342,7 +343,7 @@ def begin(state: OrderState) -> OrderState:
     return replace(state, phase=Phase.APPROVAL_PENDING) if waits else state
 
 
-def _heard(state: OrderState, answered: Answered | None) -> OrderState:
+def _with_answer(state: OrderState, answered: Answered | None) -> OrderState:
     """Take the answer to the order's question; an order that no longer waits only keeps it."""
     if answered is None or state.answered is not None:
         return state
@@ -364,16 +365,16 @@ def report(state: OrderState, event: str) -> OrderState:
     A person's answer is not reported: it is a row that the order looks at, so that a lost event loses none.
     """
     if event == STOP_ENTERING:
-        told = stop_entering(state)
+        after = stop_entering(state)
     else:
-        told = ask_exit(state, ExitReason(event)) if event in ExitReason else state
-    return state if told == state else _soon(told)
+        after = ask_exit(state, ExitReason(event)) if event in ExitReason else state
+    return state if after == state else _soon(after)
 
 
 def restarted(state: OrderState, event: str) -> OrderState:
     """State from which a lifecycle that was gone starts again: it looks before it sleeps, as its guards may be gone."""
-    told = report(_soon(state), event)
-    return replace(told, phase=Phase.FILLED) if told.phase is Phase.PROTECTED else told
+    after = report(_soon(state), event)
+    return replace(after, phase=Phase.FILLED) if after.phase is Phase.PROTECTED else after
 
 
 def _soon(state: OrderState) -> OrderState:
@@ -386,36 +387,18 @@ def observe(state: OrderState, step: Step, seen: Observation) -> OrderState:
     before = state
     state = replace(state, seq=state.seq + 1, note=seen.denied or seen.rejected or seen.failed)
     if seen.failed:
-        return replace(state, failures=state.failures + 1, phase=_begun(state.phase))
+        phase = Phase.SUBMITTING if state.phase is Phase.PLANNED else state.phase
+        return replace(state, failures=state.failures + 1, phase=phase)
     state = replace(state, failures=0, orders=merge(state.orders, seen.orders), hours=seen.hours or state.hours)
     state = _counted(before, state, step, seen)
     if step.command in LOOKING:
         found = frozenset(order.order_id for order in seen.orders)
         state = without_absent(state, found, seen.held_at_broker)
     state = written_off(state, seen.held_at_broker, seen.at)
-    state = _heard(state, seen.answered)
-    match step.command:
-        case Command.SUBMIT_ENTRY:
-            state = _entry_sent(state, seen)
-        case Command.CANCEL_ENTRY | Command.CANCEL_EXITS:
-            state = replace(state, cancel_at=seen.at, cancels=state.cancels + 1)
-        case Command.PROTECT:
-            # A pair that the broker refuses leaves the position bare: then it is closed.
-            reason = ExitReason.UNPROTECTED if seen.rejected else None
-            state = replace(state, exit_reason=state.exit_reason or reason, protect_at=seen.at)
-        case Command.WATCH:
-            state = replace(state, exit_reason=state.exit_reason or reached(state.plan, seen.quote))
-        case Command.SUBMIT_EXIT:
-            cancels = state.cancels if any(order.role in GUARDS for order in state.live_sells) else 0
-            state = replace(state, attempt_at=seen.at, exit_attempt=state.exit_attempt + _used(seen), cancels=cancels)
-            # What a refusal has brought to light, a pair whose answer was lost say, is cancelled at once.
-            state = replace(state, cancel_at=None if seen.rejected and seen.orders else state.cancel_at)
-            state = replace(state, orders=without_stale(state.orders))
-        case Command.CLOSE if seen.orders:
-            # An entry stands at the broker after all: it is carried on with, as if it had been sent now.
-            state = replace(state, outcome=None, why="", attempt_at=seen.at, cancel_at=None, cancels=0)
-        case Command.CLOSE:
-            return replace(state, phase=state.outcome or state.phase)
+    state = _with_answer(state, seen.answered)
+    if step.command is Command.CLOSE and not seen.orders:  # over, and nothing is left to settle
+        return replace(state, phase=state.outcome or state.phase)
+    state = _OBSERVED[step.command](state, seen)
     state = _settled(_timed(state, seen.at), seen.at)
     if state.outcome is not None and before.outcome is None:
         state = replace(state, why=state.note)
@@ -430,13 +413,8 @@ def _counted(before: OrderState, state: OrderState, step: Step, seen: Observatio
     """
     is_sent = any(order.client_order_id == pair_id(before) for order in seen.orders)
     is_refused = bool(seen.rejected) and not seen.orders
-    late = [
-        key
-        for key, order in state.orders.items()
-        if order.role is Role.EXIT and order.status is OrderStatus.REJECTED
-        and (key not in before.orders or before.orders[key].status is not OrderStatus.REJECTED)
-    ]  # fmt: skip
-    refused = len(late) + (is_refused and step.command is Command.SUBMIT_EXIT)
+    late = len(_rejected_exits(state) - _rejected_exits(before))
+    refused = late + (is_refused and step.command is Command.SUBMIT_EXIT)
     is_used = is_sent or (is_refused and step.command is Command.PROTECT)
     return replace(
         state,
@@ -445,17 +423,9 @@ def _counted(before: OrderState, state: OrderState, step: Step, seen: Observatio
     )
 
 
-def _used(seen: Observation) -> int:
-    """Attempts that a step has used up: an id is left behind when the broker has answered for it.
-
-    Otherwise nothing may have been sent, or another host's order does not show yet: the next try looks for it under the
-    same id.
-    """
-    return 1 if seen.orders or seen.rejected else 0
-
-
-def _begun(phase: Phase) -> Phase:
-    return Phase.SUBMITTING if phase is Phase.PLANNED else phase
+def _rejected_exits(state: OrderState) -> frozenset[str]:
+    exits = state.of(Role.EXIT)
+    return frozenset(order.order_id for order in exits if order.status is OrderStatus.REJECTED)
 
 
 def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
@@ -469,6 +439,20 @@ def _entry_sent(state: OrderState, seen: Observation) -> OrderState:
     return replace(state, phase=Phase.SUBMITTING, attempt_at=seen.at, cancel_at=None, cancels=0, sized=sized)
 
 
+def _cancel_asked(state: OrderState, seen: Observation) -> OrderState:
+    return replace(state, cancel_at=seen.at, cancels=state.cancels + 1)
+
+
+def _pair_sent(state: OrderState, seen: Observation) -> OrderState:
+    """A pair that the broker refuses leaves the position bare: then it is closed."""
+    reason = ExitReason.UNPROTECTED if seen.rejected else None
+    return replace(state, exit_reason=state.exit_reason or reason, protect_at=seen.at)
+
+
+def _quote_seen(state: OrderState, seen: Observation) -> OrderState:
+    return replace(state, exit_reason=state.exit_reason or reached(state.plan, seen.quote))
+
+
 def reached(plan: EntryPlan, quote: Quote | None) -> ExitReason | None:
     """Which of its exits a guarded position has reached; None where the quote says neither, or nothing.
 
@@ -479,6 +463,45 @@ def reached(plan: EntryPlan, quote: Quote | None) -> ExitReason | None:
     if quote.bid <= plan.stop_price:
         return ExitReason.STOP
     return ExitReason.TARGET if quote.bid >= plan.target_price else None
+
+
+def _exit_sent(state: OrderState, seen: Observation) -> OrderState:
+    return replace(
+        state,
+        attempt_at=seen.at,
+        exit_attempt=state.exit_attempt + _used(seen),
+        # What a refusal has brought to light, a pair whose answer was lost say, is cancelled at once.
+        cancel_at=None if seen.rejected and seen.orders else state.cancel_at,
+        cancels=state.cancels if any(order.role in GUARDS for order in state.live_sells) else 0,
+        orders=without_stale(state.orders),
+    )
+
+
+def _used(seen: Observation) -> int:
+    """Attempts that a step has used up: an id is left behind when the broker has answered for it.
+
+    Otherwise nothing may have been sent, or another host's order does not show yet: the next try looks for it under the
+    same id.
+    """
+    return 1 if seen.orders or seen.rejected else 0
+
+
+def _found_at_close(state: OrderState, seen: Observation) -> OrderState:
+    """An entry stands at the broker after all: it is carried on with, as if it had been sent now."""
+    return replace(state, outcome=None, why="", attempt_at=seen.at, cancel_at=None, cancels=0)
+
+
+_OBSERVED: Mapping[Command, Callable[[OrderState, Observation], OrderState]] = {
+    Command.SUBMIT_ENTRY: _entry_sent,
+    Command.CANCEL_ENTRY: _cancel_asked,
+    Command.PROTECT: _pair_sent,
+    Command.WATCH: _quote_seen,
+    Command.CANCEL_EXITS: _cancel_asked,
+    Command.SUBMIT_EXIT: _exit_sent,
+    Command.LOOK: lambda state, _: state,
+    Command.CLOSE: _found_at_close,
+}
+"""What a command changes beside the orders that it brought back."""
 
 
 def _timed(state: OrderState, at: datetime) -> OrderState:
