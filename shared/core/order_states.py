@@ -363,7 +363,7 @@ def _view(order: BrokerOrder) -> OrderView:
 
 
 def _role(order: BrokerOrder) -> Role:
-    """A buy is the entry; a sell of its own is an exit; a leg is told by its type."""
+    """A buy is the entry; a sell of its own is an exit; a leg's role follows from its type."""
     if order.side is Side.BUY:
         return Role.ENTRY
     if order.order_class == OrderClass.SIMPLE and order.parent_order_id is None:

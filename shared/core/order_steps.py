@@ -292,13 +292,8 @@ def _is_passed_over(state: OrderState, now: datetime) -> bool:
 
 def is_of_another_session(state: OrderState, now: datetime) -> bool:
     """Whether an exit limit was sent before the open that has come since: a market order leaves better now."""
-    hours = state.hours
-    return (
-        hours is not None
-        and state.attempt_at is not None
-        and state.attempt_at < hours.opens_at
-        and hours.is_regular(now)
-    )
+    hours, sent_at = state.hours, state.attempt_at
+    return hours is not None and sent_at is not None and sent_at < hours.opens_at and hours.is_regular(now)
 
 
 def _is_stuck(state: OrderState, order: OrderView) -> bool:
@@ -314,11 +309,11 @@ def _is_stuck(state: OrderState, order: OrderView) -> bool:
 
 
 def ask_exit(state: OrderState, reason: ExitReason) -> OrderState:
-    """Someone wants out: what is held is sold, what is being bought is cancelled. The first reason stays."""
+    """Ask to leave: what is held is sold, what is being bought is cancelled. The first reason stays."""
     if state.exit_reason is not None or state.outcome is not None:
         return state
     state = replace(state, exit_reason=reason, cancel_at=None, cancels=0)
-    # An entry or pair whose answer was lost may stand at the broker: only a look tells what there is to leave.
+    # An entry or pair whose answer was lost may stand at the broker: only a look shows what there is to leave.
     is_unsure = state.failures > 0 and state.phase in _SENDING
     return state if is_unsure else _settled(state)
 

@@ -7,15 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from shared.core.values import (
-    Side,
-    Symbol,
-    require,
-    require_at_least,
-    require_positive,
-    require_symbol,
-    require_utc,
-)
+from shared.core.values import Side, Symbol, require, require_at_least, require_positive, require_symbol, require_utc
 
 MAX_CLIENT_ORDER_ID = 48
 

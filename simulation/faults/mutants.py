@@ -31,8 +31,8 @@ from shared.stages.account.supervise import Supervision, supervise
 from shared.stages.base import facts, incidents
 from shared.stages.entry import execute, gate
 from shared.stages.operator import approvals, controls
-from shared.stages.order import incidents as order_troubles
-from shared.stages.order import recheck as order_gates
+from shared.stages.order import notices as order_notices
+from shared.stages.order import recheck
 from shared.stages.order import records as order_records
 from shared.stages.order import step as order
 from simulation.faults.faults import FaultyTables
@@ -176,7 +176,7 @@ def _gate_passes(*gates: Gate) -> Callable[[], Patches]:
 
 
 def _no_second_gates() -> Patches:
-    yield patch.object(order_gates, "BEFORE_SUBMIT", frozenset())
+    yield patch.object(recheck, "BEFORE_SUBMIT", frozenset())
 
 
 def _no_wakes() -> Patches:
@@ -226,7 +226,7 @@ def _unasked() -> Patches:
 
 
 def _no_gates_after_approval() -> Patches:
-    looked = order_gates.look_again
+    looked = recheck.look_again
 
     def as_before(state: OrderState, ports: Ports, quote: Any) -> Any:
         return looked(replace(state, plan=replace(state.plan, basis=None)), ports, quote)
@@ -263,7 +263,7 @@ def _sleeps_over_the_close() -> Patches:
 
 
 def _room_unneeded() -> Patches:
-    yield patch.object(order_gates.SecondLook, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
+    yield patch.object(recheck.Recheck, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
 def _asked_once() -> Patches:
@@ -376,7 +376,7 @@ def _no_guard_again() -> Patches:
 
 
 def _refusals_untold() -> Patches:
-    yield patch.object(order_troubles, "REFUSALS_TOLD", 1_000_000)
+    yield patch.object(order_notices, "REFUSALS_TOLD", 1_000_000)
 
 
 def _refused_for_good() -> Patches:

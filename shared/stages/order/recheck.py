@@ -23,7 +23,7 @@ UNRESERVED = "UNRESERVED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecondLook:
+class Recheck:
     """What the gates say of an entry that is about to be sent, and how many shares they leave of it."""
 
     qty_shares: int
@@ -37,7 +37,7 @@ class SecondLook:
         return " ".join(codes) if codes or self.is_reserved else UNRESERVED
 
 
-def look_again(state: OrderState, ports: Ports, quote: Quote) -> SecondLook:
+def look_again(state: OrderState, ports: Ports, quote: Quote) -> Recheck:
     """Run the gates on the facts of this moment, as if this order had reserved nothing.
 
     After a person's approval that is every gate, and the size is worked out anew: minutes have passed. It can only
@@ -49,7 +49,7 @@ def look_again(state: OrderState, ports: Ports, quote: Quote) -> SecondLook:
     facts, is_reserved = _facts(state, ports, quote)
     proposal = _proposal(state, quote, qty_shares=state.wanted, reference_price=plan.arrival_price)
     found = verdicts(proposal, facts, ports.settings.decision, BEFORE_SUBMIT)
-    return SecondLook(qty_shares=state.wanted, verdicts=found, is_reserved=is_reserved)
+    return Recheck(qty_shares=state.wanted, verdicts=found, is_reserved=is_reserved)
 
 
 def _facts(state: OrderState, ports: Ports, quote: Quote, model_fault: str = "") -> tuple[Facts, bool]:
@@ -59,7 +59,7 @@ def _facts(state: OrderState, ports: Ports, quote: Quote, model_fault: str = "")
     return replace(facts, ledger=others), others != facts.ledger
 
 
-def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote) -> SecondLook:
+def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote) -> Recheck:
     plan = state.plan
     model = ports.models.current(SIGNAL_MODEL)
     facts, is_reserved = _facts(state, ports, quote, "" if model.predictor is not None else model.fault)
@@ -82,7 +82,7 @@ def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote)
     )
     found = verdicts(proposal, facts, ports.settings.decision, frozenset(GATES))
     found = found if close else tuple(_without_close(found))
-    return SecondLook(qty_shares=qty_shares, verdicts=found, is_reserved=is_reserved)
+    return Recheck(qty_shares=qty_shares, verdicts=found, is_reserved=is_reserved)
 
 
 def _proposal(state: OrderState, quote: Quote, *, qty_shares: int, reference_price: Decimal) -> EntryProposal:

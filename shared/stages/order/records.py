@@ -120,7 +120,7 @@ def record_step(  # noqa: PLR0917 - a step is what it was, with what it left
     Returns
     -------
     bool
-        False, nothing being written, where another run has recorded this step: its word counts.
+        False, nothing being written, where another run has recorded this step: the first record wins.
     """
     row, key = journal_row(ports, step, after, at, gates), _journal_key(after, after.seq)
     if not ports.tables.insert(Table.JOURNAL, str(after.on), key, row):

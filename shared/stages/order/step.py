@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Notice
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.ledger import NEXT, Ledger, release, unexplained_of
@@ -23,18 +23,14 @@ from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
 from shared.core.portfolio import Account, another_account
 from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
 from shared.core.values import Rounding, Side, round_to_tick
-from shared.core.wording import closed, ended, opened
 from shared.ports import Ports, trading_day
 from shared.stages.base.facts import quote_of
 from shared.stages.base.ledger import update_ledger, watching
-from shared.stages.base.notices import worded
-from shared.stages.entry.announce import announced_order
 from shared.stages.operator.approvals import heard
-from shared.stages.order.held import held_shares
-from shared.stages.order.incidents import oversold, troubles
+from shared.stages.order.notices import notices, oversold, troubles
 from shared.stages.order.recheck import look_again
 from shared.stages.order.records import chained, record_step, recorded_step
-from shared.stages.order.refusals import Standing, flat, refused, standing, unknown_of_ours, with_unknown
+from shared.stages.order.standing import Standing, flat, held_shares, refused, standing, unknown_of_ours, with_unknown
 
 DUPLICATE_CLIENT_ORDER_ID = 40010001
 """Alpaca's code for a client order id that is used already: the order is there, whatever was answered before."""
@@ -46,7 +42,7 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     Returns
     -------
     tuple of OrderState and list of Notice
-        Where the order stands after it, and what its owner should hear.
+        Where the order stands after it, and the notices for its owner.
 
     Raises
     ------
@@ -57,7 +53,7 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     done = recorded_step(ports, state)
     if done is not None:
         # The run that recorded it may have died before its notices went out; who has them knows them by their ids.
-        return done, _notices(state, done, ports)
+        return done, notices(state, done, ports)
     seen = _dated(state, _observed(state, step, ports), ports)
     after = observe(state, step, seen)
     if after == state:
@@ -65,14 +61,14 @@ def carry_out(state: OrderState, step: Step, ports: Ports) -> tuple[OrderState, 
     gates = ports.codec.encode(seen.verdicts) if seen.verdicts else ""
     after = after if seen.failed else _pinned(after, ports)
     after = replace(after, chain=chained(state, step, after, seen.at, ports.codec, gates))
-    told = troubles(ports, state, after, seen.at)
+    incidents = troubles(ports, state, after, seen.at)
     if not record_step(ports, state, step, after, seen.at, gates):
-        return recorded_step(ports, state) or after, told
-    return after, [*told, *_notices(state, after, ports)]
+        return recorded_step(ports, state) or after, incidents
+    return after, [*incidents, *notices(state, after, ports)]
 
 
 def _observed(state: OrderState, step: Step, ports: Ports) -> Observation:
-    """What a step brought back. A refusal of anything but the order itself tells nothing of the order: it failed.
+    """What a step brought back. A refusal of anything but the order itself says nothing of the order: it failed.
 
     So does every step while the keys open another account than the order's: it goes on when the right ones are back.
     """
@@ -94,7 +90,7 @@ def _pinned(state: OrderState, ports: Ports) -> OrderState:
 
 
 def _dated(state: OrderState, seen: Observation, ports: Ports) -> Observation:
-    """Tell an order that its trading day is over which one comes next."""
+    """Give an order whose trading day is over the hours of the next one."""
     if state.hours is None or seen.at < state.hours.ends_at:
         return seen
     day = trading_day(ports, seen.at)
@@ -123,14 +119,14 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
     regular = _is_regular(ports)
     if beyond := beyond_exits(plan, limit, quote.bid, is_regular=regular):
         return Observation(at=now, denied=f"EXITS {beyond}")
-    second = look_again(state, ports, quote)
-    if second.denied:
-        return Observation(at=now, denied=second.denied, verdicts=second.verdicts)
+    recheck = look_again(state, ports, quote)
+    if recheck.denied:
+        return Observation(at=now, denied=recheck.denied, verdicts=recheck.verdicts)
     request = OrderRequest(
         client_order_id=step.client_order_id,
         symbol=plan.symbol,
         side=Side.BUY,
-        qty_shares=second.qty_shares,
+        qty_shares=recheck.qty_shares,
         order_type=OrderType.LIMIT,
         order_class=OrderClass.BRACKET if regular else OrderClass.SIMPLE,
         limit_price=limit,
@@ -138,8 +134,8 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
         target_price=plan.target_price if regular else None,
         extended_hours=not regular,
     )
-    sized = second.qty_shares if second.qty_shares < state.wanted else None
-    return replace(_send(ports, request), verdicts=second.verdicts, sized=sized)
+    sized = recheck.qty_shares if recheck.qty_shares < state.wanted else None
+    return replace(_send(ports, request), verdicts=recheck.verdicts, sized=sized)
 
 
 def _is_regular(ports: Ports) -> bool:
@@ -184,7 +180,7 @@ def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: 
 
 
 def _watch(state: OrderState, _: Step, ports: Ports) -> Observation:
-    """Look at the quote of what is held, and whether it is held still; a symbol without a quote tells nothing."""
+    """Look at the quote of what is held, and whether it is held still; a symbol without a quote says nothing."""
     held = held_shares(state, ports)
     quote = ports.market.quotes([state.plan.symbol]).get(state.plan.symbol)
     return Observation(at=ports.clock.now(), quote=quote, held_at_broker=held)
@@ -356,35 +352,3 @@ _RUNS: Mapping[Command, Callable[[OrderState, Step, Ports], Observation]] = {
 
 def _seen(ports: Ports, orders: Sequence[BrokerOrder]) -> Observation:
     return Observation(at=ports.clock.now(), orders=flat(orders))
-
-
-def _notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:
-    """Tell of a position opened and of an order's end; between, that an order is sent for which a person answered.
-
-    Whoever was asked hears of an end that bought nothing as loudly as of the question.
-    """
-    now = ports.clock.now()
-    sent = announced_order(after, ports) if after.answered and after.orders and not before.orders else []
-    if after.phase is before.phase:
-        return sent
-    if after.phase in _OPENED and not _is_told(after, now):
-        kind, words = "position-opened", opened(after)
-    elif after.phase is Phase.CLOSED:
-        kind, words = "position-closed", closed(after)
-    elif after.phase.is_over:
-        kind, words = "order-ended", ended(after)
-    else:
-        return sent
-    is_answer = after.answered is not None and kind == "order-ended"
-    severity = Severity.CRITICAL if is_answer else Severity.INFO
-    return [*sent, worded(now, words, kind=kind, severity=severity, cause=after.plan.decision_id)]
-
-
-_OPENED = frozenset({Phase.PROTECTED, Phase.GUARDED})
-
-
-def _is_told(state: OrderState, now: datetime) -> bool:
-    """Whether a position has only come over the open or the close: that it was opened has been told."""
-    if state.hours is None or state.filled_at is None:
-        return False
-    return any(state.filled_at < edge <= now for edge in (state.hours.opens_at, state.hours.closes_at))

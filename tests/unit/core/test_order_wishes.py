@@ -13,18 +13,7 @@ from shared.core.order_steps import STOP_ENTERING, Command, Step, begin, next_st
 from shared.core.orders import OrderStatus
 from shared.core.values import Side
 from shared.stages.base.requests import CONFLICT
-from tests.support.orders import (
-    AAA,
-    NOW,
-    ON,
-    PLAN,
-    Life,
-    answered,
-    entry_id,
-    new_life,
-    protect_id,
-    waiting_life,
-)
+from tests.support.orders import AAA, NOW, ON, PLAN, Life, answered, entry_id, new_life, protect_id, waiting_life
 
 DEADLINE = NOW + timedelta(minutes=2)
 

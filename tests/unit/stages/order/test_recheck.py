@@ -103,7 +103,7 @@ def cool_down(life: Life) -> None:
 )
 def test_what_has_changed_while_a_person_thought_refuses_the_order(
     change: Callable[[Life], object], gates: str
-) -> None:  # fmt: skip
+) -> None:
     life = approved()
     change(life)
     life.step()

@@ -1,17 +1,52 @@
-"""What goes wrong in an order's life and that its own steps cannot put right: an incident each, told once."""
+"""What people are told of an order: its opening and its end, and incidents that its own steps cannot put right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from shared.contracts.messages import Notice
+from shared.contracts.messages import Notice, Severity
 from shared.contracts.records import symbol_key
-from shared.core.order_states import ABSENCES_BELIEVED, OrderState
+from shared.core.order_states import ABSENCES_BELIEVED, OrderState, Phase
 from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.portfolio import OTHER_ACCOUNT
+from shared.core.wording import closed, ended, opened
 from shared.ports import Ports
 from shared.stages.base.incidents import record_incident
+from shared.stages.base.notices import worded
+from shared.stages.entry.announce import announced_order
+
+
+def notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]:
+    """Notices of a position opened and of an order's end; between, that an order is sent for which a person answered.
+
+    Where a person was asked, an end that bought nothing is as urgent as the question was.
+    """
+    now = ports.clock.now()
+    sent = announced_order(after, ports) if after.answered and after.orders and not before.orders else []
+    if after.phase is before.phase:
+        return sent
+    if after.phase in _OPENED and not _is_known(after, now):
+        kind, words = "position-opened", opened(after)
+    elif after.phase is Phase.CLOSED:
+        kind, words = "position-closed", closed(after)
+    elif after.phase.is_over:
+        kind, words = "order-ended", ended(after)
+    else:
+        return sent
+    is_answer = after.answered is not None and kind == "order-ended"
+    severity = Severity.CRITICAL if is_answer else Severity.INFO
+    return [*sent, worded(now, words, kind=kind, severity=severity, cause=after.plan.decision_id)]
+
+
+_OPENED = frozenset({Phase.PROTECTED, Phase.GUARDED})
+
+
+def _is_known(state: OrderState, now: datetime) -> bool:
+    """Whether a position has only come over the open or the close: that it was opened is known."""
+    if state.hours is None or state.filled_at is None:
+        return False
+    return any(state.filled_at < edge <= now for edge in (state.hours.opens_at, state.hours.closes_at))
 
 
 def oversold(state: OrderState) -> str:
@@ -20,17 +55,17 @@ def oversold(state: OrderState) -> str:
 
 
 def troubles(ports: Ports, before: OrderState, after: OrderState, now: datetime) -> list[Notice]:
-    """Record what has just gone wrong.
+    """Record an incident for each thing that has just gone wrong, and return their notices.
 
     Called before the step is recorded, so that a crash in between repeats it: the incident's key keeps it one.
     """
-    told: list[Notice] = []
+    recorded: list[Notice] = []
     plan = after.plan
     for kind, title, body in _found(before, after):
         key = symbol_key(plan.symbol, kind, plan.intent_id)
         text = f"{body}\nIntent {plan.intent_id}, decision {plan.decision_id}."
-        told += record_incident(ports, after.on, key, now=now, kind=kind, title=title, body=text)
-    return told
+        recorded += record_incident(ports, after.on, key, now=now, kind=kind, title=title, body=text)
+    return recorded
 
 
 def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, str]]:

@@ -1,6 +1,7 @@
-"""What stands behind a refused exit: an order of ours that nobody knew of, a person's, or a rule of the broker's.
+"""What stands in an order's symbol at the broker: the shares that the account holds, and orders, ours or not.
 
-Ours are taken up and cancelled. A person's are named and never touched.
+A broker that shows no shares may only fail to show them. Behind a refused exit stands an order of ours that was not
+known, a person's, or a rule of the broker's. Ours are taken up and cancelled; a person's are named and never touched.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 from shared.core.errors import BrokerError, ContractError, TransientError
@@ -17,7 +19,7 @@ from shared.core.order_states import OrderState
 from shared.core.order_steps import Observation, entry_id, pair_id
 from shared.core.orders import BrokerOrder
 from shared.core.unread import Unread
-from shared.core.values import Side
+from shared.core.values import ZERO, Side
 from shared.ports import Ports
 from shared.stages.base.ledger import load_ledger, watching
 
@@ -50,6 +52,61 @@ class Standing:
         ids = {order.order_id for order in self.others}
         heads = [o for o in self.others if o.side is Side.SELL and o.parent_order_id not in ids]
         return held - sum(order.remaining_shares for order in heads)
+
+
+def held_shares(state: OrderState, ports: Ports) -> int:
+    """Return the account's shares of an order's symbol.
+
+    That none is shown is believed where a second kind of evidence agrees: the account's own worth leaves no room for
+    the shares, or the list of orders shows them sold, by somebody else or by an order of ours that this run does not
+    know of. Otherwise our fills and that worth outweigh the silence, and what is not sold is held: it can be guarded
+    and sold. Where the account does not tell its worth, the list of orders decides alone: every sale stands in it.
+
+    Raises
+    ------
+    TransientError, ContractError, BrokerError
+        If position or orders do not answer, so that nobody can tell.
+    """
+    position = ports.broker.position(state.plan.symbol)
+    if position is not None:
+        return position.qty_shares
+    if state.held <= 0:
+        return 0
+    unlisted = _unlisted(ports)
+    if unlisted is not None and _leaves_no_room(unlisted, state, 1):
+        return 0
+    left = min(state.held, state.bought - _sold(state, ports))
+    is_gone = left <= 0 or (unlisted is not None and _leaves_no_room(unlisted, state, left))
+    return 0 if is_gone else left
+
+
+def _leaves_no_room(unlisted: Decimal, state: OrderState, shares: int) -> bool:
+    """Whether what the account counts beside its list, in USD, is less than shares can be worth."""
+    return unlisted < shares * state.plan.stop_price / 2
+
+
+def _unlisted(ports: Ports) -> Decimal | None:
+    """USD that the account counts beside its list of positions, as far as that can be read; None where it is silent."""
+    try:
+        with watching(ports, "broker"):
+            account, positions = ports.broker.account(), ports.broker.positions()
+    except (BrokerError, TransientError, ContractError):
+        return None
+    listed = sum((position.market_value for position in positions), ZERO)
+    unread = sum((row.market_value or ZERO for row in positions.unread), ZERO)
+    return account.holdings - listed - unread
+
+
+def _sold(state: OrderState, ports: Ports) -> int:
+    """Shares that sales of the symbol have sold since this order bought, whoever sent them."""
+    since = datetime.combine(state.on, time(), UTC)
+    return sum(
+        order.filled_shares
+        for order in ports.broker.orders(since=since)
+        if order.symbol == state.plan.symbol
+        and order.side is Side.SELL
+        and (state.filled_at is None or (order.filled_at or order.updated_at) >= state.filled_at)
+    )
 
 
 def flat(orders: Iterable[BrokerOrder]) -> tuple[BrokerOrder, ...]:
@@ -99,11 +156,11 @@ def refused(state: OrderState, ports: Ports, words: str) -> Observation:
     for order in (*revived, *left):
         with suppress(BrokerError):  # gone meanwhile, as it should be
             ports.broker.cancel(order.order_id)
-    told = [f"cancelled {_named(order)}, left over of ours" for order in (*revived, *left)]
-    told += _theirs([order for order in stands.others if order not in left])
-    told += [f"one that cannot be read stands there too: {row.raw}" for row in stands.unread[:NAMED]]
-    told += [stands.fault] if stands.fault else []
-    return Observation(at=ports.clock.now(), rejected="; ".join([words, *told]))
+    causes = [f"cancelled {_named(order)}, left over of ours" for order in (*revived, *left)]
+    causes += _theirs([order for order in stands.others if order not in left])
+    causes += [f"one that cannot be read stands there too: {row.raw}" for row in stands.unread[:NAMED]]
+    causes += [stands.fault] if stands.fault else []
+    return Observation(at=ports.clock.now(), rejected="; ".join([words, *causes]))
 
 
 def _is_left_over(order: BrokerOrder, ports: Ports) -> bool:
