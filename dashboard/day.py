@@ -13,6 +13,7 @@ import pandas as pd
 from dashboard.dataframes import counts, frame
 from dashboard.store import Query, Source
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Container, Table
+from shared.core.ledger import NEXT
 from shared.core.sessions import NEW_YORK
 from shared.ports import Row
 
@@ -174,8 +175,8 @@ def risk_of(source: Source, on: date, equity: pd.DataFrame) -> Risk:
         reservations=int(str(row["reservations"])),
         is_day_halted=bool(ledger["is_day_halted"]),
         is_drawdown_halted=bool(ledger["is_drawdown_halted"]),
-        unexplained=str(ledger["unexplained"]),
-        accepted=tuple(ledger.get("accepted", ())),
+        unexplained=str(row.get("unexplained") or ""),
+        accepted=tuple(filter(None, str(row.get("accepted") or "").split(NEXT))),
         broker_failures=int(str(row["broker_failures"])),
         market_failures=int(str(row["market_failures"])),
         exposure_usd=exposure_usd,

@@ -187,7 +187,7 @@ def _explain(error: ValidationError) -> str:
 
 def _check(value: Any, parsed: Any, path: str) -> None:
     """What strict validation still lets through: money as a JSON number, naive or offset times, overflowing floats."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value) and isinstance(parsed, dict):
         for field in dataclasses.fields(value):
             if field.name in parsed:
                 _check(getattr(value, field.name), _spelled(field, parsed[field.name]), f"{path}.{field.name}")
@@ -202,7 +202,7 @@ def _check(value: Any, parsed: Any, path: str) -> None:
             _check(item, found, f"{path}.{key}")
     elif isinstance(value, tuple | list) and set(map(type, value)) == {float}:
         require(all(map(math.isfinite, value)), path, value, "finite")  # long columns of numbers deserve the short way
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    elif isinstance(value, Sequence) and isinstance(parsed, list):
         for index, (item, found) in enumerate(zip(value, parsed, strict=True)):
             _check(item, found, f"{path}.{index}")
 

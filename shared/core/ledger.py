@@ -6,11 +6,12 @@ cannot both have it. Money in USD.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol, Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, Self
 
 from shared.core.breaker import CLOSED, Breaker
 from shared.core.portfolio import Account, another_account
@@ -100,6 +101,57 @@ class Reservation:
         return self.reserved_at.astimezone(NEW_YORK).date()
 
 
+class DifferenceKind(StrEnum):
+    """What the broker lists and no reservation names, rows of ours that cannot be read, and anything else."""
+
+    POSITION = "position"
+    ORDER = "open order"
+    UNREADABLE_POSITION = "unreadable position"
+    UNREADABLE_ORDER = "unreadable open order"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unexplained:
+    """A difference to the broker that nobody could explain; as text, what a person is told of it.
+
+    `subject` is the symbol, `?` where its row does not tell; of another kind it is the text itself.
+    """
+
+    kind: DifferenceKind = DifferenceKind.OTHER
+    subject: str
+
+    def __str__(self) -> str:
+        return self.subject if self.kind is DifferenceKind.OTHER else f"{self.kind} in {self.subject}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a difference from its text."""
+        kind, found, symbol = text.partition(" in ")
+        is_listed = found and kind in DifferenceKind
+        return cls(kind=DifferenceKind(kind), subject=symbol) if is_listed else cls(subject=text)
+
+
+NEXT = "; "
+"""Stands between two differences in a text."""
+
+
+def names(differences: Iterable[Unexplained]) -> str:
+    """Text of several differences."""
+    return NEXT.join(map(str, differences))
+
+
+if TYPE_CHECKING:
+    type Differences = tuple[Unexplained, ...]
+else:  # older code kept the texts, those in `unexplained` as one: its ledgers, also in decisions and cases, are read
+    type Differences = tuple[Unexplained | str, ...] | str
+
+
+def _read(found: tuple[Unexplained | str, ...] | str) -> Differences:
+    each = found.split(NEXT) if isinstance(found, str) else found
+    return tuple(Unexplained.parse(one) if isinstance(one, str) else one for one in each if one)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """The account's risk state on a session date.
@@ -122,11 +174,11 @@ class Ledger:
         No entries until the next session date.
     is_drawdown_halted : bool
         No entries until a person resumes.
-    suspected : tuple of str
+    suspected : tuple of Unexplained
         What the last reconciliation could not explain; seen twice in a row, it is unexplained.
-    unexplained : str
-        Differences to the broker that nobody could explain; no entries until a person resumes. Empty: none.
-    accepted : tuple of str
+    unexplained : tuple of Unexplained
+        Differences to the broker that nobody could explain; no entries until a person resumes.
+    accepted : tuple of Unexplained
         Those that a person has resumed on and that stand still: they are the person's own, and halt nothing.
     broker, market : Breaker
         Circuit breakers of the trading and the market data API.
@@ -144,13 +196,17 @@ class Ledger:
     drawdown_doubt: Doubt | None = None
     is_day_halted: bool = False
     is_drawdown_halted: bool = False
-    suspected: tuple[str, ...] = ()
-    unexplained: str = ""
-    accepted: tuple[str, ...] = ()
+    suspected: Differences = ()
+    unexplained: Differences = ()
+    accepted: Differences = ()
     broker: Breaker = CLOSED
     market: Breaker = CLOSED
     reservations: tuple[Reservation, ...] = ()
     cooling_until: Mapping[Symbol, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("suspected", "unexplained", "accepted"):
+            object.__setattr__(self, name, _read(getattr(self, name)))
 
     @property
     def reserved_notional(self) -> Decimal:
@@ -260,15 +316,6 @@ def without(ledger: Ledger, intent_id: str) -> Ledger:
     return replace(ledger, reservations=tuple(r for r in ledger.reservations if r.intent_id != intent_id))
 
 
-NEXT = "; "
-"""Stands between two unexplained differences."""
-
-
-def unexplained_of(ledger: Ledger) -> tuple[str, ...]:
-    """Return each unexplained difference by its name."""
-    return tuple(ledger.unexplained.split(NEXT)) if ledger.unexplained else ()
-
-
 def resume(ledger: Ledger) -> Ledger:
     """Lift the drawdown halt by a person's act, and accept what was unexplained.
 
@@ -276,8 +323,8 @@ def resume(ledger: Ledger) -> Ledger:
     resume of anything else leaves it. A day halt stays: nobody trades on after the day's loss, and the next marks
     would set it again.
     """
-    accepted = tuple(dict.fromkeys((*ledger.accepted, *unexplained_of(ledger))))
-    ledger = replace(ledger, unexplained="", accepted=accepted)
+    accepted = tuple(dict.fromkeys((*ledger.accepted, *ledger.unexplained)))
+    ledger = replace(ledger, unexplained=(), accepted=accepted)
     if not ledger.is_drawdown_halted:
         return ledger
     peak = min(ledger.equity, ledger.peak_equity)

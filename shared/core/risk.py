@@ -311,7 +311,7 @@ def broker_health(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdi
         "account blocked" if facts.account.is_blocked else "",
         "trading API failing" if ledger.broker.is_open(facts.now) else "",
         "market data API failing" if ledger.market.is_open(facts.now) else "",
-        ledger.unexplained,
+        *map(str, ledger.unexplained),
     )
     return _is_clear(Gate.BROKER_HEALTH, "; ".join(filter(None, faults)), "healthy")
 

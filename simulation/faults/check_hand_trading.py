@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from shared.contracts.records import CONTROLS, KILL, Table
-from shared.core.ledger import Ledger, unexplained_of
+from shared.core.ledger import Ledger
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.schedule import LEAVE_BEFORE_CLOSE
@@ -82,7 +82,7 @@ class BesideRules:
         world, ledger = self._world, self._world.seen.ledger
         if ledger is None:
             return
-        known = {*unexplained_of(ledger), *ledger.accepted, *ledger.suspected}
+        known = {str(each) for each in (*ledger.unexplained, *ledger.accepted, *ledger.suspected)}
         ours = {r.symbol for r in ledger.reservations}
         for row in world.exchange.beside.positions:
             name = _name(row)
@@ -91,7 +91,7 @@ class BesideRules:
 
     def ledger_written(self, ledger: Ledger) -> None:
         """What was accepted, and is still there, never halts again."""
-        if names := {*unexplained_of(ledger)} & self._accepted:
+        if names := {*map(str, ledger.unexplained)} & self._accepted:
             raise Violation("what is accepted halts nothing", ", ".join(sorted(names)))
 
     def resumed(self, names: Iterable[str]) -> None:

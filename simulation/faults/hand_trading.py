@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.contracts.records import CONTROLS, KILL, Table
-from shared.core.ledger import Ledger, unexplained_of
+from shared.core.ledger import Ledger
 from shared.core.market import TradingDay
 from shared.stages.base.requests import Call, Reply
 from shared.stages.operator.controls import resume
@@ -74,7 +74,7 @@ def _look(world: World, day: TradingDay) -> None:
 def _accept(world: World) -> Reply:
     """Resume: what is unexplained is the person's own."""
     ledger: Ledger | None = world.seen.ledger
-    names = unexplained_of(ledger) if ledger is not None else ()
+    names = map(str, ledger.unexplained) if ledger is not None else ()
     call = Call(route="resume", by="person", reason="mine", caller="simulation")
     reply = resume(world.ports, call)
     if reply.is_done:

@@ -77,7 +77,7 @@ class Stage:
         assert (order["phase"], order["seq"], position["qty_shares"]) == ("CLOSED", state.seq, 0)
         stored = load_ledger(self.ports)
         assert stored is not None
-        assert (stored.value.reservations, stored.value.unexplained) == ((), "")
+        assert (stored.value.reservations, stored.value.unexplained) == ((), ())
 
     def rows(self, table: Table, intent_id: str) -> list[dict[str, object]]:
         first, last = symbol_key(AAA, intent_id), symbol_key(AAA, f"{intent_id}~")

@@ -104,15 +104,15 @@ def _position(
         })  # fmt: skip
 
 
-def current_ledger(source: MemorySource, on: date = ON, **changes: object) -> None:
+def current_ledger(source: MemorySource, on: date = ON, unexplained: str | None = None, **changes: object) -> None:
     """Write the ledger's row as it stands on a day."""
     ledger = {
         "opening_equity": "100000", "equity": "99000", "peak_equity": "101000", "is_day_halted": False,
-        "is_drawdown_halted": False, "unexplained": "", **changes,
+        "is_drawdown_halted": False, **changes,
     }  # fmt: skip
     source.tables.put(Table.LEDGER, ACCOUNT, CURRENT, {
         "on": str(on), "ledger": json.dumps(ledger), "reservations": 1, "reserved_usd": "5000", "broker_failures": 0,
-        "market_failures": 2,
+        "market_failures": 2, "unexplained": unexplained,
     })  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from shared.contracts.messages import Message
 from shared.contracts.records import Table, symbol_key
 from shared.core.errors import TransientError
 from shared.core.ids import hash_id
-from shared.core.ledger import NEXT, Ledger, Reservation, reserve, unexplained_of, without
+from shared.core.ledger import DifferenceKind, Ledger, Reservation, Unexplained, names, reserve, without
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder, OrderClass
@@ -74,8 +74,8 @@ class Difference:
 
     wakes: tuple[Wake, ...] = ()
     silent: tuple[Reservation, ...] = ()
-    strangers: tuple[str, ...] = ()
-    accepted: tuple[str, ...] = ()
+    strangers: tuple[Unexplained, ...] = ()
+    accepted: tuple[Unexplained, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +107,8 @@ def compare(ledger: Ledger, seen: AccountView, ttl: timedelta, hold: timedelta) 
         elif own and _is_asleep(r, own, seen):
             asleep.append(r)
     ours = {r.symbol for r in ledger.reservations}
-    present = {*_names(seen, frozenset()), *_names(seen, ours), *_unseen(ledger.accepted, seen)}
-    strangers = dict.fromkeys([*_names(seen, ours), *_unseen(ledger.suspected, seen)])
+    present = {*_foreign(seen, frozenset()), *_foreign(seen, ours), *_unseen(ledger.accepted, seen)}
+    strangers = dict.fromkeys([*_foreign(seen, ours), *_unseen(ledger.suspected, seen)])
     return Difference(
         wakes=tuple(wake(reservation, LOOK_AGAIN) for reservation in asleep),
         silent=tuple(silent),
@@ -157,26 +157,27 @@ def wake(reservation: Reservation, event: str) -> Wake:
     return Wake(on=reservation.reserved_on, symbol=reservation.symbol, intent_id=reservation.intent_id, event=event)
 
 
-POSITION, ORDER, UNREADABLE = "position in", "open order in", "unreadable"
+_POSITIONS = (DifferenceKind.POSITION, DifferenceKind.UNREADABLE_POSITION)
+_ORDERS = (DifferenceKind.ORDER, DifferenceKind.UNREADABLE_ORDER)
 
 
-def _names(seen: AccountView, ours: Collection[str]) -> Iterator[str]:
+def _foreign(seen: AccountView, ours: Collection[str]) -> Iterator[Unexplained]:
     """Positions and open orders in symbols that no reservation of ours names, and rows in ours that cannot be read."""
     for position in seen.positions or ():
         if position.symbol not in ours:
-            yield f"{POSITION} {position.symbol}"
+            yield Unexplained(kind=DifferenceKind.POSITION, subject=position.symbol)
     for order in seen.orders or ():
         if not order.status.is_final and order.symbol not in ours:
-            yield f"{ORDER} {order.symbol}"
+            yield Unexplained(kind=DifferenceKind.ORDER, subject=order.symbol)
     for row in seen.unread:
-        name = f"{POSITION if row.what == 'position' else ORDER} {row.name or '?'}"
-        yield f"{UNREADABLE} {name}" if row.name in ours else name
+        of_another, of_ours = _POSITIONS if row.what == "position" else _ORDERS
+        yield Unexplained(kind=of_ours if row.name in ours else of_another, subject=row.name or "?")
 
 
-def _unseen(names: Sequence[str], seen: AccountView) -> Iterator[str]:
-    """Those of some names that this look says nothing of, since their list could not be had."""
-    missing = [word for word, rows in ((POSITION, seen.positions), (ORDER, seen.orders)) if rows is None]
-    return (name for name in names if any(word in name for word in missing))
+def _unseen(differences: Sequence[Unexplained], seen: AccountView) -> Iterator[Unexplained]:
+    """Those of some differences that this look says nothing of, since their list could not be had."""
+    missing = [*(_POSITIONS if seen.positions is None else ()), *(_ORDERS if seen.orders is None else ())]
+    return (each for each in differences if each.kind in missing)
 
 
 def without_order(ports: Ports, found: Difference, seen: AccountView) -> tuple[list[Reservation], list[Wake]]:
@@ -244,14 +245,11 @@ def adopted(ports: Ports, found: Difference, seen: AccountView, ledger: Ledger) 
     Somebody, or a fault, took their reservation: taken again, it is told to leave as any other. An order that has
     nothing at the broker has ended, whatever its row says: the strange order in its symbol is a person's.
     """
-    confirmed = [
-        what
-        for what in found.strangers
-        if what in ledger.suspected and what not in unexplained_of(ledger) and not what.startswith(UNREADABLE)
-    ]
-    if not confirmed:
+    again = {*ledger.suspected} - {*ledger.unexplained}
+    readable = (DifferenceKind.POSITION, DifferenceKind.ORDER)
+    symbols = {what.subject for what in found.strangers if what in again and what.kind in readable}
+    if not symbols:
         return []
-    symbols = {symbol_of(what) for what in confirmed}
     live = [state for state in live_orders(ports, seen.on) if state.plan.symbol in symbols]
     return [room_of(ports, state) for state in live if _stands(state, seen)]
 
@@ -261,11 +259,6 @@ def _stands(state: OrderState, seen: AccountView) -> bool:
     orders = seen.orders or ()
     is_open = any(not o.status.is_final and o.client_order_id.startswith(state.plan.intent_id) for o in orders)
     return is_open or seen.may_hold(state.plan.symbol)
-
-
-def symbol_of(stranger: str) -> Symbol:
-    """Symbol of something that no reservation explains: the last word of its name."""
-    return Symbol(stranger.rpartition(" ")[2])
 
 
 def settled(ledger: Ledger, changed: Repair, difference: Difference) -> Ledger:
@@ -281,12 +274,12 @@ def settled(ledger: Ledger, changed: Repair, difference: Difference) -> Ledger:
             ledger = reserve(ledger, room)
     ours = {room.symbol for room in changed.found}
     strangers = [what for what in difference.strangers if what not in ledger.accepted]
-    confirmed = [what for what in strangers if what in ledger.suspected and symbol_of(what) not in ours]
+    confirmed = [what for what in strangers if what in ledger.suspected and what.subject not in ours]
     fresh = [what for what in ledger.accepted if what in difference.strangers]
     return replace(
         ledger,
         suspected=tuple(strangers),
-        unexplained=NEXT.join(dict.fromkeys((*unexplained_of(ledger), *confirmed))),
+        unexplained=tuple(dict.fromkeys((*ledger.unexplained, *confirmed))),
         accepted=tuple(dict.fromkeys((*difference.accepted, *fresh))),
     )
 
@@ -308,7 +301,7 @@ def incidents(ports: Ports, seen: AccountView, changed: Repair, ledger: Ledger) 
         body = f"Intent {r.intent_id} of {r.notional} USD never came to an order, or its order is over."
         key = symbol_key(r.symbol, "released", r.intent_id)
         messages += record_incident(ports, seen.on, key, now=seen.now, kind="released", title=title, body=body)
-    if after := ledger.unexplained:
+    if after := names(ledger.unexplained):
         title = f"Unexplained at the broker: {after}"[:200]
         rows = "".join(f"\nUnreadable {row.what} {row.name or '?'}: {row.fault}: {row.raw}" for row in seen.unread)
         body = f"{after}\nEntries are halted until a person resumes, who thereby accepts it.{rows}"

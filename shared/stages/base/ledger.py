@@ -11,7 +11,7 @@ from typing import Literal
 from shared.contracts.records import ACCOUNT, BACKUP, CURRENT, Table
 from shared.core.breaker import failed
 from shared.core.errors import ConflictError, ContractError, TransientError
-from shared.core.ledger import NEXT, Ledger, Reservation, mark, open_ledger
+from shared.core.ledger import Differences, Ledger, Reservation, Unexplained, mark, names, open_ledger
 from shared.core.order_states import OrderState, Phase
 from shared.core.portfolio import Account
 from shared.core.values import iso
@@ -33,7 +33,7 @@ def load_ledger(ports: Ports) -> Stored[Ledger] | None:
     return Stored(value=ports.codec.decode(Ledger, str(stored.value["ledger"])), etag=stored.etag)
 
 
-LEDGER_LOST = "the ledger's row was lost"
+LEDGER_LOST = Unexplained(subject="the ledger's row was lost")
 """Why entries halt when there is no ledger, but its backup or orders that live: it may have known what they do not."""
 
 
@@ -45,10 +45,10 @@ def opened(ports: Ports, on: date, account: Account) -> Ledger:
     rooms = tuple(room_of(ports, state) for state in live_orders(ports, on))
     stored = ports.tables.get(Table.LEDGER, ACCOUNT, BACKUP)
     if stored is None:
-        return replace(open_ledger(on, account), reservations=rooms, unexplained=LEDGER_LOST if rooms else "")
+        return replace(open_ledger(on, account), reservations=rooms, unexplained=(LEDGER_LOST,) if rooms else ())
     backup = ports.codec.decode(Ledger, str(stored.value["backup"]))
-    known = [what for what in backup.unexplained.split("; ") if what and what != LEDGER_LOST]
-    return replace(backup, reservations=rooms, unexplained="; ".join([LEDGER_LOST, *known]))
+    known = [what for what in backup.unexplained if what != LEDGER_LOST]
+    return replace(backup, reservations=rooms, unexplained=(LEDGER_LOST, *known))
 
 
 def live_orders(ports: Ports, on: date) -> list[OrderState]:
@@ -85,8 +85,8 @@ def ledger_row(ports: Ports, ledger: Ledger) -> Row:
         "reserved_usd": str(ledger.reserved_notional),
         "is_day_halted": ledger.is_day_halted,
         "is_drawdown_halted": ledger.is_drawdown_halted,
-        "unexplained": ledger.unexplained or None,
-        "accepted": NEXT.join(ledger.accepted) or None,
+        "unexplained": names(ledger.unexplained) or None,
+        "accepted": names(ledger.accepted) or None,
         "broker_failures": ledger.broker.failures,
         "market_failures": ledger.market.failures,
     }
@@ -152,7 +152,7 @@ def update_ledger(
     raise TransientError(f"ledger was changed by others {LEDGER_TRIES} times in a row")
 
 
-def _halts(ledger: Ledger) -> tuple[date, bool, bool, str]:
+def _halts(ledger: Ledger) -> tuple[date, bool, bool, Differences]:
     """What entries are halted by, and the date that a day's halt is of."""
     return ledger.on, ledger.is_day_halted, ledger.is_drawdown_halted, ledger.unexplained
 

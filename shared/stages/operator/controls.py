@@ -13,7 +13,6 @@ from shared.contracts.settings import Environment
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import hash_id
 from shared.core.ledger import resume as lift_halts
-from shared.core.ledger import unexplained_of
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports, trading_day
@@ -89,8 +88,8 @@ def positions(ports: Ports) -> Mapping[str, object]:
             {"what": row.what, "symbol": row.name, "fault": row.fault, "raw": row.raw}
             for row in (*held.unread, *sent.unread)
         ],
-        "unexplained": list(unexplained_of(stored.value)) if stored else [],
-        "accepted": list(stored.value.accepted) if stored else [],
+        "unexplained": list(map(str, stored.value.unexplained)) if stored else [],
+        "accepted": list(map(str, stored.value.accepted)) if stored else [],
     }
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.contracts.messages import Notice, Severity
 from shared.contracts.records import symbol_key
+from shared.core.ledger import Unexplained
 from shared.core.order_states import ABSENCES_BELIEVED, OrderState, Phase
 from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.portfolio import OTHER_ACCOUNT
@@ -49,9 +50,10 @@ def _is_known(state: OrderState, now: datetime) -> bool:
     return any(state.filled_at < edge <= now for edge in (state.hours.opens_at, state.hours.closes_at))
 
 
-def oversold(state: OrderState) -> str:
-    """Say how far more was sold than was held; empty where it was not."""
-    return f"{-state.held} {state.plan.symbol} sold beyond what was held" if state.held < 0 else ""
+def oversold(state: OrderState) -> Unexplained | None:
+    """Say how far more was sold than was held; None where it was not."""
+    text = f"{-state.held} {state.plan.symbol} sold beyond what was held"
+    return Unexplained(subject=text) if state.held < 0 else None
 
 
 def troubles(ports: Ports, before: OrderState, after: OrderState, now: datetime) -> list[Notice]:

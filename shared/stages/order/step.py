@@ -15,7 +15,7 @@ from decimal import Decimal
 from shared.contracts.messages import Notice
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import client_order_id
-from shared.core.ledger import NEXT, Ledger, release, unexplained_of
+from shared.core.ledger import Ledger, release
 from shared.core.order_exit import beyond_exits, can_pair, exit_limit, exit_request, pair_request
 from shared.core.order_states import GUARDS, OrderState, OrderView, Phase
 from shared.core.order_steps import Command, Observation, Step, observe, wants_guard
@@ -322,8 +322,8 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
 
     def change(ledger: Ledger) -> Ledger:
         released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
-        known = dict.fromkeys(filter(None, (*unexplained_of(ledger), oversold(state))))
-        return replace(released, unexplained=NEXT.join(known))
+        known = dict.fromkeys(filter(None, (*ledger.unexplained, oversold(state))))
+        return replace(released, unexplained=tuple(known))
 
     update_ledger(ports, state.on, _account(ports), change, at=now)
     return Observation(at=now, answered=answered)

@@ -14,6 +14,7 @@ from shared.core.ledger import (
     CONFIRMED_AFTER,
     Ledger,
     Reservation,
+    Unexplained,
     mark,
     open_ledger,
     release,
@@ -217,9 +218,9 @@ def test_the_resume_of_anything_but_a_drawdown_leaves_the_peak() -> None:
     """With a resume now and then the limit of 5 % would never be reached, however far equity falls."""
     ledger = OPENED
     for day, equity in enumerate((98_000, 96_500, 95_500), 1):
-        ledger = marked(replace(ledger, unexplained="position in ZZZ"), equity, day, last=equity)
+        ledger = marked(replace(ledger, unexplained=(Unexplained.parse("position in ZZZ"),)), equity, day, last=equity)
         ledger = resume(ledger)
-        assert (ledger.unexplained, ledger.peak_equity) == ("", Decimal(100_000))
+        assert (ledger.unexplained, ledger.peak_equity) == ((), Decimal(100_000))
     assert marked(ledger, 95_000, 4, last=95_500).is_drawdown_halted
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.breaker import Breaker
-from shared.core.ledger import Doubt, open_ledger, release, reserve
+from shared.core.ledger import Doubt, Unexplained, open_ledger, release, reserve
 from shared.core.market import Quote
 from shared.core.portfolio import Account, Position
 from shared.core.risk import (
@@ -247,7 +247,7 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.BROKER_HEALTH, False, account(is_blocked=True)),
     (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, broker=OPEN))),
     (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, market=OPEN))),
-    (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, unexplained="7 ZZZ"))),
+    (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, unexplained=(Unexplained(subject="7 ZZZ"),)))),
     (Gate.BROKER_HEALTH, True, both(facts(ledger=replace(FACTS.ledger, broker=OPEN)), facts(now=OPEN_UNTIL))),
     (Gate.APPROVAL, True, proposal(qty_shares=99_999)),
 ]
@@ -350,7 +350,7 @@ FAULTS = [
     (Gate.BROKER_HEALTH, facts(ledger=replace(FACTS.ledger, market=OPEN)), "market data API failing"),
     (
         Gate.BROKER_HEALTH,
-        facts(ledger=replace(FACTS.ledger, broker=OPEN, market=OPEN, unexplained="7 ZZZ")),
+        facts(ledger=replace(FACTS.ledger, broker=OPEN, market=OPEN, unexplained=(Unexplained(subject="7 ZZZ"),))),
         "trading API failing; market data API failing; 7 ZZZ",
     ),
 ]

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from shared.core.errors import BrokerError
-from shared.core.ledger import Ledger
+from shared.core.ledger import Ledger, Unexplained, names
 from shared.core.order_states import ExitReason, Phase
 from shared.core.order_steps import ARM_PATIENCE, CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.orders import OrderClass, OrderStatus
@@ -187,7 +187,7 @@ def test_both_legs_filling_is_a_short_that_halts_entries_until_a_person_resumes(
     life.look()
     state = life.to_end()
     assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 130)
-    assert ledger(life).unexplained == "30 AAA sold beyond what was held"
+    assert names(ledger(life).unexplained) == "30 AAA sold beyond what was held"
     (row,) = life.ports.rows("incidents", ON).values()
     assert (row["kind"], row["title"]) == ("oversold", "AAA: 30 AAA sold beyond what was held")
     assert "Buy the short back" in str(row["body"])
@@ -196,12 +196,14 @@ def test_both_legs_filling_is_a_short_that_halts_entries_until_a_person_resumes(
 def test_a_short_does_not_hide_an_earlier_difference() -> None:
     life = new_life().protected()
     account = life.ports.broker.account()
-    update_ledger(life.ports, ON, account, lambda found: replace(found, unexplained="position in MSFT"))
+    update_ledger(
+        life.ports, ON, account, lambda found: replace(found, unexplained=(Unexplained.parse("position in MSFT"),))
+    )
     life.ports.broker.fill(entry_id(), 100, "10.40", leg="target", rival_sleeps=True)
     life.ports.broker.fill(entry_id(), 1, "9.80", leg="stop")
     life.look()
     assert life.to_end().phase is Phase.CLOSED
-    assert ledger(life).unexplained == "position in MSFT; 1 AAA sold beyond what was held"
+    assert names(ledger(life).unexplained) == "position in MSFT; 1 AAA sold beyond what was held"
     assert ledger(life).reservations == ()
 
 
@@ -210,7 +212,7 @@ def test_a_sound_end_leaves_no_incident_and_no_halt() -> None:
     life.ports.broker.fill(entry_id(), leg="target", price="10.40")
     life.look()
     life.to_end()
-    assert ledger(life).unexplained == ""
+    assert ledger(life).unexplained == ()
     assert life.ports.rows("incidents", ON) == {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from shared.bootstrap import JsonCodec
 from shared.contracts.messages import Notice
 from shared.core.errors import TransientError
-from shared.core.ledger import Ledger
+from shared.core.ledger import Ledger, Unexplained, names
 from shared.core.portfolio import Position
+from shared.core.risk import Facts
 from shared.core.unread import Listing, Unread
 from shared.core.values import Symbol
 from shared.stages.account.reconcile import AccountView, compare
@@ -64,9 +66,9 @@ def test_what_cannot_be_read_halts_entries_after_two_looks_and_is_told_with_its_
     ports = fake_ports(NOW)
     ports.broker.unread += [unread("position", OPTION), unread("order", ""), unread("order", "MSFT")]
     assert look(ports) == []
-    names = f"position in {OPTION}; open order in ?; open order in MSFT"
-    assert look(ports) == [f"Unexplained at the broker: {names}"[:200]]
-    assert ledger(ports).unexplained == names
+    told = f"position in {OPTION}; open order in ?; open order in MSFT"
+    assert look(ports) == [f"Unexplained at the broker: {told}"[:200]]
+    assert names(ledger(ports).unexplained) == told
     (row,) = ports.rows("incidents", ON).values()
     assert f'Unreadable position {OPTION}: qty is null: {{"qty":null}}' in str(row["body"])
     assert gate(signal(), ports) == []
@@ -79,9 +81,9 @@ def test_a_person_who_resumes_accepts_what_they_hold_and_is_asked_no_more() -> N
     ports.broker.unread.append(unread("position", OPTION))
     look(ports, 2)
     accept(ports)
-    assert ledger(ports).accepted == ("position in MSFT", f"position in {OPTION}")
+    assert names(ledger(ports).accepted) == f"position in MSFT; position in {OPTION}"
     assert look(ports, 5) == []
-    assert ledger(ports).unexplained == ""
+    assert ledger(ports).unexplained == ()
     assert len(gate(signal(), ports)) == 1
 
 
@@ -96,7 +98,7 @@ def test_what_is_accepted_and_goes_is_asked_about_when_it_comes_again() -> None:
     assert ledger(ports).accepted == ()
     ports.broker.strangers.append(share("MSFT"))
     assert look(ports, 2) == ["Unexplained at the broker: position in MSFT"]
-    assert ledger(ports).unexplained == "position in MSFT"
+    assert names(ledger(ports).unexplained) == "position in MSFT"
 
 
 def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() -> None:
@@ -109,8 +111,8 @@ def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() ->
     assert ledger(ports).broker.open_until is not None, "the gate need not ask"
     ports.broker.shows_nothing = False
     assert look(ports, 3) == []
-    assert ledger(ports).accepted == ("position in MSFT",)
-    assert ledger(ports).unexplained == ""
+    assert names(ledger(ports).accepted) == "position in MSFT"
+    assert ledger(ports).unexplained == ()
 
 
 def test_a_sale_between_the_looks_at_account_and_positions_contradicts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +151,7 @@ def test_what_comes_beside_what_is_accepted_halts_anew() -> None:
     ports.broker.strangers.append(share("TSLA"))
     assert look(ports, 2) == ["Unexplained at the broker: position in TSLA"]
     accept(ports)
-    assert ledger(ports).accepted == ("position in MSFT", "position in TSLA")
+    assert names(ledger(ports).accepted) == "position in MSFT; position in TSLA"
 
 
 def test_what_comes_while_entries_are_halted_is_named_too() -> None:
@@ -171,8 +173,8 @@ def test_what_is_accepted_stays_so_while_it_cannot_be_looked_at(part: str) -> No
     look(ports, 3)
     del ports.broker.broken[part]
     look(ports, 3)
-    assert ledger(ports).accepted == ("position in MSFT", "open order in TSLA")
-    assert ledger(ports).unexplained == ""
+    assert names(ledger(ports).accepted) == "position in MSFT; open order in TSLA"
+    assert ledger(ports).unexplained == ()
 
 
 def test_an_accepted_order_stays_accepted_while_nothing_is_open_and_orders_are_not_asked_for() -> None:
@@ -182,7 +184,7 @@ def test_an_accepted_order_stays_accepted_while_nothing_is_open_and_orders_are_n
     accept(life.ports)
     seen = AccountView(now=NOW, on=ON, positions=None, orders=None)
     found = compare(ledger(life.ports), seen, NOW - NOW, NOW - NOW)
-    assert found.accepted == ("open order in TSLA",)
+    assert names(found.accepted) == "open order in TSLA"
 
 
 def test_an_accepted_order_in_a_symbol_stays_accepted_while_an_order_of_ours_has_the_symbol() -> None:
@@ -239,6 +241,21 @@ def test_one_cancel_that_fails_keeps_no_other_from_being_asked() -> None:
     done = kill(ports, kill_call(cancel_all=True))
     assert ports.broker.cancels == ["o-2", "o-3"]
     assert done.status == 503
+
+
+def test_differences_that_older_code_kept_as_texts_are_read_wherever_a_ledger_is_kept() -> None:
+    ports = fake_ports(NOW)
+    supervise(ports)
+    texts = ["position in BRK.B", "open order in BTC/USD", "unreadable position in AAA", "3 BBB sold, put in a drawer"]
+    codec, known = JsonCodec(), tuple(map(Unexplained.parse, texts))
+    assert [str(each) for each in known] == texts
+    facts = gather(ports, ON, quote_of(ports, AAA))
+    facts = replace(facts, ledger=replace(facts.ledger, unexplained=known, suspected=known, accepted=known))
+    text = codec.encode(facts)
+    old = text.replace(f'"unexplained":{codec.encode(known)}', f'"unexplained":"{"; ".join(texts)}"')
+    old = old.replace(codec.encode(known), codec.encode(texts))
+    assert "subject" not in old
+    assert codec.decode(Facts, old) == codec.decode(Facts, text) == facts
 
 
 def test_a_ledger_from_before_anything_was_accepted_is_read() -> None:

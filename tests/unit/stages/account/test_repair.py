@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.core.ledger import Ledger, without
+from shared.core.ledger import Ledger, Unexplained, names, without
 from shared.core.order_states import OrderState, Phase
 from shared.core.order_steps import STOP_ENTERING
 from shared.core.portfolio import Position
@@ -28,6 +28,10 @@ def ledger(life: Life) -> Ledger:
     stored = load_ledger(life.ports)
     assert stored is not None
     return stored.value
+
+
+def texts(*each: str) -> tuple[Unexplained, ...]:
+    return tuple(map(Unexplained.parse, each))
 
 
 def rooms(life: Life) -> list[str]:
@@ -63,7 +67,7 @@ def test_a_lost_reservation_is_taken_again_from_its_orders_row() -> None:
         life.state.plan.exit_by,
     )
     assert again.reserved_on == ON
-    assert ledger(life).unexplained == ""
+    assert ledger(life).unexplained == ()
     assert kinds(life) == ["adopted"]
 
 
@@ -134,7 +138,7 @@ def test_a_stranger_in_another_symbol_stays_unexplained_beside_it() -> None:
     events(life)
     events(life)
     assert rooms(life) == [INTENT]
-    assert ledger(life).unexplained == "position in ZZZ"
+    assert names(ledger(life).unexplained) == "position in ZZZ"
 
 
 def test_a_lost_reservation_whose_order_row_is_lost_too_is_unexplained() -> None:
@@ -144,7 +148,7 @@ def test_a_lost_reservation_whose_order_row_is_lost_too_is_unexplained() -> None
     events(life)
     events(life)
     assert rooms(life) == []
-    assert "position in AAA" in ledger(life).unexplained
+    assert "position in AAA" in names(ledger(life).unexplained)
 
 
 def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
@@ -154,7 +158,7 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
         life.ports,
         ON,
         life.ports.broker.account(),
-        lambda found: replace(found, suspected=("position in AAA", "open order in AAA")),
+        lambda found: replace(found, suspected=texts("position in AAA", "open order in AAA")),
     )
     events(life)
     assert rooms(life) == [INTENT]
@@ -163,14 +167,14 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
 
 def test_settling_takes_no_room_twice_and_adds_to_an_earlier_difference() -> None:
     life = new_life()
-    found = replace(ledger(life), suspected=("position in AAA", "position in ZZZ"), unexplained="before")
+    found = replace(ledger(life), suspected=texts("position in AAA", "position in ZZZ"), unexplained=texts("before"))
     (mine,) = found.reservations
-    changed, seen = Repair(found=(mine,)), Difference(strangers=("position in AAA", "position in ZZZ"))
+    changed, seen = Repair(found=(mine,)), Difference(strangers=found.suspected)
     after = settled(found, changed, seen)
     assert after.reservations == (mine,)
-    assert after.unexplained == "before; position in ZZZ"
+    assert names(after.unexplained) == "before; position in ZZZ"
     assert settled(after, changed, seen).unexplained == after.unexplained
-    assert settled(replace(found, unexplained=""), changed, seen).unexplained == "position in ZZZ"
+    assert settled(replace(found, unexplained=()), changed, seen).unexplained == texts("position in ZZZ")
 
 
 def closed_but_reserved() -> Life:
@@ -331,4 +335,4 @@ def test_an_order_of_a_persons_in_the_symbol_of_an_ended_one_takes_no_room() -> 
     for _ in range(3):
         events(life)
     assert rooms(life) == []
-    assert ledger(life).unexplained == "position in ZZZ; open order in AAA"
+    assert names(ledger(life).unexplained) == "position in ZZZ; open order in AAA"

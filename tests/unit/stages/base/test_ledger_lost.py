@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from shared.contracts.messages import Notice
 from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.core.errors import TransientError
-from shared.core.ledger import Ledger
+from shared.core.ledger import Ledger, Unexplained, names
 from shared.ports import Row
 from shared.stages.account.supervise import supervise
 from shared.stages.base.ledger import LEDGER_LOST, load_ledger, update_ledger
@@ -58,7 +59,7 @@ def test_a_flat_accounts_halts_are_known_again_when_its_ledger_is_lost() -> None
     lose(ports)
     told = look(ports)
     after = ledger(ports)
-    assert (after.is_day_halted, after.is_drawdown_halted, after.unexplained) == (True, True, LEDGER_LOST)
+    assert (after.is_day_halted, after.is_drawdown_halted, after.unexplained) == (True, True, (LEDGER_LOST,))
     assert (after.opening_equity, after.peak_equity) == (before.opening_equity, before.peak_equity)
     assert told == [f"Unexplained at the broker: {LEDGER_LOST}"]
     assert gate(signal(at=ports.clock.now()), ports) == []
@@ -71,7 +72,7 @@ def test_a_resume_after_the_loss_lifts_no_day_halt() -> None:
     look(ports)
     resume(ports, call("resume", reason="looked at"))
     assert ledger(ports).is_day_halted
-    assert ledger(ports).unexplained == ""
+    assert ledger(ports).unexplained == ()
 
 
 def test_the_gate_that_comes_first_after_the_loss_refuses_and_remembers() -> None:
@@ -87,7 +88,7 @@ def test_a_quiet_accounts_lost_ledger_halts_entries_too_until_a_person_resumes()
     supervise(ports)
     lose(ports)
     look(ports)
-    assert ledger(ports).unexplained == LEDGER_LOST
+    assert ledger(ports).unexplained == (LEDGER_LOST,)
     resume(ports, call("resume", reason="looked at"))
     assert len(gate(signal(at=ports.clock.now()), ports)) == 1
 
@@ -109,20 +110,20 @@ def test_what_was_unexplained_before_the_loss_stays_named_once() -> None:
     supervise(ports)
 
     def strange(found: Ledger) -> Ledger:
-        return Ledger(**{**{name: getattr(found, name) for name in found.__slots__}, "unexplained": "position in ZZZ"})
+        return replace(found, unexplained=(Unexplained.parse("position in ZZZ"),))
 
     update_ledger(ports, ON, ports.broker.account(), strange)
     for _ in range(2):
         lose(ports)
         look(ports)
-        assert ledger(ports).unexplained == f"{LEDGER_LOST}; position in ZZZ"
+        assert names(ledger(ports).unexplained) == f"{LEDGER_LOST}; position in ZZZ"
         update_ledger(ports, ON, ports.broker.account(), lambda found: found, backs_up=True)
 
 
 def test_a_new_accounts_first_ledger_is_no_lost_one() -> None:
     ports = fake_ports(NOW)
     supervise(ports)
-    assert ledger(ports).unexplained == ""
+    assert ledger(ports).unexplained == ()
 
 
 def test_who_dies_while_opening_an_account_leaves_no_ledger_that_looks_lost() -> None:
@@ -137,7 +138,7 @@ def test_who_dies_while_opening_an_account_leaves_no_ledger_that_looks_lost() ->
     assert load_ledger(ports) is None
     ports.tables.insert = insert  # type: ignore[method-assign]
     supervise(ports)
-    assert ledger(ports).unexplained == ""
+    assert ledger(ports).unexplained == ()
 
 
 def test_a_halt_that_cannot_be_backed_up_is_not_set_yet_and_is_at_the_next_look() -> None:
@@ -160,12 +161,13 @@ def _down(table: str, partition: str, key: str, row: Row) -> None:
 
 
 def test_a_ledger_of_older_code_reads_back_and_is_marked_on() -> None:
-    """Its row knows no account and no doubts."""
+    """Its row knows no account and no doubts, and differences as texts: an upgrade loses no halt."""
     text = (
         '{"broker":{"failures":0,"open_until":null},"cooling_until":{},"equity":"99000","is_day_halted":false,'
         '"is_drawdown_halted":true,"market":{"failures":0,"open_until":null},"on":"2025-10-15","opening_equity":"99500",'
         '"peak_equity":"104000","reservations":[{"exit_by":"2025-10-15T15:00:00Z","intent_id":"i1","notional":"1000",'
-        '"qty_shares":10,"reserved_at":"2025-10-15T14:00:00Z","risk":"23","symbol":"AAA"}],"suspected":[],"unexplained":""}'
+        '"qty_shares":10,"reserved_at":"2025-10-15T14:00:00Z","risk":"23","symbol":"AAA"}],'
+        '"suspected":["open order in ?"],"unexplained":"the ledger\'s row was lost; 3 BBB sold beyond what was held"}'
     )
     ports = fake_ports(NOW)
     ports.tables.put(Table.LEDGER, ACCOUNT, CURRENT, {"ledger": text})
@@ -173,6 +175,7 @@ def test_a_ledger_of_older_code_reads_back_and_is_marked_on() -> None:
     after = ledger(ports)
     assert (after.account_id, after.opening_equity, after.peak_equity) == ("hand", Decimal(100_000), Decimal(104_000))
     assert after.is_drawdown_halted
+    assert names(after.unexplained) == "the ledger's row was lost; 3 BBB sold beyond what was held"
     assert [room.intent_id for room in after.reservations] == ["i1"]
 
 
@@ -182,7 +185,7 @@ def test_a_resume_before_anybody_has_seen_the_loss_lifts_nothing_of_it() -> None
     resume(ports, call("resume", reason="of a kill switch, an hour ago"))
     look(ports)
     after = ledger(ports)
-    assert (after.unexplained, after.is_drawdown_halted) == (LEDGER_LOST, True)
+    assert (after.unexplained, after.is_drawdown_halted) == ((LEDGER_LOST,), True)
 
 
 def test_a_second_loss_after_a_resume_halts_entries_again() -> None:
@@ -191,6 +194,6 @@ def test_a_second_loss_after_a_resume_halts_entries_again() -> None:
     for _ in range(2):
         lose(ports)
         look(ports)
-        assert ledger(ports).unexplained == LEDGER_LOST
+        assert ledger(ports).unexplained == (LEDGER_LOST,)
         resume(ports, call("resume", reason="looked at"))
-        assert ledger(ports).unexplained == ""
+        assert ledger(ports).unexplained == ()

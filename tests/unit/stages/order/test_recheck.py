@@ -13,7 +13,7 @@ import pytest
 
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.approvals import Answer, Answered
-from shared.core.ledger import Ledger, reserve, without
+from shared.core.ledger import Ledger, Unexplained, reserve, without
 from shared.core.market import Bars, Timeframe
 from shared.core.order_states import Phase
 from shared.core.risk import BEFORE_SUBMIT, GATES, Gate
@@ -170,7 +170,7 @@ def test_an_entry_whose_room_is_gone_from_the_ledger_is_not_sent() -> None:
 
 def test_a_gate_that_refuses_is_named_before_the_missing_room() -> None:
     life = new_life()
-    change_ledger(life, lambda ledger: replace(without(ledger, INTENT), unexplained="7 ZZZ"))
+    change_ledger(life, lambda ledger: replace(without(ledger, INTENT), unexplained=(Unexplained(subject="7 ZZZ"),)))
     life.step()
     assert life.state.note == "BROKER_HEALTH"
 
