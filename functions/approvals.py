@@ -22,10 +22,10 @@ from shared.contracts.records import Queue
 from shared.core.approvals import Answer
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
-from shared.core.wording import until_when
 from shared.pipeline import Lifecycles, wake
 from shared.stages.account.reconcile import Wake
 from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply
+from shared.stages.base.wording import until_when
 from shared.stages.operator.approvals import Asked, answer, asked, quote_now, waiting
 
 bp = df.Blueprint()
@@ -43,7 +43,7 @@ logger = logging.getLogger("gatehouse")
 @bp.durable_client_input(client_name="client")
 async def answer_approval(
     req: func.HttpRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
-) -> func.HttpResponse:  # fmt: skip
+) -> func.HttpResponse:
     """The answer is claimed for the order that waits, and its lifecycle told to look."""
     return await asyncio.to_thread(_answer_approval, req, DurableLifecycles(client), notices)
 
@@ -95,7 +95,7 @@ def show_question(req: func.HttpRequest) -> func.HttpResponse:
 @bp.durable_client_input(client_name="client")
 async def answer_question(
     req: func.HttpRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
-) -> func.HttpResponse:  # fmt: skip
+) -> func.HttpResponse:
     """The answer that a link carries, once. The signature is the key."""
     return await asyncio.to_thread(_answer_question, req, DurableLifecycles(client), notices)
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
 
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Notice, NoticeText, Severity
 from shared.contracts.settings import NoticeChannel, Settings
 from shared.core.features import Past
 from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe, TradingDay
@@ -22,7 +22,6 @@ from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.unread import Listing
 from shared.core.values import Symbol
-from shared.core.wording import Words
 from shared.decision.opinions import Predictor
 
 type Cell = str | int | float | bool | None
@@ -281,7 +280,7 @@ class Notifier(Protocol):
     def log(self, notice: Notice) -> None:
         """Write one notice to the log."""
 
-    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
+    def deliver(self, channel: NoticeChannel, text: NoticeText, severity: Severity) -> None:
         """Send to one channel, once. Raises TransientError, which does not name the address, where it is not taken."""
 
 

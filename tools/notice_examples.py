@@ -1,4 +1,4 @@
-"""One notice of each kind, made by the words that the app uses: docs/NOTICES.md shows them, a test sends them."""
+"""One notice of each kind, as the app words it: docs/NOTICES.md shows them, a test sends them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from shared.contracts.messages import NoticeText
+from shared.contracts.reports import DayReport
 from shared.core.approvals import Answer, Answered
-from shared.core.notices import ChannelState, Severity, footer, withheld
+from shared.core.ledger import Ledger
+from shared.core.notices import ChannelState, Severity, withheld
 from shared.core.order_states import EntryPlan, ExitReason, OrderState, OrderView, Phase, Role
 from shared.core.orders import OrderStatus
 from shared.core.review import Trip, Tuned, Week, review
 from shared.core.sessions import NEW_YORK, REGULAR
 from shared.core.unread import Unread
 from shared.core.values import Symbol
-from shared.core.wording import (
+from shared.stages.base.wording import (
     ApprovalQuestion,
-    DaySummary,
     DecisionStory,
     Pulse,
     TapeStory,
-    Words,
     approval,
     back,
     channel_down,
@@ -38,6 +39,7 @@ from shared.core.wording import (
     silent,
     unread_rows,
     weekly_summary,
+    withheld_lines,
 )
 
 AT = datetime(2026, 10, 14, 15, 25, 8, tzinfo=UTC)
@@ -62,95 +64,89 @@ PLAN = EntryPlan(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A kind, who says it when, and its words as a channel gets them."""
+    """A kind, who says it when, and its text."""
 
     kind: str
     severity: Severity
     when: str
-    words: Words
+    text: NoticeText
     links: tuple[tuple[str, str], ...] = ()
     footer: str = ""
 
     @property
-    def sent(self) -> Words:
+    def sent(self) -> NoticeText:
         """As it arrives."""
-        return sent_form(self.words, severity=self.severity, environment="paper", links=self.links, footer=self.footer)
+        return sent_form(self.text, severity=self.severity, environment="paper", links=self.links, footer=self.footer)
 
 
 def examples() -> Iterator[Example]:
-    """Every kind that has words of its own, in the order of a day."""
+    """Every kind that has a text of its own, in the order of a day."""
     info, warning, critical = Severity.INFO, Severity.WARNING, Severity.CRITICAL
-    yield Example(kind="decision", severity=info, when="an order is sent", words=decision(_story()))
+    yield Example(kind="decision", severity=info, when="an order is sent", text=decision(_story()))
     yield Example(
         kind="approval",
         severity=critical,
         when="an order waits for a person",
-        words=_approval(),
+        text=_approval(),
         links=(
             ("Approve", "https://app.example/api/answer?token=..."),
             ("Refuse", "https://app.example/api/answer?token=..."),
         ),
     )
-    yield Example(kind="position-opened", severity=info, when="a position stands, guarded", words=opened(_bought()))
-    yield Example(kind="position-closed", severity=info, when="a position was left", words=closed(_sold()))
-    yield Example(kind="order-ended", severity=info, when="an order came to nothing", words=ended(_denied()))
+    yield Example(kind="position-opened", severity=info, when="a position stands, guarded", text=opened(_bought()))
+    yield Example(kind="position-closed", severity=info, when="a position was left", text=closed(_sold()))
+    yield Example(kind="order-ended", severity=info, when="an order came to nothing", text=ended(_denied()))
     yield Example(
         kind="order-ended, where a person was asked",
         severity=critical,
         when="it came to nothing, whatever was answered",
-        words=ended(_denied_after_approval()),
+        text=ended(_denied_after_approval()),
     )
-    yield Example(kind="heartbeat", severity=info, when="each hour in session", words=heartbeat(_pulse()))
+    yield Example(kind="heartbeat", severity=info, when="each hour in session", text=heartbeat(_pulse()))
     yield Example(
         kind="halt",
         severity=critical,
         when="a loss halts entries",
-        words=halt(
-            "day loss",
-            Decimal("0.0312"),
-            equity=Decimal("96880.10"),
-            opened_at=Decimal(100000),
-            peak=Decimal("100412.55"),
-        ),
+        text=halt("day loss", Decimal("0.0312"), _halted()),
     )
     yield Example(
         kind="silent",
         severity=critical,
         when="something should be heard of and is not",
-        words=silent("job candidates", AT, "supervise"),
+        text=silent("job candidates", AT, "supervise"),
     )
     yield Example(
         kind="back",
         severity=info,
         when="what was silent is heard again",
-        words=back("job candidates", AT, AT + timedelta(minutes=13)),
+        text=back("job candidates", AT, AT + timedelta(minutes=13)),
     )
     blob = "2026-10-14/signals-poison/9f2c11d7a0"
-    yield Example(kind="poison", severity=critical, when="a message failed five times", words=poison("signals", blob))
+    yield Example(kind="poison", severity=critical, when="a message failed five times", text=poison("signals", blob))
     reason = "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got ''"
     yield Example(
         kind="quarantine",
         severity=critical,
         when="a message could not be read",
-        words=quarantined("signals", reason),
+        text=quarantined("signals", reason),
     )
     rows = [Unread(what="snapshot", name="DNPE", fault="c is null", raw='{"latestTrade": {"p": 4.1, "t": ...')]
     yield Example(
         kind="unread",
         severity=warning,
         when="a row of the market's answers could not be read; once a day for each kind",
-        words=unread_rows("snapshot", rows),
+        text=unread_rows("snapshot", rows),
     )
     yield Example(
         kind="channel-down",
         severity=warning,
         when="a channel of notices fails; sent through the others",
-        words=channel_down("phone", 3, AT + timedelta(minutes=5), ["desk"]),
+        text=channel_down("phone", 3, AT + timedelta(minutes=5), ["desk"]),
     )
     yield Example(
-        kind="day-report", severity=info, when="half an hour after the close", words=day_summary(_day()), footer=_more()
+        kind="day-report", severity=info, when="half an hour after the close", text=day_summary(_day()), footer=_more()
     )
-    yield Example(kind="weekly-review", severity=info, when="Saturday 09:00", words=_week())
+    yield Example(kind="weekly-review", severity=info, when="Saturday 09:00", text=_week())
 
 
 def _story() -> DecisionStory:
@@ -179,7 +175,7 @@ def _story() -> DecisionStory:
     )
 
 
-def _approval() -> Words:
+def _approval() -> NoticeText:
     question = ApprovalQuestion(
         symbol="SPY",
         qty_shares=82,
@@ -233,6 +229,11 @@ def _denied_after_approval() -> OrderState:
     return replace(_denied(), answered=approved)
 
 
+def _halted() -> Ledger:
+    equity, opening, peak = Decimal("96880.10"), Decimal(100000), Decimal("100412.55")
+    return Ledger(on=date(2026, 10, 14), equity=equity, opening_equity=opening, peak_equity=peak)
+
+
 def _pulse() -> Pulse:
     return Pulse(
         at=datetime(2026, 10, 14, 16, 0, 2, tzinfo=UTC),
@@ -249,26 +250,31 @@ def _pulse() -> Pulse:
     )
 
 
-def _day() -> DaySummary:
-    return DaySummary(
-        on="2026-10-14",
-        realised=Decimal("214.37"),
+def _day() -> DayReport:
+    return DayReport(
+        on=date(2026, 10, 14),
+        made_at="2026-10-14T20:30:00Z",
+        policy={},
+        realised_usd="214.37",
         realised_by_session={"REG-AM": "301.20", "REG-PM": "-86.83"},
         wins=9,
         losses=5,
         orders={"CLOSED": 14, "DENIED": 2},
         exits={"TARGET": 8, "STOP": 4, "FLATTEN": 2},
         fills=31,
-        slippage_bp=2.4,
+        mean_entry_slippage_bp=2.4,
         watchlist=88,
         scored=3850,
         decisions={"approved": 16, "refused": 21},
         refused_by={"SPREAD": 12, "COOLDOWN": 9},
-        equity=Decimal("100214.37"),
-        day_change=Decimal("214.37"),
+        equity_usd="100214.37",
+        day_change_usd="214.37",
+        open_orders=0,
         open_positions=0,
         incidents=0,
         quarantined=0,
+        journal_rows=0,
+        journal_hash="",
     )
 
 
@@ -276,10 +282,10 @@ def _more() -> str:
     state = ChannelState()
     for minute in range(3):
         state = withheld(state, "position-closed", "Sold 120 ELAA: -12.40 USD", AT + timedelta(minutes=minute))
-    return footer(state, NEW_YORK)
+    return withheld_lines(state, NEW_YORK)
 
 
-def _week() -> Words:
+def _week() -> NoticeText:
     """Twenty-four orders of the afternoon that lost surely, so that something is proposed."""
     days = [date(2026, 10, day) for day in range(12, 17)]
     trips = [

@@ -7,11 +7,11 @@ channel's name and the service's, and nothing of what the library said.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Notice, NoticeText, Severity
 from shared.contracts.settings import NoticeChannel, NoticeSettings
 from shared.core.errors import TransientError
-from shared.core.wording import Words
 
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.CRITICAL: logging.CRITICAL}
 _APPRISE_TYPES = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}
@@ -52,7 +52,7 @@ class AppriseNotifier(LogNotifier):
         super().__init__(logger)
         self._timeout_s = settings.timeout_s
 
-    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
+    def deliver(self, channel: NoticeChannel, text: NoticeText, severity: Severity) -> None:
         """Send to one channel, once, following no redirect.
 
         Raises
@@ -62,10 +62,13 @@ class AppriseNotifier(LogNotifier):
         """
         import apprise  # noqa: PLC0415 - an app without channels never pays for it
 
-        asset = apprise.AppriseAsset(
-            app_id="Gatehouse", app_desc="Gatehouse", app_url="", plugin_paths=[], secure_logging=True,
-            http_redirects=False, default_service_retry=0,
-        )  # fmt: skip
+        careful: dict[str, Any] = {
+            "plugin_paths": [],
+            "secure_logging": True,
+            "http_redirects": False,
+            "default_service_retry": 0,
+        }
+        asset = apprise.AppriseAsset(app_id="Gatehouse", app_desc="Gatehouse", app_url="", **careful)
         service = apprise.Apprise.instantiate(channel.url, asset=asset)
         if service is None:
             raise TransientError(f"channel {channel.name}: apprise knows no service of this address")
@@ -73,8 +76,8 @@ class AppriseNotifier(LogNotifier):
         service.overflow_mode = apprise.OverflowMode.SPLIT
         try:
             taken = service.notify(
-                title=words.title,
-                body=words.body,
+                title=text.title,
+                body=text.body,
                 notify_type=apprise.NotifyType(_APPRISE_TYPES[severity]),
                 body_format=apprise.NotifyFormat.TEXT,
             )

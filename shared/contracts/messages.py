@@ -31,6 +31,8 @@ MAX_SLICE = 25
 """Symbols per candidates message: one execution is billed at least a second, so it should carry a second's work."""
 MAX_MODELS = 8
 """Models that one opinion rests on."""
+MAX_TITLE, MAX_BODY = 200, 8000
+"""Characters of one notice."""
 MAX_LINKS = 4
 """Links of one notice: yes, no, and where to read more."""
 
@@ -224,6 +226,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeText:
+    """What a person reads of a notice, plain text: each channel shows it in its own way."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Envelope):
     """any stage -> notify: something a person should read. `kind` groups notices of one sort."""
 
@@ -237,8 +247,8 @@ class Notice(Envelope):
     def __post_init__(self) -> None:
         Envelope.__post_init__(self)
         _require_name("kind", self.kind)
-        require(0 < len(self.title) <= 200, "title", self.title[:50], "1 to 200 characters")
-        require(len(self.body) <= 8000, "body", len(self.body), "at most 8000 characters")
+        require(0 < len(self.title) <= MAX_TITLE, "title", self.title[:50], f"1 to {MAX_TITLE} characters")
+        require(len(self.body) <= MAX_BODY, "body", len(self.body), f"at most {MAX_BODY} characters")
         require(len(self.links) <= MAX_LINKS, "links", len(self.links), f"at most {MAX_LINKS}")
 
 

@@ -140,15 +140,15 @@ def is_resting(state: ChannelState, now: datetime) -> bool:
 
 
 def delivered(
-    state: ChannelState, kind: str, now: datetime, rule: SendRule, told: tuple[Withheld, ...]
-) -> ChannelState:  # fmt: skip
-    """After a notice went out, carrying word of `told`, what was known to be withheld before it."""
+    state: ChannelState, kind: str, now: datetime, rule: SendRule, reported: tuple[Withheld, ...]
+) -> ChannelState:
+    """After a notice went out that reported what was known to be withheld before it."""
     times = {
         name: kept
         for name, all_times in {**state.sent, kind: (*state.sent.get(kind, ()), now)}.items()
         if (kept := tuple(at for at in all_times if now - at < rule.window)[-rule.rate_max :])
     }
-    return ChannelState(sent=times, withheld=tuple(each for each in state.withheld if each not in told))
+    return ChannelState(sent=times, withheld=tuple(each for each in state.withheld if each not in reported))
 
 
 def withheld(state: ChannelState, kind: str, title: str, now: datetime) -> ChannelState:
@@ -171,14 +171,3 @@ def failed(state: ChannelState, now: datetime, rule: SendRule) -> ChannelState:
         return replace(state, failures=failures)
     pause = min(rule.pause * 2 ** min(failures - rule.tries, 10), MAX_PAUSE)
     return replace(state, failures=failures, rests_until=now + pause)
-
-
-def footer(state: ChannelState, zone: ZoneInfo) -> str:
-    """Say what was withheld, most recent last; empty where nothing was."""
-    if not state.withheld:
-        return ""
-    total = sum(each.count for each in state.withheld)
-    since = min(each.since for each in state.withheld).astimezone(zone)
-    lines = [f"And {total} more since {since:%a %H:%M}:"]
-    lines += [f"- {each.count} {each.kind}, last: {each.last_title}" for each in state.withheld]
-    return "\n".join(lines)

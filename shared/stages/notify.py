@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Notice, NoticeText, Severity
 from shared.contracts.records import CHANNELS, Table, notice_key
 from shared.contracts.settings import NoticeChannel
 from shared.core.errors import ConflictError, TransientError
@@ -23,15 +23,14 @@ from shared.core.notices import (
     delivered,
     failed,
     fate,
-    footer,
     is_resting,
     withheld,
 )
 from shared.core.sessions import NEW_YORK
 from shared.core.values import iso
-from shared.core.wording import Words, channel_down, sent_form
 from shared.ports import Cell, Ports
 from shared.stages.base.incidents import record_incident
+from shared.stages.base.wording import channel_down, sent_form, withheld_lines
 
 logger = logging.getLogger("gatehouse.notices")
 
@@ -68,7 +67,7 @@ def notify(message: Notice, ports: Ports) -> list[Notice]:
     if again := [name for name, each in fates.items() if each is Fate.FAILED]:
         raise TransientError(f"notice {message.message_id} is to be offered again to {', '.join(again)}")
     withheld_by = [channel for channel in channels if fates[channel.name] is Fate.WITHHELD]
-    return [told for channel in withheld_by for told in _report_dead(ports, channel, now)]
+    return [each for channel in withheld_by for each in _report_dead(ports, channel, now)]
 
 
 def _offer(ports: Ports, channel: NoticeChannel, message: Notice, now: datetime) -> Fate:
@@ -90,13 +89,13 @@ def _offer(ports: Ports, channel: NoticeChannel, message: Notice, now: datetime)
     return decided
 
 
-def _shown(ports: Ports, message: Notice, state: ChannelState, rule: SendRule) -> Words:
+def _shown(ports: Ports, message: Notice, state: ChannelState, rule: SendRule) -> NoticeText:
     return sent_form(
-        Words(title=message.title, body=message.body),
+        NoticeText(title=message.title, body=message.body),
         severity=message.severity,
         environment=ports.settings.broker.environment.value,
         links=[(link.label, link.url) for link in message.links],
-        footer=footer(state, rule.zone),
+        footer=withheld_lines(state, rule.zone),
     )
 
 
@@ -133,13 +132,13 @@ def _report_dead(ports: Ports, channel: NoticeChannel, now: datetime) -> list[No
     if not is_resting(state, now) or state.rests_until is None:
         return []
     others = [other.name for other in ports.settings.notices.channels if other is not channel]
-    words = channel_down(channel.name, state.failures, state.rests_until, others)
+    text = channel_down(channel.name, state.failures, state.rests_until, others)
     wall = now.astimezone(NEW_YORK)
     key = f"channel-down|{channel.name}|{wall:%H}"
+    severity = Severity.WARNING
     return record_incident(
-        ports, wall.date(), key, now=now, kind="channel-down", title=words.title, body=words.body,
-        severity=Severity.WARNING,
-    )  # fmt: skip
+        ports, wall.date(), key, now=now, kind="channel-down", title=text.title, body=text.body, severity=severity
+    )
 
 
 def _load_state(ports: Ports, name: str) -> ChannelState:

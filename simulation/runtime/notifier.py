@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Notice, NoticeText, Severity
 from shared.contracts.settings import NoticeChannel
-from shared.core.wording import Words
 
 
 class SimNotifier:
@@ -13,5 +12,5 @@ class SimNotifier:
     def log(self, notice: Notice) -> None:
         """Take it."""
 
-    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
+    def deliver(self, channel: NoticeChannel, text: NoticeText, severity: Severity) -> None:
         """Take it."""

@@ -13,7 +13,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import JsonCodec
-from shared.contracts.messages import Notice, Severity
+from shared.contracts.messages import Notice, NoticeText, Severity
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
 from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.contracts.settings import NoticeChannel, Settings, parse_settings
@@ -23,7 +23,6 @@ from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapsho
 from shared.core.splits import Splits
 from shared.core.unread import BySymbol, Listing, Unread
 from shared.core.values import Symbol
-from shared.core.wording import Words
 from shared.ports import BlobStore, Calendar, Codec, HistoryStore, ModelState, TableStore
 from tests.support.broker import HandBroker
 from tests.support.clock import HandClock
@@ -192,18 +191,18 @@ class HandNotifier:
 
     sent: list[Notice] = field(default_factory=list)
 
-    delivered: list[tuple[str, Words]] = field(default_factory=list)
-    """Channel and words of what was taken."""
+    delivered: list[tuple[str, NoticeText]] = field(default_factory=list)
+    """Channel and text of what was taken."""
     dead: set[str] = field(default_factory=set)
     """Channels that take nothing."""
 
     def log(self, notice: Notice) -> None:
         self.sent.append(notice)
 
-    def deliver(self, channel: NoticeChannel, words: Words, severity: Severity) -> None:
+    def deliver(self, channel: NoticeChannel, text: NoticeText, severity: Severity) -> None:
         if channel.name in self.dead:
             raise TransientError(f"channel {channel.name} did not take the notice")
-        self.delivered.append((channel.name, words))
+        self.delivered.append((channel.name, text))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,13 +12,13 @@ from shared.core.ledger import Ledger
 from shared.core.schedule import DueJob, Job, slot_of
 from shared.core.sessions import session_at
 from shared.core.values import parse_utc
-from shared.core.wording import Pulse, heartbeat
 from shared.ports import Ports, QueueGauge, Row, trading_day
 from shared.stages.base.facts import kill_reason
 from shared.stages.base.incidents import readable
 from shared.stages.base.ledger import load_ledger
-from shared.stages.base.notices import worded
+from shared.stages.base.notices import to_notice
 from shared.stages.base.runs import run_due
+from shared.stages.base.wording import Pulse, heartbeat
 
 LOOKBACK = timedelta(minutes=30)
 BEAT_WINDOW = timedelta(minutes=15)
@@ -32,8 +32,8 @@ def beat(ports: Ports, queues: QueueGauge) -> list[Message]:
 
 def _beat(ports: Ports, queues: QueueGauge, slot: DueJob) -> Sequence[Message]:
     now = ports.clock.now()
-    words = heartbeat(pulse(ports, queues, slot))
-    return [worded(now, words, kind="heartbeat", severity=Severity.INFO, cause=f"{slot.on} {slot.key}")]
+    text = heartbeat(pulse(ports, queues, slot))
+    return [to_notice(text, now, kind="heartbeat", severity=Severity.INFO, cause=f"{slot.on} {slot.key}")]
 
 
 def pulse(ports: Ports, queues: QueueGauge, slot: DueJob) -> Pulse:

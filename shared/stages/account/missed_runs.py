@@ -19,11 +19,11 @@ from shared.core.missed_runs import Silence, WatchRule, silences, subject
 from shared.core.schedule import Job, slot_of
 from shared.core.sessions import Session, new_york_instant, pre_open_at, session_at
 from shared.core.values import iso, parse_utc
-from shared.core.wording import back, silent
 from shared.ports import Ports, QueueGauge, trading_day
 from shared.stages.base.incidents import CLOSED, OPEN, readable, record_incident
-from shared.stages.base.notices import worded
+from shared.stages.base.notices import to_notice
 from shared.stages.base.runs import is_abandoned
+from shared.stages.base.wording import back, silent
 
 WATCH_MIN = 5
 """Supervise looks for silence every so many minutes of the regular session."""
@@ -164,9 +164,9 @@ def _tell(ports: Ports, day: TradingDay, now: datetime, watch: _Watch) -> list[N
     told: list[Notice] = []
     for each in watch.found:
         if each.what not in open_keys:
-            words = silent(subject(each.what), each.since, watch.watcher)
+            text = silent(subject(each.what), each.since, watch.watcher)
             key = f"{KEY}|{each.what}|{slot_of(each.since)}"
-            told += record_incident(ports, day.on, key, now=now, kind="silent", title=words.title, body=words.body)
+            told += record_incident(ports, day.on, key, now=now, kind="silent", title=text.title, body=text.body)
     silent_now = {each.what for each in watch.found}
     for what, key in open_keys.items():
         if what not in silent_now and what.split("-")[0] in watch.looked_at:
@@ -181,4 +181,4 @@ def _close(ports: Ports, day: TradingDay, now: datetime, key: str) -> list[Notic
     ports.tables.put(Table.INCIDENTS, str(day.on), key, {**stored.value, "status": CLOSED, "closed_at": iso(now)})
     _, what, slot = key.split("|")
     since = new_york_instant(day, time(int(slot[:2]), int(slot[2:])))
-    return [worded(now, back(subject(what), since, now), kind="back", severity=Severity.INFO, cause=KEY)]
+    return [to_notice(back(subject(what), since, now), now, kind="back", severity=Severity.INFO, cause=KEY)]

@@ -25,7 +25,6 @@ from shared.core.schedule import DueJob, Job, plan, slot_of
 from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.unread import Listing
 from shared.core.values import ZERO, iso
-from shared.core.wording import halt
 from shared.ports import Ports, Row, Stored, trading_day
 from shared.stages.account.reconcile import (
     AccountView,
@@ -43,6 +42,7 @@ from shared.stages.account.reconcile import (
 from shared.stages.account.reversal import reversals
 from shared.stages.base.incidents import record_broken, record_incident
 from shared.stages.base.ledger import live_orders, load_ledger, opened, room_of, update_ledger, watching
+from shared.stages.base.wording import halt
 from shared.stages.operator.approvals import unheard
 
 logger = logging.getLogger("gatehouse.supervise")
@@ -324,11 +324,9 @@ def _halts(ports: Ports, day: TradingDay, ledger: Ledger, now: datetime) -> list
         ("drawdown", ledger.is_drawdown_halted, ledger.drawdown),
     ):
         if is_on:
-            words = halt(
-                name, figure, equity=ledger.equity, opened_at=ledger.opening_equity, peak=ledger.peak_equity
-            )  # fmt: skip
+            text = halt(name, figure, ledger)
             told += record_incident(
-                ports, day.on, f"halt|{name}", now=now, kind="halt", title=words.title, body=words.body
+                ports, day.on, f"halt|{name}", now=now, kind="halt", title=text.title, body=text.body
             )
     return told
 

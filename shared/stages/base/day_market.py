@@ -15,9 +15,9 @@ from shared.core.market import Asset, Bars, Snapshot, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits, in_terms_of, snapshot_in_terms_of
 from shared.core.unread import Unread, unread_in, why_unread
 from shared.core.values import Symbol
-from shared.core.wording import unread_rows
 from shared.ports import Ports
 from shared.stages.base.incidents import record_incident
+from shared.stages.base.wording import unread_rows
 
 PAST_SESSIONS = max(DAILY_BARS, HISTORY_SESSIONS)
 """Sessions before a day of which anything is asked."""
@@ -111,15 +111,15 @@ def tell_unread(ports: Ports, day: TradingDay, unread: Sequence[Unread]) -> list
     """Record what could not be read, one incident for each kind and day; the first also tells the person."""
     told: list[Notice] = []
     for what in sorted({row.what for row in unread}):
-        words = unread_rows(what, [row for row in unread if row.what == what])
+        text = unread_rows(what, [row for row in unread if row.what == what])
         told += record_incident(
             ports,
             day.on,
             f"unread|{what}",
             now=ports.clock.now(),
             kind="unread",
-            title=words.title,
-            body=words.body,
+            title=text.title,
+            body=text.body,
             severity=Severity.WARNING,
         )
     return told

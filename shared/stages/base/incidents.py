@@ -13,9 +13,9 @@ from shared.core.ids import digest
 from shared.core.notices import Fate
 from shared.core.sessions import NEW_YORK
 from shared.core.values import iso, parse_utc
-from shared.core.wording import poison, quarantined
 from shared.ports import Cell, Ports, Row
 from shared.stages.base.notices import notice
+from shared.stages.base.wording import poison, quarantined
 
 logger = logging.getLogger("gatehouse.incidents")
 
@@ -179,10 +179,10 @@ def quarantine(ports: Ports, source: str, data: bytes, reason: str) -> list[Mess
     blob = f"{on}/{source}/{name}"
     ports.blobs.insert(Container.QUARANTINE, blob, data)
     ports.blobs.insert(Container.QUARANTINE, f"{blob}.reason.txt", reason.encode())
-    words = quarantined(source, reason)
+    text = quarantined(source, reason)
     # No time in the key: the same bytes delivered twice are one incident.
     key = "|".join(("quarantine", source, name[:16]))
-    return [*record_incident(ports, on, key, now=now, kind="quarantine", title=words.title, body=words.body, blob=blob)]
+    return [*record_incident(ports, on, key, now=now, kind="quarantine", title=text.title, body=text.body, blob=blob)]
 
 
 def poisoned(ports: Ports, source: str, data: bytes) -> list[Message]:
@@ -192,6 +192,6 @@ def poisoned(ports: Ports, source: str, data: bytes) -> list[Message]:
     name = digest(data)
     blob = f"{on}/{source}-poison/{name}"
     ports.blobs.insert(Container.QUARANTINE, blob, data)
-    words = poison(source, blob)
+    text = poison(source, blob)
     key = "|".join(("poison", source, name[:16]))
-    return [*record_incident(ports, on, key, now=now, kind="poison", title=words.title, body=words.body, blob=blob)]
+    return [*record_incident(ports, on, key, now=now, kind="poison", title=text.title, body=text.body, blob=blob)]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from shared.contracts.messages import Link, Notice, Severity
+from shared.contracts.messages import Link, Notice, NoticeText, Severity
 from shared.core.ids import hash_id
-from shared.core.wording import Words
 
 TIME_TO_LIVE = timedelta(hours=12)
 
 
 def notice(
     at: datetime, *, kind: str, severity: Severity, title: str, body: str, cause: str, links: tuple[Link, ...] = ()
-) -> Notice:  # fmt: skip
+) -> Notice:
     """Return a notice whose id is that of its content, so that a repeat is known. `cause` is the run or message id."""
     message_id = hash_id("notice", kind, title, body, cause)
     return Notice(
@@ -30,6 +29,6 @@ def notice(
     )
 
 
-def worded(at: datetime, words: Words, *, kind: str, severity: Severity, cause: str) -> Notice:
-    """Return a notice of these words."""
-    return notice(at, kind=kind, severity=severity, title=words.title, body=words.body, cause=cause)
+def to_notice(text: NoticeText, at: datetime, *, kind: str, severity: Severity, cause: str) -> Notice:
+    """Return the notice of a text."""
+    return notice(at, kind=kind, severity=severity, title=text.title, body=text.body, cause=cause)

@@ -18,9 +18,9 @@ from shared.core.errors import GatehouseError
 from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.values import parse_utc
-from shared.core.wording import DecisionStory, TapeStory, decision
 from shared.ports import Ports, Row
-from shared.stages.base.notices import worded
+from shared.stages.base.notices import to_notice
+from shared.stages.base.wording import DecisionStory, TapeStory, decision
 from shared.stages.entry.gate import gate
 from shared.stages.operator.approvals import decision_of
 
@@ -60,7 +60,7 @@ def announced(signal: Signal, intent: OrderIntent, ports: Ports) -> Notice:
     if ports.settings.notices.channels:
         with suppress(GatehouseError, ValueError, KeyError):
             story = _with_evidence(story, signal, ports)
-    return worded(intent.decided_at, decision(story), kind=KIND, severity=Severity.INFO, cause=signal.decision_id)
+    return to_notice(decision(story), intent.decided_at, kind=KIND, severity=Severity.INFO, cause=signal.decision_id)
 
 
 def _plain(signal: Signal, intent: OrderIntent) -> DecisionStory:

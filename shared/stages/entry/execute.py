@@ -13,11 +13,11 @@ from shared.core.order_states import EntryPlan, OrderState, Phase
 from shared.core.order_steps import begin
 from shared.core.sessions import hours_of
 from shared.core.values import iso
-from shared.core.wording import approval
 from shared.ports import Ports
 from shared.stages.account.reconcile import recorded_order
 from shared.stages.base.links import links_of
-from shared.stages.base.notices import worded
+from shared.stages.base.notices import to_notice
+from shared.stages.base.wording import approval
 from shared.stages.operator.approvals import decision_of, question_of
 from shared.stages.order.records import order_row
 
@@ -71,9 +71,9 @@ def _question(intent: OrderIntent, plan: EntryPlan, ports: Ports) -> Message:
     """Ask the person: what, how much, until when. The same words at each repeat, so that the notice is known."""
     links = links_of(ports, intent, plan.approve_by or plan.expires_at)
     question = question_of(plan, decision_of(ports, intent.on, plan.symbol, plan.decision_id))
-    words = approval(question, has_links=bool(links))
-    told = worded(intent.decided_at, words, kind="approval", severity=Severity.CRITICAL, cause=plan.decision_id)
-    return replace(told, links=links)
+    text = approval(question, has_links=bool(links))
+    asked = to_notice(text, intent.decided_at, kind="approval", severity=Severity.CRITICAL, cause=plan.decision_id)
+    return replace(asked, links=links)
 
 
 def _expires_at(intent: OrderIntent) -> datetime:

@@ -23,11 +23,11 @@ from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, iso, parse_utc
-from shared.core.wording import ApprovalQuestion, answer_given, until_when
 from shared.ports import Cell, Ports, Row
 from shared.stages.account.reconcile import Wake, recorded_order, wake
 from shared.stages.base.facts import quote_of
 from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply, refused, told
+from shared.stages.base.wording import ApprovalQuestion, answer_given, until_when
 
 NO_PERSON = "the app"
 """Who claims that nobody has answered."""

@@ -17,10 +17,10 @@ from shared.core.review import Review, Trip, Tuned, Week, review, tally
 from shared.core.schedule import DueJob, Job
 from shared.core.sessions import NEW_YORK
 from shared.core.values import ZERO, parse_utc
-from shared.core.wording import weekly_summary, weekly_text
 from shared.ports import Ports, Row
-from shared.stages.base.notices import worded
+from shared.stages.base.notices import to_notice
 from shared.stages.base.runs import run_due
+from shared.stages.base.wording import weekly_summary, weekly_text
 from shared.stages.operator.parameters import propose
 
 DAYS = 5
@@ -44,9 +44,8 @@ def _make(ports: Ports, slot: DueJob) -> Sequence[Message]:
     ports.blobs.put(Container.REPORTS, blob, ports.codec.encode(made).encode())
     name = _propose(ports, made, blob)
     ports.blobs.put(Container.REPORTS, f"weekly/{made.last}.md", weekly_text(made, name).encode())
-    words = weekly_summary(made, name)
-    cause = f"{slot.on} {slot.key}"
-    return [worded(ports.clock.now(), words, kind="weekly-review", severity=Severity.INFO, cause=cause)]
+    text, cause = weekly_summary(made, name), f"{slot.on} {slot.key}"
+    return [to_notice(text, ports.clock.now(), kind="weekly-review", severity=Severity.INFO, cause=cause)]
 
 
 def _propose(ports: Ports, made: Review, blob: str) -> str:

@@ -11,10 +11,10 @@ from shared.core.ledger import Unexplained
 from shared.core.order_states import ABSENCES_BELIEVED, OrderState, Phase
 from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.portfolio import OTHER_ACCOUNT
-from shared.core.wording import closed, ended, opened
 from shared.ports import Ports
 from shared.stages.base.incidents import record_incident
-from shared.stages.base.notices import worded
+from shared.stages.base.notices import to_notice
+from shared.stages.base.wording import closed, ended, opened
 from shared.stages.entry.announce import announced_order
 
 
@@ -28,16 +28,16 @@ def notices(before: OrderState, after: OrderState, ports: Ports) -> list[Notice]
     if after.phase is before.phase:
         return sent
     if after.phase in _OPENED and not _is_known(after, now):
-        kind, words = "position-opened", opened(after)
+        kind, text = "position-opened", opened(after)
     elif after.phase is Phase.CLOSED:
-        kind, words = "position-closed", closed(after)
+        kind, text = "position-closed", closed(after)
     elif after.phase.is_over:
-        kind, words = "order-ended", ended(after)
+        kind, text = "order-ended", ended(after)
     else:
         return sent
     is_answer = after.answered is not None and kind == "order-ended"
     severity = Severity.CRITICAL if is_answer else Severity.INFO
-    return [*sent, worded(now, words, kind=kind, severity=severity, cause=after.plan.decision_id)]
+    return [*sent, to_notice(text, now, kind=kind, severity=severity, cause=after.plan.decision_id)]
 
 
 _OPENED = frozenset({Phase.PROTECTED, Phase.GUARDED})

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.adapters.notices import AppriseNotifier, LogNotifier
-from shared.contracts.messages import Link, Notice, Severity
+from shared.contracts.messages import Link, Notice, NoticeText, Severity
 from shared.contracts.settings import NoticeChannel, NoticeSettings
 from shared.core.errors import TransientError
-from shared.core.wording import Words
 from tests.support.webhook import Webhook, webhook
 from tools.notice_examples import Example, examples
 
-WORDS = Words(title="t", body="b")
+TEXT = NoticeText(title="t", body="b")
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_a_hook_that_refuses_is_a_transient_error_that_does_not_name_its_address
     hook.status = status
     caplog.set_level(logging.WARNING, logger="gatehouse")
     with pytest.raises(TransientError, match="phone") as caught:
-        notifier.deliver(NoticeChannel(name="phone", url=hook.url("s3cret-token")), WORDS, Severity.INFO)
+        notifier.deliver(NoticeChannel(name="phone", url=hook.url("s3cret-token")), TEXT, Severity.INFO)
     assert "s3cret" not in str(caught.value)
     assert len(hook.paths) == 1, "sent once; the queue is what tries again"
 
@@ -87,7 +86,7 @@ def test_a_redirect_is_not_followed(hook: Webhook, notifier: AppriseNotifier) ->
     with webhook() as other:
         hook.status, hook.location = 307, f"http://127.0.0.1:{other.port}/elsewhere"
         with pytest.raises(TransientError):
-            notifier.deliver(NoticeChannel(name="phone", url=hook.url()), WORDS, Severity.INFO)
+            notifier.deliver(NoticeChannel(name="phone", url=hook.url()), TEXT, Severity.INFO)
         assert other.paths == []
 
 
@@ -97,10 +96,10 @@ def test_nobody_there_is_a_transient_error_within_the_time_out(notifier: Apprise
         probe.listen(0)  # accepts and never answers
         url = f"json://127.0.0.1:{probe.getsockname()[1]}/x"
         with pytest.raises(TransientError):
-            notifier.deliver(NoticeChannel(name="phone", url=url), WORDS, Severity.INFO)
+            notifier.deliver(NoticeChannel(name="phone", url=url), TEXT, Severity.INFO)
 
 
 def test_an_address_that_apprise_does_not_know_is_told_without_it(notifier: AppriseNotifier) -> None:
     with pytest.raises(TransientError, match="knows no service") as caught:
-        notifier.deliver(NoticeChannel(name="phone", url="nonsense://s3cret"), WORDS, Severity.INFO)
+        notifier.deliver(NoticeChannel(name="phone", url="nonsense://s3cret"), TEXT, Severity.INFO)
     assert "s3cret" not in str(caught.value)

@@ -21,7 +21,6 @@ from shared.core.notices import (
     delivered,
     failed,
     fate,
-    footer,
     is_resting,
     withheld,
 )
@@ -117,18 +116,6 @@ def test_a_kind_goes_out_so_often_within_the_window_and_again_after_it(severity:
     assert judged(severity, at=NOW + 9 * MINUTE, state=state) is Fate.WITHHELD
     assert judged(severity, kind="halt", at=NOW + 9 * MINUTE, state=state) is Fate.SENT
     assert judged(severity, at=NOW + 10 * MINUTE, state=state) is Fate.SENT
-
-
-def test_what_is_withheld_is_counted_by_kind_and_told_with_the_next_notice() -> None:
-    state = ChannelState()
-    for minute, kind in enumerate(("fill", "job-missed", "fill")):
-        state = withheld(state, kind, f"title {minute}", NOW + minute * MINUTE)
-    assert footer(state, NEW_YORK).splitlines() == [
-        "And 3 more since Wed 12:00:",
-        "- 1 job-missed, last: title 1",
-        "- 2 fill, last: title 2",
-    ]
-    assert footer(delivered(state, "halt", NOW, RULE, state.withheld), NEW_YORK) == ""
 
 
 def test_what_is_withheld_while_a_notice_goes_out_is_not_forgotten() -> None:

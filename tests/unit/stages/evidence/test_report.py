@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.contracts.messages import Notice
+from shared.contracts.reports import DayReport
 from shared.core.errors import TransientError
 from shared.stages.base.incidents import quarantine
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
-from shared.stages.evidence.report import DayReport, day_report, report
+from shared.stages.evidence.report import day_report, report
 from tests.support.orders import NOW, ON, Life
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny

@@ -1,4 +1,4 @@
-"""What a person reads: the words of every kind of notice.
+"""What a person reads: the text of every kind of notice.
 
 Plain text, since each channel shows it differently: a title that says it all, then short lines. Times are New York
 time. Everything here is pure; docs/NOTICES.md shows each kind, held by a test.
@@ -10,30 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
+from shared.contracts.messages import MAX_BODY, MAX_TITLE, NoticeText
+from shared.contracts.reports import DayReport
 from shared.core.approvals import Answer, Answered
-from shared.core.notices import Severity
+from shared.core.ledger import Ledger
+from shared.core.notices import ChannelState, Severity
 from shared.core.order_states import OrderState, Phase, Role
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
 from shared.core.unread import Unread
 from shared.core.values import ZERO
 
-TITLE_MAX = 200
-BODY_MAX = 8000
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """A notice's title and body."""
-
-    title: str
-    body: str
-
-    @classmethod
-    def of(cls, title: str, lines: Iterable[str | None]) -> Words:
-        """Join lines, leaving out those that have nothing to say, within what a notice holds."""
-        return cls(title=title[:TITLE_MAX], body="\n".join(line for line in lines if line)[:BODY_MAX])
+def _text(title: str, lines: Iterable[str | None]) -> NoticeText:
+    """Join lines, leaving out those that have nothing to say, within what a notice holds."""
+    return NoticeText(title=title[:MAX_TITLE], body="\n".join(line for line in lines if line)[:MAX_BODY])
 
 
 def clock(at: datetime) -> str:
@@ -64,13 +57,24 @@ def counts(found: Mapping[str, int]) -> str:
 
 
 def sent_form(
-    words: Words, *, severity: Severity, environment: str, links: Sequence[tuple[str, str]] = (), footer: str = ""
-) -> Words:
+    text: NoticeText, *, severity: Severity, environment: str, links: Sequence[tuple[str, str]] = (), footer: str = ""
+) -> NoticeText:
     """A notice as a channel gets it: severity and environment before the title, links and what was withheld below."""
     mark = {Severity.INFO: "", Severity.WARNING: "WARNING: ", Severity.CRITICAL: "CRITICAL: "}[severity]
     shown = [f"{label}: {url}" for label, url in links]
-    parts = (words.body, "\n".join(shown), footer)
-    return Words(title=f"[{environment}] {mark}{words.title}", body="\n\n".join(part for part in parts if part))
+    parts = (text.body, "\n".join(shown), footer)
+    return NoticeText(title=f"[{environment}] {mark}{text.title}", body="\n\n".join(part for part in parts if part))
+
+
+def withheld_lines(state: ChannelState, zone: ZoneInfo) -> str:
+    """Say what was withheld, most recent last; empty where nothing was."""
+    if not state.withheld:
+        return ""
+    total = sum(each.count for each in state.withheld)
+    since = min(each.since for each in state.withheld).astimezone(zone)
+    lines = [f"And {total} more since {since:%a %H:%M}:"]
+    lines += [f"- {each.count} {each.kind}, last: {each.last_title}" for each in state.withheld]
+    return "\n".join(lines)
 
 
 # Decisions and orders
@@ -112,11 +116,11 @@ class DecisionStory:
     parameter_set: str
 
 
-def decision(story: DecisionStory) -> Words:
+def decision(story: DecisionStory) -> NoticeText:
     """A decision that became an order: story, narrative against tape, indicators, decision, reasons, trace ids."""
     cost = story.limit_price * story.qty_shares
     tape = story.tape
-    return Words.of(
+    return _text(
         f"Buying {story.qty_shares} {story.symbol} at {story.limit_price}, {usd(cost)}",
         [
             *(f"Story: {headline}" for headline in story.headlines),
@@ -185,10 +189,10 @@ class ApprovalQuestion:
         return f", {amount / self.equity:.2%} of the account" if self.equity else ""
 
 
-def approval(question: ApprovalQuestion, *, has_links: bool) -> Words:
+def approval(question: ApprovalQuestion, *, has_links: bool) -> NoticeText:
     """An order that waits for a person."""
     q = question
-    return Words.of(
+    return _text(
         f"Approve? Buy {q.qty_shares} {q.symbol}, up to {usd(q.notional)}",
         [
             f"Quote: {q.quote}." if q.quote else None,
@@ -210,11 +214,11 @@ def answer_given(given: Answered) -> str:
     return f"{_DONE[given.answer]} by {given.by} at {until_when(given.at)}{why}"
 
 
-def opened(state: OrderState) -> Words:
+def opened(state: OrderState) -> NoticeText:
     """A position that has been bought and is watched over."""
     plan, average = state.plan, state.value(Role.ENTRY) / state.bought
     paid_beyond = (average - plan.arrival_price) / plan.arrival_price * 10_000
-    return Words.of(
+    return _text(
         f"Bought {state.bought} {plan.symbol} at {average:.4f}",
         [
             f"Cost {usd(average * state.bought)}, {paid_beyond:+.1f} bp against the mid at the decision.",
@@ -227,11 +231,11 @@ def opened(state: OrderState) -> Words:
     )
 
 
-def closed(state: OrderState) -> Words:
+def closed(state: OrderState) -> NoticeText:
     """A position that has been left, and what it brought."""
     plan, cost = state.plan, state.value(Role.ENTRY)
     share = state.realised / cost if cost > ZERO else ZERO
-    return Words.of(
+    return _text(
         f"Sold {state.sold} {plan.symbol}: {state.realised:+.2f} USD",
         [
             f"Reason: {state.exit_reason}. {share:+.2%} of what was paid, before fees.",
@@ -241,18 +245,18 @@ def closed(state: OrderState) -> Words:
     )
 
 
-def ended(state: OrderState) -> Words:
+def ended(state: OrderState) -> NoticeText:
     """An order that came to nothing; where a person was asked, what became of their answer."""
     title, given = f"{state.plan.symbol}: {state.phase}", state.answered
     if given is None:
-        return Words.of(title, [state.why, _trace(state)])
+        return _text(title, [state.why, _trace(state)])
     head = {
         Answer.APPROVE: f"{title} after it was approved",
         Answer.REFUSE: f"{title}, as it was refused",
         Answer.NOBODY: f"{title} without an answer",
     }[given.answer]
     said = answer_given(given)
-    return Words.of(
+    return _text(
         head,
         [
             f"Nothing was bought: {state.why or _called_off(state)}.",
@@ -276,13 +280,13 @@ def _trace(state: OrderState) -> str:
 # The account and the app
 
 
-def halt(name: str, figure: Decimal, *, equity: Decimal, opened_at: Decimal, peak: Decimal) -> Words:
+def halt(name: str, figure: Decimal, ledger: Ledger) -> NoticeText:
     """Entries are halted by a loss."""
     lifted = "Lifted by itself at the next session." if name == "day loss" else "Until a person resumes."
-    return Words.of(
+    return _text(
         f"Entries halted: {name} {figure:.2%}",
         [
-            f"Equity {usd(equity)}, opened at {usd(opened_at)}, peak {usd(peak)}.",
+            f"Equity {usd(ledger.equity)}, opened at {usd(ledger.opening_equity)}, peak {usd(ledger.peak_equity)}.",
             "What is held keeps its exits.",
             lifted,
         ],
@@ -306,13 +310,13 @@ class Pulse:
     queues: Mapping[str, tuple[int, float]]
 
 
-def heartbeat(pulse: Pulse) -> Words:
+def heartbeat(pulse: Pulse) -> NoticeText:
     """Proof of life, each hour in session."""
     equity = "equity unknown" if pulse.equity is None else usd(pulse.equity)
     change = "" if pulse.day_change is None else f", {signed_usd(pulse.day_change)} on the day"
     waiting = [f"{name} {count} (oldest {age:.0f} s)" for name, (count, age) in pulse.queues.items() if count]
     held = "no figures of the account" if pulse.positions is None else f"{pulse.positions} positions"
-    return Words.of(
+    return _text(
         f"{clock(pulse.at)} {pulse.session}: {equity}{change}",
         [
             f"{held[0].upper()}{held[1:]}"
@@ -325,43 +329,43 @@ def heartbeat(pulse: Pulse) -> Words:
     )
 
 
-def silent(what: str, since: datetime, watcher: str) -> Words:
+def silent(what: str, since: datetime, watcher: str) -> NoticeText:
     """Something that should be heard of is not."""
-    return Words.of(
+    return _text(
         f"Silent: {what} since {clock(since)}",
         [f"Noticed by {watcher}. See RUNBOOK, Silence."],
     )
 
 
-def back(what: str, since: datetime, now: datetime) -> Words:
+def back(what: str, since: datetime, now: datetime) -> NoticeText:
     """What was silent is heard again."""
     minutes = int((now - since).total_seconds() // 60)
-    return Words.of(f"Back: {what}", [f"Silent from {clock(since)} to {clock(now)}, {minutes} min."])
+    return _text(f"Back: {what}", [f"Silent from {clock(since)} to {clock(now)}, {minutes} min."])
 
 
-def poison(source: str, blob: str) -> Words:
+def poison(source: str, blob: str) -> NoticeText:
     """A message that failed too often."""
-    return Words.of(f"Poison message of {source}", [f"Delivery failed too often. Its text is in quarantine/{blob}."])
+    return _text(f"Poison message of {source}", [f"Delivery failed too often. Its text is in quarantine/{blob}."])
 
 
-def quarantined(source: str, reason: str) -> Words:
+def quarantined(source: str, reason: str) -> NoticeText:
     """A message that could not be read."""
-    return Words.of(f"Quarantined a message of {source}", [reason])
+    return _text(f"Quarantined a message of {source}", [reason])
 
 
 UNREAD_SHOWN = 5
 """Rows that a notice names."""
 
 
-def unread_rows(what: str, rows: Sequence[Unread]) -> Words:
+def unread_rows(what: str, rows: Sequence[Unread]) -> NoticeText:
     """Rows of the market's answers that could not be read, of one kind."""
     more = len(rows) - UNREAD_SHOWN
     if what == "splits":
-        return Words.of(
+        return _text(
             "Splits are not known: no symbol has a history",
             [f"The corporate actions could not be had: {rows[0].fault}" if rows else None, _NO_TERMS],
         )
-    return Words.of(
+    return _text(
         f"{len(rows)} {what} row{'s' if len(rows) > 1 else ''} of the market could not be read",
         [
             *(f"{row.name or 'no symbol'}: {row.fault}. Found: {row.raw}" for row in rows[:UNREAD_SHOWN]),
@@ -378,52 +382,28 @@ _NO_TERMS = (
 )
 
 
-def channel_down(name: str, failures: int, until: datetime, others: Sequence[str]) -> Words:
+def channel_down(name: str, failures: int, until: datetime, others: Sequence[str]) -> NoticeText:
     """A channel of notices that does not answer."""
     rest = f"Others go on: {', '.join(others)}." if others else "There is no other channel."
-    return Words.of(
+    return _text(
         f"Channel {name} takes no notices",
         [f"{failures} failures in a row. Tried again from {clock(until)}.", rest, "What it missed is counted."],
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaySummary:
-    """Figures of a day for a reader. Money in USD."""
-
-    on: str
-    realised: Decimal
-    realised_by_session: Mapping[str, str]
-    wins: int
-    losses: int
-    orders: Mapping[str, int]
-    exits: Mapping[str, int]
-    fills: int
-    slippage_bp: float | None
-    watchlist: int
-    scored: int
-    decisions: Mapping[str, int]
-    refused_by: Mapping[str, int]
-    equity: Decimal | None
-    day_change: Decimal | None
-    open_positions: int | None
-    incidents: int
-    quarantined: int
-
-
-def day_summary(day: DaySummary) -> Words:
+def day_summary(day: DayReport) -> NoticeText:
     """The day's last notice."""
-    played = day.wins + day.losses
+    played, slippage = day.wins + day.losses, day.mean_entry_slippage_bp
     by_session = ", ".join(f"{name} {Decimal(value):+,.2f}" for name, value in day.realised_by_session.items())
-    return Words.of(
-        f"Day {day.on}: {day.realised:+.2f} USD realised, {day.wins} won, {day.losses} lost",
+    return _text(
+        f"Day {day.on}: {Decimal(day.realised_usd):+.2f} USD realised, {day.wins} won, {day.losses} lost",
         [
-            None
-            if day.equity is None
-            else f"Equity {usd(day.equity)}, {signed_usd(day.day_change or ZERO)} on the day",
+            f"Equity {usd(Decimal(day.equity_usd))}, {signed_usd(Decimal(day.day_change_usd or 0))} on the day"
+            if day.equity_usd is not None
+            else None,
             f"Hit rate {day.wins / played:.0%} of {played}" if played else "No position was closed",
             f"By session: {by_session}" if by_session else None,
-            f"Entry slippage {day.slippage_bp:+.1f} bp on average" if day.slippage_bp is not None else None,
+            f"Entry slippage {slippage:+.1f} bp on average" if slippage is not None else None,
             f"Orders: {counts(day.orders)}; {day.fills} fills" if day.orders else "No orders",
             f"Left by: {counts(day.exits)}" if day.exits else None,
             f"Watched {day.watchlist}, scored {day.scored}, decided {counts(day.decisions) or 'nothing'}",
@@ -434,11 +414,11 @@ def day_summary(day: DaySummary) -> Words:
     )
 
 
-def weekly_summary(made: Review, proposed: str) -> Words:
+def weekly_summary(made: Review, proposed: str) -> NoticeText:
     """The week's notice; `proposed` names the parameter set, empty where nothing is proposed."""
     total = made.total
     realised = Decimal(total.realised_usd) if total else ZERO
-    return Words.of(
+    return _text(
         f"Week to {made.last}: {signed_usd(realised)} realised in {total.trips if total else 0} orders",
         [
             f"Hit rate {total.hit_rate:.0%}, expectancy {total.expectancy_usd:+.2f} USD an order" if total else None,
@@ -464,7 +444,7 @@ def weekly_summary(made: Review, proposed: str) -> Words:
 
 def weekly_text(made: Review, proposed: str) -> str:
     """The week's report as Markdown: what the notice says, and the calibration."""
-    words = weekly_summary(made, proposed)
+    text = weekly_summary(made, proposed)
     bins = [
         f"| {each.low:.2f} to {each.high:.2f} | {each.trips} | {each.predicted:.1%} | {each.observed:.1%} |"
         for each in made.calibration
@@ -472,9 +452,9 @@ def weekly_text(made: Review, proposed: str) -> str:
     lines = [
         f"# Week {made.first} to {made.last}",
         "",
-        words.title + ".",
+        text.title + ".",
         "",
-        *(f"- {line}" for line in words.body.splitlines()),
+        *(f"- {line}" for line in text.body.splitlines()),
         "",
         "## Calibration",
         "",
