@@ -1,29 +1,11 @@
-"""The one table in which storage errors become ours, and the options every storage client is built with."""
+"""The one table in which storage errors become ours."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
 
 from shared.core.errors import ConflictError, ContractError, GatehouseError, TransientError
-
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 15.0
-RETRIES = 2
-"""Repeats of what may be repeated (reads, unconditional writes). A conditional write is sent once: repeated after
-a lost answer it would meet its own effect and report a conflict."""
-
-ONCE: dict[str, Any] = {"retry_total": 0}
-
-_QUIET = logging.getLogger("gatehouse.storage")
-_QUIET.setLevel(logging.WARNING)  # the SDK would log every request at INFO, which Application Insights bills
-
-
-def client_options() -> dict[str, Any]:
-    """Keyword arguments of every storage client."""
-    return {"connection_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S, "logger": _QUIET}
 
 
 def error_code(error: Exception) -> str:
@@ -44,6 +26,13 @@ def translated(tried: str) -> Iterator[None]:
         yield
     except AzureError as error:
         raise translate(error, tried) from error
+
+
+def unless_absent() -> suppress:
+    """Leave the block where what is read does not exist; what follows it says what that means."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
+
+    return suppress(ResourceNotFoundError)
 
 
 def translate(error: Exception, tried: str) -> GatehouseError:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from shared.adapters.azure_errors import ONCE, RETRIES, client_options, error_code, translated
+from shared.adapters.azure_clients import LINEAR, ONCE, NamedClients, service_client
+from shared.adapters.azure_errors import error_code, translated, unless_absent
 from shared.adapters.storage_rules import require_blob_name, require_container
 from shared.contracts.settings import StorageSettings
 from shared.core.errors import ConflictError
 from shared.ports import Stored
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobServiceClient, ContainerClient
+    from azure.storage.blob import ContainerClient
 
 
-class AzureBlobs:
+class AzureBlobs(NamedClients["ContainerClient"]):
     """`BlobStore` on azure-storage-blob. One pooled session serves all; a missing container is created by a write.
 
     Parameters
@@ -24,44 +25,38 @@ class AzureBlobs:
         A connection string, or an account name that is entered with the identity the app runs under.
     """
 
-    def __init__(self, settings: StorageSettings) -> None:
-        self._service = _service(settings)
-        self._clients: dict[str, ContainerClient] = {}
+    kind = "container"
 
-    def ensure(self, containers: Iterable[str]) -> None:
-        """Create those containers that are missing."""
-        for container in containers:
-            self._create(self._client(container))
+    def __init__(self, settings: StorageSettings) -> None:
+        from azure.storage.blob import BlobServiceClient, LinearRetry  # noqa: PLC0415 - a quarter of a second of imports
+
+        super().__init__()
+        retry = LinearRetry(**LINEAR)
+        self._service: BlobServiceClient = service_client(BlobServiceClient, settings, "blob", retry_policy=retry)
 
     def get(self, container: str, name: str) -> Stored[bytes] | None:
         """Return a blob or None."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
-
         require_blob_name(name)
         client = self._client(container)
-        with translated(f"get {container}/{name}"):
-            try:
-                download = client.download_blob(name)
-                return Stored(value=download.readall(), etag=str(download.properties.etag))
-            except ResourceNotFoundError:
-                return None
+        with translated(f"get {container}/{name}"), unless_absent():
+            download = client.download_blob(name)
+            return Stored(value=download.readall(), etag=str(download.properties.etag))
+        return None
 
     def put(self, container: str, name: str, data: bytes) -> None:
         """Write, replacing what stands there."""
         require_blob_name(name)
-        client = self._client(container)
         with translated(f"put {container}/{name}"):
-            self._write(client, lambda: client.upload_blob(name, data, overwrite=True))
+            self._write(container, lambda client: client.upload_blob(name, data, overwrite=True))
 
     def insert(self, container: str, name: str, data: bytes) -> bool:
         """Write if absent. Return False, having changed nothing, where the blob exists already."""
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - not on the cold path
 
         require_blob_name(name)
-        client = self._client(container)
         with translated(f"insert {container}/{name}"):
             try:
-                self._write(client, lambda: client.upload_blob(name, data, overwrite=False, **ONCE))
+                self._write(container, lambda client: client.upload_blob(name, data, overwrite=False, **ONCE))
             except ResourceExistsError as error:
                 if error_code(error) != "BlobAlreadyExists":
                     raise
@@ -86,52 +81,17 @@ class AzureBlobs:
 
     def names(self, container: str, prefix: str) -> Sequence[str]:
         """Return the names that start with `prefix`, sorted."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
-
         client = self._client(container)
-        with translated(f"list {container}/{prefix}*"):
-            try:
-                return sorted(client.list_blob_names(name_starts_with=prefix or None))
-            except ResourceNotFoundError:
-                return []
+        with translated(f"list {container}/{prefix}*"), unless_absent():
+            return sorted(client.list_blob_names(name_starts_with=prefix or None))
+        return []
 
-    def _client(self, container: str) -> ContainerClient:
-        client = self._clients.get(container)
-        if client is None:
-            require_container(container)
-            client = self._clients[container] = self._service.get_container_client(container)
-        return client
+    def _connect(self, name: str) -> ContainerClient:
+        require_container(name)
+        return self._service.get_container_client(name)
 
-    def _write(self, client: ContainerClient, write: Callable[[], Any]) -> None:
-        """Write; a 404 can only mean that the container is missing."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
+    def _create(self, client: ContainerClient) -> None:
+        client.create_container()
 
-        try:
-            write()
-        except ResourceNotFoundError:
-            self._create(client)
-            write()
-
-    @staticmethod
-    def _create(client: ContainerClient) -> None:
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - not on the cold path
-
-        with translated(f"create container {client.container_name}"):
-            try:
-                client.create_container()
-            except ResourceExistsError as error:
-                if error_code(error) != "ContainerAlreadyExists":
-                    raise
-
-
-def _service(settings: StorageSettings) -> BlobServiceClient:
-    from azure.storage.blob import BlobServiceClient, LinearRetry  # noqa: PLC0415 - a quarter of a second of imports
-
-    retry = LinearRetry(backoff=1, retry_total=RETRIES, random_jitter_range=0)
-    options = {**client_options(), "retry_policy": retry}
-    if settings.connection:
-        return BlobServiceClient.from_connection_string(settings.connection, **options)
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - only where there is an identity
-
-    endpoint = f"https://{settings.account_name}.blob.core.windows.net"
-    return BlobServiceClient(endpoint, credential=DefaultAzureCredential(), **options)
+    def _is_there(self, error: Exception) -> bool:
+        return error_code(error) == "ContainerAlreadyExists"

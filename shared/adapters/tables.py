@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.azure_errors import ONCE, RETRIES, client_options, translated
+from shared.adapters.azure_clients import ONCE, RETRIES, NamedClients, service_client
+from shared.adapters.azure_errors import translated, unless_absent
 from shared.adapters.storage_rules import PlainCell, approximate_bytes, checked_row, require_key, require_table
 from shared.contracts.settings import StorageSettings
 from shared.core.errors import ConflictError
 from shared.ports import Row, Stored
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient, TableServiceClient
+    from azure.data.tables import TableClient
 
 MAX_TRANSACTION_ROWS = 100
 MAX_TRANSACTION_BYTES = 3 * 1024 * 1024
 """Azure takes 4 MiB; the rest is the envelope's."""
 
 _INT32 = range(-(2**31), 2**31)
+_INSERTED: dict[str, Any] = {"response_preference": "return-no-content", **ONCE}
 
 
-class AzureTables:
+class AzureTables(NamedClients["TableClient"]):
     """`TableStore` on azure-data-tables. One pooled session serves all tables; a missing table is created by a write.
 
     Parameters
@@ -30,43 +32,35 @@ class AzureTables:
         A connection string, or an account name that is entered with the identity the app runs under.
     """
 
-    def __init__(self, settings: StorageSettings) -> None:
-        self._service = _service(settings)
-        self._clients: dict[str, TableClient] = {}
+    kind = "table"
 
-    def ensure(self, tables: Iterable[str]) -> None:
-        """Create those tables that are missing."""
-        for table in tables:
-            self._create(self._client(table))
+    def __init__(self, settings: StorageSettings) -> None:
+        from azure.data.tables import TableServiceClient  # noqa: PLC0415 - a tenth of a second of imports
+
+        super().__init__()
+        retry = {"retry_total": RETRIES, "retry_backoff_factor": 0.3, "retry_backoff_max": 2}
+        self._service: TableServiceClient = service_client(TableServiceClient, settings, "table", **retry)
 
     def get(self, table: str, partition: str, key: str) -> Stored[Row] | None:
         """Return a row or None."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
-
         require_key("partition", partition)
         require_key("key", key)
         client = self._client(table)
-        with translated(f"get ({partition}, {key}) of table {table}"):
-            try:
-                entity = client.get_entity(partition, key)
-            except ResourceNotFoundError:
-                return None
-        return Stored(value=_row(entity), etag=str(entity.metadata["etag"]))
+        with translated(f"get ({partition}, {key}) of table {table}"), unless_absent():
+            entity = client.get_entity(partition, key)
+            return Stored(value=_row(entity), etag=str(entity.metadata["etag"]))
+        return None
 
     def insert(self, table: str, partition: str, key: str, row: Row) -> bool:
         """Insert if absent. Return False, having changed nothing, where the row exists already."""
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - not on the cold path
 
         entity = _entity(partition, key, checked_row(row))
-        client = self._client(table)
         with translated(f"insert ({partition}, {key}) into table {table}"):
             try:
-                self._write(
-                    client,
-                    lambda: client.create_entity(entity, response_preference="return-no-content", **ONCE),
-                )
+                self._write(table, lambda client: client.create_entity(entity, **_INSERTED))
             except ResourceExistsError as error:
-                if error.response is not None and "BeingDeleted" in error.response.text():
+                if not self._is_there(error):
                     raise
                 return False
         return True
@@ -76,9 +70,8 @@ class AzureTables:
         from azure.data.tables import UpdateMode  # noqa: PLC0415 - not on the cold path
 
         entity = _entity(partition, key, checked_row(row))
-        client = self._client(table)
         with translated(f"put ({partition}, {key}) into table {table}"):
-            self._write(client, lambda: client.upsert_entity(entity, UpdateMode.REPLACE))
+            self._write(table, lambda client: client.upsert_entity(entity, UpdateMode.REPLACE))
 
     def replace(self, table: str, partition: str, key: str, row: Row, etag: str) -> None:
         """Replace the row that still carries `etag`. Raises ConflictError where it does not."""
@@ -100,16 +93,13 @@ class AzureTables:
     def put_many(self, table: str, partition: str, rows: Mapping[str, Row]) -> None:
         """Insert or replace rows of one partition by key, in transactions of at most 100 rows and 3 MiB."""
         checked = {key: checked_row(row) for key, row in rows.items()}
-        client = self._client(table)
         for part in _transactions(checked):
             operations = [("upsert", _entity(partition, key, checked[key]), {"mode": "replace"}) for key in part]
             with translated(f"put {len(part)} rows from ({partition}, {part[0]}) into table {table}"):
-                self._write(client, lambda: client.submit_transaction(operations))  # noqa: B023 - called at once
+                self._write(table, lambda client: client.submit_transaction(operations))  # noqa: B023 - called at once
 
     def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
         """Return (row key, row) of a partition with key_from <= key < key_to, in key order."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - not on the cold path
-
         require_key("partition", partition)
         wanted, parameters = "PartitionKey eq @partition", {"partition": partition}
         if key_from:
@@ -117,54 +107,21 @@ class AzureTables:
         if key_to:
             wanted, parameters = f"{wanted} and RowKey lt @key_to", {**parameters, "key_to": key_to}
         client = self._client(table)
-        with translated(f"query {partition} of table {table}"):
-            try:
-                found = client.query_entities(wanted, parameters=parameters)
-                return sorted(((entity["RowKey"], _row(entity)) for entity in found), key=lambda pair: pair[0])
-            except ResourceNotFoundError:
-                return []
+        with translated(f"query {partition} of table {table}"), unless_absent():
+            found = client.query_entities(wanted, parameters=parameters)
+            return sorted(((entity["RowKey"], _row(entity)) for entity in found), key=lambda pair: pair[0])
+        return []
 
-    def _client(self, table: str) -> TableClient:
-        client = self._clients.get(table)
-        if client is None:
-            require_table(table)
-            client = self._clients[table] = self._service.get_table_client(table)
-        return client
+    def _connect(self, name: str) -> TableClient:
+        require_table(name)
+        return self._service.get_table_client(name)
 
-    def _write(self, client: TableClient, write: Callable[[], Any]) -> None:
-        """Write; a 404 can only mean that the table is missing."""
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - not on the cold path
+    def _create(self, client: TableClient) -> None:
+        client.create_table()
 
-        try:
-            write()
-        except HttpResponseError as error:
-            if error.status_code != 404:
-                raise
-            self._create(client)
-            write()
-
-    @staticmethod
-    def _create(client: TableClient) -> None:
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - not on the cold path
-
-        with translated(f"create table {client.table_name}"):
-            try:
-                client.create_table()
-            except ResourceExistsError as error:
-                if error.response is not None and "BeingDeleted" in error.response.text():
-                    raise
-
-
-def _service(settings: StorageSettings) -> TableServiceClient:
-    from azure.data.tables import TableServiceClient  # noqa: PLC0415 - a tenth of a second of imports
-
-    options = {**client_options(), "retry_total": RETRIES, "retry_backoff_factor": 0.3, "retry_backoff_max": 2}
-    if settings.connection:
-        return TableServiceClient.from_connection_string(settings.connection, **options)
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - only where there is an identity
-
-    endpoint = f"https://{settings.account_name}.table.core.windows.net"
-    return TableServiceClient(endpoint, credential=DefaultAzureCredential(), **options)
+    def _is_there(self, error: Exception) -> bool:
+        response = getattr(error, "response", None)
+        return response is None or "BeingDeleted" not in response.text()
 
 
 def _entity(partition: str, key: str, row: Mapping[str, PlainCell]) -> dict[str, Any]:
