@@ -25,7 +25,7 @@ bp = df.Blueprint()
 @bp.durable_client_input(client_name="client")
 async def execute_intent(
     msg: func.QueueMessage, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
-) -> None:  # fmt: skip
+) -> None:
     """Record the order, then start its lifecycle unless it is there already."""
     tell(await asyncio.to_thread(handle, Queue.ORDER_INTENTS, msg, DurableLifecycles(client)), notices)
 

@@ -56,7 +56,7 @@ def begin(route: Route, req: func.HttpRequest) -> Begun | func.HttpResponse:
 
 def act(
     route: Route, req: func.HttpRequest, stage: Callable[[App, Call], Reply], notices: func.Out[Texts]
-) -> func.HttpResponse:  # fmt: skip
+) -> func.HttpResponse:
     """Serve a route that changes something: check, do, record who and why, tell."""
     begun = begin(route, req)
     if isinstance(begun, func.HttpResponse):

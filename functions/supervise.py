@@ -30,7 +30,7 @@ logger = logging.getLogger("gatehouse.supervise")
 @bp.durable_client_input(client_name="client")
 async def supervise_account(
     timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
-) -> None:  # fmt: skip
+) -> None:
     """Look at the account, wake the lifecycles that must act, and sweep up poison."""
     await _supervise(client, notices)
 
@@ -40,7 +40,7 @@ async def supervise_account(
 @bp.durable_client_input(client_name="client")
 async def supervise_evening(
     timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
-) -> None:  # fmt: skip
+) -> None:
     """The same in winter's last hour, which in UTC is of the next day: one schedule cannot name both."""
     await _supervise(client, notices)
 

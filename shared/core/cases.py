@@ -63,9 +63,7 @@ def move_bp(price: float, since: Decimal) -> float:
     return round((price / float(since) - 1) * float(BASIS_POINTS), 3)
 
 
-def move_after(
-    bars: Bars, at: datetime, after: timedelta, since: Decimal, *, seen_until: datetime
-) -> float | None:  # fmt: skip
+def move_after(bars: Bars, at: datetime, after: timedelta, since: Decimal, *, seen_until: datetime) -> float | None:
     """Move to the last close at or before `at + after`, in basis points.
 
     None where `bars`, complete up to `seen_until`, do not reach so far yet, or nothing has traded in between.

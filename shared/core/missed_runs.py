@@ -49,7 +49,7 @@ class WatchRule:
 
 def silences(
     now: datetime, day: TradingDay, seen: Collection[str], alive_since: datetime, rule: WatchRule
-) -> list[Silence]:  # fmt: skip
+) -> list[Silence]:
     """Find every job that is silent.
 
     Parameters
@@ -72,7 +72,7 @@ def silences(
 
 def _of_one(
     slots: Sequence[DueJob], now: datetime, seen: Collection[str], alive_since: datetime, rule: WatchRule
-) -> Iterator[Silence]:  # fmt: skip
+) -> Iterator[Silence]:
     for slot in slots:
         is_late = max(slot.due_at, alive_since) + rule.late <= now < slot.until
         if is_late and slot.key not in seen:

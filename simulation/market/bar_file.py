@@ -189,9 +189,7 @@ def read_file(
     return file
 
 
-def read_traded(
-    path: Path, calendar: Calendar, *, before: date | None = None, beside: Path | None = None
-) -> BarFile:  # fmt: skip
+def read_traded(path: Path, calendar: Calendar, *, before: date | None = None, beside: Path | None = None) -> BarFile:
     """`read_file` for who trades or learns: bars of 1 or 5 minutes of one market, comparable over all dates."""
     return read_file(path, lengths=TRADED, hours=calendar, adjusted=True, before=before, beside=beside)
 
@@ -594,9 +592,7 @@ def _closed(rows: RawRows, symbols: tuple[str, ...], calendar: Calendar) -> Bool
     return np.asarray(closed[where] & ~is_pair[rows.symbol], np.bool_)
 
 
-def _require_grid(
-    rows: RawRows, checked: Checked, frame: Timeframe, symbols: tuple[str, ...], path: Path
-) -> None:  # fmt: skip
+def _require_grid(rows: RawRows, checked: Checked, frame: Timeframe, symbols: tuple[str, ...], path: Path) -> None:
     """Refuse a file whose rows mostly lie off the grid, and a symbol whose bars are longer than the file's."""
     off = checked.counts.get(Reason.OFF_GRID, 0)
     if off > _OFF_GRID_MAX * rows.start_s.size and off >= _LEAST_STEPS:

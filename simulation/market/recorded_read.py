@@ -17,10 +17,7 @@ from simulation.market.bar_file import BarFile, read_columns, read_file, read_tr
 from simulation.market.bar_rows import session_dates
 from simulation.market.days import CALENDAR, DayEdges, midnight_s, trading_days
 
-QUOTE_COLUMNS = (
-    "bid_open", "bid_high", "bid_low", "bid_close",
-    "ask_open", "ask_high", "ask_low", "ask_close",
-)  # fmt: skip
+QUOTE_COLUMNS = tuple(f"{side}_{part}" for side in ("bid", "ask") for part in ("open", "high", "low", "close"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,44 +18,58 @@ _ECHOES = ("Tape Reader Daily", "MarketMurmur", "The Opening Cross")
 _ECHO_CHANCE = 0.45
 _IDLE_STORIES = 45
 
+
+def _stories(*texts: str) -> tuple[tuple[str, str], ...]:
+    """Headlines, each with the summary that follows it."""
+    return tuple(zip(texts[::2], texts[1::2], strict=True))
+
+
 _GOOD = {
-    "any": (
-        ("{name} raises full-year outlook after record quarter",
-         "Management cites strong demand and now expects revenue growth of {pct}% for the year."),
-        ("{name} beats estimates, announces buyback",
-         "Quarterly profit beat expectations; the board approved a repurchase of up to {n} million shares."),
-        ("{name} wins {n} million dollar multi-year contract",
-         "The award is the largest in the company's history, with deliveries starting next quarter."),
-        ("{name} to explore strategic alternatives after unsolicited interest",
-         "The board hired advisers to review options that could include a sale."),
+    "any": _stories(
+        "{name} raises full-year outlook after record quarter",
+        "Management cites strong demand and now expects revenue growth of {pct}% for the year.",
+        "{name} beats estimates, announces buyback",
+        "Quarterly profit beat expectations; the board approved a repurchase of up to {n} million shares.",
+        "{name} wins {n} million dollar multi-year contract",
+        "The award is the largest in the company's history, with deliveries starting next quarter.",
+        "{name} to explore strategic alternatives after unsolicited interest",
+        "The board hired advisers to review options that could include a sale.",
     ),
-    "Biotechnology": (
-        ("{name} reports positive Phase 2 results, primary endpoint met",
-         "The study showed a statistically significant improvement; a pivotal trial is planned."),
-        ("{name} receives FDA fast track designation for lead candidate",
-         "The designation speeds review of the company's treatment for a rare disease."),
+    "Biotechnology": _stories(
+        "{name} reports positive Phase 2 results, primary endpoint met",
+        "The study showed a statistically significant improvement; a pivotal trial is planned.",
+        "{name} receives FDA fast track designation for lead candidate",
+        "The designation speeds review of the company's treatment for a rare disease.",
     ),
-    "Energy": (("{name} announces significant discovery, lifts output guidance",
-                "Initial flow rates exceeded the company's own forecast by {pct}%."),),
-    "Materials": (("{name} signs {n} million dollar lithium supply agreement",
-                   "The offtake covers five years of production from its first mine."),),
-}  # fmt: skip
+    "Energy": _stories(
+        "{name} announces significant discovery, lifts output guidance",
+        "Initial flow rates exceeded the company's own forecast by {pct}%.",
+    ),
+    "Materials": _stories(
+        "{name} signs {n} million dollar lithium supply agreement",
+        "The offtake covers five years of production from its first mine.",
+    ),
+}
 _BAD = {
-    "any": (
-        ("{name} cuts outlook, shares fall as demand weakens",
-         "The company now expects revenue to decline by {pct}% and warned of further charges."),
-        ("{name} prices {n} million dollar dilutive public offering",
-         "The stock is sold at a steep discount to the last close."),
-        ("{name} misses estimates, suspends guidance",
-         "The quarterly loss widened as costs rose; the chief financial officer resigned."),
-        ("{name} discloses regulatory probe into accounting",
-         "The annual report will be delayed while the audit committee investigates."),
+    "any": _stories(
+        "{name} cuts outlook, shares fall as demand weakens",
+        "The company now expects revenue to decline by {pct}% and warned of further charges.",
+        "{name} prices {n} million dollar dilutive public offering",
+        "The stock is sold at a steep discount to the last close.",
+        "{name} misses estimates, suspends guidance",
+        "The quarterly loss widened as costs rose; the chief financial officer resigned.",
+        "{name} discloses regulatory probe into accounting",
+        "The annual report will be delayed while the audit committee investigates.",
     ),
-    "Biotechnology": (("{name} trial fails to meet primary endpoint",
-                       "The company halted dosing after disappointing data and will cut jobs."),),
-    "Energy": (("{name} writes down assets, slashes dividend",
-                "A weak well result led to an impairment of {n} million dollars."),),
-}  # fmt: skip
+    "Biotechnology": _stories(
+        "{name} trial fails to meet primary endpoint",
+        "The company halted dosing after disappointing data and will cut jobs.",
+    ),
+    "Energy": _stories(
+        "{name} writes down assets, slashes dividend",
+        "A weak well result led to an impairment of {n} million dollars.",
+    ),
+}
 _IDLE = (
     ("{name} to present at investor conference", "A webcast of the presentation will be available."),
     ("{name} appoints new member to its board", "The director brings two decades of industry experience."),

@@ -139,7 +139,7 @@ def _equity(rng: np.random.Generator, kind: ListingKind, sector: int, name: str,
 
 
 def _always_listed() -> tuple[ListedSymbol, ...]:
-    def listing(symbol: str, name: str, exchange: str, kind: ListingKind, **numbers: float) -> ListedSymbol:
+    def listing(symbol: str, name: str, exchange: str, kind: ListingKind, *numbers: float) -> ListedSymbol:
         asset = Asset(
             symbol=Symbol(symbol),
             name=name,
@@ -148,28 +148,24 @@ def _always_listed() -> tuple[ListedSymbol, ...]:
             is_tradable=True,
             is_fractionable=True,
         )
-        return ListedSymbol(asset=asset, kind=kind, sector=0, **numbers)
+        return ListedSymbol(asset=asset, kind=kind, sector=0, **dict(zip(_NUMBERS, numbers, strict=True)))
 
+    fund, crypto = ListingKind.FUND, ListingKind.CRYPTO
     return (
-        listing("SPY", "Broad Market 500 Fund", "ARCA", ListingKind.FUND, price=480.0, day_units=7e7, trade_units=180.0,
-                beta=1.0, sector_beta=0.0, day_vol=0.0004, spread_bp=0.3),
-        listing("QQQ", "Growth 100 Fund", "NASDAQ", ListingKind.FUND, price=410.0, day_units=4e7, trade_units=160.0,
-                beta=1.1, sector_beta=0.55, day_vol=0.0006, spread_bp=0.4),
-        listing("BTC/USD", "Bitcoin / US Dollar", "CRYPTO", ListingKind.CRYPTO, price=64_000.0, day_units=2200.0,
-                trade_units=0.03, beta=1.0, sector_beta=0.0, day_vol=0.003, spread_bp=4.0),
-        listing("ETH/USD", "Ethereum / US Dollar", "CRYPTO", ListingKind.CRYPTO, price=2_900.0, day_units=24_000.0,
-                trade_units=0.5, beta=1.1, sector_beta=0.0, day_vol=0.015, spread_bp=6.0),
-    )  # fmt: skip
+        listing("SPY", "Broad Market 500 Fund", "ARCA", fund, 480.0, 7e7, 180.0, 1.0, 0.0, 0.0004, 0.3),
+        listing("QQQ", "Growth 100 Fund", "NASDAQ", fund, 410.0, 4e7, 160.0, 1.1, 0.55, 0.0006, 0.4),
+        listing("BTC/USD", "Bitcoin / US Dollar", "CRYPTO", crypto, 64_000.0, 2200.0, 0.03, 1.0, 0.0, 0.003, 4.0),
+        listing("ETH/USD", "Ethereum / US Dollar", "CRYPTO", crypto, 2_900.0, 24_000.0, 0.5, 1.1, 0.0, 0.015, 6.0),
+    )
 
 
+_NUMBERS = ("price", "day_units", "trade_units", "beta", "sector_beta", "day_vol", "spread_bp")
 _HEADS = (
-    "Abri", "Alto", "Bexa", "Bryn", "Calo", "Corv", "Dax", "Dorn", "Elva", "Fenn", "Gald", "Grel", "Hexa", "Holm",
-    "Ilva", "Jora", "Kest", "Korv", "Lumo", "Lyra", "Maro", "Mivo", "Nexu", "Nori", "Olva", "Orbi", "Pelo", "Prax",
-    "Quor", "Quil", "Rava", "Rhen", "Sabo", "Skel", "Tarn", "Thel", "Ulmo", "Urba", "Velo", "Vosk", "Wex", "Wyn",
-    "Xeno", "Yarv", "Ystr", "Zani", "Zeph", "Zor",
-)  # fmt: skip
-_TAILS = ("bex", "cor", "dane", "dra", "fex", "gar", "kin", "lith", "mont", "nix", "pel", "quay", "ran", "sor", "tide",
-          "trix", "vale", "vant", "wick", "zen")  # fmt: skip
+    "Abri Alto Bexa Bryn Calo Corv Dax Dorn Elva Fenn Gald Grel Hexa Holm Ilva Jora Kest Korv Lumo Lyra Maro Mivo "
+    "Nexu Nori Olva Orbi Pelo Prax Quor Quil Rava Rhen Sabo Skel Tarn Thel Ulmo Urba Velo Vosk Wex Wyn Xeno Yarv "
+    "Ystr Zani Zeph Zor"
+)
+_TAILS = "bex cor dane dra fex gar kin lith mont nix pel quay ran sor tide trix vale vant wick zen"
 _TRADES = (
     ("Systems", "Software", "Semiconductor", "Networks", "Robotics"),
     ("Therapeutics", "Biosciences", "Pharma", "Genomics", "Diagnostics"),
@@ -186,7 +182,7 @@ _FORMS = ("Inc.", "Corp.", "Holdings Inc.", "Ltd.")
 def _company(rng: np.random.Generator, sector: int, taken: set[str]) -> tuple[str, str]:
     """A name put together from syllables and a ticker from the name's letters."""
     while True:
-        stem = str(rng.choice(_HEADS)) + str(rng.choice(_TAILS))
+        stem = str(rng.choice(_HEADS.split())) + str(rng.choice(_TAILS.split()))
         name = f"{stem} {rng.choice(_TRADES[sector])} {rng.choice(_FORMS)}"
         letters = stem.upper()
         inner = sorted(int(k) for k in rng.choice(np.arange(1, len(letters)), size=3, replace=False))

@@ -63,9 +63,7 @@ def _flag(name: str, what: str, default: bool | None = None) -> Field:
     return Field(name=name, what=what, kind=FieldKind.FLAG, default=default)
 
 
-STATUS = Route(
-    name="status", method="GET", path="status", summary="What stands now", answers={**_READ, **_DOWN}
-)  # fmt: skip
+STATUS = Route(name="status", method="GET", path="status", summary="What stands now", answers={**_READ, **_DOWN})
 POSITIONS = Route(
     name="positions",
     method="GET",
@@ -73,9 +71,7 @@ POSITIONS = Route(
     summary="Positions and open orders at the broker, with the intents that explain them",
     answers={**_READ, **_DOWN},
 )
-LIVE = Route(
-    name="health-live", method="GET", path="health/live", summary="Whether the process answers", answers=_READ
-)  # fmt: skip
+LIVE = Route(name="health-live", method="GET", path="health/live", summary="Whether the process answers", answers=_READ)
 READY = Route(
     name="health-ready",
     method="GET",
@@ -91,9 +87,7 @@ METRICS = Route(
     answers={**_READ, **_DOWN},
     media="text/plain",
 )
-DESCRIPTION = Route(
-    name="openapi", method="GET", path="openapi.json", summary="This description", answers=_READ
-)  # fmt: skip
+DESCRIPTION = Route(name="openapi", method="GET", path="openapi.json", summary="This description", answers=_READ)
 HALT = Route(
     name="halt",
     method="POST",

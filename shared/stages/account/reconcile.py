@@ -124,7 +124,7 @@ def _orders_of(reservation: Reservation, orders: Sequence[BrokerOrder]) -> list[
 
 def _is_silent(
     reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView, ttl: timedelta, hold: timedelta
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether nothing has been heard of it for long: no order has come, or all are final and nothing is held."""
     if not orders:
         waits = max(timedelta(0), reservation.exit_by - reservation.reserved_at - hold)

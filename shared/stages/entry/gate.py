@@ -137,9 +137,7 @@ def _base_row(ports: Ports, signal: Signal, now: datetime) -> dict[str, Cell]:
     }
 
 
-def _row(
-    ports: Ports, decision: Decision, intent: OrderIntent | None, settings: DecisionSettings
-) -> dict[str, Cell]:  # fmt: skip
+def _row(ports: Ports, decision: Decision, intent: OrderIntent | None, settings: DecisionSettings) -> dict[str, Cell]:
     facts = decision.facts
     given = _quote_cells(facts.quote) | _size_cells(ports, decision) | _price_cells(decision)
     return (

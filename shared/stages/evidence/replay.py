@@ -197,9 +197,7 @@ class Replayer:
     def _texts(self, name: str, recorded: object, replayed: object) -> ReplayCheck:
         """Compare by the one spelling that a value has."""
         said, found = ("none" if v is None else self._ports.codec.encode(v) for v in (recorded, replayed))
-        return ReplayCheck(name=name, equal=True) if said == found else ReplayCheck(
-            name=name, equal=False, recorded=said, replayed=found
-        )  # fmt: skip
+        return _same(name, said, found)
 
 
 def _is_priceable(case: Case) -> bool:

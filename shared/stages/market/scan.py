@@ -26,7 +26,7 @@ from shared.core.watchlist import (
     movers,
     premarket_pick,
 )
-from shared.ports import Ports
+from shared.ports import Ports, Row
 from shared.stages.base.day_market import DayMarket
 from shared.stages.base.history import write_history
 from shared.stages.base.notices import notice
@@ -212,9 +212,7 @@ def _picked(current: Watchlist | None) -> tuple[Watched, ...]:
     return () if current is None else tuple(w for w in current.watched if w.why is not Why.CORE)
 
 
-def _publish(
-    ports: Ports, market: DayMarket, slot: DueJob, picks: Sequence[Watched], kept: _Kept
-) -> Sequence[Message]:  # fmt: skip
+def _publish(ports: Ports, market: DayMarket, slot: DueJob, picks: Sequence[Watched], kept: _Kept) -> Sequence[Message]:
     settings = ports.settings
     tradable = {asset.symbol for asset in market.assets()}
     core = [s for s in settings.watchlist.core_symbols if s in tradable]
@@ -238,13 +236,12 @@ def _publish(
     )
     text = ports.codec.encode(watchlist)
     ports.blobs.put(Container.WATCHLISTS, watchlist_blob(slot.on, slot.slot), text.encode())
-    rows = {
-        symbol_key(w.symbol, slot.slot): {
-            "symbol": w.symbol, "slot": slot.slot, "job": slot.job.value, "rank": rank, "why": w.why.value,
-            "score": w.score, "gap": w.gap, "rvol": w.rvol, "made_at": iso(now),
-        }
-        for rank, w in enumerate(watched, start=1)
-    }  # fmt: skip
+    made: Row = {"slot": slot.slot, "job": slot.job.value, "made_at": iso(now)}
+    rows: dict[str, Row] = {}
+    for rank, w in enumerate(watched, start=1):
+        place: Row = {"symbol": w.symbol, "rank": rank, "why": w.why.value}
+        cells = {**made, **place, "score": w.score, "gap": w.gap, "rvol": w.rvol}
+        rows[symbol_key(w.symbol, slot.slot)] = cells
     ports.tables.put_many(Table.WATCHLIST, str(slot.on), rows)
     found = ", ".join(f"{w.symbol} ({w.why})" for w in watched if w.why is not Why.CORE) or "none"
     title = f"Watchlist {slot.slot}: {len(watched)} symbols"

@@ -28,10 +28,8 @@ from simulation.venue.refusals import Refusal
 
 PAGE = 1000
 PAGE_MAX = 10_000
-ALIASES = {
-    "1T": "1Min", "5T": "5Min", "15T": "15Min", "60Min": "1Hour", "1H": "1Hour", "4H": "4Hour", "1D": "1Day",
-    "24Hour": "1Day",
-}  # fmt: skip
+MINUTES = {f"{count}T": f"{count}Min" for count in (1, 5, 15)}
+ALIASES = MINUTES | {"60Min": "1Hour", "1H": "1Hour", "4H": "4Hour", "1D": "1Day", "24Hour": "1Day"}
 
 Latest = Callable[[Desk, str], str | None]
 
