@@ -24,8 +24,8 @@ from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
 from shared.pipeline import Lifecycles, wake
 from shared.stages.account.reconcile import Wake
+from shared.stages.base.notices import until_when
 from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply
-from shared.stages.base.wording import until_when
 from shared.stages.operator.approvals import Asked, answer, asked, quote_now, waiting
 
 bp = df.Blueprint()

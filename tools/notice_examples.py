@@ -18,7 +18,7 @@ from shared.core.review import Trip, Tuned, Week, review
 from shared.core.sessions import NEW_YORK, REGULAR
 from shared.core.unread import Unread
 from shared.core.values import Symbol
-from shared.stages.base.wording import (
+from shared.stages.base.notices import (
     ApprovalQuestion,
     DecisionStory,
     Pulse,
@@ -176,17 +176,19 @@ def _story() -> DecisionStory:
 
 
 def _approval() -> NoticeText:
-    question = ApprovalQuestion(
-        symbol="SPY",
+    plan = replace(
+        PLAN,
+        symbol=Symbol("SPY"),
         qty_shares=82,
         limit_price=Decimal("671.92"),
-        notional=Decimal("55133.52"),
-        risk=Decimal("349.32"),
+        worst_price=Decimal("672.36"),
         stop_price=Decimal("668.10"),
         target_price=Decimal("675.90"),
         exit_by=AT + timedelta(minutes=65),
-        until=AT + timedelta(minutes=5),
-        intent_id=INTENT,
+        approve_by=AT + timedelta(minutes=5),
+    )
+    question = ApprovalQuestion(
+        plan=plan,
         bid=Decimal("671.90"),
         ask=Decimal("671.92"),
         quote_at=AT - timedelta(seconds=1),

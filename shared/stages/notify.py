@@ -30,7 +30,7 @@ from shared.core.sessions import NEW_YORK
 from shared.core.values import iso
 from shared.ports import Cell, Ports
 from shared.stages.base.incidents import record_incident
-from shared.stages.base.wording import channel_down, sent_form, withheld_lines
+from shared.stages.base.notices import channel_down, sent_form, withheld_lines
 
 logger = logging.getLogger("gatehouse.notices")
 

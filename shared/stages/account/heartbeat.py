@@ -16,9 +16,8 @@ from shared.ports import Ports, QueueGauge, Row, trading_day
 from shared.stages.base.facts import kill_reason
 from shared.stages.base.incidents import readable
 from shared.stages.base.ledger import load_ledger
-from shared.stages.base.notices import to_notice
+from shared.stages.base.notices import Pulse, heartbeat, to_notice
 from shared.stages.base.runs import run_due
-from shared.stages.base.wording import Pulse, heartbeat
 
 LOOKBACK = timedelta(minutes=30)
 BEAT_WINDOW = timedelta(minutes=15)

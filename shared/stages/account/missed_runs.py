@@ -21,9 +21,8 @@ from shared.core.sessions import Session, new_york_instant, pre_open_at, session
 from shared.core.values import iso, parse_utc
 from shared.ports import Ports, QueueGauge, trading_day
 from shared.stages.base.incidents import CLOSED, OPEN, readable, record_incident
-from shared.stages.base.notices import to_notice
+from shared.stages.base.notices import back, silent, to_notice
 from shared.stages.base.runs import is_abandoned
-from shared.stages.base.wording import back, silent
 
 WATCH_MIN = 5
 """Supervise looks for silence every so many minutes of the regular session."""

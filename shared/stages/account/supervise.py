@@ -42,7 +42,7 @@ from shared.stages.account.reconcile import (
 from shared.stages.account.reversal import reversals
 from shared.stages.base.incidents import record_broken, record_incident
 from shared.stages.base.ledger import live_orders, load_ledger, opened, room_of, update_ledger, watching
-from shared.stages.base.wording import halt
+from shared.stages.base.notices import halt
 from shared.stages.operator.approvals import unheard
 
 logger = logging.getLogger("gatehouse.supervise")

@@ -17,7 +17,7 @@ from shared.core.unread import Unread, unread_in, why_unread
 from shared.core.values import Symbol
 from shared.ports import Ports
 from shared.stages.base.incidents import record_incident
-from shared.stages.base.wording import unread_rows
+from shared.stages.base.notices import unread_rows
 
 PAST_SESSIONS = max(DAILY_BARS, HISTORY_SESSIONS)
 """Sessions before a day of which anything is asked."""

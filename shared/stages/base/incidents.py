@@ -14,8 +14,7 @@ from shared.core.notices import Fate
 from shared.core.sessions import NEW_YORK
 from shared.core.values import iso, parse_utc
 from shared.ports import Cell, Ports, Row
-from shared.stages.base.notices import notice
-from shared.stages.base.wording import poison, quarantined
+from shared.stages.base.notices import notice, poison, quarantined
 
 logger = logging.getLogger("gatehouse.incidents")
 

@@ -1,4 +1,4 @@
-"""What a person reads: the text of every kind of notice.
+"""Notices: what a person reads of each kind, and the message that carries it; `shared.stages.notify` sends them.
 
 Plain text, since each channel shows it differently: a title that says it all, then short lines. Times are New York
 time. Everything here is pure; docs/NOTICES.md shows each kind, held by a test.
@@ -8,20 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from shared.contracts.messages import MAX_BODY, MAX_TITLE, NoticeText
+from shared.contracts.messages import MAX_BODY, MAX_TITLE, Link, Notice, NoticeText
 from shared.contracts.reports import DayReport
 from shared.core.approvals import Answer, Answered
+from shared.core.ids import hash_id
 from shared.core.ledger import Ledger
 from shared.core.notices import ChannelState, Severity
-from shared.core.order_states import OrderState, Phase, Role
+from shared.core.order_states import EntryPlan, OrderState, Phase, Role
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
 from shared.core.unread import Unread
 from shared.core.values import ZERO
+
+TIME_TO_LIVE = timedelta(hours=12)
+
+
+def notice(
+    at: datetime, *, kind: str, severity: Severity, title: str, body: str, cause: str, links: tuple[Link, ...] = ()
+) -> Notice:
+    """Return a notice whose id is that of its content, so that a repeat is known. `cause` is the run or message id."""
+    message_id = hash_id("notice", kind, title, body, cause)
+    return Notice(
+        message_id=message_id,
+        correlation_id=cause,
+        causation_id=cause,
+        decided_at=at,
+        expires_at=at + TIME_TO_LIVE,
+        kind=kind,
+        severity=severity,
+        title=title,
+        body=body,
+        links=links,
+    )
+
+
+def to_notice(text: NoticeText, at: datetime, *, kind: str, severity: Severity, cause: str) -> Notice:
+    """Return the notice of a text."""
+    return notice(at, kind=kind, severity=severity, title=text.title, body=text.body, cause=cause)
 
 
 def _text(title: str, lines: Iterable[str | None]) -> NoticeText:
@@ -146,21 +173,12 @@ def _indicators(found: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalQuestion:
-    """An order that waits for a person, and what its decision saw. Prices and money in USD.
+    """An order that waits for a person, and what its decision saw. Prices in USD.
 
     What only the decision's row knows is None where that cannot be had: the quote, both instants, the equity.
     """
 
-    symbol: str
-    qty_shares: int
-    limit_price: Decimal
-    notional: Decimal
-    risk: Decimal
-    stop_price: Decimal
-    target_price: Decimal
-    exit_by: datetime
-    until: datetime
-    intent_id: str
+    plan: EntryPlan
     bid: Decimal | None = None
     ask: Decimal | None = None
     quote_at: datetime | None = None
@@ -176,14 +194,20 @@ class ApprovalQuestion:
         return f"bid {self.bid}, ask {self.ask}, {age_s:.0f} s old at {until_when(self.decided_at)}"
 
     @property
+    def notional(self) -> Decimal:
+        """The most that is paid, in USD."""
+        return self.plan.worst_price * self.plan.qty_shares
+
+    @property
     def cost(self) -> str:
-        """The most that is paid."""
+        """The same as text."""
         return f"up to {usd(self.notional)}{self._share(self.notional)}"
 
     @property
     def loss(self) -> str:
         """What is lost at the stop, bought at the worst price."""
-        return f"{usd(self.risk)} at the stop{self._share(self.risk)}"
+        risk = (self.plan.worst_price - self.plan.stop_price) * self.plan.qty_shares
+        return f"{usd(risk)} at the stop{self._share(risk)}"
 
     def _share(self, amount: Decimal) -> str:
         return f", {amount / self.equity:.2%} of the account" if self.equity else ""
@@ -191,16 +215,16 @@ class ApprovalQuestion:
 
 def approval(question: ApprovalQuestion, *, has_links: bool) -> NoticeText:
     """An order that waits for a person."""
-    q = question
+    q, plan = question, question.plan
     return _text(
-        f"Approve? Buy {q.qty_shares} {q.symbol}, up to {usd(q.notional)}",
+        f"Approve? Buy {plan.qty_shares} {plan.symbol}, up to {usd(q.notional)}",
         [
             f"Quote: {q.quote}." if q.quote else None,
-            f"Cost: {q.cost}; the first limit is {q.limit_price}.",
+            f"Cost: {q.cost}; the first limit is {plan.limit_price}.",
             f"Risk: {q.loss}.",
-            f"Stop {q.stop_price}, target {q.target_price}, leaves by {clock(q.exit_by)}.",
-            f"Refused without an answer by {until_when(q.until)}.",
-            f"Intent {q.intent_id}." if has_links else f"POST /api/approve with intent_id {q.intent_id}.",
+            f"Stop {plan.stop_price}, target {plan.target_price}, leaves by {clock(plan.exit_by)}.",
+            f"Refused without an answer by {until_when(plan.approve_by or plan.expires_at)}.",
+            f"Intent {plan.intent_id}." if has_links else f"POST /api/approve with intent_id {plan.intent_id}.",
         ],
     )
 

@@ -19,8 +19,7 @@ from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.values import parse_utc
 from shared.ports import Ports, Row
-from shared.stages.base.notices import to_notice
-from shared.stages.base.wording import DecisionStory, TapeStory, decision
+from shared.stages.base.notices import DecisionStory, TapeStory, decision, to_notice
 from shared.stages.entry.gate import gate
 from shared.stages.operator.approvals import decision_of
 

@@ -19,9 +19,8 @@ from shared.core.values import ZERO, iso
 from shared.ports import Ports, Row
 from shared.stages.base.incidents import sound_rows
 from shared.stages.base.ledger import load_ledger
-from shared.stages.base.notices import to_notice
+from shared.stages.base.notices import day_summary, to_notice
 from shared.stages.base.runs import run_due
-from shared.stages.base.wording import day_summary
 
 
 def report(ports: Ports) -> list[Message]:

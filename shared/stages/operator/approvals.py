@@ -26,8 +26,8 @@ from shared.core.values import Symbol, iso, parse_utc
 from shared.ports import Cell, Ports, Row
 from shared.stages.account.reconcile import Wake, recorded_order, wake
 from shared.stages.base.facts import quote_of
+from shared.stages.base.notices import ApprovalQuestion, answer_given, until_when
 from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply, refused, told
-from shared.stages.base.wording import ApprovalQuestion, answer_given, until_when
 
 NO_PERSON = "the app"
 """Who claims that nobody has answered."""
@@ -138,23 +138,7 @@ def question_of(plan: EntryPlan, decision: Row) -> ApprovalQuestion:
     """What a person is asked of an order that waits, with what its decision's row knows of quote and account."""
     bid, ask, equity = (_money(decision, name) for name in ("bid_usd", "ask_usd", "equity_usd"))
     quote_at, decided_at = (_instant(decision, name) for name in ("quote_at", "decided_at"))
-    return ApprovalQuestion(
-        symbol=plan.symbol,
-        qty_shares=plan.qty_shares,
-        limit_price=plan.limit_price,
-        notional=plan.worst_price * plan.qty_shares,
-        risk=(plan.worst_price - plan.stop_price) * plan.qty_shares,
-        stop_price=plan.stop_price,
-        target_price=plan.target_price,
-        exit_by=plan.exit_by,
-        until=plan.approve_by or plan.expires_at,
-        intent_id=plan.intent_id,
-        bid=bid,
-        ask=ask,
-        quote_at=quote_at,
-        decided_at=decided_at,
-        equity=equity,
-    )
+    return ApprovalQuestion(plan=plan, bid=bid, ask=ask, quote_at=quote_at, decided_at=decided_at, equity=equity)
 
 
 def _money(row: Row, name: str) -> Decimal | None:

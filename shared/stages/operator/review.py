@@ -18,9 +18,8 @@ from shared.core.schedule import DueJob, Job
 from shared.core.sessions import NEW_YORK
 from shared.core.values import ZERO, parse_utc
 from shared.ports import Ports, Row
-from shared.stages.base.notices import to_notice
+from shared.stages.base.notices import to_notice, weekly_summary, weekly_text
 from shared.stages.base.runs import run_due
-from shared.stages.base.wording import weekly_summary, weekly_text
 from shared.stages.operator.parameters import propose
 
 DAYS = 5

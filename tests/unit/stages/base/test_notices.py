@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.core.notices import ChannelState, delivered, withheld
 from shared.core.sessions import NEW_YORK
-from shared.stages.base.wording import withheld_lines
+from shared.stages.base.notices import withheld_lines
 from tests.unit.core.test_notices import MINUTE, NOW, RULE
 
 
