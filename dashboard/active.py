@@ -40,7 +40,7 @@ class ShownSettings:
         return float(self.values["risk"][name])
 
 
-def in_force(source: Source, on: date) -> ShownSettings:
+def active_settings(source: Source, on: date) -> ShownSettings:
     """Read the settings that the latest slice of a day was scored under; the defaults where none keeps any."""
     for name in reversed(source.names(Container.FEATURES, f"{on}/")):
         stored = source.blob(Container.FEATURES, name)

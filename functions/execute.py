@@ -45,6 +45,6 @@ def order_step(call: str, notices: func.Out[Texts]) -> str:
     ports, plan = app(), asked.state.plan
     ids = {"correlation_id": plan.decision_id, "intent_id": plan.intent_id, "command": asked.step.command.value}
     with ports.telemetry.stage("order-step", **ids):
-        state, told = carry_out(asked.state, asked.step, ports)
-    tell(told, notices)
+        state, messages = carry_out(asked.state, asked.step, ports)
+    tell(messages, notices)
     return codec.encode(state)

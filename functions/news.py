@@ -21,11 +21,11 @@ bp = func.Blueprint()
 def scan_news(timer: func.TimerRequest, notices: func.Out[Texts]) -> None:
     """Run the news scan and the heartbeat if they are due. Headlines that cannot be had silence neither."""
     ports = app()
-    told = [*watch_supervise(ports), *beat(ports, ports.queues)]
+    messages = [*watch_supervise(ports), *beat(ports, ports.queues)]
     try:
         with ports.telemetry.stage("news"):
-            told += news(ports)
+            messages += news(ports)
     except GatehouseError:
         # A failed function writes no output. The slot stays `started`, so another firing or the watch finds it.
         logger.exception("the news scan failed")
-    tell(told, notices)
+    tell(messages, notices)

@@ -16,7 +16,7 @@ from shared.contracts.messages import Message
 from shared.contracts.records import Queue
 from shared.pipeline import TIMERS, Lifecycles, wake_all
 from shared.stages.account.missed_runs import watch_stages
-from shared.stages.account.poison import clear, sweep
+from shared.stages.account.poison import clear, drain
 from shared.stages.account.supervise import Supervision, part_failed, supervise
 from shared.stages.base.incidents import untold
 from shared.stages.operator.parameters import fault_incident
@@ -53,26 +53,26 @@ def _minute(lifecycles: Lifecycles, notices: func.Out[Texts]) -> None:
     """Every part, wake and notice by itself: what fails is told, and keeps nothing else from being done."""
     ports = app()
     fired_at = ports.clock.now()
-    told: list[Message] = []
+    messages: list[Message] = []
 
     def part[T](name: str, run: Callable[[], T], otherwise: T) -> T:
         try:
             return run()
         except Exception as error:
             logger.exception("%s failed", name)
-            told.extend(part_failed(ports, name, error))
+            messages.extend(part_failed(ports, name, error))
             return otherwise
 
     seen = part("supervise", lambda: _watched(ports), Supervision())
-    told += wake_all(seen.wakes, ports, lifecycles)
-    told += part("parameters", lambda: fault_incident(ports, app.parameter_fault), [])
-    told += part("silence", lambda: watch_stages(ports, ports.queues, fired_at), [])
-    told += part("untold", lambda: untold(ports), [])
+    messages += wake_all(seen.wakes, ports, lifecycles)
+    messages += part("parameters", lambda: fault_incident(ports, app.parameter_fault), [])
+    messages += part("silence", lambda: watch_stages(ports, ports.queues, fired_at), [])
+    messages += part("untold", lambda: untold(ports), [])
     # Last, since a function that dies sends nothing: what was swept up must be told, and only then may it go.
-    swept = part("sweep", lambda: sweep(ports, ports.queues, fired_at), None)
-    tell([*seen.messages, *told, *(swept.notices if swept else ())], notices)
-    if swept:
-        clear(ports.queues, swept)
+    drained = part("sweep", lambda: drain(ports, ports.queues, fired_at), None)
+    tell([*seen.messages, *messages, *(drained.notices if drained else ())], notices)
+    if drained:
+        clear(ports.queues, drained)
 
 
 def _watched(ports: App) -> Supervision:

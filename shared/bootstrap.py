@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ModelArchive,
         Models,
         Notifier,
-        QueueSweeper,
+        PoisonQueues,
         RowExporter,
         TableStore,
     )
@@ -115,7 +115,7 @@ class App:
         return AzureBlobs(self.settings.storage)
 
     @cached_property
-    def queues(self) -> QueueSweeper:
+    def queues(self) -> PoisonQueues:
         """Azure Queues, seen from outside."""
         from shared.adapters.queues import AzureQueues
 
@@ -208,16 +208,16 @@ class Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._own: App | None = None
-        self._in_force: ActiveSettings | None = None
+        self._active: ActiveSettings | None = None
 
     def __call__(self) -> App:
         """Return the app. Storage is asked which set is in force, every few minutes at most."""
-        from shared.stages.operator.parameters import in_force
+        from shared.stages.operator.parameters import active_settings
 
         own = self.own
         with self._lock:
-            self._in_force = in_force(own, own.settings, self._in_force)
-            return ActiveSet(own, self._in_force.settings)
+            self._active = active_settings(own, own.settings, self._active)
+            return ActiveSet(own, self._active.settings)
 
     @property
     def own(self) -> App:
@@ -230,18 +230,18 @@ class Process:
     @property
     def parameter_fault(self) -> str:
         """Why the accepted parameter set is not the one in force; empty where it is."""
-        return self._in_force.fault if self._in_force else ""
+        return self._active.fault if self._active else ""
 
     def look_again(self) -> None:
         """Ask storage at the next call, whatever the last look's age: a set has just been accepted here."""
         with self._lock:
-            if self._in_force is not None:
-                self._in_force = replace(self._in_force, looked_at=datetime.min.replace(tzinfo=UTC))
+            if self._active is not None:
+                self._active = replace(self._active, looked_at=datetime.min.replace(tzinfo=UTC))
 
     def cache_clear(self) -> None:
         """Forget everything, as a new process would."""
         with self._lock:
-            self._own = self._in_force = None
+            self._own = self._active = None
 
 
 app = Process()

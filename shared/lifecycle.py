@@ -63,9 +63,9 @@ def run_order(context: Any, codec: Codec) -> Generator[Any, Any, str]:
                 # execution too: each would return at once, and the order spin. A new execution has forgotten it.
                 at_once = at_once + 1 if context.current_utc_datetime == slept_at else 0
                 asked, event = _text_of(event.result), context.wait_for_external_event(EVENT)
-                told = report(state, asked)
-                if told != state:
-                    state = told
+                after = report(state, asked)
+                if after != state:
+                    state = after
                     continue
                 # Nothing new was asked: act now. Planning anew would let one event a minute postpone a step for ever.
         try:

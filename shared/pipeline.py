@@ -52,9 +52,9 @@ class Lifecycles(Protocol):
 def _execute(intent: OrderIntent, ports: Ports, lifecycles: Lifecycles | None) -> list[Message]:
     if lifecycles is None:
         raise InvariantError(f"intent {intent.intent_id} starts a lifecycle, and none can be started here")
-    state, told = execute(intent, ports)
+    state, messages = execute(intent, ports)
     start_once(state, lifecycles)
-    return told
+    return messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +122,14 @@ def start_once(state: OrderState, lifecycles: Lifecycles) -> None:
         lifecycles.start(state)
 
 
-def wake(told: Wake, ports: Ports, lifecycles: Lifecycles) -> None:
+def wake(asked: Wake, ports: Ports, lifecycles: Lifecycles) -> None:
     """Tell a lifecycle; where it is gone before its order has ended, start it again from what is recorded."""
-    if lifecycles.known(told.intent_id) is Known.RUNNING:
-        lifecycles.tell(told)
+    if lifecycles.known(asked.intent_id) is Known.RUNNING:
+        lifecycles.tell(asked)
         return
-    state = recorded_order(ports, told.on, told.symbol, told.intent_id)
+    state = recorded_order(ports, asked.on, asked.symbol, asked.intent_id)
     if state is not None and not state.phase.is_over:
-        lifecycles.start(restarted(state, told.event))
+        lifecycles.start(restarted(state, asked.event))
 
 
 def wake_all(
@@ -141,10 +141,10 @@ def wake_all(
 ) -> list[Message]:
     """Tell every lifecycle by itself: one that cannot be told keeps no other from it, and is recorded and told of."""
     messages: list[Message] = []
-    for told in wakes:
+    for asked in wakes:
         try:
-            wake(told, ports, lifecycles)
+            wake(asked, ports, lifecycles)
         except expected as error:
-            logger.warning("%s is not told %s", told.intent_id, told.event, exc_info=True)
-            messages += wake_failed(ports, told, error)
+            logger.warning("%s is not told %s", asked.intent_id, asked.event, exc_info=True)
+            messages += wake_failed(ports, asked, error)
     return messages

@@ -232,7 +232,7 @@ class QueueText:
     receipt: tuple[str, str]
 
 
-class QueueSweeper(QueueGauge, Protocol):
+class PoisonQueues(QueueGauge, Protocol):
     """Empties queues that nothing listens to."""
 
     def take(self, queue: str, *, hidden: timedelta) -> Sequence[QueueText]:

@@ -189,7 +189,7 @@ def fills_agree(day: Day) -> Iterator[str]:
 
 
 def every_order_ended(day: Day) -> Iterator[str]:
-    """Every approved decision became one order, and every order came to its end and gave its room back."""
+    """Every approved decision became one order, and every order came to its end and released its reservation."""
     approved = {row["intent_id"] for row in day.rows[Table.DECISIONS].values() if row["verdict"] == "approved"}
     orders = {row["intent_id"]: row for row in day.rows[Table.ORDERS].values()}
     for intent_id in sorted(approved ^ orders.keys()):

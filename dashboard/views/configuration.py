@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard import theme as look
 from dashboard import units
-from dashboard.active import KEPT, ShownSettings, defaults, in_force
+from dashboard.active import KEPT, ShownSettings, active_settings, defaults
 from dashboard.view import View
 from dashboard.views.acts import act_form
 from shared.bootstrap import JsonCodec
@@ -23,7 +23,7 @@ from shared.core.errors import ContractError
 
 def render(view: View) -> None:
     """Show the page."""
-    limits = in_force(view.source, view.on)
+    limits = active_settings(view.source, view.on)
     accepted = view.source.row(Table.CONTROLS, CONTROLS, PARAMETERS)
     name = str(accepted["parameter_set"]) if accepted else OWN_SETTINGS
     note = f"by {accepted['by']}: {accepted['reason']}" if accepted else "the app's own settings"

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import charts, units
 from dashboard import theme as look
-from dashboard.active import ShownSettings, in_force
+from dashboard.active import ShownSettings, active_settings
 from dashboard.dataframes import records
 from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, table_of
 from dashboard.view import View
@@ -23,7 +23,7 @@ def render(view: View) -> None:
     fills = table_of(view.source, Table.FILLS, view.on)
     orders = table_of(view.source, Table.ORDERS, view.on)
     risk = risk_of(view.source, view.on, equity)
-    limits = in_force(view.source, view.on)
+    limits = active_settings(view.source, view.on)
     _marks(view, risk)
     _figures(view, risk, orders, equity)
     left, right = st.columns([0.66, 0.34], gap="medium")

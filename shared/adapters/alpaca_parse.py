@@ -351,8 +351,8 @@ def splits_of(found: Sequence[tuple[Symbol, date, float]]) -> dict[Symbol, Split
     by_symbol: dict[Symbol, dict[date, float]] = {}
     for symbol, on, factor in found:
         of_symbol = by_symbol.setdefault(symbol, {})
-        told = of_symbol.get(on, factor)
-        of_symbol[on] = factor if math.isclose(told, factor, rel_tol=1e-6) else math.nan
+        stated = of_symbol.get(on, factor)
+        of_symbol[on] = factor if math.isclose(stated, factor, rel_tol=1e-6) else math.nan
     return {symbol: _splits(of_symbol) for symbol, of_symbol in by_symbol.items()}
 
 

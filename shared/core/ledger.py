@@ -38,11 +38,11 @@ class Doubt:
 
 
 class Entry(Protocol):
-    """What an entry takes room by. Prices in USD per share."""
+    """What an entry reserves. Prices in USD per share."""
 
     @property
     def intent_id(self) -> str:
-        """Whose room it is."""
+        """Whose reservation it is."""
 
     @property
     def symbol(self) -> Symbol:
@@ -301,13 +301,13 @@ def _second_look(
 
 
 def reserve(ledger: Ledger, reservation: Reservation) -> Ledger:
-    """Take room for an intent; a second reservation of the same intent replaces the first."""
+    """Reserve for an intent; a second reservation of the same intent replaces the first."""
     kept = without(ledger, reservation.intent_id)
     return replace(kept, reservations=(*kept.reservations, reservation))
 
 
 def release(ledger: Ledger, intent_id: str, symbol: Symbol, cooling_until: datetime) -> Ledger:
-    """Give an intent's room back and let its symbol cool down."""
+    """Release an intent's reservation and let its symbol cool down."""
     return replace(without(ledger, intent_id), cooling_until={**ledger.cooling_until, symbol: cooling_until})
 
 

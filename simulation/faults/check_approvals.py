@@ -99,7 +99,7 @@ def check_day_trades(world: World) -> None:
     A person's are their own affair, and what a lost reservation would have counted nobody can.
     """
     risk = world.settings.risk
-    if not risk.day_trades_max or world.seen.hand_closed or world.seen.lost_rooms:
+    if not risk.day_trades_max or world.seen.hand_closed or world.seen.lost_reservations:
         return
     if world.exchange.equity() >= Decimal(str(risk.day_trades_below_usd)):
         return

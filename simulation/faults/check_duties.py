@@ -149,23 +149,25 @@ class Duties:
         """Supervise has told every order what it must do, and no fault has hit it. What came after it began waits."""
         seen, now = self._world.seen, self._world.now()
         ledger = seen.ledger
-        rooms = () if ledger is None else ledger.reservations
-        for room in rooms:
-            if seen.reserved_at[room.intent_id] >= began:
+        reservations = () if ledger is None else ledger.reservations
+        for reservation in reservations:
+            if seen.reserved_at[reservation.intent_id] >= began:
                 continue
             if seen.is_flattening_since(began):
-                self._leave("a kill that flattens sells what is held", room.intent_id, room.symbol, now)
-            elif self._is_late(room, began):
-                self._leave("positions are left before the close", room.intent_id, room.symbol, now)
+                self._leave("a kill that flattens sells what is held", reservation.intent_id, reservation.symbol, now)
+            elif self._is_late(reservation, began):
+                self._leave("positions are left before the close", reservation.intent_id, reservation.symbol, now)
             elif seen.is_stopped_since(began):
-                if room.intent_id in self._world.hub.instances:  # an intent on its way hears nothing yet
-                    self._told_to_stop.add(room.intent_id)
-                self._stop("entries that work are cancelled under a halt", room.intent_id, room.symbol, now)
+                if reservation.intent_id in self._world.hub.instances:  # an intent on its way hears nothing yet
+                    self._told_to_stop.add(reservation.intent_id)
+                self._stop(
+                    "entries that work are cancelled under a halt", reservation.intent_id, reservation.symbol, now
+                )
 
-    def _is_late(self, room: Reservation, began: datetime) -> bool:
+    def _is_late(self, reservation: Reservation, began: datetime) -> bool:
         sessions = frozenset(self._world.settings.policy.entry_sessions)
         slots = plan(self._world.day, frozenset({Job.FLATTEN}), sessions)
-        return any(began >= slot.due_at and room.reserved_at < slot.until for slot in slots)
+        return any(began >= slot.due_at and reservation.reserved_at < slot.until for slot in slots)
 
     def _leave(self, rule: str, intent_id: str, symbol: str, at: datetime) -> None:
         done = lambda: self._is_leaving(intent_id, symbol)  # noqa: E731
@@ -229,7 +231,7 @@ class Duties:
             return  # supervise sees one half of the account, and asks who could know
         if world.now() > intent.exit_by + LATE or world.has_changed_since(wake.symbol, work.began_at):
             return
-        if wake.intent_id not in seen.lost_rooms and self._is_guarded(wake.intent_id, wake.symbol):
+        if wake.intent_id not in seen.lost_reservations and self._is_guarded(wake.intent_id, wake.symbol):
             raise Violation("who is guarded is let sleep", f"{wake.intent_id} of {wake.symbol}")
 
     def _is_guarded(self, intent_id: str, symbol: str) -> bool:

@@ -59,7 +59,7 @@ def check_end(world: World, answers: Answers, *, is_last: bool = True) -> int:
         ("every order comes to its end", _orders_end(world, rows, stuck)),
         ("every decision is recorded once", _decisions(world, rows)),
         ("reservations equal the open orders", _reservations(world, rows)),
-        ("room is lost and left by nobody", _room_kept(world, rows)),
+        ("reservations are lost and left by nobody", _reservations_kept(world, rows)),
         ("every fill is recorded once", _fills(world, rows)),
         ("the journal is whole", _journal(world, rows)),
         ("positions are recorded", _positions(world, rows, stuck)),
@@ -157,18 +157,18 @@ def _reservations(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
             yield f"{intent_id} is reserved or running, not both"
 
 
-def _room_kept(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
-    """An order has its room while it lives and gives it back itself: repairs are for rows that were lost."""
-    lost = world.seen.lost_rooms
+def _reservations_kept(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
+    """An order has its reservation while it lives and releases it itself: repairs are for rows that were lost."""
+    lost = world.seen.lost_reservations
     sent = {each.rpartition("-entry-")[0] for each in world.exchange.book.by_client_order_id}
     for key, row in rows[Table.INCIDENTS].items():
         intent_id = key.rpartition("|")[2]
         is_repair = row["kind"] == "adopted" or (row["kind"] == "released" and intent_id in sent)
         if is_repair and intent_id not in lost:
-            yield f"supervise had to repair the room of {intent_id}: {row['title']}"
+            yield f"supervise had to repair the reservation of {intent_id}: {row['title']}"
     for row in rows[Table.JOURNAL].values():
         if row.get("note") == UNRESERVED and row["intent_id"] not in lost:
-            yield f"{row['intent_id']} found that its room was gone"
+            yield f"{row['intent_id']} found that its reservation was gone"
 
 
 def _fills(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:

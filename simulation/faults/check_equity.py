@@ -77,7 +77,7 @@ class EquityRules:
         if after.on == self._today() and after.opening_equity != self._world.exchange.last_equity():
             text = f"{after.opening_equity}, not {self._world.exchange.last_equity()}"
             raise Violation("a day opens with its last close", text)
-        self._rooms(after)
+        self._within_share(after)
         if before is None:
             self._found_again(after)
         else:
@@ -90,14 +90,15 @@ class EquityRules:
         elif self._doubted_at is None:
             self._doubted_at = self._world.now()
 
-    def _rooms(self, after: Ledger) -> None:
+    def _within_share(self, after: Ledger) -> None:
         """Room is within its symbol's share of what the account is worth, not of what one look was told."""
         share = self._world.settings.risk.symbol_exposure_max_fraction
-        for room in after.reservations:
-            if room.intent_id not in self._approved and room.notional > self._highest * share * TOLERANCE:
-                text = f"{room.intent_id} of {room.notional}, the account was never worth more than {self._highest}"
+        for reservation in after.reservations:
+            if reservation.intent_id not in self._approved and reservation.notional > self._highest * share * TOLERANCE:
+                found = f"{reservation.intent_id} of {reservation.notional}"
+                text = f"{found}, the account was never worth more than {self._highest}"
                 raise Violation("no entry is sized on a wrong equity", text)
-            self._approved.add(room.intent_id)
+            self._approved.add(reservation.intent_id)
 
     def _found_again(self, after: Ledger) -> None:
         lost, self._lost = self._lost, None

@@ -63,8 +63,8 @@ class BesideRules:
         if ledger is None:
             return
         heard = {wake.intent_id for wake in seen.wakes if wake.event in {STOP_ENTERING, *ExitReason}}
-        rooms = {r.intent_id for r in ledger.reservations} if world.seen.is_stopped_since(began_at) else set()
-        if missing := sorted(each for each in rooms - heard if self._stood(each, ledger, began_at)):
+        reservations = {r.intent_id for r in ledger.reservations} if world.seen.is_stopped_since(began_at) else set()
+        if missing := sorted(each for each in reservations - heard if self._stood(each, ledger, began_at)):
             raise Violation("who is to enter no more is told", f"{missing} at {began_at}")
         if not (is_told or is_late):
             return

@@ -9,7 +9,7 @@ Time that something known stands in the way does not count, by these rules and n
   which comes after at most sixteen polls, or when the crashed activity is delivered again;
 - the broker lies: a cancel hangs, until it is done and has been looked at; a look showed an old state, on which a
   lifecycle may lie down to sleep, until supervise, which wakes it, has seen the account;
-- its reservation, or the whole ledger, vanished: until supervise, which takes room again that it misses twice, has;
+- its reservation, or the whole ledger, vanished: until supervise, which reserves again what it misses twice, has;
 - a person cancelled orders by hand, or the broker dropped a stop: until supervise, which alone looks for that, has
   seen the account;
 - a split has added shares over night: once the order that was split with them has ended, they are a person's;

@@ -1,9 +1,9 @@
-"""What must hold of the ledger from one write to the next, and of the rooms in it.
+"""What must hold of the ledger from one write to the next, and of the reservations in it.
 
 - Its date never goes back; a day's halt ends with its day, the others and an unexplained difference by a person.
 - Nothing is approved of a symbol that cools down, nor while a circuit breaker is open, nor beyond the buying power.
-- Room that was lost is taken again for what its order still takes.
-- The room of what is held stays; an order that is over has none; the recorded decision alone has any.
+- What was lost is reserved again for what its order still takes.
+- The reservation of what is held stays; an order that is over has none; the recorded decision alone has any.
 - A call that the broker did not answer is counted against its breaker.
 """
 
@@ -59,12 +59,12 @@ class ReservationRules:
         self._halts_stay(before, after, work)
         kept = {r.intent_id: r for r in after.reservations}
         known = {r.intent_id for r in before.reservations}
-        for room in before.reservations:
-            if room.intent_id not in kept:
-                self._given_back(room, after, work)
-        for room in after.reservations:
-            if room.intent_id not in known:
-                self._taken(room, before, after, work)
+        for reservation in before.reservations:
+            if reservation.intent_id not in kept:
+                self._given_back(reservation, after, work)
+        for reservation in after.reservations:
+            if reservation.intent_id not in known:
+                self._taken(reservation, before, after, work)
 
     def _note_breaker(self, ledger: Ledger) -> None:
         until = [b.open_until for b in (ledger.broker, ledger.market) if b.open_until is not None]
@@ -85,43 +85,43 @@ class ReservationRules:
         if before.unexplained and not after.unexplained:
             raise Violation("a halt ends with its day or by a person", f"forgotten: {before.unexplained}")
 
-    def _given_back(self, room: Reservation, after: Ledger, work: Work | None) -> None:
-        seen, symbol = self._world.seen, room.symbol
-        if work is not None and work.intent_id == room.intent_id and work.label.startswith("activity"):
+    def _given_back(self, reservation: Reservation, after: Ledger, work: Work | None) -> None:
+        seen, symbol = self._world.seen, reservation.symbol
+        if work is not None and work.intent_id == reservation.intent_id and work.label.startswith("activity"):
             began = work.began_at or self._world.now()
             self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
-        is_ours = seen.bought[room.intent_id] > seen.sold[room.intent_id]
+        is_ours = seen.bought[reservation.intent_id] > seen.sold[reservation.intent_id]
         is_held = self._world.exchange.account.held(symbol) > 0 and symbol not in seen.split
         if work is not None and is_ours and is_held:
-            raise Violation("the room of what is held stays", f"{room.intent_id} of {symbol}")
+            raise Violation("the reservation of what is held stays", f"{reservation.intent_id} of {symbol}")
 
-    def _taken(self, room: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
+    def _taken(self, reservation: Reservation, before: Ledger, after: Ledger, work: Work | None) -> None:
         is_adopted = work is not None and work.label.startswith("supervise")
-        if is_adopted or room.intent_id in self._world.seen.lost_rooms:
-            self._taken_again(room)
+        if is_adopted or reservation.intent_id in self._world.seen.lost_reservations:
+            self._taken_again(reservation)
             return
-        until = self._cooling.get(room.symbol)
-        if until is not None and room.reserved_at < until and after.on == before.on:
-            raise Violation("nothing is approved of a symbol that cools down", f"{room.symbol} until {until}")
+        until = self._cooling.get(reservation.symbol)
+        if until is not None and reservation.reserved_at < until and after.on == before.on:
+            raise Violation("nothing is approved of a symbol that cools down", f"{reservation.symbol} until {until}")
         for breaker in (before.broker, before.market):
-            if breaker.is_open(room.reserved_at):
-                raise Violation("nothing is entered while a breaker is open", f"{room.symbol}: {breaker}")
+            if breaker.is_open(reservation.reserved_at):
+                raise Violation("nothing is entered while a breaker is open", f"{reservation.symbol}: {breaker}")
         self._within_power(after)
 
-    def _taken_again(self, room: Reservation) -> None:
-        key = symbol_key(room.symbol, room.intent_id)
-        stored = self._world.tables.get(Table.ORDERS, str(room.reserved_on), key)
+    def _taken_again(self, reservation: Reservation) -> None:
+        key = symbol_key(reservation.symbol, reservation.intent_id)
+        stored = self._world.tables.get(Table.ORDERS, str(reservation.reserved_on), key)
         if stored is not None and Phase(str(stored.value["phase"])) in _BOUGHT:
             bought = int(str(stored.value["bought_shares"]))
-            if room.qty_shares != bought:
-                text = f"{room.intent_id} takes {room.qty_shares} again, bought {bought}"
-                raise Violation("room taken again is what its order takes", text)
+            if reservation.qty_shares != bought:
+                text = f"{reservation.intent_id} takes {reservation.qty_shares} again, bought {bought}"
+                raise Violation("what is reserved again is what its order takes", text)
 
     def _within_power(self, ledger: Ledger) -> None:
         """What has bought nothing yet must be payable, each at its worst price."""
         bought, exchange = self._world.seen.bought, self._world.exchange
         waiting = [r for r in ledger.reservations if not bought[r.intent_id] and not exchange.account.held(r.symbol)]
-        unseen = sum((room.notional for room in waiting), ZERO)
+        unseen = sum((reservation.notional for reservation in waiting), ZERO)
         # What waits at the venue has its cash set aside there already.
         power = self._world.broker.account().buying_power + exchange.book.reserved_cash()
         if unseen > power * POWER_TOLERANCE:
@@ -147,36 +147,40 @@ class ReservationRules:
             raise Violation("a call without an answer is counted", f"{work.label}: {sorted(stops)}")
 
     def settled(self) -> None:
-        """All that ran at once has ended: the rooms of what was gated are those of the recorded decisions."""
+        """All that ran at once has ended: the reservations of what was gated are those of the recorded decisions."""
         if not self._gated:
             return
         gated, self._gated = self._gated, []
         seen = self._world.seen
-        rooms = () if seen.ledger is None else seen.ledger.reservations
-        for room in rooms:
-            is_known = room.intent_id in self._hurt or room.intent_id in seen.lost_rooms
-            if room.intent_id in gated and not is_known:
-                self._is_the_decisions(seen.signal_of(room.intent_id), room)
+        reservations = () if seen.ledger is None else seen.ledger.reservations
+        for reservation in reservations:
+            is_known = reservation.intent_id in self._hurt or reservation.intent_id in seen.lost_reservations
+            if reservation.intent_id in gated and not is_known:
+                self._is_the_decisions(seen.signal_of(reservation.intent_id), reservation)
 
-    def _is_the_decisions(self, signal: Signal, room: Reservation) -> None:
+    def _is_the_decisions(self, signal: Signal, reservation: Reservation) -> None:
         key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
         stored = self._world.tables.get(Table.DECISIONS, str(signal.on), key)
         text = None if stored is None else stored.value.get("intent")
         intent = None if text is None else self._world.ports.codec.decode(OrderIntent, str(text))
-        if intent is None or (room.qty_shares, room.reserved_at) != (intent.qty_shares, intent.decided_at):
-            raise Violation("room is that of the recorded decision", f"{room.intent_id} of {room.symbol}")
+        if intent is None or (reservation.qty_shares, reservation.reserved_at) != (
+            intent.qty_shares,
+            intent.decided_at,
+        ):
+            text = f"{reservation.intent_id} of {reservation.symbol}"
+            raise Violation("a reservation is that of the recorded decision", text)
 
     def step_ended(self, before: OrderState, after: OrderState, ledger: Ledger | None) -> None:
-        """A step is done: an order that is over has given its room back.
+        """A step is done: an order that is over has released its reservation.
 
         A step may go on without an answer that it can spare, as that of a look at what else stands in the symbol.
         """
         self._is_carried_on = after.failures <= before.failures
         intent_id = after.plan.intent_id
-        if ledger is None or not after.phase.is_over or intent_id in self._world.seen.lost_rooms:
+        if ledger is None or not after.phase.is_over or intent_id in self._world.seen.lost_reservations:
             return
         if any(r.intent_id == intent_id for r in ledger.reservations):
-            raise Violation("an order that is over has no room", f"{intent_id} is {after.phase}")
+            raise Violation("an order that is over has no reservation", f"{intent_id} is {after.phase}")
 
     def before_entry(self, client_order_id: str, began: datetime) -> None:
         """Look at an entry that is about to be sent."""

@@ -237,7 +237,7 @@ class Checkers(WorldObserver):
         self._equity.before_entry(request.client_order_id, began)
         self._in_session(request, began)
         if seen.ledger is None or intent_id not in {r.intent_id for r in seen.ledger.reservations}:
-            raise Violation("entries are reserved", f"{request.client_order_id} has no room in the ledger")
+            raise Violation("entries are reserved", f"{request.client_order_id} has no reservation in the ledger")
 
     def refused(self, request: OrderRequest, words: str) -> None:
         """The broker refuses an order."""
@@ -326,8 +326,10 @@ class Checkers(WorldObserver):
     def _is_unreserved(self, exposure: dict[str, Decimal]) -> bool:
         """Whether something of it has lost its reservation: nobody counts it until reconciliation takes it again."""
         seen = self.world.seen
-        reserved = {room.intent_id for room in seen.ledger.reservations} if seen.ledger is not None else set()
-        lost = (seen.lost_rooms & seen.intents.keys()) - reserved
+        reserved = (
+            {reservation.intent_id for reservation in seen.ledger.reservations} if seen.ledger is not None else set()
+        )
+        lost = (seen.lost_reservations & seen.intents.keys()) - reserved
         return any(seen.intents[intent_id].symbol in exposure for intent_id in lost)
 
     # -- ledger --------------------------------------------------------------------------------------------------------
@@ -345,7 +347,7 @@ class Checkers(WorldObserver):
         symbols = [r.symbol for r in after.reservations]
         if len(set(symbols)) != len(symbols):
             raise Violation("one reservation per symbol", f"{sorted(symbols)}")
-        if all(r.intent_id in self.world.seen.lost_rooms for r in added):
+        if all(r.intent_id in self.world.seen.lost_reservations for r in added):
             return  # taken again, not approved: others may have been approved in its place
         if len(symbols) > risk.max_positions:
             raise Violation("no limit exceeded at approval", f"{len(symbols)} reservations")

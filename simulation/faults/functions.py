@@ -155,11 +155,11 @@ class Functions:
             world.seen.quarantined_texts.add(text)
             self._send(message)
             return
-        told = run(message, world.ports, SimLifecycles(world))
-        is_asked = isinstance(message, OrderIntent) and bool(told) and message.intent_id not in self._asked
+        messages = run(message, world.ports, SimLifecycles(world))
+        is_asked = isinstance(message, OrderIntent) and bool(messages) and message.intent_id not in self._asked
         if isinstance(message, OrderIntent) and message.approve_by is not None and world.now() >= message.approve_by:
             world.observer.found_late(message)
-        self._send(told)
+        self._send(messages)
         if is_asked and isinstance(message, OrderIntent):  # who has not been asked answers nothing
             self._asked.add(message.intent_id)
             world.observer.asked(message)
@@ -195,8 +195,8 @@ class Functions:
         if answer(world.ports, call, order, chosen).is_done:
             world.observer.accepted(intent, chosen)
             with suppress(*_EXPECTED):
-                told = Wake(on=intent.on, symbol=intent.symbol, intent_id=intent.intent_id, event=LOOK_AGAIN)
-                wake(told, world.ports, Waking(world))
+                messages = Wake(on=intent.on, symbol=intent.symbol, intent_id=intent.intent_id, event=LOOK_AGAIN)
+                wake(messages, world.ports, Waking(world))
 
     # -- durable ---------------------------------------------------------------------------------------------------
 
@@ -211,8 +211,8 @@ class Functions:
             asked = ports.codec.decode(StepCall, text)
             world.seen.stepped_at[instance.instance_id] = world.now()
             world.observer.step_begins(asked)
-            state, told = carry_out(asked.state, asked.step, ports)
-            self._send(told)
+            state, messages = carry_out(asked.state, asked.step, ports)
+            self._send(messages)
             world.observer.step_ends(asked, state)
             hand_in(Happened.TASK_COMPLETED, ports.codec.encode(state))
 

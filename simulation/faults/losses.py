@@ -76,34 +76,39 @@ def _living_row(world: World, table: Table, pick: int) -> None:
     }
     if table is Table.ORDERS:
         ledger = world.seen.ledger
-        reserved = {room.intent_id for room in ledger.reservations} if ledger is not None else set()
+        reserved = {reservation.intent_id for reservation in ledger.reservations} if ledger is not None else set()
         rows = {place: row for place, row in rows.items() if row["intent_id"] in reserved}
     if rows:
         on, key = sorted(rows)[pick % len(rows)]
         world.trace.note(world.now(), "a row is lost:", table, key)
-        world.seen.lost_rooms.add(key.rpartition("|")[2])
+        world.seen.lost_reservations.add(key.rpartition("|")[2])
         world.tables.remove(table, on, key)
 
 
 def _reservation(world: World, pick: int) -> None:
     def change(ledger: Ledger) -> Ledger:
-        found = [room for room in ledger.reservations if _can_be_found(world, room)]
+        found = [reservation for reservation in ledger.reservations if _can_be_found(world, reservation)]
         if not found:
             return ledger
         lost = found[pick % len(found)]
         world.trace.note(world.now(), "a reservation is lost:", lost.symbol, lost.intent_id)
         world.observer.acted_by_hand(lost.symbol, LOOKS)
-        world.seen.lost_rooms.add(lost.intent_id)
+        world.seen.lost_reservations.add(lost.intent_id)
         return replace(ledger, reservations=tuple(r for r in ledger.reservations if r != lost))
 
     _change_ledger(world, change)
 
 
-def _can_be_found(world: World, room: Reservation) -> bool:
+def _can_be_found(world: World, reservation: Reservation) -> bool:
     """Whether an order has its row, or has not begun yet."""
-    if room.intent_id not in world.hub.instances:
+    if reservation.intent_id not in world.hub.instances:
         return True
-    return world.tables.get(Table.ORDERS, str(room.reserved_on), symbol_key(room.symbol, room.intent_id)) is not None
+    return (
+        world.tables.get(
+            Table.ORDERS, str(reservation.reserved_on), symbol_key(reservation.symbol, reservation.intent_id)
+        )
+        is not None
+    )
 
 
 def _change_ledger(world: World, change: Callable[[Ledger], Ledger]) -> None:
@@ -120,7 +125,11 @@ def _ledger(world: World, _: int) -> None:
     """Lose the ledger: what it forgets, halts included, is a person's to judge, who resumes after a while."""
     known: Ledger | None = world.seen.ledger
     is_there = world.tables.get(Table.LEDGER, ACCOUNT, CURRENT) is not None
-    if known is None or not is_there or not all(_can_be_found(world, room) for room in known.reservations):
+    if (
+        known is None
+        or not is_there
+        or not all(_can_be_found(world, reservation) for reservation in known.reservations)
+    ):
         return
     world.trace.note(world.now(), "the ledger is lost")
     world.tables.remove(Table.LEDGER, ACCOUNT, CURRENT)

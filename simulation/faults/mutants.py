@@ -262,7 +262,7 @@ def _sleeps_over_the_close() -> Patches:
     yield patch.object(OrderState, "guards_itself", lambda *_: False)
 
 
-def _room_unneeded() -> Patches:
+def _reservation_unneeded() -> Patches:
     yield patch.object(recheck.Recheck, "denied", property(lambda self: " ".join(risk.refusals(self.verdicts))))
 
 
@@ -271,8 +271,8 @@ def _asked_once() -> Patches:
 
     def once(intent: OrderIntent, ports: Ports) -> Any:
         is_known = reconcile.recorded_order(ports, intent.on, intent.symbol, intent.intent_id) is not None
-        state, told = run(intent, ports)
-        return state, [] if is_known else told
+        state, messages = run(intent, ports)
+        return state, [] if is_known else messages
 
     yield patch.object(pipeline, "execute", once)
 
@@ -284,8 +284,8 @@ def _end_told_once() -> Patches:
 
     def once(state: OrderState, step: Step, ports: Ports) -> Any:
         is_known = order_records.recorded_step(ports, state) is not None
-        after, told = run(state, step, ports)
-        return after, [] if is_known else told
+        after, messages = run(state, step, ports)
+        return after, [] if is_known else messages
 
     yield patch.object(functions, "carry_out", once)
 
@@ -428,7 +428,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "native-always": ("brackets and market orders are sent outside the regular session too", _native_always),
     "sleeps-over-the-close": ("what is held outside the regular session is not watched", _sleeps_over_the_close),
     "exits-pile-up": ("every exit limit of a night is remembered", _exits_pile_up),
-    "room-unneeded": ("an entry is sent though its reservation has vanished", _room_unneeded),
+    "reservation-unneeded": ("an entry is sent though its reservation has vanished", _reservation_unneeded),
     "random-plan": ("the orchestrator decides by chance", _hasty),
     "asked-once": ("a person is asked by the first run of an intent alone, which may die", _asked_once),
     "end-told-once": ("an end is told by the first run of its step alone, which may die", _end_told_once),

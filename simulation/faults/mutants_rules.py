@@ -1,4 +1,4 @@
-"""More rules broken on purpose: times, prices, rooms and ids, each by one wrong line such as a person writes."""
+"""More rules broken on purpose: times, prices, reservations and ids, each by one wrong line such as a person writes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _new_prices_never_expire() -> Patches:
     yield _with_plan(Command.SUBMIT_ENTRY, lasting)
 
 
-def _loser_keeps_room() -> Patches:
+def _loser_keeps_reservation() -> Patches:
     yield patch.object(gate, "_settle_reservation", lambda *_: None)
 
 
@@ -107,7 +107,7 @@ def _no_cooldown() -> Patches:
     yield patch.object(order, "release", lambda ledger, intent_id, *_: without(ledger, intent_id))
 
 
-def _rejected_keeps_room() -> Patches:
+def _rejected_keeps_reservation() -> Patches:
     close = order._RUNS[Command.CLOSE]
 
     def closed(state: OrderState, step: Step, ports: Ports) -> Observation:
@@ -120,10 +120,12 @@ def _rejected_keeps_room() -> Patches:
 def _flatten_told_once() -> Patches:
     flattened = supervise._flattened
 
-    def at_its_minute(ports: Ports, day: TradingDay, now: datetime, rooms: Sequence[Reservation]) -> list[Reservation]:
+    def at_its_minute(
+        ports: Ports, day: TradingDay, now: datetime, reservations: Sequence[Reservation]
+    ) -> list[Reservation]:
         slots = plan(day, frozenset({Job.FLATTEN}), frozenset(ports.settings.policy.entry_sessions))
         is_its_minute = slot_of(now) in {slot.slot for slot in slots}
-        return flattened(ports, day, now, rooms) if is_its_minute else []
+        return flattened(ports, day, now, reservations) if is_its_minute else []
 
     yield patch.object(supervise, "_flattened", at_its_minute)
 
@@ -233,17 +235,17 @@ def _first_refusal_only() -> Patches:
     yield patch.object(entries, "verdicts", until_refused)
 
 
-def _room_of_the_plan() -> Patches:
-    room_of = ledger.room_of
+def _reservation_of_the_plan() -> Patches:
+    reservation_of = ledger.reservation_of
 
     def of_all(ports: Ports, state: OrderState) -> Reservation:
-        return room_of(ports, replace(state, orders={}))
+        return reservation_of(ports, replace(state, orders={}))
 
     yield patch.object(ledger, "room_of", of_all)
     yield patch.object(reconcile, "room_of", of_all)
 
 
-def _restarted_asleep() -> Patches:
+def _restarted_stalled() -> Patches:
     yield patch.object(pipeline, "restarted", order_steps.report)
 
 
@@ -257,13 +259,13 @@ RULES: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "stale-when-extended": ("outside the regular session a quote may be of any age", _stale_in_extended_hours),
     "held-is-silent": ("what is held without an order counts as silent", _held_is_silent),
     "prices-never-expire": ("a new price of an entry is sent however late", _new_prices_never_expire),
-    "loser-keeps-room": ("who loses the race for a decision keeps its reservation", _loser_keeps_room),
+    "loser-keeps-reservation": ("who loses the race for a decision keeps its reservation", _loser_keeps_reservation),
     "breaker-never-counts": ("calls without an answer count against no breaker", _breaker_never_counts),
     "under-todays-date": ("an order of the day before is looked up under today's date", _under_todays_date),
     "late-time-limit": ("the time limit comes ten minutes late", _late_time_limit),
     "exit-above-bid": ("an exit limit stands above the bid", _exit_above_bid),
     "no-cooldown": ("a symbol does not cool down after its order", _no_cooldown),
-    "rejected-keeps-room": ("an order that the broker rejected keeps its reservation", _rejected_keeps_room),
+    "rejected-keeps-reservation": ("an order that was rejected keeps its reservation", _rejected_keeps_reservation),
     "flatten-told-once": ("the flatten is told in its first minute only", _flatten_told_once),
     "kill-works-on": ("the kill switch does not stop entries that work", _untold(STOP_ENTERING)),
     "kill-sells-nothing": ("a kill that flattens does not sell", _untold(ExitReason.KILL)),
@@ -278,8 +280,8 @@ RULES: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "dearer": ("an entry may cost more than its worst price", _dearer),
     "late-deadline": ("an order waits ten minutes longer for a person", _late_deadline),
     "first-refusal-only": ("gates after the first that refuses are not run", _first_refusal_only),
-    "room-of-the-plan": ("lost room is taken again for all that was planned", _room_of_the_plan),
-    "restarted-asleep": ("a lifecycle that was gone starts again asleep", _restarted_asleep),
+    "reservation-of-the-plan": ("what was lost is reserved again for all that was planned", _reservation_of_the_plan),
+    "restarted-asleep": ("a lifecycle that was gone starts again asleep", _restarted_stalled),
     "broker-health-passes": ("an open breaker stops no entry", _broker_health_passes),
 }
 """What can be broken beside what `simulation.faults.mutants` names: what it means, and the patches that do it."""

@@ -61,7 +61,7 @@ class SeenFacts:
         self.changed_at: dict[str, datetime] = {}
         self.stepped_at: dict[str, datetime] = {}
         self.exits_tried: set[str] = set()
-        self.lost_rooms: set[str] = set()
+        self.lost_reservations: set[str] = set()
         self.split: set[str] = set()
         self.hand_closed: set[str] = set()
         self.killed_at: datetime | None = None
@@ -101,16 +101,18 @@ class SeenFacts:
     def ledger_written(self, after: Ledger, now: datetime) -> None:
         """Take in a ledger that was written."""
         before, self.ledger = self.ledger, after
-        known = () if before is None else {room.intent_id for room in before.reservations}
-        self.reserved_at |= {room.intent_id: now for room in after.reservations if room.intent_id not in known}
+        known = () if before is None else {reservation.intent_id for reservation in before.reservations}
+        self.reserved_at |= {
+            reservation.intent_id: now for reservation in after.reservations if reservation.intent_id not in known
+        }
         if _is_halted(after) and not _is_halted(before):
             self.halted_at = now
 
     def ledger_lost(self) -> Ledger | None:
         """Take in that the ledger's row has vanished, and with it what was halted and counted; return what it was."""
         lost, self.ledger = self.ledger, None
-        rooms = () if lost is None else lost.reservations
-        self.lost_rooms |= {*self.intents, *(each.intent_id for each in rooms)}
+        reservations = () if lost is None else lost.reservations
+        self.lost_reservations |= {*self.intents, *(each.intent_id for each in reservations)}
         return lost
 
     def controlled(self, row: Row, now: datetime) -> None:

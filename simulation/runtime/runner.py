@@ -187,8 +187,8 @@ class Runner(Loop):
         def step() -> None:
             self._stir()
             asked = self.ports.codec.decode(StepCall, text)
-            state, told = carry_out(asked.state, asked.step, self.ports)
-            self.send(told)
+            state, messages = carry_out(asked.state, asked.step, self.ports)
+            self.send(messages)
             payload = self.ports.codec.encode(state)
             self.hub.complete(instance, execution, HistoryEvent(kind=Happened.TASK_COMPLETED, key=key, payload=payload))
 

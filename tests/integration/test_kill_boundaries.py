@@ -24,7 +24,7 @@ from simulation.venue.face.server import ServerThread
 from simulation.venue.journal import VenueEvent
 from simulation.venue.views import account_id
 from tests.support.mortal import Cradle, Doom, Place, live
-from tests.support.orders import AAA, NOW, ON, PLAN, room
+from tests.support.orders import AAA, NOW, ON, PLAN, reservation
 from tests.support.ports import FakePorts
 from tests.support.processes import shared_ports
 from tests.support.tape import HandTape
@@ -51,7 +51,7 @@ class Stage:
         now = self.clock.now()
         plan = replace(PLAN, intent_id=f"intent-{self.lives:04}", expires_at=now + timedelta(minutes=4))
         plan = replace(plan, exit_by=now + HOLD)
-        taken = replace(room(plan.intent_id, AAA, plan.worst_price * 100, qty_shares=100), exit_by=plan.exit_by)
+        taken = replace(reservation(plan.intent_id, AAA, plan.worst_price * 100, qty_shares=100), exit_by=plan.exit_by)
         update_ledger(self.ports, ON, self.ports.broker.account(), lambda ledger: reserve(ledger, taken))
         self.place.notes.write_text(JsonCodec().encode(OrderState(plan=plan, on=ON)))
         return plan.intent_id

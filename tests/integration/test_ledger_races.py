@@ -28,7 +28,7 @@ from simulation.venue.face.server import ServerThread
 from simulation.venue.journal import VenueEvent
 from simulation.venue.views import account_id
 from tests.support.clock import HandClock
-from tests.support.orders import AAA, NOW, ON, PLAN, room
+from tests.support.orders import AAA, NOW, ON, PLAN, reservation
 from tests.support.ports import FakePorts
 from tests.support.processes import SYMBOLS, Rivals, rivals, shared_ports
 from tests.support.tape import HandTape
@@ -72,7 +72,7 @@ def life_of(pair: Rivals, clock: HandClock, state: OrderState) -> OrderState:
 
 def nearly_full(ledger: Ledger, count: int, notional: str) -> Ledger:
     for number in range(count):
-        ledger = reserve(ledger, room(f"other-{number}", f"S{number}", Decimal(notional)))
+        ledger = reserve(ledger, reservation(f"other-{number}", f"S{number}", Decimal(notional)))
     return ledger
 
 
@@ -157,7 +157,7 @@ def test_two_processes_that_carry_out_the_same_steps_send_one_order_and_journal_
         for number in range(LIVES):
             plan = replace(PLAN, intent_id=f"intent-{number:04}", expires_at=clock.at + timedelta(minutes=4))
             plan = replace(plan, exit_by=clock.at + timedelta(hours=1))
-            taken = room(plan.intent_id, AAA, plan.worst_price * plan.qty_shares, qty_shares=plan.qty_shares)
+            taken = reservation(plan.intent_id, AAA, plan.worst_price * plan.qty_shares, qty_shares=plan.qty_shares)
             update_ledger(ports, ON, ports.broker.account(), lambda ledger, taken=taken: reserve(ledger, taken))  # type: ignore[misc]
             state = life_of(pair, clock, OrderState(plan=plan, on=ON))
             assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 100)

@@ -72,7 +72,7 @@ class HandBroker:
     outage: Exception | None = None
     broken: dict[str, Exception] = field(default_factory=dict)
     """What every call of a method raises until it is taken out."""
-    strangers: list[Position] = field(default_factory=list)
+    unexplained: list[Position] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     """Rows of positions and orders that cannot be read."""
     requests: list[OrderRequest] = field(default_factory=list)
@@ -129,11 +129,11 @@ class HandBroker:
         return self._positions()
 
     def _positions(self) -> Listing[Position]:
-        shown = () if self.shows_nothing else (*self._ours(), *self.strangers)
+        shown = () if self.shows_nothing else (*self._ours(), *self.unexplained)
         return Listing(shown, self._unread("position"))
 
     def _worth(self) -> Decimal:
-        counted = () if self.counts_nothing else (*self._ours(), *self.strangers)
+        counted = () if self.counts_nothing else (*self._ours(), *self.unexplained)
         return sum((each.market_value for each in counted), Decimal(0))
 
     def position(self, symbol: Symbol) -> Position | None:

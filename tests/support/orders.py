@@ -128,7 +128,7 @@ def answered(life: Life, chosen: Answer, *, by: str = "me", reason: str = "as pl
     return found if isinstance(found, Reply) else answer(life.ports, call, found, chosen)
 
 
-def room(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: int = 1) -> Reservation:
+def reservation(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: int = 1) -> Reservation:
     """Room that an approved intent has reserved."""
     return Reservation(
         intent_id=intent_id,
@@ -170,7 +170,7 @@ def planned_life(
 ) -> Life:
     """An order of any plan, at any time and under any settings."""
     ports = fake_ports(now, tables=tables, **settings)
-    taken = room(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
+    taken = reservation(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
     taken = replace(taken, reserved_at=now, exit_by=made.exit_by)
     update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))

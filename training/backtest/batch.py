@@ -198,7 +198,7 @@ class BatchedScore:
             enters = (edge >= _least_edge(policy) - SLACK) & (move * float(BASIS_POINTS) >= least_bp)
             turned = edge <= -policy.edge_min + SLACK
         stored = load_ledger(ports)
-        held = {room.symbol for room in stored.value.reservations} if stored else set()
+        held = {reservation.symbol for reservation in stored.value.reservations} if stored else set()
         wanted = tuple(
             symbol
             for symbol, may_enter, is_turned in zip(message.symbols, enters.tolist(), turned.tolist(), strict=True)

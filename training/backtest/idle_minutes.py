@@ -82,11 +82,11 @@ class Quiet:
     def _is_steady(self, ledger: Ledger, now: datetime) -> bool:
         """Every reservation is held, none is overdue, and no entry is working."""
         exchange = self._broker.exchange
-        if any(now > room.exit_by + timedelta(minutes=1) for room in ledger.reservations):
+        if any(now > reservation.exit_by + timedelta(minutes=1) for reservation in ledger.reservations):
             return False
-        for room in ledger.reservations:
-            working = any(o.side is Side.BUY and o.is_open for o in exchange.book.live[room.symbol])
-            if working or exchange.account.held(room.symbol) <= 0:
+        for reservation in ledger.reservations:
+            working = any(o.side is Side.BUY and o.is_open for o in exchange.book.live[reservation.symbol])
+            if working or exchange.account.held(reservation.symbol) <= 0:
                 return False
         return True
 

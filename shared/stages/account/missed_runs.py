@@ -145,14 +145,14 @@ def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datet
         key_to=f"{Job.NEWS_SCAN}|{slot_of(now - timedelta(minutes=5))}",
     )
     hours = (f"{slot_of(since)[:2]}", f"{slot_of(now)[:2]}")
-    told = (
+    recorded = (
         row
         for kind in TOLD_BY_SUPERVISE
         for row in ports.tables.query(
             Table.INCIDENTS, str(day.on), key_from=f"{kind}|{hours[0]}", key_to=f"{kind}|{hours[1]}~"
         )
     )
-    if any(True for _ in scans) and not any(True for _ in told):
+    if any(True for _ in scans) and not any(True for _ in recorded):
         yield Silence(what="supervise", since=since)
 
 
@@ -160,17 +160,17 @@ def _tell(ports: Ports, day: TradingDay, now: datetime, watch: _Watch) -> list[N
     """Open an incident for what has fallen silent, close that of what is back; tell of both, once."""
     rows = ports.tables.query(Table.INCIDENTS, str(day.on), key_from=f"{KEY}|", key_to=f"{KEY}}}")
     open_keys = {key.split("|")[1]: key for key, row in rows if row.get("status") == OPEN}
-    told: list[Notice] = []
+    notices: list[Notice] = []
     for each in watch.found:
         if each.what not in open_keys:
             text = silent(subject(each.what), each.since, watch.watcher)
             key = f"{KEY}|{each.what}|{slot_of(each.since)}"
-            told += record_incident(ports, day.on, key, now=now, kind="silent", title=text.title, body=text.body)
+            notices += record_incident(ports, day.on, key, now=now, kind="silent", title=text.title, body=text.body)
     silent_now = {each.what for each in watch.found}
     for what, key in open_keys.items():
         if what not in silent_now and what.split("-")[0] in watch.looked_at:
-            told += _close(ports, day, now, key)
-    return told
+            notices += _close(ports, day, now, key)
+    return notices
 
 
 def _close(ports: Ports, day: TradingDay, now: datetime, key: str) -> list[Notice]:

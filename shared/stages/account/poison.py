@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from shared.contracts.messages import Message
 from shared.contracts.records import Queue
 from shared.core.errors import GatehouseError
-from shared.ports import Ports, QueueSweeper, QueueText
+from shared.ports import PoisonQueues, Ports, QueueText
 from shared.stages.base.incidents import poisoned
 
 SWEEP_MIN, SWEEP_AT = 5, 1
@@ -26,14 +26,14 @@ logger = logging.getLogger("gatehouse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class Drained:
     """What a sweep has recorded: what to tell, and what may be deleted once it is told."""
 
     notices: tuple[Message, ...] = ()
     taken: tuple[tuple[str, QueueText], ...] = ()
 
 
-def sweep(ports: Ports, queues: QueueSweeper, fired_at: datetime) -> Swept:
+def drain(ports: Ports, queues: PoisonQueues, fired_at: datetime) -> Drained:
     """Record what lies in the poison queues; for supervise, every minute.
 
     Notices that are poison are recorded and not told: they would come back. A storage that fails leaves the rest to the
@@ -45,25 +45,25 @@ def sweep(ports: Ports, queues: QueueSweeper, fired_at: datetime) -> Swept:
         When supervise began: its own work may take it into the next minute.
     """
     if fired_at.minute % SWEEP_MIN != SWEEP_AT:
-        return Swept()
+        return Drained()
     notices: list[Message] = []
     taken: list[tuple[str, QueueText]] = []
     try:
         for queue in Queue:
             name = f"{queue}-poison"
             for text in queues.take(name, hidden=HIDDEN):
-                told = poisoned(ports, queue.value, text.data)
-                notices += [] if queue is Queue.NOTICES else told
+                recorded = poisoned(ports, queue.value, text.data)
+                notices += [] if queue is Queue.NOTICES else recorded
                 taken.append((name, text))
                 logger.warning("swept: a message out of %s", name)
     except GatehouseError:
         logger.exception("the sweep of the poison queues was cut short")
-    return Swept(notices=tuple(notices), taken=tuple(taken))
+    return Drained(notices=tuple(notices), taken=tuple(taken))
 
 
-def clear(queues: QueueSweeper, swept: Swept) -> None:
+def clear(queues: PoisonQueues, drained: Drained) -> None:
     """Delete what was swept. What cannot be comes back to a later sweep, which finds its incident and tells nothing."""
-    for name, text in swept.taken:
+    for name, text in drained.taken:
         try:
             queues.delete(name, text)
         except GatehouseError:

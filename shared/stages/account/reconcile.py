@@ -26,7 +26,7 @@ from shared.core.unread import Listing, Unread
 from shared.core.values import Side, Symbol
 from shared.ports import Ports
 from shared.stages.base.incidents import BROKEN, record_broken, record_incident
-from shared.stages.base.ledger import live_orders, room_of
+from shared.stages.base.ledger import live_orders, reservation_of
 
 logger = logging.getLogger("gatehouse.reconcile")
 
@@ -74,7 +74,7 @@ class Difference:
 
     wakes: tuple[Wake, ...] = ()
     silent: tuple[Reservation, ...] = ()
-    strangers: tuple[Unexplained, ...] = ()
+    unexplained: tuple[Unexplained, ...] = ()
     accepted: tuple[Unexplained, ...] = ()
 
 
@@ -97,22 +97,22 @@ def compare(ledger: Ledger, seen: AccountView, ttl: timedelta, hold: timedelta) 
         Time limit of a position: what its reservation gives beyond it is the person's time.
     """
     silent: list[Reservation] = []
-    asleep: list[Reservation] = []
+    stalled: list[Reservation] = []
     for r in ledger.reservations:
         own = None if seen.orders is None else _orders_of(r, seen.orders)
         if own is None:  # it asks for its orders by their ids, which may be answered
-            asleep.append(r)
+            stalled.append(r)
         elif _is_silent(r, own, seen, ttl, hold):
             silent.append(r)
-        elif own and _is_asleep(r, own, seen):
-            asleep.append(r)
+        elif own and _is_stalled(r, own, seen):
+            stalled.append(r)
     ours = {r.symbol for r in ledger.reservations}
     present = {*_foreign(seen, frozenset()), *_foreign(seen, ours), *_unseen(ledger.accepted, seen)}
-    strangers = dict.fromkeys([*_foreign(seen, ours), *_unseen(ledger.suspected, seen)])
+    unexplained = dict.fromkeys([*_foreign(seen, ours), *_unseen(ledger.suspected, seen)])
     return Difference(
-        wakes=tuple(wake(reservation, LOOK_AGAIN) for reservation in asleep),
+        wakes=tuple(wake(reservation, LOOK_AGAIN) for reservation in stalled),
         silent=tuple(silent),
-        strangers=tuple(what for what in strangers if what not in ledger.accepted),
+        unexplained=tuple(what for what in unexplained if what not in ledger.accepted),
         accepted=tuple(what for what in ledger.accepted if what in present),
     )
 
@@ -137,7 +137,7 @@ def _is_silent(
     )
 
 
-def _is_asleep(reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView) -> bool:
+def _is_stalled(reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView) -> bool:
     """Whether its lifecycle should have done something by now, or has something new to see."""
     working = [o for o in orders if o.side is Side.BUY and not o.status.is_final]
     if working:
@@ -182,20 +182,20 @@ def _unseen(differences: Sequence[Unexplained], seen: AccountView) -> Iterator[U
 
 def without_order(ports: Ports, found: Difference, seen: AccountView) -> tuple[list[Reservation], list[Wake]]:
     """Tell silent reservations whose order never came, or is over, from those whose lifecycle may be gone."""
-    lost, asleep = [], []
+    lost, stalled = [], []
     for reservation in found.silent:
         on, key = reservation.reserved_on, symbol_key(reservation.symbol, reservation.intent_id)
         try:
             state = recorded_order(ports, on, reservation.symbol, reservation.intent_id)
         except BROKEN as error:
             record_broken(ports, Table.ORDERS, on, key, error)
-            asleep.append(wake(reservation, LOOK_AGAIN))
+            stalled.append(wake(reservation, LOOK_AGAIN))
             continue
         if state is None or state.phase.is_over:
             lost.append(reservation)
         else:
-            asleep.append(wake(reservation, LOOK_AGAIN))
-    return lost, asleep
+            stalled.append(wake(reservation, LOOK_AGAIN))
+    return lost, stalled
 
 
 def recorded_order(ports: Ports, on: date, symbol: Symbol, intent_id: str) -> OrderState | None:
@@ -222,12 +222,12 @@ def unrecorded(ports: Ports, found: Difference, seen: AccountView) -> list[Messa
     return messages
 
 
-def wake_failed(ports: Ports, told: Wake, error: Exception) -> list[Message]:
+def wake_failed(ports: Ports, wake: Wake, error: Exception) -> list[Message]:
     """Record, once a day for each order, that its lifecycle could not be told something."""
-    key = symbol_key(told.symbol, "wake-failed", told.intent_id)
-    title = f"{told.symbol}: its order could not be told {told.event}"
+    key = symbol_key(wake.symbol, "wake-failed", wake.intent_id)
+    title = f"{wake.symbol}: its order could not be told {wake.event}"
     body = (
-        f"Intent {told.intent_id} of {told.on}: {type(error).__name__}: {error}\n"
+        f"Intent {wake.intent_id} of {wake.on}: {type(error).__name__}: {error}\n"
         "It is told again every minute, as every other order is; its own timers go on."
     )
     now = ports.clock.now()
@@ -247,11 +247,11 @@ def adopted(ports: Ports, found: Difference, seen: AccountView, ledger: Ledger) 
     """
     again = {*ledger.suspected} - {*ledger.unexplained}
     readable = (DifferenceKind.POSITION, DifferenceKind.ORDER)
-    symbols = {what.subject for what in found.strangers if what in again and what.kind in readable}
+    symbols = {what.subject for what in found.unexplained if what in again and what.kind in readable}
     if not symbols:
         return []
     live = [state for state in live_orders(ports, seen.on) if state.plan.symbol in symbols]
-    return [room_of(ports, state) for state in live if _stands(state, seen)]
+    return [reservation_of(ports, state) for state in live if _stands(state, seen)]
 
 
 def _stands(state: OrderState, seen: AccountView) -> bool:
@@ -262,23 +262,23 @@ def _stands(state: OrderState, seen: AccountView) -> bool:
 
 
 def settled(ledger: Ledger, changed: Repair, difference: Difference) -> Ledger:
-    """Release what never came, and take again the room of what was found to be ours.
+    """Release what never came, and reserve again for what was found to be ours.
 
     What is strange twice in a row is unexplained: one look may fall between two changes. What a person has accepted
     since the look stays accepted.
     """
     for reservation in changed.lost:
         ledger = without(ledger, reservation.intent_id)
-    for room in changed.found:
-        if all(r.intent_id != room.intent_id for r in ledger.reservations):
-            ledger = reserve(ledger, room)
-    ours = {room.symbol for room in changed.found}
-    strangers = [what for what in difference.strangers if what not in ledger.accepted]
-    confirmed = [what for what in strangers if what in ledger.suspected and what.subject not in ours]
-    fresh = [what for what in ledger.accepted if what in difference.strangers]
+    for reservation in changed.found:
+        if all(r.intent_id != reservation.intent_id for r in ledger.reservations):
+            ledger = reserve(ledger, reservation)
+    ours = {reservation.symbol for reservation in changed.found}
+    unexplained = [what for what in difference.unexplained if what not in ledger.accepted]
+    confirmed = [what for what in unexplained if what in ledger.suspected and what.subject not in ours]
+    fresh = [what for what in ledger.accepted if what in difference.unexplained]
     return replace(
         ledger,
-        suspected=tuple(strangers),
+        suspected=tuple(unexplained),
         unexplained=tuple(dict.fromkeys((*ledger.unexplained, *confirmed))),
         accepted=tuple(dict.fromkeys((*difference.accepted, *fresh))),
     )

@@ -22,23 +22,27 @@ def reversals(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
 
     Only a score made after the order was reserved counts, and only one that was made on sound data by a trusted model.
     """
-    return (wake(room, ExitReason.REVERSAL) for room in ledger.reservations if _is_left(ports, on, room))
+    return (
+        wake(reservation, ExitReason.REVERSAL)
+        for reservation in ledger.reservations
+        if _is_left(ports, on, reservation)
+    )
 
 
-def _is_left(ports: Ports, on: date, room: Reservation) -> bool:
-    since, until = symbol_key(room.symbol, ""), symbol_key(room.symbol, AFTER_DIGITS)
+def _is_left(ports: Ports, on: date, reservation: Reservation) -> bool:
+    since, until = symbol_key(reservation.symbol, ""), symbol_key(reservation.symbol, AFTER_DIGITS)
     rows = list(ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until))
     if not rows:
         return False
     key, newest = rows[-1]
     try:
-        return _is_reversed(ports, newest, room)
+        return _is_reversed(ports, newest, reservation)
     except BROKEN as error:
         record_broken(ports, Table.SIGNALS, on, key, error)
         return False
 
 
-def _is_reversed(ports: Ports, newest: Row, room: Reservation) -> bool:
-    if newest.get("faults") or "edge" not in newest or parse_utc(str(newest["scored_at"])) <= room.reserved_at:
+def _is_reversed(ports: Ports, newest: Row, reservation: Reservation) -> bool:
+    if newest.get("faults") or "edge" not in newest or parse_utc(str(newest["scored_at"])) <= reservation.reserved_at:
         return False
     return float(str(newest["edge"])) <= -ports.settings.policy.edge_min

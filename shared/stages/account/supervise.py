@@ -41,7 +41,7 @@ from shared.stages.account.reconcile import (
 )
 from shared.stages.account.reversal import reversals
 from shared.stages.base.incidents import record_broken, record_incident
-from shared.stages.base.ledger import live_orders, load_ledger, opened, room_of, update_ledger, watching
+from shared.stages.base.ledger import live_orders, load_ledger, opened, reservation_of, update_ledger, watching
 from shared.stages.base.notices import halt
 from shared.stages.operator.approvals import unheard
 
@@ -72,8 +72,8 @@ def supervise(ports: Ports) -> Supervision:
     try:
         stored = load_ledger(ports)
     except ContractError as error:
-        told = record_broken(ports, Table.LEDGER, ACCOUNT, CURRENT, error)
-        return Supervision(wakes=_blindly(ports, day, now, controls), messages=tuple(told))
+        notices = record_broken(ports, Table.LEDGER, ACCOUNT, CURRENT, error)
+        return Supervision(wakes=_blindly(ports, day, now, controls), messages=tuple(notices))
     look = _look(ports, day, now, stored)
     messages = _broker_down(ports, day, now, look.faults)
     if stored is None and look.account is None:
@@ -84,7 +84,7 @@ def supervise(ports: Ports) -> Supervision:
     policy = ports.settings.policy
     ttl, hold = timedelta(seconds=policy.signal_ttl_s), timedelta(minutes=policy.hold_max_min)
     found = compare(before, look.seen, ttl, hold)
-    asleep, repair, after = _settle(ports, look, stored, before, found)
+    stalled, repair, after = _settle(ports, look, stored, before, found)
     with _by_itself("heartbeat"):
         _heartbeat(ports, day, now, look)
     is_halted = after.is_day_halted or after.is_drawdown_halted
@@ -101,8 +101,8 @@ def supervise(ports: Ports) -> Supervision:
         answered = unheard(ports, after, look.seen.orders or ())
     left: Sequence[Wake] = ()
     with _by_itself("orders"):
-        left = _without_room(ports, day, after) if _is_beat(now) else ()
-    rest = (*found.wakes, *asleep, *answered, *left, *asked)
+        left = _without_reservation(ports, day, after) if _is_beat(now) else ()
+    rest = (*found.wakes, *stalled, *answered, *left, *asked)
     wakes = (*leaving, *(each for each in rest if each.intent_id not in gone))
     with _by_itself("incidents"):
         messages = (*messages, *_halts(ports, day, after, now), *incidents(ports, look.seen, repair, after))
@@ -111,9 +111,9 @@ def supervise(ports: Ports) -> Supervision:
     return Supervision(wakes=wakes, messages=messages)
 
 
-def _without_room(ports: Ports, day: TradingDay, ledger: Ledger) -> Sequence[Wake]:
+def _without_reservation(ports: Ports, day: TradingDay, ledger: Ledger) -> Sequence[Wake]:
     """Orders that live by their rows and have no reservation: one that gave it back and died before it could say so."""
-    known = {room.intent_id for room in ledger.reservations}
+    known = {reservation.intent_id for reservation in ledger.reservations}
     states = [state for state in live_orders(ports, day.on) if state.plan.intent_id not in known]
     return tuple(
         Wake(on=state.on, symbol=state.plan.symbol, intent_id=state.plan.intent_id, event=LOOK_AGAIN)
@@ -143,9 +143,9 @@ def _look(ports: Ports, day: TradingDay, now: datetime, stored: Stored[Ledger] |
 
     account = ask("account", lambda: _account(ports))
     positions = ask("positions", lambda: _positions(ports, account))
-    rooms = stored.value.reservations if stored else ()
-    is_open = rooms or positions is None or positions or positions.unread
-    since = min([pre_open_at(day), *(r.reserved_at for r in rooms)])
+    reservations = stored.value.reservations if stored else ()
+    is_open = reservations or positions is None or positions or positions.unread
+    since = min([pre_open_at(day), *(r.reserved_at for r in reservations)])
     orders = ask("orders", lambda: ports.broker.orders(since=since)) if is_open else None
     if errors:
         with suppress(*_UNANSWERED), watching(ports, "broker"):
@@ -192,17 +192,17 @@ def _settle(
     taken: list[Reservation] = []
 
     def change(ledger: Ledger) -> Ledger:
-        known = {room.intent_id for room in ledger.reservations}
-        taken[:] = [room for room in repair.found if room.intent_id not in known]
+        known = {reservation.intent_id for reservation in ledger.reservations}
+        taken[:] = [reservation for reservation in repair.found if reservation.intent_id not in known]
         after = settled(ledger, repair, found)
         return after if look.faults else replace(after, broker=succeeded(ledger.broker))
 
     try:
-        lost, asleep = without_order(ports, found, seen)
+        lost, stalled = without_order(ports, found, seen)
         repair = Repair(lost=tuple(lost), found=tuple(adopted(ports, found, seen, before)))
         backs_up = _is_beat(seen.now)
         after = update_ledger(ports, seen.on, look.account, change, at=seen.now, known=stored, backs_up=backs_up)
-        return asleep, replace(repair, found=tuple(taken)), after
+        return stalled, replace(repair, found=tuple(taken)), after
     except TransientError as error:
         logger.warning("the ledger is not carried on: %s", error)
         return (), Repair(), before
@@ -222,9 +222,9 @@ def part_failed(ports: Ports, part: str, error: Exception) -> list[Message]:
     if isinstance(error, TransientError):
         return []
     now = ports.clock.now()
-    told: list[Message] = []
+    notices: list[Message] = []
     with _by_itself(part):
-        told += record_incident(
+        notices += record_incident(
             ports,
             now.astimezone(NEW_YORK).date(),
             f"supervise-failed|{part}|{slot_of(now)[:2]}",
@@ -233,13 +233,13 @@ def part_failed(ports: Ports, part: str, error: Exception) -> list[Message]:
             title=f"Every minute's work fails in part: {part}",
             body=f"{type(error).__name__}: {error}\nEverything else goes on; it is tried again every minute.",
         )
-    return told
+    return notices
 
 
 def _blindly(ports: Ports, day: TradingDay, now: datetime, controls: Stored[Row] | None) -> tuple[Wake, ...]:
     """What orders that live by their rows are told where there is no ledger to go by: nothing is entered meanwhile."""
-    rooms = [room_of(ports, state) for state in live_orders(ports, day.on)]
-    return _orders_to_all(ports, day, now, controls, rooms, is_halted=True)
+    reservations = [reservation_of(ports, state) for state in live_orders(ports, day.on)]
+    return _orders_to_all(ports, day, now, controls, reservations, is_halted=True)
 
 
 def _orders_to_all(
@@ -247,7 +247,7 @@ def _orders_to_all(
     day: TradingDay,
     now: datetime,
     controls: Stored[Row] | None,
-    rooms: Sequence[Reservation],
+    reservations: Sequence[Reservation],
     *,
     is_halted: bool,
 ) -> tuple[Wake, ...]:
@@ -256,24 +256,24 @@ def _orders_to_all(
     """
     killed = controls is not None and bool(controls.value.get("is_on"))
     if killed and controls is not None and controls.value.get("is_flattening"):
-        return _tell(rooms, ExitReason.KILL)
-    leaving = _flattened(ports, day, now, rooms)
-    staying = [r for r in rooms if r not in leaving]
+        return _tell(reservations, ExitReason.KILL)
+    leaving = _flattened(ports, day, now, reservations)
+    staying = [r for r in reservations if r not in leaving]
     if killed or is_halted:
         return (*_tell(leaving, ExitReason.FLATTEN), *_tell(staying, STOP_ENTERING))
     return _tell(leaving, ExitReason.FLATTEN)
 
 
-def _flattened(ports: Ports, day: TradingDay, now: datetime, rooms: Sequence[Reservation]) -> list[Reservation]:
+def _flattened(ports: Ports, day: TradingDay, now: datetime, reservations: Sequence[Reservation]) -> list[Reservation]:
     """Whose positions are due to be left: before the close what was decided before it, the rest in the evening."""
     leaving: list[Reservation] = []
     for slot in plan(day, frozenset({Job.FLATTEN}), frozenset(ports.settings.policy.entry_sessions)):
         if now >= slot.due_at:
-            told = [r for r in rooms if r.reserved_at < slot.until and r not in leaving]
-            if told or slot_of(now) == slot.slot:
+            due = [r for r in reservations if r.reserved_at < slot.until and r not in leaving]
+            if due or slot_of(now) == slot.slot:
                 with _by_itself(slot.key):
                     _record_flatten(ports, slot, now)
-            leaving += told
+            leaving += due
     return leaving
 
 
@@ -318,17 +318,17 @@ def _heartbeat(ports: Ports, day: TradingDay, now: datetime, look: _Look) -> Non
 
 def _halts(ports: Ports, day: TradingDay, ledger: Ledger, now: datetime) -> list[Message]:
     """Record halts that stand, once a day each, whoever has set them in the ledger."""
-    told: list[Message] = []
+    notices: list[Message] = []
     for name, is_on, figure in (
         ("day loss", ledger.is_day_halted and ledger.on == day.on, ledger.day_loss),
         ("drawdown", ledger.is_drawdown_halted, ledger.drawdown),
     ):
         if is_on:
             text = halt(name, figure, ledger)
-            told += record_incident(
+            notices += record_incident(
                 ports, day.on, f"halt|{name}", now=now, kind="halt", title=text.title, body=text.body
             )
-    return told
+    return notices
 
 
 def _other_account(ports: Ports, day: TradingDay, now: datetime, fault: str) -> Supervision:
@@ -349,7 +349,7 @@ def _broker_down(ports: Ports, day: TradingDay, now: datetime, faults: Mapping[s
     key = hour if is_dead else "|".join((hour, *faults))
     title = "Broker cannot be reached" if is_dead else f"The broker does not tell: {', '.join(faults)}"
     body = "\n".join(f"{part}: {fault}" for part, fault in faults.items())
-    told: list[Message] = []
+    notices: list[Message] = []
     with _by_itself(title):
-        told += record_incident(ports, day.on, key, now=now, kind="broker-down", title=title, body=body)
-    return tuple(told)
+        notices += record_incident(ports, day.on, key, now=now, kind="broker-down", title=title, body=body)
+    return tuple(notices)

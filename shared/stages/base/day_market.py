@@ -109,10 +109,10 @@ class DayMarket:
 
 def tell_unread(ports: Ports, day: TradingDay, unread: Sequence[Unread]) -> list[Notice]:
     """Record what could not be read, one incident for each kind and day; the first also tells the person."""
-    told: list[Notice] = []
+    notices: list[Notice] = []
     for what in sorted({row.what for row in unread}):
         text = unread_rows(what, [row for row in unread if row.what == what])
-        told += record_incident(
+        notices += record_incident(
             ports,
             day.on,
             f"unread|{what}",
@@ -122,4 +122,4 @@ def tell_unread(ports: Ports, day: TradingDay, unread: Sequence[Unread]) -> list
             body=text.body,
             severity=Severity.WARNING,
         )
-    return told
+    return notices

@@ -38,17 +38,19 @@ LEDGER_LOST = Unexplained(subject="the ledger's row was lost")
 
 
 def opened(ports: Ports, on: date, account: Account) -> Ledger:
-    """Return an account's first ledger, or one whose row was lost from its backup; orders that live take room again.
+    """Return an account's first ledger, or one whose row was lost from its backup; orders that live are reserved again.
 
     An order of the day before may live: a position that found no buyer is held over night.
     """
-    rooms = tuple(room_of(ports, state) for state in live_orders(ports, on))
+    reservations = tuple(reservation_of(ports, state) for state in live_orders(ports, on))
     stored = ports.tables.get(Table.LEDGER, ACCOUNT, BACKUP)
     if stored is None:
-        return replace(open_ledger(on, account), reservations=rooms, unexplained=(LEDGER_LOST,) if rooms else ())
+        return replace(
+            open_ledger(on, account), reservations=reservations, unexplained=(LEDGER_LOST,) if reservations else ()
+        )
     backup = ports.codec.decode(Ledger, str(stored.value["backup"]))
     known = [what for what in backup.unexplained if what != LEDGER_LOST]
-    return replace(backup, reservations=rooms, unexplained=(LEDGER_LOST, *known))
+    return replace(backup, reservations=reservations, unexplained=(LEDGER_LOST, *known))
 
 
 def live_orders(ports: Ports, on: date) -> list[OrderState]:
@@ -64,7 +66,7 @@ def _living(ports: Ports, row: Row) -> OrderState | None:
     return None if Phase(str(row["phase"])).is_over else ports.codec.decode(OrderState, str(row["state"]))
 
 
-def room_of(ports: Ports, state: OrderState) -> Reservation:
+def reservation_of(ports: Ports, state: OrderState) -> Reservation:
     """Room that an order takes from now on: what it bought once no entry of it can follow, before that all it wants."""
     plan = state.plan
     qty_shares = state.bought if state.bought and state.live_entry is None else state.wanted

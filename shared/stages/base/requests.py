@@ -61,9 +61,9 @@ class Reply:
 
 def refused(status: int, text: str, name: str = "", **record: Cell) -> Reply:
     """A refusal: the field at fault, if one is, and why."""
-    told = f"{name}: {text}" if name else text
-    body = {"error": told, "field": name} if name else {"error": told}
-    return Reply(status=status, body=body, record=record, problem=told[:1000])
+    problem = f"{name}: {text}" if name else text
+    body = {"error": problem, "field": name} if name else {"error": problem}
+    return Reply(status=status, body=body, record=record, problem=problem[:1000])
 
 
 def record_call(ports: Ports, call: Call, reply: Reply) -> None:
@@ -87,7 +87,7 @@ def record_call(ports: Ports, call: Call, reply: Reply) -> None:
     )
 
 
-def told(ports: Ports, title: str, call: Call) -> Message:
+def act_notice(ports: Ports, title: str, call: Call) -> Message:
     """Notice of an act, so that nobody acts unseen."""
     now = ports.clock.now()
     cause = hash_id("act", title, call.by, call.reason, iso(now))

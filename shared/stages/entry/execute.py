@@ -27,7 +27,7 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
     The caller starts the lifecycle under the intent's id unless it is there already, so a repeated intent changes
     nothing: it goes on from what is recorded. While that waits for a person, each repeat asks again, since the run
     before may have died between row and question; who has the question knows it by its id. An intent that expired in
-    the queue starts one too: it will close at once and give its room back.
+    the queue starts one too: it will close at once and release its reservation.
     """
     policy = ports.settings.policy
     plan = EntryPlan(

@@ -1,4 +1,4 @@
-"""Gate: a signal -> prices, size, every risk gate -> an order intent with its room reserved, or a recorded refusal."""
+"""Gate: a signal -> prices, size, every risk gate -> an order intent with its reservation, or a recorded refusal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     with watching(ports, "market"):
         quote = ports.market.quotes([signal.symbol]).get(signal.symbol) or no_quote(signal.symbol)
     settings = ports.settings.decision
-    decision, has_room = _decide_under_ledger(ports, signal, quote, settings)
+    decision, is_reserved = _decide_under_ledger(ports, signal, quote, settings)
     is_late = decision.facts.now >= signal.expires_at  # it expired while it was judged
     intent = intent_of(decision, settings) if decision.is_approved and not is_late else None
     word = [] if intent is None else [intent]
@@ -49,7 +49,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     is_first = ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
     if not is_first:
         word = _decided(ports, signal, key) or []  # another delivery of the signal was faster: its word counts
-    if not is_first or (intent is None and has_room):
+    if not is_first or (intent is None and is_reserved):
         _settle_reservation(ports, signal, decision, word)
     return word
 
@@ -86,14 +86,14 @@ def _decide_under_ledger(
         decision = decide(signal, facts, settings)
         decided.append(decision)
         # A refusal leaves alone what an earlier delivery has reserved, until it is recorded which of the two counts.
-        return reserve(ledger, room_for(intent_of(decision, settings))) if decision.is_approved else ledger
+        return reserve(ledger, reservation_for(intent_of(decision, settings))) if decision.is_approved else ledger
 
     after = update_ledger(ports, signal.on, seen.account, change, at=seen.now)
     return decided[-1], any(r.intent_id == intent_id for r in after.reservations)
 
 
-def room_for(intent: OrderIntent) -> Reservation:
-    """Room that an intent takes until its order has ended."""
+def reservation_for(intent: OrderIntent) -> Reservation:
+    """What an intent reserves until its order has ended."""
     return Reservation.of(intent, intent.qty_shares, intent.decided_at)
 
 
@@ -103,13 +103,13 @@ def _settle_reservation(ports: Ports, signal: Signal, decision: Decision, word: 
     One that is gone stays gone: its order has ended since.
     """
     intent_id = intent_id_of(signal.decision_id)
-    rooms = [room_for(intent) for intent in word]
+    reservations = [reservation_for(intent) for intent in word]
 
     def change(ledger: Ledger) -> Ledger:
-        if all(r.intent_id != intent_id or r in rooms for r in ledger.reservations):
+        if all(r.intent_id != intent_id or r in reservations for r in ledger.reservations):
             return ledger
         kept = without(ledger, intent_id)
-        return reserve(kept, rooms[0]) if rooms else kept
+        return reserve(kept, reservations[0]) if reservations else kept
 
     update_ledger(ports, signal.on, decision.facts.account, change, at=decision.facts.now)
 

@@ -27,7 +27,7 @@ from shared.ports import Cell, Ports, Row
 from shared.stages.account.reconcile import Wake, recorded_order, wake
 from shared.stages.base.facts import quote_of
 from shared.stages.base.notices import ApprovalQuestion, answer_given, until_when
-from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply, refused, told
+from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply, act_notice, refused
 
 NO_PERSON = "the app"
 """Who claims that nobody has answered."""
@@ -95,7 +95,7 @@ def answer(ports: Ports, call: Call, state: OrderState, chosen: Answer) -> Reply
     body: Mapping[str, object] = {"intent_id": plan.intent_id, "approve": given.is_approval}
     record: dict[str, Cell] = {"act": chosen.value, "intent_id": plan.intent_id}
     title = f"Order {plan.intent_id}, {plan.qty_shares} {plan.symbol}: {chosen}"
-    return Reply(body=body, messages=(told(ports, title, call),), record=record)
+    return Reply(body=body, messages=(act_notice(ports, title, call),), record=record)
 
 
 def heard(ports: Ports, state: OrderState, now: datetime, *, is_last: bool = False) -> Answered | None:
@@ -116,12 +116,14 @@ def unheard(ports: Ports, ledger: Ledger, orders: Sequence[BrokerOrder]) -> list
     """Orders that wait though they were answered: the event that told them so was lost."""
     sent = {order.client_order_id.rsplit("-", 2)[0] for order in orders}
     found = []
-    for room in ledger.reservations:
-        if room.intent_id in sent or ports.tables.get(Table.CONTROLS, ANSWERS, room.intent_id) is None:
+    for reservation in ledger.reservations:
+        if reservation.intent_id in sent or ports.tables.get(Table.CONTROLS, ANSWERS, reservation.intent_id) is None:
             continue
-        order = ports.tables.get(Table.ORDERS, str(room.reserved_on), symbol_key(room.symbol, room.intent_id))
+        order = ports.tables.get(
+            Table.ORDERS, str(reservation.reserved_on), symbol_key(reservation.symbol, reservation.intent_id)
+        )
         if order is not None and order.value["phase"] == Phase.APPROVAL_PENDING.value:
-            found.append(wake(room, LOOK_AGAIN))
+            found.append(wake(reservation, LOOK_AGAIN))
     return found
 
 

@@ -20,7 +20,7 @@ from shared.stages.base.facts import kill_reason, not_ours
 from shared.stages.base.incidents import close_incidents
 from shared.stages.base.ledger import load_ledger, update_ledger
 from shared.stages.base.notices import notice
-from shared.stages.base.requests import CONFLICT, DOWN, Call, Reply, refused, told
+from shared.stages.base.requests import CONFLICT, DOWN, Call, Reply, act_notice, refused
 
 CANCEL_LOOK = timedelta(days=7)
 """How far back a cancel of everything looks for open orders: ours live a day, others may stand longer."""
@@ -102,7 +102,7 @@ def kill(ports: Ports, call: Call) -> Reply:
     is_flattening = call.flag("flatten")
     _switch(ports, call, is_on=True, is_flattening=is_flattening)
     title = "Kill switch on" + (", flattening" if is_flattening else "")
-    messages = (told(ports, title, call),)
+    messages = (act_notice(ports, title, call),)
     body: dict[str, object] = {"kill_switch": call.reason, "flatten": is_flattening}
     record: dict[str, Cell] = {"is_on": True, "is_flattening": is_flattening}
     if call.flag("cancel_all"):
@@ -143,7 +143,9 @@ def halt(ports: Ports, call: Call) -> Reply:
         return Reply(body={"kill_switch": str(stored.value.get("reason") or "on")}, record={"is_on": True})
     _switch(ports, call, is_on=True, is_flattening=False)
     record: dict[str, Cell] = {"is_on": True, "is_flattening": False}
-    return Reply(body={"kill_switch": call.reason}, messages=(told(ports, "Entries halted", call),), record=record)
+    return Reply(
+        body={"kill_switch": call.reason}, messages=(act_notice(ports, "Entries halted", call),), record=record
+    )
 
 
 def resume(ports: Ports, call: Call) -> Reply:
@@ -162,7 +164,7 @@ def resume(ports: Ports, call: Call) -> Reply:
     _switch(ports, call, is_on=False, is_flattening=False)
     record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
     body = {"kill_switch": kill_reason(ports) or None}
-    return Reply(body=body, messages=(told(ports, "Trading resumed", call),), record=record)
+    return Reply(body=body, messages=(act_notice(ports, "Trading resumed", call),), record=record)
 
 
 def accept_live(ports: Ports, call: Call) -> Reply:
@@ -183,7 +185,7 @@ def accept_live(ports: Ports, call: Call) -> Reply:
     }
     ports.tables.put(Table.CONTROLS, CONTROLS, LIVE, row)
     title = f"Live trading accepted for account {asked}"
-    return Reply(body={"account_id": asked}, messages=(told(ports, title, call),), record={"account_id": asked})
+    return Reply(body={"account_id": asked}, messages=(act_notice(ports, title, call),), record={"account_id": asked})
 
 
 def try_notices(ports: Ports, call: Call) -> Reply:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from shared.contracts.messages import Message, Notice
 from shared.core.schedule import DueJob, Job
 from shared.ports import NightPorts
-from shared.stages.base.requests import CONFLICT, Call, Reply, refused, told
+from shared.stages.base.requests import CONFLICT, Call, Reply, act_notice, refused
 from shared.stages.base.runs import run_now
 from shared.stages.evidence.nightly import JOBS as BOOKS
 from shared.stages.evidence.nightly import run_slot as run_book
@@ -43,6 +43,8 @@ def run_job(ports: NightPorts, call: Call) -> tuple[Reply, Sequence[Message]]:
     notices = tuple(message for message in sent if isinstance(message, Notice))
     body = {"job": job.value, "slot": slot.slot, "on": str(slot.on), "messages": len(sent)}
     reply = Reply(
-        body=body, messages=(told(ports, f"Job {slot.key} run by hand", call), *notices), record={"matter": slot.key}
+        body=body,
+        messages=(act_notice(ports, f"Job {slot.key} run by hand", call), *notices),
+        record={"matter": slot.key},
     )
     return reply, tuple(message for message in sent if not isinstance(message, Notice))

@@ -17,7 +17,7 @@ from shared.core.sessions import NEW_YORK
 from shared.core.values import iso
 from shared.ports import BlobStore, Codec, Ports, Row, Stored
 from shared.stages.base.incidents import record_incident
-from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, refused, told
+from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, act_notice, refused
 
 REFRESH = timedelta(minutes=4)
 """Age at which a process looks again: below the five minutes between slots, so that a slot never meets an old set
@@ -141,7 +141,7 @@ def accept_set(ports: Ports, own: Settings, call: Call) -> Reply:
         return refused(CONFLICT, str(error)[:500], "name", parameter_set=name)
     body = {"parameter_set": name, "previous": row["previous"]}
     record = {"parameter_set": name, "previous": row["previous"], "sha256": row["sha256"]}
-    return Reply(body=body, messages=(told(ports, f"Parameter set {name} accepted", call),), record=record)
+    return Reply(body=body, messages=(act_notice(ports, f"Parameter set {name} accepted", call),), record=record)
 
 
 def shown_sets(ports: Ports, fault: str) -> Mapping[str, object]:
@@ -173,7 +173,7 @@ def shown_set(ports: Ports, call: Call) -> Reply:
     return Reply(body=body)
 
 
-def in_force(ports: Ports, own: Settings, known: ActiveSettings | None) -> ActiveSettings:
+def active_settings(ports: Ports, own: Settings, known: ActiveSettings | None) -> ActiveSettings:
     """Return the settings in force; look at storage only where the last look is older than `REFRESH`.
 
     An accepted set that is missing, was changed after its acceptance, or breaks a bound does not come into force: what

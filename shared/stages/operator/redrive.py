@@ -9,7 +9,7 @@ from shared.core.errors import ConflictError
 from shared.core.values import iso
 from shared.ports import Ports, Row, Stored
 from shared.stages.base.incidents import REDRIVEN
-from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, refused, told
+from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, act_notice, refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def redrive(ports: Ports, call: Call, kind: str) -> Redrive:
     _mark(ports, on, key, stored)
     title = f"A {kind} message of {name} was sent back"
     body = {"queue": name, "incident": key, "characters": len(text)}
-    reply = Reply(body=body, messages=(told(ports, title, call),), record={"matter": f"{on} {key}"})
+    reply = Reply(body=body, messages=(act_notice(ports, title, call),), record={"matter": f"{on} {key}"})
     return Redrive(reply=reply, queue=Queue(name), text=text)
 
 

@@ -7,7 +7,7 @@ from shared.contracts.records import Container
 from shared.core.errors import ConflictError, ContractError
 from shared.core.sessions import NEW_YORK
 from shared.ports import Ports
-from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, refused, told
+from shared.stages.base.requests import CONFLICT, NOT_FOUND, Call, Reply, act_notice, refused
 
 
 def roll_back(ports: Ports, call: Call) -> Reply:
@@ -40,7 +40,7 @@ def roll_back(ports: Ports, call: Call) -> Reply:
     body = {"model": name, "version": back, "rolled_back_from": version}
     title = f"Model {name} rolled back to {back}"
     record = {"matter": f"{name} {version} -> {back}"}
-    return Reply(body=body, messages=(told(ports, title, call),), record=record)
+    return Reply(body=body, messages=(act_notice(ports, title, call),), record=record)
 
 
 def _card(ports: Ports, name: str, version: str) -> ModelCard | None:

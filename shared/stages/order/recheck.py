@@ -19,7 +19,7 @@ from shared.ports import Ports
 from shared.stages.base.facts import cautious, gather
 
 UNRESERVED = "UNRESERVED"
-"""Why an entry is not sent whose room is gone from the ledger: no other decision would have counted it."""
+"""Why an entry is not sent whose reservation is gone from the ledger: no other decision would have counted it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Recheck:
 
     @property
     def denied(self) -> str:
-        """Codes of the gates that refuse, or that the ledger holds no room for the order; empty where it may go."""
+        """Codes of the gates that refuse, or that the ledger holds no reservation of it; empty where it may go."""
         codes = refusals(self.verdicts)
         return " ".join(codes) if codes or self.is_reserved else UNRESERVED
 
@@ -53,7 +53,7 @@ def look_again(state: OrderState, ports: Ports, quote: Quote) -> Recheck:
 
 
 def _facts(state: OrderState, ports: Ports, quote: Quote, model_fault: str = "") -> tuple[Facts, bool]:
-    """Return the facts without this order's own room, and whether it had any."""
+    """Return the facts without this order's own reservation, and whether it had one."""
     facts = cautious(gather(ports, state.on, quote, model_fault), ports.settings.risk.day_loss_max_fraction)
     others = without(facts.ledger, state.plan.intent_id)
     return replace(facts, ledger=others), others != facts.ledger

@@ -169,7 +169,7 @@ def _is_left_over(order: BrokerOrder, ports: Ports) -> bool:
     if found is None:
         return False
     stored = load_ledger(ports)
-    return stored is not None and all(room.intent_id != found[1] for room in stored.value.reservations)
+    return stored is not None and all(reservation.intent_id != found[1] for reservation in stored.value.reservations)
 
 
 def _theirs(orders: Sequence[BrokerOrder]) -> list[str]:

@@ -330,7 +330,7 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
 
 
 def _account(ports: Ports) -> Account | None:
-    """Account to mark the ledger with, None where the broker does not tell: room is given back all the same."""
+    """Account to mark the ledger with; None where the broker does not tell: the reservation is released anyhow."""
     try:
         with watching(ports, "broker"):
             return ports.broker.account()

@@ -86,11 +86,11 @@ async def history(request: Request, member: str, source: RowSource, *, is_daily:
         passed = skip[1] if skip is not None and symbol == skip[0] else 0
         dates = [new_york_date(now)] if is_daily else desk.sheets.dates(start.timestamp(), end.timestamp())
         rows = _rows(source, symbol, dates, (start, end, now), backwards=backwards)
-        room = limit - sum(map(len, found.values()))
-        page = _slice(rows, passed, room + 1)
-        if len(page) > room:
-            token = _make_token(symbol, passed + room)
-            page = page[:room]
+        reservation = limit - sum(map(len, found.values()))
+        page = _slice(rows, passed, reservation + 1)
+        if len(page) > reservation:
+            token = _make_token(symbol, passed + reservation)
+            page = page[:reservation]
         if page:
             found[symbol] = page
         if token is not None:

@@ -24,7 +24,7 @@ from shared.core.ledger import (
 )
 from shared.core.values import Symbol
 from tests.support.broker import account_at
-from tests.support.orders import room
+from tests.support.orders import reservation as reserved
 
 ON = date(2025, 10, 15)
 AT = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ def marked(ledger: Ledger, equity: Amount, days: int = 0, *, last: Amount | None
 
 
 def reservation(intent: str = "i1", symbol: Symbol = AAA, notional: str = "1000") -> Reservation:
-    return room(intent, symbol, notional, qty_shares=10)
+    return reserved(intent, symbol, notional, qty_shares=10)
 
 
 def test_a_first_ledger_has_lost_nothing() -> None:

@@ -32,7 +32,7 @@ from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings,
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
 from tests.support.broker import account_at
-from tests.support.orders import room
+from tests.support.orders import reservation
 
 ON = date(2025, 10, 15)
 NOW = datetime(2025, 10, 15, 14, 0, tzinfo=UTC)
@@ -113,10 +113,10 @@ def held(symbol: str, qty: int, price: str = "10") -> Position:
     return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(price), market_price=Decimal(price))
 
 
-def reserved(*rooms: tuple[str, str]) -> Change:
+def reserved(*reservations: tuple[str, str]) -> Change:
     ledger = FACTS.ledger
-    for number, (symbol, notional) in enumerate(rooms):
-        ledger = reserve(ledger, room(f"other-{number}", symbol, notional))
+    for number, (symbol, notional) in enumerate(reservations):
+        ledger = reserve(ledger, reservation(f"other-{number}", symbol, notional))
     return facts(ledger=ledger)
 
 

@@ -159,7 +159,7 @@ def inputs(draw: st.DrawFn) -> SizingInputs:
     )
 
 
-def room(i: SizingInputs) -> dict[Bound, tuple[Fraction, Fraction]]:
+def reservation(i: SizingInputs) -> dict[Bound, tuple[Fraction, Fraction]]:
     """What each bound allows and what one share takes of it, in exact fractions."""
     f = Fraction
     loss = f(i.worst_price - i.stop_price)
@@ -185,13 +185,13 @@ def room(i: SizingInputs) -> dict[Bound, tuple[Fraction, Fraction]]:
 def test_a_size_never_exceeds_any_bound_and_one_share_more_would(i: SizingInputs) -> None:
     sized = size(i)
     tolerance = Fraction(1, 10**15)  # quotients of Decimals carry 28 digits
-    rooms = room(i)
-    if Bound.VOLATILITY not in rooms:
+    reservations = reservation(i)
+    if Bound.VOLATILITY not in reservations:
         assert sized.qty_shares == 0
         return
-    for allowed, per_share in rooms.values():
+    for allowed, per_share in reservations.values():
         assert sized.qty_shares * per_share <= allowed * (1 + tolerance)
-    allowed, per_share = rooms[sized.binding]
+    allowed, per_share = reservations[sized.binding]
     assert (sized.qty_shares + 1) * per_share > allowed * (1 - tolerance)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from dashboard.active import defaults, in_force
+from dashboard.active import active_settings, defaults
 from dashboard.cache import CachedSource
 from dashboard.dataframes import frame
 from dashboard.day import (
@@ -131,12 +131,12 @@ def test_jobs_are_counted_by_how_they_ended(source: MemorySource) -> None:
 
 
 def test_settings_in_force_are_those_of_the_latest_slice(source: MemorySource) -> None:
-    assert in_force(source, ON).slot == ""
-    assert in_force(source, ON).risk("max_positions") == 10
+    assert active_settings(source, ON).slot == ""
+    assert active_settings(source, ON).risk("max_positions") == 10
     for slot, most in (("0935", 9), ("1005", 3)):
         kept = f'{{"settings_id": "abc", "settings": {{"policy": {{}}, "risk": {{"max_positions": {most}}}}}}}'
         source.blobs.put(Container.FEATURES, f"{ON}/{slot}/x.json.gz", pack(kept.encode()))
-    found = in_force(source, ON)
+    found = active_settings(source, ON)
     assert (found.slot, found.risk("max_positions"), found.settings_id) == ("1005", 3.0, "abc")
 
 
@@ -144,5 +144,5 @@ def test_settings_in_force_are_those_of_the_latest_slice(source: MemorySource) -
 def test_a_limit_is_a_number_whether_a_slice_keeps_it_as_number_or_as_text(source: MemorySource, spelled: str) -> None:
     kept = f'{{"settings_id": "abc", "settings": {{"policy": {{}}, "risk": {{"day_loss_max_fraction": {spelled}}}}}}}'
     source.blobs.put(Container.FEATURES, f"{ON}/0935/x.json.gz", pack(kept.encode()))
-    found = in_force(source, ON)
+    found = active_settings(source, ON)
     assert found.values["risk"]["day_loss_max_fraction"] == defaults(RiskSettings)["day_loss_max_fraction"] == 0.03

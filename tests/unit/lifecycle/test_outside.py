@@ -192,7 +192,7 @@ def test_a_position_that_is_there_after_all_when_its_order_was_closed_as_gone_is
 def test_an_unknown_position_halts_entries_when_seen_twice_and_is_a_persons_to_explain() -> None:
     life = new_life()
     stranger = Position(symbol=Symbol("ZZZ"), qty_shares=5, average_price=Decimal(9), market_price=Decimal(9))
-    life.ports.broker.strangers.append(stranger)
+    life.ports.broker.unexplained.append(stranger)
     supervise(life.ports)
     assert ledger(life).unexplained == ()
     supervise(life.ports)
@@ -372,10 +372,10 @@ def test_a_lost_ledger_is_rebuilt_from_the_open_orders_and_halts_entries() -> No
     supervise(life.ports)
     rebuilt = ledger(life)
     assert rebuilt.unexplained == (LEDGER_LOST,)
-    (room,) = rebuilt.reservations
-    assert (room.intent_id, room.symbol, room.qty_shares) == (INTENT, AAA, 100)
-    assert (room.notional, room.risk) == (Decimal(1003), Decimal(23))
-    assert (room.exit_by, room.reserved_at) == (PLAN.exit_by, life.ports.clock.now())
+    (reservation,) = rebuilt.reservations
+    assert (reservation.intent_id, reservation.symbol, reservation.qty_shares) == (INTENT, AAA, 100)
+    assert (reservation.notional, reservation.risk) == (Decimal(1003), Decimal(23))
+    assert (reservation.exit_by, reservation.reserved_at) == (PLAN.exit_by, life.ports.clock.now())
 
 
 def test_the_gate_finds_a_lost_ledger_too_and_refuses() -> None:

@@ -77,7 +77,7 @@ def test_what_cannot_be_read_halts_entries_after_two_looks_and_is_told_with_its_
 
 def test_a_person_who_resumes_accepts_what_they_hold_and_is_asked_no_more() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT", 0, "0.5"))
+    ports.broker.unexplained.append(share("MSFT", 0, "0.5"))
     ports.broker.unread.append(unread("position", OPTION))
     look(ports, 2)
     accept(ports)
@@ -89,21 +89,21 @@ def test_a_person_who_resumes_accepts_what_they_hold_and_is_asked_no_more() -> N
 
 def test_what_is_accepted_and_goes_is_asked_about_when_it_comes_again() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     look(ports, 2)
     accept(ports)
     look(ports)
-    ports.broker.strangers.clear()
+    ports.broker.unexplained.clear()
     look(ports)
     assert ledger(ports).accepted == ()
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     assert look(ports, 2) == ["Unexplained at the broker: position in MSFT"]
     assert names(ledger(ports).unexplained) == "position in MSFT"
 
 
 def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     look(ports, 2)
     accept(ports)
     ports.broker.shows_nothing = True
@@ -118,11 +118,11 @@ def test_an_empty_list_that_the_account_s_worth_contradicts_forgets_nothing() ->
 def test_a_sale_between_the_looks_at_account_and_positions_contradicts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The account was asked while the shares were held, the list after they were sold: asked again, both agree."""
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     asked = HandBroker.positions
 
     def sold_meanwhile(broker: HandBroker) -> Listing[Position]:
-        broker.strangers.clear()
+        broker.unexplained.clear()
         return asked(broker)
 
     monkeypatch.setattr(HandBroker, "positions", sold_meanwhile)
@@ -133,7 +133,7 @@ def test_a_sale_between_the_looks_at_account_and_positions_contradicts_nothing(m
 def test_nothing_is_approved_while_no_position_is_listed_and_the_account_counts_some() -> None:
     """Its limits would be judged on nothing. The signal is tried again, and decided once they are shown."""
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     look(ports, 2)
     accept(ports)
     ports.broker.shows_nothing = True
@@ -145,10 +145,10 @@ def test_nothing_is_approved_while_no_position_is_listed_and_the_account_counts_
 
 def test_what_comes_beside_what_is_accepted_halts_anew() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     look(ports, 2)
     accept(ports)
-    ports.broker.strangers.append(share("TSLA"))
+    ports.broker.unexplained.append(share("TSLA"))
     assert look(ports, 2) == ["Unexplained at the broker: position in TSLA"]
     accept(ports)
     assert names(ledger(ports).accepted) == "position in MSFT; position in TSLA"
@@ -156,16 +156,16 @@ def test_what_comes_beside_what_is_accepted_halts_anew() -> None:
 
 def test_what_comes_while_entries_are_halted_is_named_too() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     look(ports, 2)
-    ports.broker.strangers.append(share("TSLA"))
+    ports.broker.unexplained.append(share("TSLA"))
     assert look(ports, 2) == ["Unexplained at the broker: position in MSFT; position in TSLA"]
 
 
 @pytest.mark.parametrize("part", ["positions", "orders"])
 def test_what_is_accepted_stays_so_while_it_cannot_be_looked_at(part: str) -> None:
     ports = new_life().protected().ports
-    ports.broker.strangers.append(share("MSFT"))
+    ports.broker.unexplained.append(share("MSFT"))
     ports.broker.unread.append(unread("order", "TSLA"))
     look(ports, 2)
     accept(ports)
@@ -197,7 +197,7 @@ def test_an_accepted_order_in_a_symbol_stays_accepted_while_an_order_of_ours_has
 
 def test_what_is_accepted_counts_in_exposure_whether_it_can_be_read_or_not() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT", 2, "0.5"))
+    ports.broker.unexplained.append(share("MSFT", 2, "0.5"))
     ports.broker.unread += [unread("position", OPTION, "410"), unread("position", "AAA")]
     look(ports, 2)
     accept(ports)
@@ -209,7 +209,7 @@ def test_what_is_accepted_counts_in_exposure_whether_it_can_be_read_or_not() -> 
 
 def test_positions_show_what_cannot_be_read_and_what_is_accepted() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(share("MSFT", 0, "0.5"))
+    ports.broker.unexplained.append(share("MSFT", 0, "0.5"))
     ports.broker.unread.append(unread("order", "", order_id="o-7", side="buy"))
     look(ports, 2)
     accept(ports)

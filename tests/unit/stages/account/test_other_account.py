@@ -138,7 +138,7 @@ def test_an_order_that_ends_gives_its_room_back_in_its_own_account_alone() -> No
     for _ in range(3):
         life.step()
     assert not life.state.phase.is_over
-    assert [room.intent_id for room in ledger(life.ports).reservations] == [INTENT]
+    assert [reservation.intent_id for reservation in ledger(life.ports).reservations] == [INTENT]
     life.ports.broker.account_of = "hand"
     life.to_end()
     assert ledger(life.ports).reservations == ()

@@ -11,7 +11,7 @@ import pytest
 from shared.contracts.records import Container, Queue
 from shared.core.errors import TransientError
 from shared.ports import QueueState, QueueText
-from shared.stages.account.poison import HIDDEN, SWEEP_AT, SWEEP_MIN, clear, sweep
+from shared.stages.account.poison import HIDDEN, SWEEP_AT, SWEEP_MIN, clear, drain
 from shared.stages.base.incidents import REDRIVEN
 from tests.support.orders import ON
 from tests.support.ports import FakePorts, fake_ports
@@ -50,27 +50,27 @@ def poison(ports: FakePorts) -> list[str]:
 
 def test_poison_of_every_queue_is_kept_told_and_deleted_after_it() -> None:
     ports, queues = fake_ports(AT), HandQueues({f"{queue}-poison": [f"bad {queue}".encode()] for queue in Queue})
-    swept = sweep(ports, queues, AT)
+    drained = drain(ports, queues, AT)
     assert {blob.split("/")[1] for blob in poison(ports)} == {f"{queue}-poison" for queue in Queue}
     assert {ports.blobs.get(Container.QUARANTINE, blob).value for blob in poison(ports)} == {  # type: ignore[union-attr]
         f"bad {queue}".encode() for queue in Queue
     }
     assert sum(map(len, queues.texts.values())) == len(Queue)
-    clear(queues, swept)
+    clear(queues, drained)
     assert sum(map(len, queues.texts.values())) == 0
 
 
 def test_poison_among_notices_is_recorded_and_not_told() -> None:
     ports, queues = fake_ports(AT), HandQueues({"notices-poison": [b"x"], "signals-poison": [b"x"]})
-    assert [each.kind for each in sweep(ports, queues, AT).notices] == ["poison"]  # type: ignore[union-attr]
+    assert [each.kind for each in drain(ports, queues, AT).notices] == ["poison"]  # type: ignore[union-attr]
     assert len(poison(ports)) == 2
 
 
 def test_a_crash_before_the_deletion_records_and_tells_no_second_time() -> None:
     ports, queues = fake_ports(AT), HandQueues({"signals-poison": [b"x"]})
-    assert len(sweep(ports, queues, AT).notices) == 1  # and then the process dies
+    assert len(drain(ports, queues, AT).notices) == 1  # and then the process dies
     ports.clock.pass_by(SWEEP_MIN * MINUTE)
-    again = sweep(ports, queues, AT + SWEEP_MIN * MINUTE)
+    again = drain(ports, queues, AT + SWEEP_MIN * MINUTE)
     assert again.notices == ()
     assert len(poison(ports)) == 1
     clear(queues, again)
@@ -79,31 +79,31 @@ def test_a_crash_before_the_deletion_records_and_tells_no_second_time() -> None:
 
 def test_a_deletion_that_fails_leaves_the_message_to_the_next_sweep() -> None:
     ports, queues = fake_ports(AT), HandQueues({"signals-poison": [b"x"]}, broken={"delete"})
-    clear(queues, sweep(ports, queues, AT))
+    clear(queues, drain(ports, queues, AT))
     assert queues.texts == {"signals-poison": [b"x"]}
     queues.broken.clear()
-    clear(queues, sweep(ports, queues, AT + SWEEP_MIN * MINUTE))
+    clear(queues, drain(ports, queues, AT + SWEEP_MIN * MINUTE))
     assert queues.texts == {"signals-poison": []}
     assert len(poison(ports)) == 1
 
 
 def test_a_queue_that_cannot_be_read_does_not_silence_what_was_found_before_it() -> None:
     ports, queues = fake_ports(AT), HandQueues({"candidates-poison": [b"x"]}, broken={"signals-poison"})
-    swept = sweep(ports, queues, AT)
-    assert (len(swept.notices), len(swept.taken)) == (1, 1)
+    drained = drain(ports, queues, AT)
+    assert (len(drained.notices), len(drained.taken)) == (1, 1)
 
 
 def test_poison_that_was_sent_back_and_failed_again_is_told_again() -> None:
     ports, queues = fake_ports(AT), HandQueues({"signals-poison": [b"x"]})
-    clear(queues, sweep(ports, queues, AT))
+    clear(queues, drain(ports, queues, AT))
     ((key, row),) = ports.tables.query("incidents", str(ON))
     ports.tables.put("incidents", str(ON), key, {**row, "status": REDRIVEN})
     queues.texts["signals-poison"].append(b"x")
-    assert len(sweep(ports, queues, AT + SWEEP_MIN * MINUTE).notices) == 1
+    assert len(drain(ports, queues, AT + SWEEP_MIN * MINUTE).notices) == 1
 
 
 @pytest.mark.parametrize("minute", range(10))
 def test_empty_queues_cost_one_request_each_every_fifth_minute(minute: int) -> None:
     queues = HandQueues()
-    sweep(fake_ports(AT), queues, AT.replace(minute=minute))
+    drain(fake_ports(AT), queues, AT.replace(minute=minute))
     assert queues.requests == (len(Queue) if minute % SWEEP_MIN == SWEEP_AT else 0)

@@ -15,7 +15,7 @@ from shared.core.portfolio import Position
 from shared.core.values import Side, Symbol
 from shared.stages.account.reconcile import Difference, Repair, settled
 from shared.stages.account.supervise import supervise
-from shared.stages.base.ledger import live_orders, load_ledger, opened, room_of, update_ledger
+from shared.stages.base.ledger import live_orders, load_ledger, opened, reservation_of, update_ledger
 from shared.stages.order.records import order_row
 from tests.support.orders import AAA, INTENT, NOW, ON, Life, entry_id, extended_life, new_life
 from tests.support.tape import ny
@@ -34,11 +34,11 @@ def texts(*each: str) -> tuple[Unexplained, ...]:
     return tuple(map(Unexplained.parse, each))
 
 
-def rooms(life: Life) -> list[str]:
-    return [room.intent_id for room in ledger(life).reservations]
+def reservations(life: Life) -> list[str]:
+    return [reservation.intent_id for reservation in ledger(life).reservations]
 
 
-def lose_room(life: Life) -> None:
+def lose_reservation(life: Life) -> None:
     update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: without(found, INTENT))
 
 
@@ -55,11 +55,11 @@ def events(life: Life) -> list[str]:
 def test_a_lost_reservation_is_taken_again_from_its_orders_row() -> None:
     life = new_life().protected()
     before = ledger(life).reservations
-    lose_room(life)
+    lose_reservation(life)
     assert events(life) == []
-    assert rooms(life) == []
+    assert reservations(life) == []
     events(life)
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
     (again,) = ledger(life).reservations
     assert (again.notional, again.risk, again.exit_by) == (
         before[0].notional,
@@ -71,9 +71,9 @@ def test_a_lost_reservation_is_taken_again_from_its_orders_row() -> None:
     assert kinds(life) == ["adopted"]
 
 
-def room_again(life: Life) -> tuple[int, Decimal, Decimal]:
+def reservation_again(life: Life) -> tuple[int, Decimal, Decimal]:
     """Shares, cost and risk of the room that supervise takes again after it was lost."""
-    lose_room(life)
+    lose_reservation(life)
     events(life)
     events(life)
     (again,) = ledger(life).reservations
@@ -86,7 +86,7 @@ def test_room_taken_again_after_a_part_was_bought_is_that_of_the_part() -> None:
     life.step()
     life.ports.broker.fill(entry_id(), 47)
     life.until(lambda state: state.phase is Phase.PROTECTED)
-    assert room_again(life) == (47, 47 * Decimal("10.03"), 47 * Decimal("0.23"))
+    assert reservation_again(life) == (47, 47 * Decimal("10.03"), 47 * Decimal("0.23"))
 
 
 def test_room_taken_again_while_the_rest_may_still_be_bought_is_that_of_all() -> None:
@@ -95,20 +95,20 @@ def test_room_taken_again_while_the_rest_may_still_be_bought_is_that_of_all() ->
     life.ports.broker.fill(entry_id(), 47)
     life.step()
     assert life.state.phase is Phase.PARTIALLY_FILLED
-    assert room_again(life)[0] == 100
+    assert reservation_again(life)[0] == 100
 
 
 def test_room_before_anything_is_bought_is_what_the_gates_left_after_a_person_approved() -> None:
     life = new_life()
-    assert room_of(life.ports, life.state).qty_shares == 100
-    shrunk = room_of(life.ports, replace(life.state, sized=60))
+    assert reservation_of(life.ports, life.state).qty_shares == 100
+    shrunk = reservation_of(life.ports, replace(life.state, sized=60))
     assert (shrunk.qty_shares, shrunk.notional, shrunk.risk) == (60, 60 * Decimal("10.03"), 60 * Decimal("0.23"))
 
 
 def test_room_of_an_entry_that_ended_unfilled_and_will_be_priced_anew_is_that_of_all() -> None:
     life = new_life()
     life.until(lambda state: state.entry_attempt == 1)
-    assert room_of(life.ports, life.state).qty_shares == 100
+    assert reservation_of(life.ports, life.state).qty_shares == 100
 
 
 def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_is_over() -> None:
@@ -117,13 +117,13 @@ def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_i
     life.ports.broker.fill(entry_id(), 47)
     life.until(lambda state: state.phase is Phase.PROTECTED)
     life.ports.tables.remove("ledger", "account", "current")  # type: ignore[attr-defined]
-    (room,) = opened(life.ports, ON, life.ports.broker.account()).reservations
-    assert (room.qty_shares, room.notional) == (47, 47 * Decimal("10.03"))
+    (reservation,) = opened(life.ports, ON, life.ports.broker.account()).reservations
+    assert (reservation.qty_shares, reservation.notional) == (47, 47 * Decimal("10.03"))
 
 
 def test_what_was_taken_again_is_told_to_leave_as_any_other() -> None:
     life = new_life().protected()
-    lose_room(life)
+    lose_reservation(life)
     events(life)
     events(life)
     life.ports.clock.at = ny(ON, "15:50")
@@ -132,22 +132,22 @@ def test_what_was_taken_again_is_told_to_leave_as_any_other() -> None:
 
 def test_a_stranger_in_another_symbol_stays_unexplained_beside_it() -> None:
     life = new_life().protected()
-    lose_room(life)
+    lose_reservation(life)
     order = life.ports.broker.book["o1"]
     life.ports.broker.book["x"] = replace(order, order_id="x", client_order_id="by hand", symbol="ZZZ")  # type: ignore[arg-type]
     events(life)
     events(life)
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
     assert names(ledger(life).unexplained) == "position in ZZZ"
 
 
 def test_a_lost_reservation_whose_order_row_is_lost_too_is_unexplained() -> None:
     life = new_life().protected()
-    lose_room(life)
+    lose_reservation(life)
     life.ports.tables.remove("orders", str(ON), AAA_KEY)  # type: ignore[attr-defined]
     events(life)
     events(life)
-    assert rooms(life) == []
+    assert reservations(life) == []
     assert "position in AAA" in names(ledger(life).unexplained)
 
 
@@ -161,7 +161,7 @@ def test_a_reservation_that_is_there_is_not_taken_twice() -> None:
         lambda found: replace(found, suspected=texts("position in AAA", "open order in AAA")),
     )
     events(life)
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
     assert kinds(life) == []
 
 
@@ -169,7 +169,7 @@ def test_settling_takes_no_room_twice_and_adds_to_an_earlier_difference() -> Non
     life = new_life()
     found = replace(ledger(life), suspected=texts("position in AAA", "position in ZZZ"), unexplained=texts("before"))
     (mine,) = found.reservations
-    changed, seen = Repair(found=(mine,)), Difference(strangers=found.suspected)
+    changed, seen = Repair(found=(mine,)), Difference(unexplained=found.suspected)
     after = settled(found, changed, seen)
     assert after.reservations == (mine,)
     assert names(after.unexplained) == "before; position in ZZZ"
@@ -185,27 +185,27 @@ def closed_but_reserved() -> Life:
     life.look()
     life.to_end()
     update_ledger(life.ports, ON, life.ports.broker.account(), lambda _: kept)
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
     return life
 
 
 def test_a_reservation_whose_order_is_over_is_released() -> None:
     life = closed_but_reserved()
     events(life)
-    assert rooms(life) == [INTENT], "it may be about to release it itself"
+    assert reservations(life) == [INTENT], "it may be about to release it itself"
     life.ports.clock.pass_by(MINUTE)
     events(life)
-    assert rooms(life) == []
+    assert reservations(life) == []
     assert kinds(life) == ["released"]
 
 
 def test_a_reservation_whose_order_seems_over_and_lives_is_woken() -> None:
     life = closed_but_reserved()
-    asleep = replace(life.state, phase=Phase.PROTECTED, outcome=None)
-    life.ports.tables.put("orders", str(ON), AAA_KEY, order_row(asleep, life.ports.codec, NOW))
+    stalled = replace(life.state, phase=Phase.PROTECTED, outcome=None)
+    life.ports.tables.put("orders", str(ON), AAA_KEY, order_row(stalled, life.ports.codec, NOW))
     life.ports.clock.pass_by(2 * MINUTE)
     assert events(life) == ["changed"]
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
 
 
 def test_room_that_waits_for_a_person_is_not_released_before_the_deadline() -> None:
@@ -216,10 +216,10 @@ def test_room_that_waits_for_a_person_is_not_released_before_the_deadline() -> N
     patience = timedelta(seconds=policy.signal_ttl_s) + wait + timedelta(minutes=2)
     life.ports.clock.at = NOW + patience
     supervise(life.ports)
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
     life.ports.clock.at = NOW + patience + timedelta(seconds=1)
     supervise(life.ports)
-    assert rooms(life) == []
+    assert reservations(life) == []
 
 
 def test_orders_of_the_day_before_that_live_are_among_the_living() -> None:
@@ -253,8 +253,8 @@ def test_who_leaves_is_told_so_and_who_stays_is_told_the_rest() -> None:
 @pytest.mark.parametrize(("at", "is_told"), [("15:59:59", True), ("16:00", False)])
 def test_the_close_divides_whom_the_afternoon_flatten_tells(at: str, is_told: bool) -> None:
     life = extended_life("16:30")
-    room = ledger(life).reservations[0]
-    moved = replace(room, reserved_at=ny(ON, at))
+    reservation = ledger(life).reservations[0]
+    moved = replace(reservation, reserved_at=ny(ON, at))
     update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: replace(found, reservations=(moved,)))
     assert (events(life) == ["FLATTEN"]) is is_told
 
@@ -281,7 +281,7 @@ def guarded_without_a_row() -> Life:
 def test_room_of_what_is_held_stays_though_all_its_orders_are_over_and_its_row_is_lost() -> None:
     life = guarded_without_a_row()
     assert events(life) == ["changed"]
-    assert rooms(life) == [INTENT]
+    assert reservations(life) == [INTENT]
     assert kinds(life) == ["unrecorded"]
 
 
@@ -289,7 +289,7 @@ def test_room_without_a_row_is_given_back_once_nothing_of_it_is_held() -> None:
     life = guarded_without_a_row()
     life.ports.broker.sold_elsewhere[AAA] = 100
     events(life)
-    assert rooms(life) == []
+    assert reservations(life) == []
     assert kinds(life) == ["released"]
 
 
@@ -307,7 +307,7 @@ def test_an_order_of_yesterday_is_looked_up_under_its_own_date(is_alive: bool) -
     life.ports.clock.at = ny(ON + timedelta(days=1), "04:05")
     told = [(wake.on, wake.event) for wake in supervise(life.ports).wakes]
     assert told == ([(ON, "changed")] if is_alive else [])
-    assert rooms(life) == ([INTENT] if is_alive else [])
+    assert reservations(life) == ([INTENT] if is_alive else [])
 
 
 def test_an_order_without_room_that_has_not_ended_is_woken_within_five_minutes() -> None:
@@ -315,11 +315,11 @@ def test_an_order_without_room_that_has_not_ended_is_woken_within_five_minutes()
     life = new_life()
     life.step()
     life.ports.broker.book.clear()
-    lose_room(life)
+    lose_reservation(life)
     told = [events(life) for _ in range(10)]
     assert told.count(["changed"]) == 2
     assert told.count([]) == 8
-    assert rooms(life) == []
+    assert reservations(life) == []
 
 
 def test_an_order_of_a_persons_in_the_symbol_of_an_ended_one_takes_no_room() -> None:
@@ -330,9 +330,9 @@ def test_an_order_of_a_persons_in_the_symbol_of_an_ended_one_takes_no_room() -> 
     life.ports.broker.book = {"x": replace(order, order_id="x", client_order_id="by hand")}
     price = Decimal(10)
     held = Position(symbol=Symbol("ZZZ"), qty_shares=1, average_price=price, market_price=price)
-    life.ports.broker.strangers.append(held)
-    lose_room(life)
+    life.ports.broker.unexplained.append(held)
+    lose_reservation(life)
     for _ in range(3):
         events(life)
-    assert rooms(life) == []
+    assert reservations(life) == []
     assert names(ledger(life).unexplained) == "position in ZZZ; open order in AAA"

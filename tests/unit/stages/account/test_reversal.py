@@ -14,7 +14,7 @@ from shared.core.values import iso
 from shared.stages.account.supervise import supervise
 from shared.stages.base.ledger import update_ledger
 from shared.stages.order.records import order_row
-from tests.support.orders import NOW, ON, PLAN, room
+from tests.support.orders import NOW, ON, PLAN, reservation
 from tests.support.ports import FakePorts, fake_ports, settings_with
 
 LATER = NOW + timedelta(minutes=10)
@@ -27,7 +27,7 @@ def held(*symbols: str, **settings: str) -> FakePorts:
 
     def change(ledger: Ledger) -> Ledger:
         for symbol in symbols:
-            ledger = reserve(ledger, replace(room(f"intent-{symbol}", symbol, Decimal(1000)), reserved_at=NOW))
+            ledger = reserve(ledger, replace(reservation(f"intent-{symbol}", symbol, Decimal(1000)), reserved_at=NOW))
         return ledger
 
     update_ledger(ports, ON, ports.broker.account(), change)

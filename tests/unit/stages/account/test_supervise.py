@@ -215,7 +215,7 @@ def test_a_position_sold_by_someone_else_wakes_the_lifecycle() -> None:
 
 def test_an_unknown_position_seen_twice_is_told_once_left_alone_and_halts_entries() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(stranger())
+    ports.broker.unexplained.append(stranger())
     assert titles(supervise(ports)) == []
     assert titles(supervise(ports)) == ["Unexplained at the broker: position in ZZZ"]
     assert titles(supervise(ports)) == []
@@ -228,10 +228,10 @@ def test_an_unknown_position_seen_twice_is_told_once_left_alone_and_halts_entrie
 
 def test_entries_stay_halted_after_a_stranger_left_until_a_person_resumes() -> None:
     ports = fake_ports(NOW)
-    ports.broker.strangers.append(stranger())
+    ports.broker.unexplained.append(stranger())
     supervise(ports)
     supervise(ports)
-    ports.broker.strangers.clear()
+    ports.broker.unexplained.clear()
     supervise(ports)
     assert gate(signal(), ports) == []
     resume(ports, call("resume", reason="it was mine"))
@@ -241,7 +241,7 @@ def test_entries_stay_halted_after_a_stranger_left_until_a_person_resumes() -> N
 def test_a_stranger_seen_at_one_look_only_is_nothing() -> None:
     ports = fake_ports(NOW)
     for is_there in (True, False, True, False):
-        ports.broker.strangers[:] = [stranger()] if is_there else []
+        ports.broker.unexplained[:] = [stranger()] if is_there else []
         assert titles(supervise(ports)) == []
 
 

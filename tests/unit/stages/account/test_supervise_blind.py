@@ -131,7 +131,7 @@ def test_nothing_is_released_because_its_positions_could_not_be_read() -> None:
     broken(life.ports, ("positions",))
     life.ports.clock.pass_by(timedelta(minutes=30))
     supervise(life.ports)
-    assert [room.intent_id for room in ledger(life.ports).reservations] == [INTENT]
+    assert [reservation.intent_id for reservation in ledger(life.ports).reservations] == [INTENT]
 
 
 def test_each_part_that_cannot_be_had_is_told_once_an_hour_and_counts_as_one_failure_a_minute() -> None:

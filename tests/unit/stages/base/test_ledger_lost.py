@@ -176,7 +176,7 @@ def test_a_ledger_of_older_code_reads_back_and_is_marked_on() -> None:
     assert (after.account_id, after.opening_equity, after.peak_equity) == ("hand", Decimal(100_000), Decimal(104_000))
     assert after.is_drawdown_halted
     assert names(after.unexplained) == "the ledger's row was lost; 3 BBB sold beyond what was held"
-    assert [room.intent_id for room in after.reservations] == ["i1"]
+    assert [reservation.intent_id for reservation in after.reservations] == ["i1"]
 
 
 def test_a_resume_before_anybody_has_seen_the_loss_lifts_nothing_of_it() -> None:

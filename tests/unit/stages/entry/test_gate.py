@@ -103,9 +103,13 @@ def test_a_sound_signal_becomes_an_intent_with_its_room_reserved() -> None:
     assert (intent.limit_price, intent.worst_price) == (Decimal("10.01"), Decimal("10.03"))
     assert intent.exit_by == NOW + timedelta(minutes=60)
     assert intent.expires_at == signal().expires_at
-    (room,) = ledger_of(ports).reservations
-    assert (room.intent_id, room.qty_shares, room.notional) == (intent.intent_id, intent.qty_shares, intent.notional)
-    assert room.risk == intent.risk
+    (reservation,) = ledger_of(ports).reservations
+    assert (reservation.intent_id, reservation.qty_shares, reservation.notional) == (
+        intent.intent_id,
+        intent.qty_shares,
+        intent.notional,
+    )
+    assert reservation.risk == intent.risk
 
 
 def test_every_gate_is_recorded_with_value_and_limit() -> None:
@@ -163,7 +167,7 @@ def set_quote(bid: str, ask: str) -> Callable[[FakePorts], None]:
 
 def hold(*symbols: str) -> Callable[[FakePorts], None]:
     price = Decimal(10)
-    return lambda ports: ports.broker.strangers.extend(
+    return lambda ports: ports.broker.unexplained.extend(
         Position(symbol=Symbol(s), qty_shares=1, average_price=price, market_price=price) for s in symbols
     )
 
@@ -254,7 +258,7 @@ def test_two_signals_racing_for_the_last_slot_cannot_both_have_it() -> None:
     tables.races = 1
     ours = gate(signal("AAA"), ports)
     assert (len(ours), [len(found) for found in rivals]) == (0, [1])
-    assert [room.symbol for room in ledger_of(ports).reservations] == ["BBB"]
+    assert [reservation.symbol for reservation in ledger_of(ports).reservations] == ["BBB"]
     rows = {row["symbol"]: row for row in ports.rows("decisions", ON).values()}
     assert (rows["AAA"]["refused_by"], rows["BBB"]["verdict"]) == ("MAX_POSITIONS", "approved")
 
@@ -266,7 +270,7 @@ def test_the_very_first_two_signals_of_an_account_race_for_its_first_row() -> No
     tables.rival = lambda: gate(signal("BBB"), ports)
     tables.races = 1
     assert gate(signal("AAA"), ports) == []
-    assert [room.symbol for room in ledger_of(ports).reservations] == ["BBB"]
+    assert [reservation.symbol for reservation in ledger_of(ports).reservations] == ["BBB"]
 
 
 def test_a_ledger_that_others_change_without_end_brings_the_signal_again() -> None:
@@ -430,15 +434,15 @@ def test_the_loser_of_a_race_leaves_the_room_of_the_recorded_intent_and_not_its_
             )
         return insert(table, partition, key, row)
 
-    (own,) = _room_taken_for(signal())
+    (own,) = _reserved_for(signal())
     ports.tables.insert = slow  # type: ignore[method-assign]
     assert gate(signal(), ports) == faster
-    (room,) = ledger_of(ports).reservations
-    assert (room.qty_shares, room.notional) == (faster[0].qty_shares, faster[0].notional)
-    assert room.qty_shares < own.qty_shares
+    (reservation,) = ledger_of(ports).reservations
+    assert (reservation.qty_shares, reservation.notional) == (faster[0].qty_shares, faster[0].notional)
+    assert reservation.qty_shares < own.qty_shares
 
 
-def _room_taken_for(asked: Signal) -> tuple[Reservation, ...]:
+def _reserved_for(asked: Signal) -> tuple[Reservation, ...]:
     ports = fake_ports(NOW)
     gate(asked, ports)
     return ledger_of(ports).reservations

@@ -209,7 +209,7 @@ def test_facts_that_no_cell_holds_cost_their_replay_and_not_the_decision() -> No
     ports = night_ports()
     price = Decimal("1.0000")
     names = ("".join(letters) for letters in product("ABCDEFGH", repeat=3))
-    ports.broker.strangers = [
+    ports.broker.unexplained = [
         Position(symbol=Symbol(f"Q{name}"), qty_shares=1, average_price=price, market_price=price) for name in names
     ]
     decided(ports, "AAA")

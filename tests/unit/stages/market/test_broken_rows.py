@@ -59,7 +59,7 @@ def test_an_order_s_row_that_cannot_be_read_is_told_once_and_its_lifecycle_is_wo
         assert [wake.event for wake in seen.wakes] == ["changed"]
     stored = load_ledger(life.ports)
     assert stored is not None
-    assert [room.intent_id for room in stored.value.reservations] == [INTENT]
+    assert [reservation.intent_id for reservation in stored.value.reservations] == [INTENT]
     assert len(broken(life.ports)) == 1
 
 
@@ -82,7 +82,7 @@ def test_a_lost_ledger_is_rebuilt_from_the_rows_that_can_be_read() -> None:
     supervise(life.ports)
     stored = load_ledger(life.ports)
     assert stored is not None
-    assert [room.intent_id for room in stored.value.reservations] == [INTENT]
+    assert [reservation.intent_id for reservation in stored.value.reservations] == [INTENT]
 
 
 def test_a_journal_row_that_cannot_be_read_is_written_anew_by_the_run_that_finds_it() -> None:

@@ -21,7 +21,7 @@ from shared.stages.base.ledger import load_ledger, update_ledger
 from shared.stages.base.requests import Call, Reply
 from shared.stages.operator.approvals import answer, asked, unheard, waiting
 from shared.stages.order.step import carry_out
-from tests.support.orders import AAA, INTENT, NOW, ON, Life, answered, entry_id, new_life, room, waiting_life
+from tests.support.orders import AAA, INTENT, NOW, ON, Life, answered, entry_id, new_life, reservation, waiting_life
 from tests.support.ports import FakePorts
 
 DEADLINE = NOW + timedelta(minutes=5)
@@ -188,7 +188,7 @@ def test_an_order_that_is_called_off_takes_no_answer_from_its_end_on_and_keeps_o
 def test_supervise_tells_an_order_of_its_answer_until_it_has_left_its_wait() -> None:
     life = waiting_life(DEADLINE)
     ports = life.ports
-    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, room("other", "BBB", "10")))
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, reservation("other", "BBB", "10")))
 
     def woken() -> list[tuple[str, str]]:
         return [(wake.intent_id, wake.event) for wake in supervise(ports).wakes]

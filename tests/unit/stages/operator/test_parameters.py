@@ -12,7 +12,15 @@ from shared.adapters.memory import MemoryTables
 from shared.contracts.messages import Notice
 from shared.core.errors import ConflictError, ContractError, SettingsError, TransientError
 from shared.ports import Row, Stored
-from shared.stages.operator.parameters import REFRESH, accept, fault_incident, in_force, load_set, propose, proposed
+from shared.stages.operator.parameters import (
+    REFRESH,
+    accept,
+    active_settings,
+    fault_incident,
+    load_set,
+    propose,
+    proposed,
+)
 from tests.support.orders import NOW, ON
 from tests.support.ports import FakePorts, fake_ports
 from tests.unit.contracts.test_parameters import made
@@ -34,29 +42,29 @@ def accepted(ports: FakePorts, name: str) -> None:
 
 def test_without_an_acceptance_the_apps_own_settings_are_in_force() -> None:
     ports = ports_with("walk-1")
-    found = in_force(ports, ports.settings, None)
+    found = active_settings(ports, ports.settings, None)
     assert (found.settings, found.fault) == (ports.settings, "")
     assert proposed(ports) == ["walk-1"]
 
 
 def test_an_accepted_set_comes_into_force_at_the_next_look_and_no_earlier() -> None:
     ports = ports_with("walk-1")
-    before = in_force(ports, ports.settings, None)
+    before = active_settings(ports, ports.settings, None)
     accepted(ports, "walk-1")
-    assert in_force(ports, ports.settings, before) is before
+    assert active_settings(ports, ports.settings, before) is before
     ports.clock.pass_by(REFRESH)
-    after = in_force(ports, ports.settings, before)
+    after = active_settings(ports, ports.settings, before)
     assert (after.settings.policy.edge_min, after.settings.policy.parameter_set) == (0.3, "walk-1")
-    assert in_force(ports, ports.settings, None).settings == after.settings
+    assert active_settings(ports, ports.settings, None).settings == after.settings
 
 
 def test_storage_is_asked_once_in_a_while() -> None:
     tables = CountingTables()
     ports = fake_ports(NOW, tables=tables)
-    known = in_force(ports, ports.settings, None)
+    known = active_settings(ports, ports.settings, None)
     for _ in range(60):
         ports.clock.pass_by(timedelta(seconds=20))
-        known = in_force(ports, ports.settings, known)
+        known = active_settings(ports, ports.settings, known)
     assert tables.reads == 1 + 20 * 60 // REFRESH.seconds
 
 
@@ -65,28 +73,28 @@ def test_default_takes_the_set_back() -> None:
     accepted(ports, "walk-1")
     row = accept(ports, ports.settings, "default", by="me", reason="it loses")
     assert (row["previous"], row["parameter_set"]) == ("walk-1", "default")
-    assert in_force(ports, ports.settings, None).settings == ports.settings
+    assert active_settings(ports, ports.settings, None).settings == ports.settings
 
 
 def test_a_set_that_was_changed_after_its_acceptance_stays_out_of_force() -> None:
     ports = ports_with("walk-1")
     accepted(ports, "walk-1")
-    good = in_force(ports, ports.settings, None)
+    good = active_settings(ports, ports.settings, None)
     with tampered(ports, "walk-1"):
-        found = in_force(ports, ports.settings, None)
+        found = active_settings(ports, ports.settings, None)
         assert "not what was accepted" in found.fault
         assert found.settings == ports.settings
-    assert in_force(ports, ports.settings, None).settings == good.settings
+    assert active_settings(ports, ports.settings, None).settings == good.settings
 
 
 def test_a_broken_set_leaves_the_last_good_one_in_force_in_old_and_new_processes() -> None:
     ports = ports_with("walk-1", "walk-2")
     accepted(ports, "walk-1")
-    good = in_force(ports, ports.settings, None)
+    good = active_settings(ports, ports.settings, None)
     accepted(ports, "walk-2")
     ports.blobs.put("parameters", "walk-2.json", b"{}")
     ports.clock.pass_by(REFRESH)
-    old, new = in_force(ports, ports.settings, good), in_force(ports, ports.settings, None)
+    old, new = active_settings(ports, ports.settings, good), active_settings(ports, ports.settings, None)
     for found in (old, new):
         assert found.settings.policy.parameter_set == "walk-1"
         assert "walk-2" in found.fault
@@ -97,7 +105,7 @@ def test_a_set_that_no_longer_fits_the_apps_own_limits_stays_out_of_force() -> N
     propose(ports.blobs, ports.codec, made({"GATEHOUSE_MAX_POSITIONS": "10"}))
     accepted(ports, "walk-7")
     tighter = fake_ports(NOW, GATEHOUSE_MAX_POSITIONS="3").settings
-    found = in_force(ports, tighter, None)
+    found = active_settings(ports, tighter, None)
     assert found.settings == tighter
     assert "cannot be lifted" in found.fault
 
@@ -105,12 +113,12 @@ def test_a_set_that_no_longer_fits_the_apps_own_limits_stays_out_of_force() -> N
 def test_a_store_that_does_not_answer_leaves_what_is_in_force_and_stops_a_process_that_knows_nothing() -> None:
     tables = CountingTables()
     ports = fake_ports(NOW, tables=tables)
-    known = in_force(ports, ports.settings, None)
+    known = active_settings(ports, ports.settings, None)
     tables.is_down = True
     ports.clock.pass_by(REFRESH)
-    assert in_force(ports, ports.settings, known).settings == known.settings
+    assert active_settings(ports, ports.settings, known).settings == known.settings
     with pytest.raises(TransientError):
-        in_force(ports, ports.settings, None)
+        active_settings(ports, ports.settings, None)
 
 
 def test_what_cannot_be_used_cannot_be_accepted() -> None:

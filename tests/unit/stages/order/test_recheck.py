@@ -21,7 +21,19 @@ from shared.core.sizing import Basis
 from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.stages.base.ledger import update_ledger
-from tests.support.orders import AAA, INTENT, NOW, ON, PLAN, Life, entry_id, extended_life, new_life, planned_life, room
+from tests.support.orders import (
+    AAA,
+    INTENT,
+    NOW,
+    ON,
+    PLAN,
+    Life,
+    entry_id,
+    extended_life,
+    new_life,
+    planned_life,
+    reservation,
+)
 
 BASIS = Basis(p_win=0.875, daily_volatility=0.02, adv_shares=1_000_000)
 WAIT = timedelta(minutes=5)
@@ -177,7 +189,7 @@ def test_a_gate_that_refuses_is_named_before_the_missing_room() -> None:
 
 def test_another_orders_room_is_not_its_own() -> None:
     life = new_life()
-    change_ledger(life, lambda ledger: reserve(without(ledger, INTENT), room("other", "BBB", "100")))
+    change_ledger(life, lambda ledger: reserve(without(ledger, INTENT), reservation("other", "BBB", "100")))
     life.step()
     assert life.state.note == "UNRESERVED"
 
