@@ -180,9 +180,9 @@ def _theirs(orders: Sequence[BrokerOrder]) -> list[str]:
 
 
 def _named(order: BrokerOrder) -> str:
-    prices = ((order.order_type, order.limit_price or order.stop_price),)
-    at = " ".join(f"{kind} {price}" if price is not None else kind for kind, price in prices)
-    return f"{order.side.value} {order.remaining_shares} {order.symbol} {at} (order {order.order_id})"
+    price = order.limit_price or order.stop_price
+    kind = order.order_type if price is None else f"{order.order_type} {price}"
+    return f"{order.side.value} {order.remaining_shares} {order.symbol} {kind} (order {order.order_id})"
 
 
 def with_unknown(state: OrderState, ports: Ports, seen: Observation) -> Observation:
