@@ -31,7 +31,7 @@ logger = logging.getLogger("gatehouse.supervise")
 async def supervise_account(
     timer: func.TimerRequest, client: df.DurableOrchestrationClient, notices: func.Out[Texts]
 ) -> None:
-    """Look at the account, wake the lifecycles that must act, and sweep up poison."""
+    """Look at the account, wake the lifecycles that must act, and drain the poison queues."""
     await _supervise(client, notices)
 
 
@@ -69,7 +69,7 @@ def _minute(lifecycles: Lifecycles, notices: func.Out[Texts]) -> None:
     messages += part("silence", lambda: watch_stages(ports, ports.queues, fired_at), [])
     messages += part("untold", lambda: untold(ports), [])
     # Last, since a function that dies sends nothing: what was swept up must be told, and only then may it go.
-    drained = part("sweep", lambda: drain(ports, ports.queues, fired_at), None)
+    drained = part("drain", lambda: drain(ports, ports.queues, fired_at), None)
     tell([*seen.messages, *messages, *(drained.notices if drained else ())], notices)
     if drained:
         clear(ports.queues, drained)

@@ -241,8 +241,8 @@ def _reservation_of_the_plan() -> Patches:
     def of_all(ports: Ports, state: OrderState) -> Reservation:
         return reservation_of(ports, replace(state, orders={}))
 
-    yield patch.object(ledger, "room_of", of_all)
-    yield patch.object(reconcile, "room_of", of_all)
+    yield patch.object(ledger, "reservation_of", of_all)
+    yield patch.object(reconcile, "reservation_of", of_all)
 
 
 def _restarted_stalled() -> Patches:

@@ -71,7 +71,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     monkeypatch.setattr("functions.edges.app", facade)
     wakes = tuple(Wake(on=ON, symbol=AAA, intent_id=each, event="KILL") for each in INTENTS)
     monkeypatch.setattr(trigger, "supervise", lambda _: Supervision(wakes=wakes))
-    monkeypatch.setattr(trigger, "sweep", lambda *_: None)
+    monkeypatch.setattr(trigger, "drain", lambda *_: None)
     return made
 
 
@@ -111,7 +111,7 @@ def test_a_lifecycle_that_cannot_be_told_keeps_no_other_from_being_told(
     assert client.raised.count(INTENTS[0]) == (2 if which != INTENTS[0] else 0)
 
 
-@pytest.mark.parametrize("part", ["supervise", "fault_incident", "watch_stages", "untold", "sweep"])
+@pytest.mark.parametrize("part", ["supervise", "fault_incident", "watch_stages", "untold", "drain"])
 def test_a_part_that_fails_is_told_and_keeps_no_other_from_being_done(
     ports: FakePorts, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:

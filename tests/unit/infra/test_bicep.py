@@ -234,8 +234,8 @@ def test_alert_knows_only_notices_that_the_code_sends() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "stages").rglob("*.py"))
     assert kinds <= set(re.findall(r'kind="([a-z-]+)"', source))
     assert {"poison", "job-missed", "halt"} <= kinds
-    swept = re.search(r'message startswith "([^"]+)"', text_of("trouble.kql"))[1]  # type: ignore[index]
-    assert f'logger.warning("{swept} ' in source
+    drained = re.search(r'message startswith "([^"]+)"', text_of("trouble.kql"))[1]  # type: ignore[index]
+    assert f'logger.warning("{drained} ' in source
 
 
 def test_heartbeat_is_missed_only_while_supervise_is_due() -> None:

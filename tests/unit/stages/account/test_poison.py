@@ -1,4 +1,4 @@
-"""The sweep: poison is kept, told once, and deleted only after that."""
+"""Poison is kept, told once, and deleted only after that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from shared.contracts.records import Container, Queue
 from shared.core.errors import TransientError
 from shared.ports import QueueState, QueueText
-from shared.stages.account.poison import HIDDEN, SWEEP_AT, SWEEP_MIN, clear, drain
+from shared.stages.account.poison import DRAIN_AT, DRAIN_MIN, HIDDEN, clear, drain
 from shared.stages.base.incidents import REDRIVEN
 from tests.support.orders import ON
 from tests.support.ports import FakePorts, fake_ports
@@ -69,8 +69,8 @@ def test_poison_among_notices_is_recorded_and_not_told() -> None:
 def test_a_crash_before_the_deletion_records_and_tells_no_second_time() -> None:
     ports, queues = fake_ports(AT), HandQueues({"signals-poison": [b"x"]})
     assert len(drain(ports, queues, AT).notices) == 1  # and then the process dies
-    ports.clock.pass_by(SWEEP_MIN * MINUTE)
-    again = drain(ports, queues, AT + SWEEP_MIN * MINUTE)
+    ports.clock.pass_by(DRAIN_MIN * MINUTE)
+    again = drain(ports, queues, AT + DRAIN_MIN * MINUTE)
     assert again.notices == ()
     assert len(poison(ports)) == 1
     clear(queues, again)
@@ -82,7 +82,7 @@ def test_a_deletion_that_fails_leaves_the_message_to_the_next_sweep() -> None:
     clear(queues, drain(ports, queues, AT))
     assert queues.texts == {"signals-poison": [b"x"]}
     queues.broken.clear()
-    clear(queues, drain(ports, queues, AT + SWEEP_MIN * MINUTE))
+    clear(queues, drain(ports, queues, AT + DRAIN_MIN * MINUTE))
     assert queues.texts == {"signals-poison": []}
     assert len(poison(ports)) == 1
 
@@ -99,11 +99,11 @@ def test_poison_that_was_sent_back_and_failed_again_is_told_again() -> None:
     ((key, row),) = ports.tables.query("incidents", str(ON))
     ports.tables.put("incidents", str(ON), key, {**row, "status": REDRIVEN})
     queues.texts["signals-poison"].append(b"x")
-    assert len(drain(ports, queues, AT + SWEEP_MIN * MINUTE).notices) == 1
+    assert len(drain(ports, queues, AT + DRAIN_MIN * MINUTE).notices) == 1
 
 
 @pytest.mark.parametrize("minute", range(10))
 def test_empty_queues_cost_one_request_each_every_fifth_minute(minute: int) -> None:
     queues = HandQueues()
     drain(fake_ports(AT), queues, AT.replace(minute=minute))
-    assert queues.requests == (len(Queue) if minute % SWEEP_MIN == SWEEP_AT else 0)
+    assert queues.requests == (len(Queue) if minute % DRAIN_MIN == DRAIN_AT else 0)
