@@ -16,7 +16,7 @@ from shared.contracts.records import Container, Table
 from shared.core.errors import ModelError
 from shared.core.values import Symbol
 from shared.ports import BlobStore, Clock, Codec, HistoryStore, Ports, Row, Stored, TableStore
-from shared.stages.evidence.cases import CaseMaker, day_records
+from shared.stages.evidence.case_maker import CaseMaker, day_records
 
 _COLUMNS = ("decision_id", "symbol", "verdict", "refused_by", "slot")
 

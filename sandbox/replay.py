@@ -17,10 +17,10 @@ from rich.table import Table as RichTable
 from sandbox.books import DAY_FOLDER, opened
 from shared.contracts.cases import Case, Replay, case_blob
 from shared.contracts.records import Container
-from shared.core.cases import sample
+from shared.core.case_figures import sample
 from shared.core.errors import ContractError, SettingsError
 from shared.ports import NightPorts
-from shared.stages.evidence.cases import CaseMaker, DayRecords, day_records
+from shared.stages.evidence.case_maker import CaseMaker, DayRecords, day_records
 from shared.stages.evidence.nightly import load_case
 from shared.stages.evidence.replay import Replayer
 

@@ -11,8 +11,8 @@ from shared.contracts.cases import case_blob
 from shared.core.features.history import DAY_S, midnight_s
 from shared.core.market import Bars, Timeframe
 from shared.core.values import Symbol, from_epoch
+from shared.stages.evidence.case_maker import CaseMaker, day_records
 from shared.stages.evidence.case_parts import Seen
-from shared.stages.evidence.cases import CaseMaker, day_records
 from training.backtest.ports import BacktestApp
 from training.backtest.records import Trade
 from training.backtest.tape import RollingTape

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.contracts.settings.broker import BrokerSettings
-from shared.contracts.settings.cases import CaseSettings
+from shared.contracts.settings.case_files import CaseSettings
 from shared.contracts.settings.notices import NoticeSettings
 from shared.contracts.settings.operate import OperateSettings
 from shared.contracts.settings.storage import StorageSettings

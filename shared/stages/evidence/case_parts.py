@@ -22,7 +22,7 @@ from shared.contracts.cases import (
 )
 from shared.contracts.messages import OrderIntent
 from shared.contracts.model_card import ModelCard
-from shared.core.cases import extremes_bp, move_after, move_bp, traded
+from shared.core.case_figures import extremes_bp, move_after, move_bp, traded
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Bars, FloatArray
 from shared.core.order_states import OrderState, Phase, Role

@@ -14,7 +14,7 @@ from datetime import date
 from shared.contracts.cases import Case, Replay, case_blob
 from shared.contracts.messages import Message
 from shared.contracts.records import Container, Table, export_blob
-from shared.core.cases import sample
+from shared.core.case_figures import sample
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.market import Timeframe
 from shared.core.schedule import DueJob, Job
@@ -23,8 +23,8 @@ from shared.core.values import Symbol, iso
 from shared.ports import NightPorts
 from shared.stages.base.incidents import record_incident
 from shared.stages.base.runs import run_due
+from shared.stages.evidence.case_maker import CaseMaker, DayRecords, day_records
 from shared.stages.evidence.case_parts import Seen
-from shared.stages.evidence.cases import CaseMaker, DayRecords, day_records
 from shared.stages.evidence.replay import Replayer
 
 JOBS = frozenset({Job.CASES, Job.REPLAY_CHECK, Job.EXPORT})

@@ -23,7 +23,7 @@ from shared.core.values import Symbol
 from shared.decision.opinions import STRATEGY
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
-from shared.stages.evidence.cases import CaseMaker, day_records
+from shared.stages.evidence.case_maker import CaseMaker, day_records
 from shared.stages.evidence.replay import Replayer
 from tests.support.books import Eager, NightFakes, decided, night_ports, slice_of, traded
 from tests.support.market_day import ON, OTHERS

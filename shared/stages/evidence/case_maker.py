@@ -22,7 +22,7 @@ from shared.contracts.cases import (
 from shared.contracts.messages import Signal
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL
 from shared.contracts.records import Container, Table, symbol_key
-from shared.core.cases import occlusion
+from shared.core.case_figures import occlusion
 from shared.core.errors import ContractError, GatehouseError
 from shared.core.features import FEATURE_NAMES
 from shared.core.ids import digest

@@ -25,8 +25,8 @@ from shared.decision.opinions import STRATEGY
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
+from shared.stages.evidence.case_maker import CaseMaker, day_records
 from shared.stages.evidence.case_parts import usual_values
-from shared.stages.evidence.cases import CaseMaker, day_records
 from tests.support.books import NightFakes, decided, night_ports, slice_of, traded
 from tests.support.market_day import ON
 from tests.support.models import tiny_model

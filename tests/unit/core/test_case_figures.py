@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.cases import Traded, extremes_bp, move_after, move_bp, occlusion, sample, traded
+from shared.core.case_figures import Traded, extremes_bp, move_after, move_bp, occlusion, sample, traded
 from shared.core.market import Bars, FloatArray
 from shared.core.values import Side
 
