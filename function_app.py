@@ -5,13 +5,13 @@ import azure.functions as func
 
 from functions import (
     approvals,
+    controls,
     execute,
     gate,
     health,
     news,
     nightly,
     notify,
-    operate,
     parameters,
     redrive,
     report,
@@ -23,7 +23,7 @@ from functions import (
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 STAGES = (scan, news, score, gate, execute, supervise, report, nightly, notify)
-API = (operate, approvals, parameters, redrive, health)
+API = (controls, approvals, parameters, redrive, health)
 
 for stage in (*STAGES, *API):
     app.register_functions(stage.bp)

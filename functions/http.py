@@ -103,7 +103,7 @@ def respond(reply: Reply) -> func.HttpResponse:
 
 def caller_of(req: func.HttpRequest, ports: App) -> str:
     """Who the platform says is calling, where it is trusted to; the host does not tell which function key was shown."""
-    header = ports.settings.operate.principal_header
+    header = ports.settings.operator.principal_header
     return said(req.headers.get(header.lower()) or req.headers.get(header)) if header else ""
 
 

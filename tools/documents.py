@@ -70,7 +70,7 @@ _HEADINGS = {
     "cases": "Case files",
     "notices": "Notices",
     "telemetry": "Telemetry",
-    "operate": "Operation",
+    "operator": "Operation",
 }
 
 

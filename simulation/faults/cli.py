@@ -12,7 +12,7 @@ from rich.table import Table as Sheet
 
 from shared.core.errors import SettingsError
 from simulation.faults.day import SimulationOutcome, simulate
-from simulation.faults.mutants import PLANTED
+from simulation.faults.mutants import MUTANTS
 from simulation.faults.options import NAMES, SimulationRun, parse_faults
 from simulation.faults.runner import TRACE_TAIL, Summary, commit, run_all, shrink
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prove-checkers", nargs="*", metavar="NAME", help="break every rule, or those named, on purpose instead"
     )
-    parser.add_argument("--planted", default="", help="break this one rule on purpose")
+    parser.add_argument("--mutant", default="", help="break this one rule on purpose")
     parser.add_argument("--seed", type=int, help="one seed alone")
     parser.add_argument("--trace", action="store_true", help="with --seed: print every step")
     parser.add_argument("--minutes", type=int, help="end the day so many minutes after 09:15 New York")
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         days=options.days,
         faults=parse_faults(options.faults),
         swarm=not options.no_swarm,
-        planted=options.planted,
+        mutant=options.mutant,
         minutes=options.minutes,
     )
     if options.seed is not None:
@@ -162,16 +162,16 @@ def _arguments(run: SimulationRun) -> str:
     words = [f"--seed {run.seed}", f"--faults {faults}"]
     words += [f"--days {run.days}"] if run.days != 1 else []
     words += [] if run.swarm else ["--no-swarm"]
-    words += [f"--planted {run.planted}"] if run.planted else []
+    words += [f"--mutant {run.mutant}"] if run.mutant else []
     words += [f"--minutes {run.minutes}"] if run.minutes is not None else []
     return " ".join(words)
 
 
 def _prove(console: Console, given: Sequence[str], processes: int | None) -> int:
     """Break each rule on purpose, and say after how many seeds it was noticed, and by which rule."""
-    if unknown := sorted(set(given) - PLANTED.keys()):
-        raise SettingsError(f"--prove-checkers {', '.join(unknown)}: expected some of {', '.join(PLANTED)}")
-    names = given or list(PLANTED)
+    if unknown := sorted(set(given) - MUTANTS.keys()):
+        raise SettingsError(f"--prove-checkers {', '.join(unknown)}: expected some of {', '.join(MUTANTS)}")
+    names = given or list(MUTANTS)
     sheet = Sheet(box=None)
     for column in ("broken on purpose", "seeds", "noticed by"):
         sheet.add_column(column)
@@ -179,7 +179,7 @@ def _prove(console: Console, given: Sequence[str], processes: int | None) -> int
     with _progress(console) as progress:
         task = progress.add_task("proving", total=len(names))
         for name in names:
-            meaning, _ = PLANTED[name]
+            meaning, _ = MUTANTS[name]
             progress.update(task, description=name)
             found = _first_found(name, processes)
             progress.advance(task)
@@ -212,9 +212,9 @@ def _first_found(name: str, processes: int | None) -> SimulationOutcome | None:
 
 def _is_proof(outcome: SimulationOutcome) -> bool:
     """Whether a rule is broken that the same seed does not break by itself."""
-    return outcome.is_violation and simulate(_with(outcome.run, planted="")).rule != outcome.rule
+    return outcome.is_violation and simulate(_with(outcome.run, mutant="")).rule != outcome.rule
 
 
 def _proof(seed: int, name: str) -> SimulationRun:
     """Every other seed meets every fault: some broken rules need several at once, some are hidden by them."""
-    return SimulationRun(seed=seed, planted=name, swarm=seed % 2 == 0)
+    return SimulationRun(seed=seed, mutant=name, swarm=seed % 2 == 0)

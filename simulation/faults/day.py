@@ -80,9 +80,9 @@ class SimulationOutcome:
 
 def simulate(run: SimulationRun) -> SimulationOutcome:
     """Run a seed."""
-    from simulation.faults.mutants import planted  # noqa: PLC0415 - it patches what the stages import
+    from simulation.faults.mutants import mutant  # noqa: PLC0415 - it patches what the stages import
 
-    with planted(run.planted), _quiet():
+    with mutant(run.mutant), _quiet():
         return _Days(run).outcome()
 
 

@@ -391,7 +391,7 @@ def _list_believed() -> Patches:
     yield patch.object(order, "held_shares", shown)
 
 
-PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
+MUTANTS: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "no-look-up": ("an entry is sent, and given up, without looking for one under its id", _no_look_up),
     "no-last-look": ("an order is closed as refused though another host has sent it", _no_last_look),
     "new-ids": ("a repeated submission gets a new client order id", _new_ids),
@@ -452,7 +452,7 @@ PLANTED: Mapping[str, tuple[str, Callable[[], Patches]]] = {
 
 
 @contextmanager
-def planted(name: str) -> Iterator[None]:
+def mutant(name: str) -> Iterator[None]:
     """Break one rule while the block runs; an empty name breaks none.
 
     Raises
@@ -463,9 +463,9 @@ def planted(name: str) -> Iterator[None]:
     if not name:
         yield
         return
-    if name not in PLANTED:
-        raise SettingsError(f"planted fault {name!r}: expected one of {', '.join(PLANTED)}")
+    if name not in MUTANTS:
+        raise SettingsError(f"planted fault {name!r}: expected one of {', '.join(MUTANTS)}")
     with ExitStack() as stack:
-        for each in PLANTED[name][1]():
+        for each in MUTANTS[name][1]():
             stack.enter_context(each)
         yield

@@ -228,7 +228,7 @@ class SimulationRun:
         Trading days in a row, state carried over.
     faults : frozenset of str
         Names that are allowed; which of them the seed switches on is its own affair.
-    planted : str
+    mutant : str
         Name of a rule broken on purpose, empty for none.
     minutes : int or None
         Stop the day that many minutes after the simulation's start of day, for a shorter trace.
@@ -238,6 +238,6 @@ class SimulationRun:
     days: int = 1
     faults: frozenset[str] = frozenset(NAMES)
     swarm: bool = True
-    planted: str = ""
+    mutant: str = ""
     minutes: int | None = None
     is_traced: bool = False

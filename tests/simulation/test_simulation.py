@@ -14,7 +14,7 @@ from shared.core import order_steps
 from shared.core.errors import SettingsError
 from simulation.faults import cli
 from simulation.faults.day import SimulationOutcome, simulate
-from simulation.faults.mutants import PLANTED, planted
+from simulation.faults.mutants import MUTANTS, mutant
 from simulation.faults.options import ALL, NAMES, SimulationRun, faults_of, parse_faults
 from simulation.faults.runner import run_all, shrink
 
@@ -76,24 +76,24 @@ def test_the_same_seed_is_the_same_day_with_and_without_its_trace() -> None:
 
 @pytest.mark.parametrize("name", ["no-look-up", "no-guard", "own-word", "kill-unread", "no-wakes"])
 def test_a_rule_broken_on_purpose_is_noticed(name: str) -> None:
-    assert any(simulate(SimulationRun(seed=seed, planted=name)).is_violation for seed in range(1, 61))
+    assert any(simulate(SimulationRun(seed=seed, mutant=name)).is_violation for seed in range(1, 61))
 
 
 def test_what_is_planted_is_gone_afterwards() -> None:
-    broken = simulate(SimulationRun(seed=2, planted="no-release"))
+    broken = simulate(SimulationRun(seed=2, mutant="no-release"))
     assert broken.rule == "an order that is over has no room"
     assert simulate(SimulationRun(seed=2)).rule == ""
 
 
 def test_a_planted_fault_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(SettingsError, match="no-such-thing"), planted("no-such-thing"):
+    with pytest.raises(SettingsError, match="no-such-thing"), mutant("no-such-thing"):
         pass
-    assert len(PLANTED) >= 12
+    assert len(MUTANTS) >= 12
 
 
 def test_a_failure_is_shrunk_to_fewer_faults_with_the_same_broken_rule() -> None:
     found = next(
-        o for seed in range(1, 40) if (o := simulate(SimulationRun(seed=seed, planted="no-guard"))).is_violation
+        o for seed in range(1, 40) if (o := simulate(SimulationRun(seed=seed, mutant="no-guard"))).is_violation
     )
     shortest = shrink(found)
     assert shortest.rule == found.rule
@@ -131,7 +131,7 @@ def test_the_command_tells_rate_and_verdict() -> None:
 
 
 def test_the_command_shows_a_failure_with_its_seed_commit_rule_and_replay() -> None:
-    code, text = command("--seeds", "1..2", "--planted", "no-guard", "--processes", "1", "--stop-at-first")
+    code, text = command("--seeds", "1..2", "--mutant", "no-guard", "--processes", "1", "--stop-at-first")
     assert code == 1
     assert "positions are guarded" in text
     assert "commit " in text

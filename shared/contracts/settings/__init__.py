@@ -7,7 +7,7 @@ expected. docs/CONFIG.md is generated from the declarations.
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.groups import GROUPS, Settings
 from shared.contracts.settings.notices import NoticeChannel, NoticeSettings
-from shared.contracts.settings.operate import OperateSettings
+from shared.contracts.settings.operator import OperatorSettings
 from shared.contracts.settings.parse import parse_settings, with_values
 from shared.contracts.settings.secrets import secrets_of
 from shared.contracts.settings.storage import StorageSettings
@@ -25,7 +25,7 @@ __all__ = [
     "Feed",
     "NoticeChannel",
     "NoticeSettings",
-    "OperateSettings",
+    "OperatorSettings",
     "PolicySettings",
     "RiskSettings",
     "Settings",

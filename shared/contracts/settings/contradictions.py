@@ -36,11 +36,11 @@ MIN_LINK_KEY_CHARACTERS = 32
 def _operate_contradictions(settings: Settings) -> list[str]:
     """A link key is long and a secret; an address is https, but for the sandbox's own machine."""
     problems: list[str] = []
-    operate, key = settings.operate, settings.operate.link_key
+    operator, key = settings.operator, settings.operator.link_key
     if key and (len(key) < MIN_LINK_KEY_CHARACTERS or len(set(key)) < 8):
         expected = f"a random key of {MIN_LINK_KEY_CHARACTERS} characters or more"
         problems.append(f"GATEHOUSE_LINK_KEY = ***: expected {expected}")
-    url, is_sandbox = operate.public_url, settings.broker.environment is Environment.SANDBOX
+    url, is_sandbox = operator.public_url, settings.broker.environment is Environment.SANDBOX
     address = address_of(url)
     if url and not (address and (is_sandbox or address.scheme == "https")):
         problems.append(f"GATEHOUSE_PUBLIC_URL = {url!r}: expected https, a host and nothing else")

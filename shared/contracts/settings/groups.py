@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.case_files import CaseSettings
 from shared.contracts.settings.notices import NoticeSettings
-from shared.contracts.settings.operate import OperateSettings
+from shared.contracts.settings.operator import OperatorSettings
 from shared.contracts.settings.storage import StorageSettings
 from shared.contracts.settings.telemetry import TelemetrySettings
 from shared.contracts.settings.watchlist import WatchlistSettings
@@ -27,7 +27,7 @@ class Settings:
     cases: CaseSettings
     notices: NoticeSettings
     telemetry: TelemetrySettings
-    operate: OperateSettings
+    operator: OperatorSettings
     clock_file: str = setting(
         "GATEHOUSE_CLOCK_FILE",
         "",
@@ -57,5 +57,5 @@ GROUPS: Mapping[str, type] = {
     "cases": CaseSettings,
     "notices": NoticeSettings,
     "telemetry": TelemetrySettings,
-    "operate": OperateSettings,
+    "operator": OperatorSettings,
 }

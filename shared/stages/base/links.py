@@ -14,8 +14,8 @@ ANSWER_PATH = "/api/answer"
 
 def links_of(ports: Ports, intent: OrderIntent, until: datetime) -> tuple[Link, ...]:
     """Return the two links that answer a question, none where no key or no address is configured."""
-    operate = ports.settings.operate
-    if not (operate.link_key and operate.public_url):
+    operator = ports.settings.operator
+    if not (operator.link_key and operator.public_url):
         return ()
     found = []
     for label, chosen in (("Approve", Answer.APPROVE), ("Refuse", Answer.REFUSE)):
@@ -26,6 +26,6 @@ def links_of(ports: Ports, intent: OrderIntent, until: datetime) -> tuple[Link, 
             answer=chosen,
             expires_at=until,
         )
-        address = operate.public_url.rstrip("/") + ANSWER_PATH
-        found.append(Link(label=label, url=f"{address}?token={signed(claims, operate.link_key)}"))
+        address = operator.public_url.rstrip("/") + ANSWER_PATH
+        found.append(Link(label=label, url=f"{address}?token={signed(claims, operator.link_key)}"))
     return tuple(found)

@@ -49,7 +49,7 @@ class Asked:
 
 def asked(ports: Ports, token: str) -> Asked | Reply:
     """Read a link: what it asks, or why it cannot be used. Changes nothing."""
-    key = ports.settings.operate.link_key
+    key = ports.settings.operator.link_key
     if not key:
         return refused(NOT_FOUND, "links are off: GATEHOUSE_LINK_KEY is not set")
     claims = read_token(token, key)

@@ -76,7 +76,7 @@ def test_an_address_of_links_is_a_host_and_nothing_else(url: str) -> None:
 def test_links_of_a_real_account_are_https() -> None:
     key = {"GATEHOUSE_LINK_KEY": "k3y-of-the-test-that-is-long-enough-0123456789"}
     assert problems(**PAPER, **key, GATEHOUSE_PUBLIC_URL="http://gatehouse.example") != []
-    assert parsed(**PAPER, **key, GATEHOUSE_PUBLIC_URL="https://gatehouse.example").operate.public_url
+    assert parsed(**PAPER, **key, GATEHOUSE_PUBLIC_URL="https://gatehouse.example").operator.public_url
 
 
 def test_an_address_without_a_key_makes_no_links_and_says_so() -> None:

@@ -50,7 +50,7 @@ def told_to_the_end(life: Life) -> list[Notice]:
 def by_link(life: Life, chosen: Answer) -> Reply:
     """Press the button of a link."""
     ports = life.ports
-    ports.settings = replace(ports.settings, operate=replace(ports.settings.operate, link_key=KEY))
+    ports.settings = replace(ports.settings, operator=replace(ports.settings.operator, link_key=KEY))
     token = signed(
         Claims(intent_id=INTENT, on=ON, symbol=AAA, answer=chosen, expires_at=DEADLINE), KEY
     )  # fmt: skip

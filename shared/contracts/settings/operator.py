@@ -8,7 +8,7 @@ from shared.core.settings.declare import setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperateSettings:
+class OperatorSettings:
     """How a person reaches the app."""
 
     link_key: str = setting(

@@ -10,7 +10,7 @@ from shared.bootstrap import app
 from shared.contracts.openapi import routes
 from shared.contracts.records import Queue
 from shared.stages.base.requests import Reply
-from shared.stages.operator import controls as operate
+from shared.stages.operator import controls
 from shared.stages.operator.jobs import run_job
 from shared.stages.operator.rollback import roll_back
 
@@ -20,48 +20,48 @@ bp = func.Blueprint()
 @bp.route(routes.STATUS.path, methods=[routes.STATUS.method], auth_level=func.AuthLevel.FUNCTION)
 def show_status(req: func.HttpRequest) -> func.HttpResponse:
     """What stands now."""
-    return show(routes.STATUS, req, lambda ports, _: Reply(body=_with_fault(operate.status(ports))))
+    return show(routes.STATUS, req, lambda ports, _: Reply(body=_with_fault(controls.status(ports))))
 
 
 @bp.route(routes.POSITIONS.path, methods=[routes.POSITIONS.method], auth_level=func.AuthLevel.FUNCTION)
 def show_positions(req: func.HttpRequest) -> func.HttpResponse:
     """Positions and working orders at the broker."""
-    return show(routes.POSITIONS, req, lambda ports, _: Reply(body=operate.positions(ports)))
+    return show(routes.POSITIONS, req, lambda ports, _: Reply(body=controls.positions(ports)))
 
 
 @bp.route(routes.KILL.path, methods=[routes.KILL.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def turn_kill_switch_on(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """Kill switch on, with cancel-all and flatten as choices."""
-    return act(routes.KILL, req, operate.kill, notices)
+    return act(routes.KILL, req, controls.kill, notices)
 
 
 @bp.route(routes.HALT.path, methods=[routes.HALT.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def halt_entries(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """Entries off, positions stay."""
-    return act(routes.HALT, req, operate.halt, notices)
+    return act(routes.HALT, req, controls.halt, notices)
 
 
 @bp.route(routes.RESUME.path, methods=[routes.RESUME.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def resume_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """Kill switch and drawdown halt off."""
-    return act(routes.RESUME, req, operate.resume, notices)
+    return act(routes.RESUME, req, controls.resume, notices)
 
 
 @bp.route(routes.ACCEPT_LIVE.path, methods=[routes.ACCEPT_LIVE.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def accept_live_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """A person's acceptance that the account trades real money."""
-    return act(routes.ACCEPT_LIVE, req, operate.accept_live, notices)
+    return act(routes.ACCEPT_LIVE, req, controls.accept_live, notices)
 
 
 @bp.route(routes.TEST_NOTICE.path, methods=[routes.TEST_NOTICE.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def send_test_notice(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
     """A notice that says nothing, to see that it arrives."""
-    return act(routes.TEST_NOTICE, req, operate.try_notices, notices)
+    return act(routes.TEST_NOTICE, req, controls.try_notices, notices)
 
 
 @bp.route(routes.ROLL_BACK.path, methods=[routes.ROLL_BACK.method], auth_level=func.AuthLevel.FUNCTION)
