@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from shared.contracts.model_card import (
     REGIME_MODEL,
     SIGNAL_MODEL,
     Calibration,
-    FoldResult,
     Importance,
     ModelCard,
     RecordedPair,
@@ -44,38 +43,13 @@ class TrainedModel:
     card: ModelCard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What all cards of one training say alike."""
-
-    version: str
-    trained_from: date
-    trained_to: date
-    judged_from: date
-    judged_to: date
-    created_at: datetime
-    expires_on: date
-    code_revision: str
-    is_synthetic: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What one model's card says besides."""
-
-    label: str
-    metrics: dict[str, float]
-    parameters: dict[str, float] = field(default_factory=dict)
-    trials: int = 0
-    calibration: Calibration | None = None
-    folds: tuple[FoldResult, ...] = ()
-    reference: tuple[FeatureReference, ...] = ()
-    importances: tuple[Importance, ...] = ()
+type CardDraft = partial[ModelCard]
+"""A card with what is known of it so far; called with the rest, it is one."""
 
 
 def packed_trees(
-    origin: Origin,
-    told: Told,
+    draft: CardDraft,
+    metrics: dict[str, float],
     model: XGBClassifier | XGBRegressor,
     calibrator: Calibrator,
     *,
@@ -96,11 +70,12 @@ def packed_trees(
     chosen = np.unique(np.r_[np.linspace(0, len(rows) - 7, _PAIRS).astype(np.int64), len(rows) - 6 : len(rows)])
     name = SIGNAL_MODEL if isinstance(model, XGBClassifier) else MOVE_MODEL
     answers = _Answers(data=data, rows=rows, expected=expected, recorded=chosen)
-    return _packed(name, FEATURE_NAMES, origin, told, answers)
+    named = partial(draft, name=name, feature_names=FEATURE_NAMES, output_names=OUTPUTS[name])
+    return _packed(named, metrics, answers)
 
 
 def packed_regimes(
-    origin: Origin, told: Told, mixture: regimes.RegimeMixture, rows: FloatArray, seed: int
+    draft: CardDraft, metrics: dict[str, float], mixture: regimes.RegimeMixture, rows: FloatArray, seed: int
 ) -> TrainedModel:
     """Export the regime mixture, checked against the original; the pairs are rows that it answers."""
     tried = regimes.parity_rows(rows, seed)
@@ -108,7 +83,8 @@ def packed_regimes(
     answered = np.flatnonzero(np.isfinite(expected).all(axis=1))
     chosen = answered[np.unique(np.linspace(0, answered.size - 1, _PAIRS).astype(np.int64))]
     answers = _Answers(data=regimes.to_onnx(mixture), rows=tried, expected=expected, recorded=chosen)
-    return _packed(REGIME_MODEL, REGIME_FEATURES, origin, told, answers)
+    named = partial(draft, name=REGIME_MODEL, feature_names=REGIME_FEATURES, output_names=OUTPUTS[REGIME_MODEL])
+    return _packed(named, metrics, answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,32 +97,13 @@ class _Answers:
     recorded: NDArray[np.int64]
 
 
-def _packed(name: str, features: tuple[str, ...], origin: Origin, told: Told, answers: _Answers) -> TrainedModel:
+def _packed(draft: CardDraft, metrics: dict[str, float], answers: _Answers) -> TrainedModel:
     worst = export.require_parity(answers.data, answers.rows, answers.expected)
-    card = ModelCard(
-        name=name,
-        version=origin.version,
+    card = draft(
         sha256=digest(answers.data),
-        feature_names=features,
-        output_names=OUTPUTS[name],
-        label=told.label,
-        trained_from=origin.trained_from,
-        trained_to=origin.trained_to,
-        judged_from=origin.judged_from,
-        judged_to=origin.judged_to,
-        created_at=origin.created_at,
-        expires_on=origin.expires_on,
-        code_revision=origin.code_revision,
-        is_synthetic=origin.is_synthetic,
-        metrics=told.metrics | {"parity_max_difference": worst, "parity_rows": float(len(answers.rows))},
+        metrics=metrics | {"parity_max_difference": worst, "parity_rows": float(len(answers.rows))},
         pairs=tuple(_pair(answers.rows[k], answers.expected[k]) for k in answers.recorded),
         tolerance=export.TOLERANCE,
-        parameters=told.parameters,
-        trials=told.trials,
-        calibration=told.calibration,
-        folds=told.folds,
-        reference=told.reference,
-        importances=told.importances,
     )
     return TrainedModel(onnx=answers.data, card=card)
 

@@ -144,19 +144,13 @@ def build_dataset(
 def _join(sessions: Sequence[Sequence[_Block]], dates: tuple[date, ...], symbols: tuple[Symbol, ...]) -> Dataset:
     blocks = [block for session in sessions for block in session]
     day = [k for k, session in enumerate(sessions) for _ in session]
-    return Dataset(
-        features=np.concatenate([block.features for block in blocks]),
-        outcome=np.concatenate([block.labels.outcome for block in blocks]),
-        exit_return=np.concatenate([block.labels.exit_return for block in blocks]),
-        move=np.concatenate([block.labels.move for block in blocks]),
-        day=np.repeat(day, [len(block.start_s) for block in blocks]),
-        symbol=np.concatenate([block.symbol for block in blocks]),
-        start_s=np.concatenate([block.start_s for block in blocks]),
-        end_s=np.concatenate([block.labels.end_s for block in blocks]),
-        weight=np.concatenate([block.weight for block in blocks]),
-        dates=dates,
-        symbols=symbols,
-    )
+    own = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in _OWN}
+    labelled = {name: np.concatenate([getattr(b.labels, name) for b in blocks]) for name in _LABELLED}
+    days = np.repeat(day, [len(block.start_s) for block in blocks])
+    return Dataset(**own, **labelled, day=days, dates=dates, symbols=symbols)
+
+
+_OWN, _LABELLED = ("features", "symbol", "start_s", "weight"), ("outcome", "exit_return", "move", "end_s")
 
 
 class _Store:
@@ -211,7 +205,7 @@ def _symbol_rows(
             rule=barrier,
             horizon_s=_horizons(item.today.start_s[rows] + BAR_S, day, barrier),
         )
-        rows, labels = rows[labels.known], labels.only_known()
+        rows, labels = rows[labels.known], labels.only(labels.known)
         sound = _sound(table[rows])
         rows, labels = rows[sound], labels.only(sound)
         yield _Block(

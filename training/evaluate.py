@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
 
 from shared.core.market import FloatArray
+from training.calibrate import brier
 from training.dataset import Dataset
 from training.labels import DOWN, NONE, UP
 
@@ -35,8 +36,7 @@ def signal_metrics(probabilities: FloatArray, test: Dataset, train: Dataset, *, 
         largest p_up - p_down (`top_decile_`) and of all rows (`all_`) the share that hit the upper barrier (`hit_rate`)
         and the mean return in bp after costs of going long (`net_bp`).
     """
-    truth = np.eye(3)[test.outcome]
-    base = np.broadcast_to(np.bincount(train.outcome, minlength=3) / len(train), truth.shape)
+    base = np.broadcast_to(np.bincount(train.outcome, minlength=3) / len(train), probabilities.shape)
     p = probabilities / probabilities.sum(axis=1, keepdims=True)
     net_bp = 1e4 * test.exit_return - cost_bp
     decided = test.outcome != NONE
@@ -44,8 +44,8 @@ def signal_metrics(probabilities: FloatArray, test: Dataset, train: Dataset, *, 
     return {
         "log_loss": float(log_loss(test.outcome, p, labels=[0, 1, 2])),
         "log_loss_base": float(log_loss(test.outcome, base, labels=[0, 1, 2])),
-        "brier": float(((p - truth) ** 2).sum(axis=1).mean()),
-        "brier_base": float(((base - truth) ** 2).sum(axis=1).mean()),
+        "brier": brier(p, test.outcome),
+        "brier_base": brier(base, test.outcome),
         "auc_up": float(roc_auc_score(test.outcome == UP, p[:, UP])),
         "auc_down": float(roc_auc_score(test.outcome == DOWN, p[:, DOWN])),
         "auc_direction": float(roc_auc_score(test.outcome[decided] == UP, (p[:, UP] - p[:, DOWN])[decided])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.contracts.model_card import FoldResult
@@ -26,7 +26,7 @@ def rows_of(data: Dataset, fold: Fold) -> InnerFold:
 
 
 def results_of(
-    data: Dataset, folds: Sequence[Fold], rule: FitRule, *, seed: int, kind: str, cost_bp: float, tell: Progress
+    data: Dataset, folds: Sequence[Fold], *, rule: FitRule, seed: int, kind: str, cost_bp: float, tell: Progress
 ) -> tuple[tuple[FoldResult, ...], tuple[Unseen, ...]]:
     """Fit and judge the classifier on each split, two at a time.
 
@@ -51,13 +51,11 @@ def results_of(
         )
         return result, Unseen(p=p, outcome=rows.test.outcome, weight=rows.test.weight)
 
-    def finished() -> Iterator[tuple[FoldResult, Unseen]]:
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            for k, found in enumerate(pool.map(work, folds)):
-                tell(f"{kind} folds", (k + 1) / len(folds))
-                yield found
-
-    found = tuple(finished())
+    found = []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for result in pool.map(work, folds):
+            found.append(result)
+            tell(f"{kind} folds", len(found) / len(folds))
     return tuple(result for result, _ in found), tuple(unseen for _, unseen in found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,19 +85,9 @@ class Labels:
     end_s: IntArray
     known: NDArray[np.bool_]
 
-    def only_known(self) -> Labels:
-        """Return those whose outcome is known."""
-        return self.only(self.known)
-
     def only(self, keep: NDArray[np.bool_]) -> Labels:
         """Return those of a mask of shape (m,)."""
-        return Labels(
-            outcome=self.outcome[keep],
-            exit_return=self.exit_return[keep],
-            move=self.move[keep],
-            end_s=self.end_s[keep],
-            known=self.known[keep],
-        )
+        return Labels(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
 
 
 def triple_barrier(

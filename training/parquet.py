@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.core.features.history import BAR_S, DAY_S, midnight_s
 from shared.core.ids import digest, hash_id
-from shared.core.market import Bars, IntArray, Timeframe, TradingDay
+from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.splits import NO_SPLITS, Splits
 from shared.core.values import Symbol
 from shared.ports import Calendar
@@ -31,6 +31,15 @@ class ParquetHistory:
     path : Path
     calendar : Calendar
 
+    Attributes
+    ----------
+    content_id : str
+        SHA-256 of the file and of what was left out of it, shortened.
+    is_synthetic : bool
+        Whether the file says that its market is an invented one.
+    symbols, days
+        Every symbol of the file, sorted; session dates on which any of them traded.
+
     Raises
     ------
     SettingsError, ContractError
@@ -39,34 +48,15 @@ class ParquetHistory:
 
     def __init__(self, path: Path, calendar: Calendar) -> None:
         file = read_traded(path, calendar)
-        self._content_id = _digest(file)
-        self._is_synthetic = file.is_synthetic
+        self.content_id = _digest(file)
+        self.is_synthetic = file.is_synthetic
         self.told = tuple(file.told())
         self._splits = file.splits
         self._intraday = {symbol: five_minute_bars(found.bars) for symbol, found in file.by_symbol().items()}
+        self.symbols = tuple(sorted(self._intraday))
         dates = session_dates(file.rows.start_s[file.checked.order])
-        self._days = tuple(day for day in trading_days(calendar, dates).values() if day is not None)
-        self._daily = {symbol: daily_bars(bars, self._days) for symbol, bars in self._intraday.items()}
-
-    @property
-    def content_id(self) -> str:
-        """SHA-256 of the file and of what was left out of it, shortened."""
-        return self._content_id
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether the file says that its market is an invented one."""
-        return self._is_synthetic
-
-    @property
-    def symbols(self) -> Sequence[Symbol]:
-        """Every symbol of the file."""
-        return tuple(sorted(self._intraday))
-
-    @property
-    def days(self) -> Sequence[TradingDay]:
-        """Session dates on which any symbol traded."""
-        return self._days
+        self.days = tuple(day for day in trading_days(calendar, dates).values() if day is not None)
+        self._daily = {symbol: daily_bars(bars, self.days) for symbol, bars in self._intraday.items()}
 
     def bars(self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
         """Bars of timeframe 5Min or 1Day that start in [start, end)."""
@@ -80,7 +70,18 @@ class ParquetHistory:
 
 def five_minute_bars(bars: Bars) -> Bars:
     """Aggregate finer bars on the 5-minute grid. A 5-minute bar without a trade does not exist."""
-    return _aggregate(bars, bars.start_s // BAR_S * BAR_S)
+    starts, first = np.unique(bars.start_s // BAR_S * BAR_S, return_index=True)
+    if starts.size == len(bars):
+        return Bars(**{name: getattr(bars, name) for name in PRICES}, start_s=starts)
+    last = np.append(first[1:], len(bars)) - 1
+    return Bars(
+        start_s=starts,
+        open=bars.open[first],
+        high=np.maximum.reduceat(bars.high, first),
+        low=np.minimum.reduceat(bars.low, first),
+        close=bars.close[last],
+        volume=np.add.reduceat(bars.volume, first),
+    )
 
 
 def daily_bars(bars: Bars, days: Sequence[TradingDay]) -> Bars:
@@ -98,21 +99,6 @@ def daily_bars(bars: Bars, days: Sequence[TradingDay]) -> Bars:
     starts, *columns = zip(*parts, strict=True)
     open_, high, low, close, volume = (np.array(column) for column in columns)
     return Bars(start_s=np.array(starts, np.int64), open=open_, high=high, low=low, close=close, volume=volume)
-
-
-def _aggregate(bars: Bars, key: IntArray) -> Bars:
-    starts, first = np.unique(key, return_index=True)
-    if starts.size == len(bars):
-        return Bars(**{name: getattr(bars, name) for name in PRICES}, start_s=starts)
-    last = np.append(first[1:], len(bars)) - 1
-    return Bars(
-        start_s=starts,
-        open=bars.open[first],
-        high=np.maximum.reduceat(bars.high, first),
-        low=np.minimum.reduceat(bars.low, first),
-        close=bars.close[last],
-        volume=np.add.reduceat(bars.volume, first),
-    )
 
 
 def _digest(file: BarFile) -> str:

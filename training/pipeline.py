@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from xgboost import XGBClassifier, XGBRegressor
 
-from shared.contracts.model_card import FoldResult
+from shared.contracts.model_card import FoldResult, ModelCard
 from shared.contracts.settings.watchlist import WatchlistSettings
-from shared.core.drift import FeatureReference
 from shared.core.features import FEATURE_NAMES, context_symbols
 from shared.core.ids import canonical_json, digest
 from shared.core.regime import REGIME_FEATURES
 from shared.core.values import Symbol, require, require_at_least
-from training import cards, evaluate, export, fit, regimes
-from training import inner_cv as inner
+from training import cards, evaluate, export, fit, inner_cv, regimes
 from training.calibrate import NEUTRAL, Calibrator
-from training.cards import Origin, Told, TrainedModel
+from training.cards import CardDraft, TrainedModel
 from training.dataset import Dataset, Progress, SamplingRule, build_dataset
 from training.fit import FitRule
 from training.folds import Fold, combinatorial, walk_forward
@@ -123,11 +122,6 @@ def dataset_of(source: HistorySource, rule: TrainingRule, *, seed: int, on: date
     )
 
 
-def split_of(data: Dataset, rule: TrainingRule) -> Fold:
-    """Sessions to learn from and, later ones, to be judged on."""
-    return _outer(data.dates, rule)
-
-
 def require_sessions(source: HistorySource, rule: TrainingRule, *, on: date) -> None:
     """Refuse a history that is too short for one of the rule's splits, before features are computed for minutes.
 
@@ -138,10 +132,11 @@ def require_sessions(source: HistorySource, rule: TrainingRule, *, on: date) -> 
     """
     dates = [day.on for day in source.days if day.on < on][rule.sampling.warmup_sessions :]
     if dates:
-        _inside(_outer(dates, rule), rule)
+        _inside(split_of(dates, rule), rule)
 
 
-def _outer(dates: Sequence[date], rule: TrainingRule) -> Fold:
+def split_of(dates: Sequence[date], rule: TrainingRule) -> Fold:
+    """Sessions to learn from and, later ones, to be judged on."""
     return walk_forward(
         dates,
         folds=1,
@@ -225,7 +220,7 @@ def train_on(
     journal: Path | None = None,
 ) -> TrainedModels:
     """`train` on a dataset that is there already, made by `dataset_of` from the history that `content_id` names."""
-    fold = split_of(data, rule)
+    fold = split_of(data.dates, rule)
     job = _Job(
         data=data,
         fold=fold,
@@ -236,7 +231,8 @@ def train_on(
     )
     learned = _look_inside(job, data.on(fold.train), journal)
     chosen = {"study": job.study, "fitting": asdict(learned.fitting), "calibrator": asdict(learned.calibrator)}
-    origin = Origin(
+    draft = partial(
+        ModelCard,
         version=f"{fold.train[-1]:%Y%m%d}-{digest(canonical_json(chosen))[:12]}",
         trained_from=fold.train[0],
         trained_to=fold.train[-1],
@@ -247,7 +243,7 @@ def train_on(
         code_revision=code_revision,
         is_synthetic=is_synthetic,
     )
-    return _fit_and_export(job, origin, learned)
+    return _fit_and_export(job, draft, learned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +261,6 @@ class _Learned:
     """What the training window says of how to fit."""
 
     fitting: FitRule
-    trials: int
     tuned: TunedBoosting | None
     calibrator: Calibrator
     brier_by_method: dict[str, float]
@@ -310,21 +305,16 @@ def _look_inside(job: _Job, learn: Dataset, journal: Path | None) -> _Learned:
     splits, crossed = _inside(job.fold, rule)
     tuned = None
     if rule.tuning:
-        rows = [inner.rows_of(learn, split) for split in splits]
+        rows = [inner_cv.rows_of(learn, split) for split in splits]
         tuned = tune(rows, rule.fitting, rule.tuning, seed=job.seed, name=job.study, journal=journal, tell=job.tell)
     fitting = tuned.rule if tuned else rule.fitting
-    results, unseen = inner.results_of(
-        learn, splits, fitting, seed=job.seed, kind="walk-forward", cost_bp=cost_bp, tell=job.tell
-    )
-    calibrator, brier_by_method = inner.calibrator_of(unseen)
+    judged = partial(inner_cv.results_of, learn, rule=fitting, seed=job.seed, cost_bp=cost_bp, tell=job.tell)
+    results, unseen = judged(splits, kind="walk-forward")
+    calibrator, brier_by_method = inner_cv.calibrator_of(unseen)
     if crossed:
-        spread, _ = inner.results_of(
-            learn, crossed, fitting, seed=job.seed, kind="combinatorial", cost_bp=cost_bp, tell=job.tell
-        )
-        results += spread
+        results += judged(crossed, kind="combinatorial")[0]
     return _Learned(
         fitting=fitting,
-        trials=tuned.trials if tuned else 0,
         tuned=tuned,
         calibrator=calibrator,
         brier_by_method=brier_by_method,
@@ -332,76 +322,63 @@ def _look_inside(job: _Job, learn: Dataset, journal: Path | None) -> _Learned:
     )
 
 
-def _fit_and_export(job: _Job, origin: Origin, learned: _Learned) -> TrainedModels:
+def _fit_and_export(job: _Job, draft: CardDraft, learned: _Learned) -> TrainedModels:
     """Fit, judge each model on the sessions kept for it, and pack it with its card."""
     learn, judge = job.data.on(job.fold.train), job.data.on(job.fold.test)
     job.tell("fit", 0.0)
     classifier, regressor = fit.fit_both(learn, learned.fitting, job.seed)
     job.tell("fit", 1.0)
-    reference = cards.references_of(learn)
+    trials = learned.tuned.trials if learned.tuned else 0
+    numbers = {name: float(value) for name, value in asdict(learned.fitting).items()}
+    trees = partial(draft, parameters=numbers, trials=trials, reference=cards.references_of(learn))
     job.tell("export", 0.1)
-    signal = _signal(job, origin, learned, classifier, reference)
+    signal = _signal(job, trees, learned, classifier)
     job.tell("export", 0.5)
-    move = _move(job, origin, learned, regressor, reference)
+    move = _move(job, trees, regressor)
     job.tell("export", 0.9)
-    regime = _regime(origin, learn, judge, job.seed)
+    regime = _regime(draft, learn, judge, job.seed)
     job.tell("export", 1.0)
     return TrainedModels(signal=signal, move=move, regime=regime)
 
 
-def _signal(
-    job: _Job, origin: Origin, learned: _Learned, model: XGBClassifier, reference: tuple[FeatureReference, ...]
-) -> TrainedModel:
+def _signal(job: _Job, draft: CardDraft, learned: _Learned, model: XGBClassifier) -> TrainedModel:
     rule, judge = job.rule, job.data.on(job.fold.test)
     raw = fit.predict(model, judge.features)
     p = learned.calibrator(raw)
     metrics = evaluate.signal_metrics(p, judge, job.data.on(job.fold.train), cost_bp=rule.barrier.cost_bp)
     if learned.tuned:
         metrics |= {"tuned_log_loss": learned.tuned.log_loss, "untuned_log_loss": learned.tuned.log_loss_default}
-    told = Told(
+    told = partial(
+        draft,
         label=str(rule.barrier),
-        metrics=metrics,
-        parameters=_numbers(learned.fitting),
-        trials=learned.trials,
         calibration=cards.calibration_of(raw, p, judge, learned.calibrator.method, learned.brier_by_method),
         folds=learned.folds,
-        reference=reference,
         importances=cards.importances_of(model, learned.calibrator, judge, rows=rule.permutation_rows, seed=job.seed),
     )
-    return cards.packed_trees(origin, told, model, learned.calibrator, judge=judge, seed=job.seed)
+    return cards.packed_trees(told, metrics, model, learned.calibrator, judge=judge, seed=job.seed)
 
 
-def _move(
-    job: _Job, origin: Origin, learned: _Learned, model: XGBRegressor, reference: tuple[FeatureReference, ...]
-) -> TrainedModel:
+def _move(job: _Job, draft: CardDraft, model: XGBRegressor) -> TrainedModel:
     rule, judge = job.rule, job.data.on(job.fold.test)
     moves = fit.predict(model, judge.features)[:, 0]
-    told = Told(
-        label=_move_label(rule.barrier),
-        metrics=evaluate.move_metrics(moves, judge, job.data.on(job.fold.train), cost_bp=rule.barrier.cost_bp),
-        parameters=_numbers(learned.fitting),
-        trials=learned.trials,
-        reference=reference,
-        importances=cards.importances_of(model, NEUTRAL, judge, rows=rule.permutation_rows, seed=job.seed),
-    )
-    return cards.packed_trees(origin, told, model, NEUTRAL, judge=judge, seed=job.seed)
+    metrics = evaluate.move_metrics(moves, judge, job.data.on(job.fold.train), cost_bp=rule.barrier.cost_bp)
+    importances = cards.importances_of(model, NEUTRAL, judge, rows=rule.permutation_rows, seed=job.seed)
+    told = partial(draft, label=_move_label(rule.barrier), importances=importances)
+    return cards.packed_trees(told, metrics, model, NEUTRAL, judge=judge, seed=job.seed)
 
 
-def _numbers(rule: FitRule) -> dict[str, float]:
-    return {name: float(value) for name, value in asdict(rule).items()}
-
-
-def _regime(origin: Origin, learn: Dataset, judge: Dataset, seed: int) -> TrainedModel | None:
+def _regime(draft: CardDraft, learn: Dataset, judge: Dataset, seed: int) -> TrainedModel | None:
     rows = regimes.session_rows(learn)
     if len(rows) < regimes.MIN_SESSIONS:
         return None
     mixture = regimes.fit_regimes(rows, seed)
-    told = Told(
+    told = partial(
+        draft,
         label="Gaussian mixture over the index's 20-day volatility and return, its parts named by rising volatility",
-        metrics=cards.regime_metrics(mixture, rows, regimes.session_rows(judge)),
         reference=cards.references_of(learn, REGIME_FEATURES),
     )
-    return cards.packed_regimes(origin, told, mixture, rows, seed)
+    metrics = cards.regime_metrics(mixture, rows, regimes.session_rows(judge))
+    return cards.packed_regimes(told, metrics, mixture, rows, seed)
 
 
 def _move_label(barrier: BarrierRule) -> str:

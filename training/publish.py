@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 
 from shared.adapters.codec import decode_json, encode_json
-from shared.contracts.model_card import Champion, ModelCard
+from shared.adapters.scorer import OnnxPredictor, verified
+from shared.contracts.model_card import MODELS, Champion, ModelCard
 from shared.core.errors import ConflictError, ContractError, ModelError
 from shared.core.ids import digest
 from shared.ports import BlobStore, Stored
@@ -140,6 +142,30 @@ def model_of(blobs: BlobStore, name: str, version: str) -> bytes:
     if stored is None:
         raise ModelError(f"{name}/{version} has no model.onnx in container {CONTAINER}")
     return stored.value
+
+
+def cards_of(blobs: BlobStore, version: str) -> tuple[ModelCard, ...]:
+    """Cards of the models that have a version, in the order of `MODELS`; empty where none has."""
+    return tuple(card_of(blobs, name, version) for name in MODELS if version in versions_of(blobs, name))
+
+
+def verified_of(blobs: BlobStore, name: str, version: str) -> tuple[ModelCard, OnnxPredictor]:
+    """A stored version, checked as the app checks it. Raises ModelError where it cannot be trusted."""
+    card = card_of(blobs, name, version)
+    return card, verified(card, model_of(blobs, name, version))
+
+
+def write_model(folder: Path, onnx: bytes, card: ModelCard) -> None:
+    """Write a model and its card into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(onnx)
+    (folder / "card.json").write_bytes(encode_json(card))
+
+
+def models_in(folder: Path, pattern: str = "**/card.json") -> list[tuple[bytes, ModelCard]]:
+    """Models with their cards, as `write_model` has left them below a folder, by path."""
+    paths = sorted(folder.glob(pattern))
+    return [((path.parent / "model.onnx").read_bytes(), decode_json(ModelCard, path.read_bytes())) for path in paths]
 
 
 def _path(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 ACCENT = "#0f766e"
@@ -15,14 +16,23 @@ TEXT = "#66758a"
 INVENTED = "The market is an invented one: nothing here says anything of a real one."
 """Stands beside every verdict on models that have learned from a seeded market."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingParts:
+    """A training's HTML report in parts: what it is of, the verdict with its checks, and all that it rests on."""
+
+    title: str
+    data: str
+    verdict: str
+    details: str
+
+
 _SHEET = Path(__file__).with_suffix(".css")
 
 
 def style() -> str:
     """Return the style sheet with its colours."""
-    colours = {
-        "accent": ACCENT, "soft": SOFT, "loss": LOSS, "ink": INK, "faint": TEXT, "line": "#e3e9ef",
-        "paper": "#ffffff", "ground": "#f5f7f9",
-    }  # fmt: skip
+    colours = {"accent": ACCENT, "soft": SOFT, "loss": LOSS, "ink": INK, "faint": TEXT}
+    colours |= {"line": "#e3e9ef", "paper": "#ffffff", "ground": "#f5f7f9"}
     names = " ".join(f"--{name}: {value};" for name, value in colours.items())
     return f":root {{ {names} }}\n{_SHEET.read_text(encoding='utf-8')}"

@@ -45,6 +45,11 @@ class TapeHistory:
     calendar : Calendar
         Gives the sessions' opening and closing instants.
 
+    Attributes
+    ----------
+    content_id, symbols, days
+        The tape's, its equities, and the sessions before the traded day.
+
     Raises
     ------
     ValueError
@@ -54,26 +59,11 @@ class TapeHistory:
     def __init__(self, tape: Tape, calendar: Calendar) -> None:
         self._tape = tape
         self._limit = from_epoch(midnight_s(tape.on))
-        days = (calendar.day(on) for on in tape.session_dates if on < tape.on)
-        self._days = tuple(day for day in days if day is not None)
-        self._symbols = tuple(
+        self.content_id = tape.content_id
+        self.days = tuple(day for on in tape.session_dates if on < tape.on and (day := calendar.day(on)) is not None)
+        self.symbols = tuple(
             Symbol(symbol) for symbol, asset in sorted(tape.assets.items()) if asset.asset_class == "us_equity"
         )
-
-    @property
-    def content_id(self) -> str:
-        """The tape's."""
-        return self._tape.content_id
-
-    @property
-    def symbols(self) -> Sequence[Symbol]:
-        """The tape's equities."""
-        return self._symbols
-
-    @property
-    def days(self) -> Sequence[TradingDay]:
-        """Sessions before the traded day."""
-        return self._days
 
     def bars(self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
         """Bars that start in [start, end), all before the traded day."""

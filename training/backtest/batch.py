@@ -8,7 +8,7 @@ the models have turned against.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,8 +31,8 @@ from shared.decision.opinions import COST_BESIDE_SPREAD_BP
 from shared.ports import Ports
 from shared.stages.base.ledger import load_ledger
 from shared.stages.entry.score import score
+from simulation.market.tape import Tape
 from training.backtest.records import Judged
-from training.backtest.tape import RollingTape
 from training.labels import DOWN, UP, BarrierRule, triple_barrier
 
 HISTORY_DAYS = 21
@@ -84,37 +84,37 @@ class DayScores:
     rows: int
 
 
-def symbol_days(tape: RollingTape, day: TradingDay) -> list[SymbolDay]:
-    """Every symbol of a tape on a day, whole, with its past."""
+def symbol_days(
+    tape: Tape, day: TradingDay, symbols: Iterable[str], *, history: tuple[int, int] = (HISTORY_DAYS, DAILY_DAYS)
+) -> list[SymbolDay]:
+    """Symbols of a tape on a day, whole, with their past: so many days of 5-minute and of daily bars before it."""
     start = midnight_s(day.on)
+    end, since, daily_since = (from_epoch(start + days * DAY_S) for days in (1, -history[0], -history[1]))
     items = []
-    for name in tape.assets:
-        symbol = Symbol(name)
-        minutes = tape.bars(
-            symbol, Timeframe.MIN_5, from_epoch(start - HISTORY_DAYS * DAY_S), from_epoch(start + DAY_S)
-        )
-        daily = tape.bars(symbol, Timeframe.DAY_1, from_epoch(start - DAILY_DAYS * DAY_S), from_epoch(start))
-        splits = tape.splits.get(name, NO_SPLITS)
+    for symbol in map(Symbol, symbols):
+        minutes = tape.bars(symbol, Timeframe.MIN_5, since, end)
+        daily = tape.bars(symbol, Timeframe.DAY_1, daily_since, from_epoch(start))
+        splits = tape.splits.get(symbol, NO_SPLITS)
         past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day, splits=splits)
         items.append(SymbolDay(past=past, today=minutes.between(start, start + DAY_S)))
     return items
 
 
 def score_day(
-    tape: RollingTape, day: TradingDay, models: tuple[OnnxPredictor, OnnxPredictor], context: Sequence[str]
+    tape: Tape, day: TradingDay, models: tuple[OnnxPredictor, OnnxPredictor], context: Sequence[str]
 ) -> DayScores:
     """Compute features and scores of a whole day.
 
     Parameters
     ----------
-    tape : RollingTape
+    tape : Tape
     day : TradingDay
     models : tuple of OnnxPredictor
         Signal and move.
     context : sequence of str
         Symbols whose bars are context of every row, as `context_symbols` gives them.
     """
-    items = symbol_days(tape, day)
+    items = symbol_days(tape, day, tape.assets)
     by_symbol = {item.symbol: item for item in items}
     market = [by_symbol[Symbol(name)] for name in context if name in by_symbol]
     tables = day_features(items, market, day)

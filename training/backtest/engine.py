@@ -37,12 +37,13 @@ from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_d
 from training.backtest.cases import cases_of
 from training.backtest.harvest import Harvest, counts, points_of, read_day, trades_of
 from training.backtest.history import MemoryHistory
-from training.backtest.idle_minutes import Quiet
+from training.backtest.idle_minutes import IdleMinutes
 from training.backtest.ports import BacktestApp
 from training.backtest.records import DayResult, Judged, Trade
 from training.backtest.regimes import regime_of
-from training.backtest.spec import BacktestOutcome, ModelPlan, Progress, Spec, app_environment, symbols_of
+from training.backtest.spec import BacktestOutcome, ModelPlan, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
+from training.dataset import Progress
 from training.publish import publish
 
 MINUTE = timedelta(minutes=1)
@@ -152,9 +153,9 @@ class _Run:
         if self.spec.exact:
             return Runner(self.app, self.clock, self.environment)
         self.app.history = MemoryHistory()
-        quiet = Quiet(self.app, self.clock, self.app.tape_broker)
+        idle = IdleMinutes(self.app, self.clock, self.app.tape_broker)
         jobs = JOBS - {"news", "report"}  # a file of bars has no news; figures are read off the tables
-        stages = Stages(score=self.batched, quiet=quiet, jobs=jobs)
+        stages = Stages(score=self.batched, quiet=idle, jobs=jobs)
         return Runner(self.app, self.clock, self.environment, stages)
 
     def go(self, tell: Progress) -> tuple[DayResult, ...]:

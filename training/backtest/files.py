@@ -191,7 +191,9 @@ def summary(made: Study) -> dict[str, Any]:
             "halted": made.chance.ruin,
             "loss": made.chance.loss,
         },
-        "calibration_up": [dataclasses.asdict(each) for each in made.calibration_up],
+        "calibration_up": [
+            {"stated": each.p_mean, "came": each.frequency, "rows": each.rows} for each in made.calibration_up
+        ],
         "brier_up": made.brier_up,
         "brier_base": made.brier_base,
         "importances": [{"name": name, "permutation": value} for name, value in made.importances[:25]],

@@ -27,8 +27,6 @@ class Harvest:
     signals: Mapping[str, Row]
     decisions: Mapping[str, Row]
     orders: Mapping[str, Row]
-    fills: Mapping[str, Row]
-    journal: Mapping[str, Row]
     watchlist: Mapping[str, Row]
     curve: Mapping[str, Row]
 
@@ -44,8 +42,6 @@ def read_day(tables: TableStore, on: date) -> Harvest:
         signals=rows(Table.SIGNALS),
         decisions=rows(Table.DECISIONS),
         orders=rows(Table.ORDERS),
-        fills=rows(Table.FILLS),
-        journal=rows(Table.JOURNAL),
         watchlist=rows(Table.WATCHLIST),
         curve={key: row for key, row in rows(Table.LEDGER).items() if len(key) == CURVE_KEY_LENGTH},
     )
@@ -53,7 +49,6 @@ def read_day(tables: TableStore, on: date) -> Harvest:
 
 def points_of(day: Harvest) -> tuple[Point, ...]:
     """The equity curve, oldest first."""
-    rows = (day.curve[key] for key in sorted(day.curve))
     return tuple(
         Point(
             at=parse_utc(str(row["at"])),
@@ -61,7 +56,7 @@ def points_of(day: Harvest) -> tuple[Point, ...]:
             exposure_usd=float(str(row["exposure_usd"])),
             positions=int(str(row["positions"])),
         )
-        for row in rows
+        for _, row in sorted(day.curve.items())
     )
 
 
@@ -95,9 +90,7 @@ def _is_flat(fills: Sequence[Fill]) -> bool:
     return sum((f.qty if f.side is Side.BUY else -f.qty for f in fills), ZERO) == 0
 
 
-def _trade(
-    day: Harvest, order: Row, decision: Row, fills: Sequence[Fill], *, regime: str, in_sample: bool
-) -> Trade:  # fmt: skip
+def _trade(day: Harvest, order: Row, decision: Row, fills: Sequence[Fill], *, regime: str, in_sample: bool) -> Trade:
     buys = [f for f in fills if f.side is Side.BUY]
     sells = [f for f in fills if f.side is Side.SELL]
     qty = sum((f.qty for f in buys), ZERO)

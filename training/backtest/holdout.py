@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from shared.contracts.model_card import MODELS, SIGNAL_MODEL
+from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.values import require
 from shared.ports import BlobStore
 from training import publish
@@ -14,11 +13,10 @@ from training.backtest.batch import TrainedSet
 from training.backtest.engine import run
 from training.backtest.spec import ModelPlan, Spec
 from training.backtest.study import Study, study
+from training.dataset import Progress
 
-type Progress = Callable[[str, float], None]
 
-
-def held_out(blobs: BlobStore, version: str, bars: Path, progress: Progress) -> Study:
+def holdout(blobs: BlobStore, version: str, bars: Path, progress: Progress) -> Study:
     """Trade the judged sessions of a stored version with its models, settings at their defaults.
 
     Parameters
@@ -38,11 +36,10 @@ def held_out(blobs: BlobStore, version: str, bars: Path, progress: Progress) -> 
     ModelError
         If there is no such version.
     """
-    found = [name for name in MODELS if version in publish.versions_of(blobs, name)]
-    cards = {name: publish.card_of(blobs, name, version) for name in found or (SIGNAL_MODEL,)}
-    judged = cards[SIGNAL_MODEL]
+    judged = publish.card_of(blobs, SIGNAL_MODEL, version)
     require(judged.judged_from is not None, "judged_from", judged.judged_from, "the first judged session")
-    trained = TrainedSet(models=tuple((publish.model_of(blobs, name, version), card) for name, card in cards.items()))
+    cards = publish.cards_of(blobs, version)
+    trained = TrainedSet(models=tuple((publish.model_of(blobs, card.name, version), card) for card in cards))
     plan = ModelPlan(steps=((date.min, trained),))
     spec = Spec(bars=bars, since=judged.judged_from, until=judged.judged_to, cases=True)
     return study(run(spec, plan, progress), plan)

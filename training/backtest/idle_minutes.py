@@ -1,6 +1,6 @@
 """Minutes in which supervision would find the account as it left it: they are told, and passed over.
 
-A minute is quiet if nothing has happened at the exchange, in storage or in a lifecycle since the last supervision that
+A minute is idle if nothing has happened at the exchange, in storage or in a lifecycle since the last supervision that
 asked for nothing, no time limit has passed, and marking the ledger to the equity seen would change nothing but that
 equity: neither raise the peak nor set a halt, nor doubt either. The next writer of the ledger writes the equity anew.
 """
@@ -21,8 +21,8 @@ from simulation.runtime.clock import SimClock
 from training.backtest.ports import TapeBroker
 
 
-class Quiet:
-    """Says whether a minute is quiet.
+class IdleMinutes:
+    """Says whether a minute is idle.
 
     Parameters
     ----------

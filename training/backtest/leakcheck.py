@@ -19,24 +19,22 @@ from sklearn.metrics import roc_auc_score
 
 from shared.adapters.calendar import XnysCalendar
 from shared.contracts.records import Table
-from shared.core.features import FEATURE_NAMES, SymbolDay, context_symbols, day_features, prepare
-from shared.core.features.history import DAY_S, midnight_s
+from shared.core.features import FEATURE_NAMES, context_symbols, day_features
 from shared.core.market import Bars, FloatArray, Headline, Timeframe, TradingDay
 from shared.core.sessions import NEW_YORK, pre_open_at
-from shared.core.splits import NO_SPLITS
-from shared.core.values import Symbol, from_epoch, parse_utc
+from shared.core.values import Symbol, parse_utc
 from shared.ports import Row
 from simulation.market.tape import BasePrices, Overlay, Tape
 from simulation.runtime.clock import SimClock
 from simulation.runtime.runner import Runner
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
-from training.backtest.batch import TrainedSet
+from training.backtest.batch import DAILY_DAYS, HISTORY_DAYS, TrainedSet, symbol_days
 from training.backtest.history import MemoryHistory
 from training.backtest.ports import BacktestApp
-from training.backtest.spec import ModelPlan, Progress, Spec, app_environment, symbols_of
+from training.backtest.spec import ModelPlan, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
-from training.dataset import Dataset, SamplingRule
+from training.dataset import Dataset, Progress, SamplingRule
 from training.fit import FitRule, fit_signal, predict
 from training.folds import Fold
 from training.labels import DOWN, UP
@@ -46,7 +44,7 @@ from training.publish import publish
 
 BOUND = 4.0
 """Standard errors that an area under the curve may lie from one half by chance."""
-SHORT_DAYS, LONG_DAYS = (21, 120), (45, 300)
+SHORT_DAYS, LONG_DAYS = (HISTORY_DAYS, DAILY_DAYS), (45, 300)
 """Days of 5-minute and of daily bars that the features get: as much as the app reads, and far more."""
 
 _AT_ITS_START = ("open", "volume")
@@ -209,19 +207,8 @@ def feature_rows(context: Sequence[str]) -> FeatureMaker:
     """The app's features of every symbol at every bar of a day."""
 
     def make(tape: Tape, day: TradingDay, history: tuple[int, int]) -> FloatArray:
-        start = midnight_s(day.on)
-        items = {}
-        for name, asset in tape.assets.items():
-            if asset.asset_class != "us_equity":
-                continue
-            symbol = Symbol(name)
-            minutes = tape.bars(
-                symbol, Timeframe.MIN_5, from_epoch(start - history[0] * DAY_S), from_epoch(start + DAY_S)
-            )
-            daily = tape.bars(symbol, Timeframe.DAY_1, from_epoch(start - history[1] * DAY_S), from_epoch(start))
-            splits = tape.splits.get(name, NO_SPLITS)
-            past = prepare(symbol, daily=daily, history=minutes.between(0, start), day=day, splits=splits)
-            items[symbol] = SymbolDay(past=past, today=minutes.between(start, start + DAY_S))
+        equities = [name for name, asset in tape.assets.items() if asset.asset_class == "us_equity"]
+        items = {item.symbol: item for item in symbol_days(tape, day, equities, history=history)}
         market = [items[Symbol(name)] for name in context if Symbol(name) in items]
         return np.concatenate(day_features(list(items.values()), market, day))
 
@@ -301,7 +288,7 @@ def run_checks(spec: Spec, plan: ModelPlan, *, days: int, seed: int, progress: P
     source = ParquetHistory(spec.bars, XnysCalendar())
     last = (spec.until or source.days[-1].on) + timedelta(days=1)
     data = dataset_of(source, rule, seed=seed, on=last, progress=progress)
-    return [shift, longer, label_shuffle(learner(rule.fitting, seed), data, split_of(data, rule), seed=seed)]
+    return [shift, longer, label_shuffle(learner(rule.fitting, seed), data, split_of(data.dates, rule), seed=seed)]
 
 
 def sampled_days(tape: Tape, count: int) -> list[TradingDay]:

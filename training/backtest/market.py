@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -40,9 +41,7 @@ class TapeMarket:
         those of every day.
     """
 
-    def __init__(
-        self, exchange: Exchange, clock: Clock, trades_on: Callable[[str, date], bool] | None = None
-    ) -> None:  # fmt: skip
+    def __init__(self, exchange: Exchange, clock: Clock, trades_on: Callable[[str, date], bool] | None = None) -> None:
         self._view: TapeView = exchange.view
         self._tape = exchange.tape
         self._refresh_s = exchange.config.quote_refresh_s
@@ -160,11 +159,4 @@ class TapeMarket:
 def _numbered(item: Headline) -> Headline:
     """The headline under the number that the venue gives it."""
     number = int.from_bytes(hashlib.sha256(item.news_id.encode()).digest()[:6])
-    return Headline(
-        news_id=str(number),
-        published_at=item.published_at,
-        source=item.source,
-        headline=item.headline,
-        summary=item.summary,
-        symbols=item.symbols,
-    )
+    return replace(item, news_id=str(number))

@@ -262,33 +262,6 @@ def benchmark_figures(name: str, levels: FloatArray) -> BenchmarkFigures:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationBin:
-    """Rows whose stated probability is alike: its mean, the frequency of the event, their number."""
-
-    stated: float
-    came: float
-    rows: int
-
-
-def calibration(stated: FloatArray, came: FloatArray, bins: int = 10) -> tuple[CalibrationBin, ...]:
-    """Reliability curve: rows by stated probability in bins of (nearly) equal size.
-
-    Parameters
-    ----------
-    stated, came : float64 of shape (n,)
-        Probability; 1 where the event came, else 0.
-    """
-    if not stated.size:
-        return ()
-    order = np.argsort(stated, kind="stable")
-    parts = np.array_split(order, min(bins, stated.size))
-    return tuple(
-        CalibrationBin(stated=float(stated[part].mean()), came=float(came[part].mean()), rows=int(part.size))
-        for part in parts
-    )
-
-
 def brier(stated: FloatArray, came: FloatArray) -> float:
     """Mean squared distance of a probability from what came; NaN of nothing."""
     return float(np.mean((stated - came) ** 2)) if stated.size else NAN

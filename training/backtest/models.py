@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
 
 from shared.adapters.calendar import XnysCalendar
-from shared.adapters.codec import decode_json, encode_json
-from shared.contracts.model_card import MODELS, Champion, ModelCard
+from shared.contracts.model_card import MODELS, ModelCard
 from shared.contracts.records import Container
 from shared.contracts.settings import parse_settings
 from shared.core.errors import SettingsError
@@ -22,14 +21,14 @@ from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, require_at_least
 from shared.ports import BlobStore
+from training import publish
 from training.backtest.batch import TrainedSet
 from training.backtest.ports import FIXED
 from training.backtest.spec import ModelPlan, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
+from training.dataset import Progress
 from training.parquet import ParquetHistory
 from training.pipeline import TrainingRule, dataset_of, train_on
-
-type Progress = Callable[[str, float], None]
 
 CACHE = Path(".sandbox") / "backtest" / "models"
 FIRST_TRAINING = 45
@@ -45,11 +44,10 @@ def read_models(folder: Path) -> TrainedSet:
         If there are no models.
     """
     newest: dict[str, tuple[bytes, ModelCard]] = {}
-    for path in sorted(folder.rglob("card.json")):
-        card = decode_json(ModelCard, path.read_bytes())
+    for onnx, card in publish.models_in(folder):
         known = newest.get(card.name)
         if known is None or (known[1].trained_to, known[1].created_at) < (card.trained_to, card.created_at):
-            newest[card.name] = ((path.parent / "model.onnx").read_bytes(), card)
+            newest[card.name] = (onnx, card)
     if not newest:
         raise SettingsError(f"{folder} holds no model: expected card.json and model.onnx below it")
     return TrainedSet(models=tuple(newest[name] for name in sorted(newest)))
@@ -62,20 +60,14 @@ def read_champion(blobs: BlobStore) -> TrainedSet:
     ------
     SettingsError
         If there is none.
+    ModelError
+        If one is not whole.
     """
-    found = []
-    for name in MODELS:
-        stored = blobs.get(Container.MODELS, f"{name}/champion.json")
-        if stored is None:
-            continue
-        folder = f"{name}/{decode_json(Champion, stored.value).version}"
-        card, onnx = (blobs.get(Container.MODELS, f"{folder}/{file}") for file in ("card.json", "model.onnx"))
-        if card is None or onnx is None:
-            raise SettingsError(f"container {Container.MODELS} holds no whole model in {folder}")
-        found.append((onnx.value, decode_json(ModelCard, card.value)))
-    if not found:
+    champions = [found for name in MODELS if (found := publish.champion_of(blobs, name)) is not None]
+    if not champions:
         raise SettingsError(f"container {Container.MODELS} holds no champion")
-    return TrainedSet(models=tuple(found))
+    cards = [publish.card_of(blobs, champion.name, champion.version) for champion in champions]
+    return TrainedSet(models=tuple((publish.model_of(blobs, card.name, card.version), card) for card in cards))
 
 
 def train_for(spec: Spec, *, every: int, seed: int, progress: Progress, cache: Path = CACHE) -> ModelPlan:
@@ -179,9 +171,6 @@ def _train_steps(
             rule=rule,
         )
         for model in trained.all:
-            place = folder / model.card.name
-            place.mkdir(parents=True, exist_ok=True)
-            (place / "model.onnx").write_bytes(model.onnx)
-            (place / "card.json").write_bytes(encode_json(model.card))
+            publish.write_model(folder / model.card.name, model.onnx, model.card)
         (folder / "done").write_text(json.dumps({"on": step.on.isoformat()}))
         progress("walk-forward training", (k + 1) / len(missing))

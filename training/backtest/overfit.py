@@ -101,12 +101,11 @@ def deflated_sharpe(returns: FloatArray, *, trials: int, variance: float | None 
         1 / (n - 1).
     """
     n = int(returns.size)
-    ratio = sharpe(returns)
+    ratio = threshold = probability = NAN
     skew, kurt = skewness(returns), kurtosis(returns)
-    if n < 3 or math.isnan(ratio):
-        return Deflated(ratio=NAN, threshold=NAN, probability=NAN, trials=trials, periods=n, skew=skew, kurtosis=kurt)
-    threshold = expected_max_sharpe(trials, 1 / (n - 1) if variance is None else variance)
-    probability = probabilistic_sharpe(ratio, threshold, n, skew, kurt)
+    if n >= 3 and not math.isnan(ratio := sharpe(returns)):
+        threshold = expected_max_sharpe(trials, 1 / (n - 1) if variance is None else variance)
+        probability = probabilistic_sharpe(ratio, threshold, n, skew, kurt)
     return Deflated(
         ratio=ratio,
         threshold=threshold,
@@ -126,14 +125,11 @@ class Overfitting:
     ----------
     probability : float
         Share of splits in which the best trial of one half is no better than the median in the other.
-    logits : tuple of float
-        Of the relative rank in the other half, by split.
     loss_probability : float
         Share of splits in which the picked trial loses in the other half.
     """
 
     probability: float
-    logits: tuple[float, ...]
     loss_probability: float
     trials: int
     splits: int
@@ -160,22 +156,20 @@ def overfitting(returns: FloatArray, blocks: int = 10) -> Overfitting:
     require_at_least("trials", trials, 2)
     require(blocks % 2 == 0 and 2 <= blocks <= periods, "blocks", blocks, f"even, 2 to {periods}")
     parts = np.array_split(np.arange(periods), blocks)
-    logits, losses = [], 0
+    ranks, losses = [], 0
     for chosen in combinations(range(blocks), blocks // 2):
         inside = np.concatenate([parts[k] for k in chosen])
         outside = np.concatenate([parts[k] for k in range(blocks) if k not in chosen])
         best = best_column(returns[inside])
         judged = _ranked(returns[outside])
         below = int(np.sum(judged < judged[best])) + (int(np.sum(judged == judged[best])) + 1) / 2
-        rank = below / (trials + 1)
-        logits.append(math.log(rank / (1 - rank)))
+        ranks.append(below / (trials + 1))
         losses += bool(returns[outside, best].mean() < 0)
     return Overfitting(
-        probability=float(np.mean([value <= 0 for value in logits])),
-        logits=tuple(logits),
-        loss_probability=losses / len(logits),
+        probability=float(np.mean([rank <= 0.5 for rank in ranks])),
+        loss_probability=losses / len(ranks),
         trials=trials,
-        splits=len(logits),
+        splits=len(ranks),
     )
 
 

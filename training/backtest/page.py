@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training import report_style as paper
+from training import report_style
 from training.backtest import svg
 from training.backtest.files import case_of
 from training.backtest.metrics import TradeFigures, drawdowns
@@ -42,23 +42,13 @@ class Card:
     is_loss: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """What a training says of itself where the page is its report: heading, and HTML before and after the figures."""
-
-    title: str
-    about: str
-    verdict: str
-    details: str
-
-
-def render(made: Study, training: Training | None = None) -> str:
+def render(made: Study, training: report_style.TrainingParts | None = None) -> str:
     """Return the page.
 
     Parameters
     ----------
     made : Study
-    training : Training, optional
+    training : TrainingParts, optional
         Of the models that traded: the page becomes the report of both.
     """
     import jinja2  # noqa: PLC0415 - only who writes a report pays
@@ -83,8 +73,8 @@ def render(made: Study, training: Training | None = None) -> str:
         refused=totals(made.outcome.days, "refused_by"),
         quantiles=list(zip(QUANTILES, made.chance.drawdown, made.chance.total_usd, strict=True)),
         training=training,
-        style=paper.style(),
-        colours={"accent": paper.ACCENT, "faint": paper.FAINT},
+        style=report_style.style(),
+        colours={"accent": report_style.ACCENT, "faint": report_style.FAINT},
     )
 
 
@@ -121,8 +111,8 @@ def _charts(made: Study) -> Mapping[str, str]:
     held = [
         svg.ChartLine(name=name, x=at_close, y=opening * np.array(levels), colour=colour, width=1.3, dash=dash)
         for name, levels, colour, dash in (
-            ("SPY, held", [day.spy for day in made.outcome.days], paper.FAINT, ""),
-            ("universe, held", [day.benchmark for day in made.outcome.days], paper.FAINT, "5 4"),
+            ("SPY, held", [day.spy for day in made.outcome.days], report_style.FAINT, ""),
+            ("universe, held", [day.benchmark for day in made.outcome.days], report_style.FAINT, "5 4"),
         )
         if not any(math.isnan(level) for level in levels)
     ]
@@ -133,7 +123,7 @@ def _charts(made: Study) -> Mapping[str, str]:
             [*held, own], height=320, y_format=_thousands, x_labels=labels, zero=opening, label="Equity in USD"
         ),
         "drawdown": svg.line_chart(
-            [svg.ChartLine(name="drawdown", x=x, y=-under, colour=paper.LOSS, is_filled=True)],
+            [svg.ChartLine(name="drawdown", x=x, y=-under, colour=report_style.LOSS, is_filled=True)],
             height=150,
             y_format=lambda value: percent(value, 1),
             x_labels=labels,
@@ -148,7 +138,7 @@ def _charts(made: Study) -> Mapping[str, str]:
         ),
         "chance": _fan(made),
         "calibration": svg.calibration_chart(
-            [(b.stated, b.came, b.rows) for b in made.calibration_up], label="Calibration of the probability of up"
+            [(b.p_mean, b.frequency, b.rows) for b in made.calibration_up], label="Calibration of the probability of up"
         ),
         "slippage": _histogram([trade.slippage_bp for trade in made.outcome.trades]),
     }
@@ -161,7 +151,7 @@ def _fan(made: Study) -> str:
         return ""
     x = np.arange(paths.shape[1], dtype=float)
     own = np.concatenate([[made.run.opening_usd], [trade.net_usd for trade in made.outcome.trades]]).cumsum()
-    lines = [svg.ChartLine(name="another order", x=x, y=path, colour=paper.SOFT, width=0.6) for path in paths]
+    lines = [svg.ChartLine(name="another order", x=x, y=path, colour=report_style.SOFT, width=0.6) for path in paths]
     return svg.line_chart(
         [*lines, svg.ChartLine(name="as it came", x=x, y=own, width=2.2)],
         height=260,

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import App
-from shared.core.orders import BrokerOrder, OrderRequest
+from shared.core.orders import BrokerOrder
 from shared.core.portfolio import Account, Position
 from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
@@ -33,7 +33,7 @@ FIXED = {
 
 
 class TapeBroker(SimBroker):
-    """The exchange as `Broker`: it is brought to the clock's now before every call.
+    """The exchange as `Broker`: it is brought to the clock's now whenever a call looks at it.
 
     Parameters
     ----------
@@ -42,18 +42,27 @@ class TapeBroker(SimBroker):
     """
 
     def __init__(self, exchange: Exchange, clock: SimClock) -> None:
-        super().__init__(exchange)
         self._clock = clock
+        super().__init__(exchange)
         self._account_id = account_id(exchange)
 
-    def sync(self) -> None:
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange, as it stands at the clock's now."""
+        return self.sync()
+
+    @exchange.setter
+    def exchange(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def sync(self) -> Exchange:
         """Let the market go on to the clock's now."""
-        if self.exchange.now < self._clock.at:
-            self.exchange.advance(self._clock.at)
+        if self._exchange.now < self._clock.at:
+            self._exchange.advance(self._clock.at)
+        return self._exchange
 
     def account(self) -> Account:
         """Return what `read_account` reads off the venue's JSON, without the JSON."""
-        self.sync()
         exchange, held = self.exchange, self.exchange.account
         marks = exchange.marks()
         return Account(
@@ -64,21 +73,6 @@ class TapeBroker(SimBroker):
             buying_power=Decimal(money(held.buying_power(marks, exchange.book.reserved_cash()))),
             is_blocked=False,
         )
-
-    def positions(self) -> Listing[Position]:
-        """Return what `read_position` reads off the venue's JSON, by symbol."""
-        self.sync()
-        return super().positions()
-
-    def position(self, symbol: Symbol) -> Position | None:
-        """Return what is held of one symbol, None where nothing is."""
-        self.sync()
-        return super().position(symbol)
-
-    def open_orders(self, symbol: Symbol) -> Listing[BrokerOrder]:
-        """Return what is open in a symbol."""
-        self.sync()
-        return super().open_orders(symbol)
 
     def _position(self, symbol: str) -> Position:
         held = self.exchange.account.positions[symbol]
@@ -91,27 +85,11 @@ class TapeBroker(SimBroker):
 
     def orders(self, *, since: datetime) -> Listing[BrokerOrder]:
         """Return orders of every status submitted after `since`, oldest first."""
-        self.sync()
         # The book is in the order of submission: months of orders are not looked through for those of a day.
         heads = takewhile(lambda order: order.created_at > since, reversed(self.exchange.book.orders.values()))
         views = [self._view(order) for order in heads if order.parent is None][::-1]
         flat = (part for view in views for part in (view, *view.legs))
         return listing(sorted(flat, key=lambda order: order.submitted_at))
-
-    def order(self, client_order_id: str) -> BrokerOrder | None:
-        """Return one order with its legs, None where the exchange does not know it."""
-        self.sync()
-        return super().order(client_order_id)
-
-    def submit(self, request: OrderRequest) -> BrokerOrder:
-        """Send one order."""
-        self.sync()
-        return super().submit(request)
-
-    def cancel(self, order_id: str) -> None:
-        """Cancel; what is closed already is no error."""
-        self.sync()
-        super().cancel(order_id)
 
 
 class BacktestApp(App):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,11 +21,7 @@ from simulation.runtime.local_settings import read_local_settings
 from simulation.venue.config import VenueConfig
 from training.backtest.batch import TrainedSet
 from training.backtest.records import DayResult, Judged, Trade
-
-LEAST_CORE = 10
-
-type Progress = Callable[[str, float], None]
-"""Told (what is being done, how much of it is done in [0, 1])."""
+from training.context import LEAST_CORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,18 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shared.contracts.model_card import SIGNAL_MODEL
+from shared.contracts.model_card import SIGNAL_MODEL, ReliabilityBin
 from shared.core.ids import canonical_json, digest
 from shared.core.market import FloatArray
 from training.backtest.metrics import (
     SPLITS,
     BenchmarkFigures,
-    CalibrationBin,
     RunFigures,
     TradeFigures,
     benchmark_figures,
     brier,
-    calibration,
     run_figures,
     split,
     trade_figures,
@@ -35,6 +33,7 @@ from training.backtest.overfit import (
     variance_of_ratios,
 )
 from training.backtest.spec import BacktestOutcome, ModelPlan, totals
+from training.calibrate import reliability
 from training.labels import UP
 from training.report_style import INVENTED
 
@@ -73,7 +72,7 @@ class Study:
     deflated: Deflated
     overfit: Overfitting | None
     chance: Shuffled
-    calibration_up: tuple[CalibrationBin, ...]
+    calibration_up: tuple[ReliabilityBin, ...]
     brier_up: float
     brier_base: float
     importances: tuple[tuple[str, float], ...]
@@ -97,7 +96,7 @@ class Study:
 
 def study(
     outcome: BacktestOutcome, models: ModelPlan, *, trials: int = 1, trial_returns: FloatArray | None = None
-) -> Study:  # fmt: skip
+) -> Study:
     """Work out the figures of a run.
 
     Parameters
@@ -133,7 +132,7 @@ def study(
         deflated=deflated,
         overfit=overfit,
         chance=chance,
-        calibration_up=calibration(probability[:, UP], up),
+        calibration_up=reliability(probability[:, UP], up > 0),
         brier_up=brier(probability[:, UP], up),
         brier_base=brier(np.full_like(up, up.mean() if up.size else 0.0), up),
         importances=_importances(models),

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -22,6 +21,7 @@ import joblib
 import numpy as np
 from joblib import Parallel, delayed
 
+from shared.adapters.codec import decode_json, encode_json
 from shared.contracts.parameters import TUNABLE, Evidence, ParameterSet
 from shared.core.errors import SettingsError
 from shared.core.ids import canonical_json, digest
@@ -30,11 +30,11 @@ from training.backtest.metrics import annualised, run_figures, sharpe, trade_fig
 from training.backtest.overfit import best_column, deflated_sharpe, overfitting, variance_of_ratios
 from training.backtest.spec import BacktestOutcome, ModelPlan, Spec
 from training.backtest.study import run_id
+from training.data.store import write_whole
+from training.dataset import Progress
 
 LEAST_PAST = 20
 """Days before the first choice."""
-
-type Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def run_trials(
         for done, _ in enumerate(Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks), start=1):
             progress("parameter sets", done / len(missing))
         scores.unlink()
-    return [_read_trial(path) for path in paths]
+    return [decode_json(Trial, path.read_bytes()) for path in paths]
 
 
 def _trial_id(spec: Spec, models: ModelPlan) -> str:
@@ -179,9 +179,7 @@ def code_digest() -> str:
 def _one(spec: Spec, models: ModelPlan, values: Mapping[str, str], scores: Path, path: Path) -> None:
     """Runs in a process of joblib's; the file appears whole or not at all."""
     outcome = run(spec, models, scores=joblib.load(scores))
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(_as_data(trial_of(outcome, values)), indent=1))
-    partial.rename(path)
+    write_whole(path, encode_json(trial_of(outcome, values)))
 
 
 def trial_of(outcome: BacktestOutcome, values: Mapping[str, str]) -> Trial:
@@ -203,16 +201,6 @@ def trial_of(outcome: BacktestOutcome, values: Mapping[str, str]) -> Trial:
 def name_of(values: Mapping[str, str]) -> str:
     """A set's values in one line."""
     return " ".join(f"{name.removeprefix('GATEHOUSE_').lower()}={values[name]}" for name in sorted(values)) or "own"
-
-
-def _as_data(trial: Trial) -> dict[str, Any]:
-    return dataclasses.asdict(trial) | {"dates": [on.isoformat() for on in trial.dates]}
-
-
-def _read_trial(path: Path) -> Trial:
-    found = json.loads(path.read_text())
-    dates, returns = tuple(map(date.fromisoformat, found["dates"])), tuple(found["returns"])
-    return Trial(**(found | {"dates": dates, "returns": returns}))
 
 
 def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST) -> Walk:

@@ -1,4 +1,4 @@
-"""The commands of `python -m training`: every module of this package that defines `COMMANDS` adds its own.
+"""The commands of `python -m training`: every module of this package marks its own with `command`.
 
 A module declares options and nothing more at import; what a command needs it imports when it runs, so that one command
 does not pay for another's libraries, and two people who add commands touch no common file.
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
+
+type Run = Callable[[argparse.Namespace, Console], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +35,32 @@ class TrainingCommand:
     name: str
     help: str
     add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Console], int]
+    run: Run
 
 
-def all_commands() -> dict[str, TrainingCommand]:
-    """Every command by name, sorted.
+_FOUND: dict[str, TrainingCommand] = {}
+
+
+def command(name: str, text: str, add_options: Callable[[argparse.ArgumentParser], None]) -> Callable[[Run], Run]:
+    """Mark a function as what a command runs.
 
     Raises
     ------
     ValueError
-        If two modules define the same name.
+        If two functions are marked with the same name.
     """
-    found: dict[str, TrainingCommand] = {}
+
+    def mark(run: Run) -> Run:
+        if name in _FOUND:
+            raise ValueError(f"command {name} is defined twice, again in {run.__module__}")
+        _FOUND[name] = TrainingCommand(name=name, help=text, add_options=add_options, run=run)
+        return run
+
+    return mark
+
+
+def all_commands() -> dict[str, TrainingCommand]:
+    """Every command by name, sorted."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        for command in getattr(importlib.import_module(module.name), "COMMANDS", ()):
-            if command.name in found:
-                raise ValueError(f"command {command.name} is defined twice, again in {module.name}")
-            found[command.name] = command
-    return dict(sorted(found.items()))
+        importlib.import_module(module.name)
+    return dict(sorted(_FOUND.items()))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from training.commands import TrainingCommand
-from training.commands.options import date_option, say, storage_settings
+from training.commands import command
+from training.commands.options import BARS_FILE, date_option, progress_bars, say, storage_blobs
 
 if TYPE_CHECKING:
     from shared.ports import BlobStore
@@ -47,9 +45,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _market_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--bars", type=Path, required=True, help="parquet or CSV: symbol, ts, open, high, low, close, volume"
-    )
+    parser.add_argument("--bars", type=Path, required=True, help=BARS_FILE)
     parser.add_argument("--from", dest="since", type=date_option, help="first traded day (default: the file's)")
     parser.add_argument("--to", dest="until", type=date_option, help="last traded day (default: the file's)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting")
@@ -63,6 +59,7 @@ def _market_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default %(default)s)")
 
 
+@command("backtest", "trade recorded days as the app would", _add_options)
 def _run(options: argparse.Namespace, console: Console) -> int:
     parts = {"run": _backtest, "leakcheck": _leakcheck, "walkforward": _walkforward}
     _spec(options)  # refuses what the options have wrong before the file is read
@@ -77,21 +74,6 @@ def _say_of_bars(options: argparse.Namespace, console: Console) -> None:
 
     before = options.until and options.until + timedelta(days=1)
     say(console, read_traded(options.bars, XnysCalendar(), before=before).told())
-
-
-@contextlib.contextmanager
-def _bars(console: Console) -> Iterator[Any]:
-    """A function that shows what is being done, and how much of it is."""
-    columns = (TextColumn("{task.description:>22}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: float) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=1.0)
-            bar.update(tasks[what], completed=done)
-
-        yield show
 
 
 def _spec(options: argparse.Namespace) -> Spec:
@@ -155,12 +137,10 @@ def _models(options: argparse.Namespace, spec: Spec, show: Any) -> tuple[Spec, M
 
 
 def _storage() -> BlobStore:
-    from shared.adapters.blobs import AzureBlobs
-
-    settings = storage_settings()
-    if settings is None:
+    blobs = storage_blobs()
+    if blobs is None:
         raise ValueError("no storage account: set AzureWebJobsStorage")
-    return AzureBlobs(settings)
+    return blobs
 
 
 def _backtest(options: argparse.Namespace, console: Console) -> int:
@@ -169,7 +149,7 @@ def _backtest(options: argparse.Namespace, console: Console) -> int:
     from training.backtest.page import render
     from training.backtest.study import study
 
-    with _bars(console) as show:
+    with progress_bars(console) as show:
         spec, plan = _models(options, _spec(options), show)
         outcome = run(spec, plan, show)
     made = study(outcome, plan, trials=options.trials)
@@ -180,8 +160,8 @@ def _backtest(options: argparse.Namespace, console: Console) -> int:
         options.json.write_bytes(summary_bytes(made))
     _show(made, console)
     console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
-    if storage_settings() is not None:
-        console.print(f"Summary: reports/{upload(made, _storage())}", markup=False)
+    if (blobs := storage_blobs()) is not None:
+        console.print(f"Summary: reports/{upload(made, blobs)}", markup=False)
     return 0
 
 
@@ -210,7 +190,7 @@ def _show(made: Study, console: Console) -> None:
 def _leakcheck(options: argparse.Namespace, console: Console) -> int:
     from training.backtest.leakcheck import run_checks
 
-    with _bars(console) as show:
+    with progress_bars(console) as show:
         spec, plan = _models(options, _spec(options), show)
         checks = run_checks(spec, plan, days=options.days, seed=options.seed, progress=show)
     table = Table("check", "compared", "found", title="Leak checks", title_justify="left")
@@ -229,7 +209,7 @@ def _walkforward(options: argparse.Namespace, console: Console) -> int:
     from training.backtest.sweep import parse_grid, proposal, run_trials, walk, walk_as_data
 
     grid = parse_grid(options.grid)
-    with _bars(console) as show:
+    with progress_bars(console) as show:
         spec, plan = _models(options, _spec(options), show)
         if (days := len(traded_dates(spec))) <= options.past:
             raise ValueError(f"days must be more than --past {options.past}, got {days}")
@@ -259,17 +239,12 @@ def _store(made: Any, data: bytes, out: Path, console: Console) -> None:
     from shared.contracts.records import Container
     from shared.stages.operator.parameters import propose
 
-    if storage_settings() is None:
+    blobs = storage_blobs()
+    if blobs is None:
         path = out / f"parameters-{made.name}.json"
         path.write_bytes(encode_json(made))
         console.print(f"No storage account: the proposal is in {path}", markup=False, soft_wrap=True)
         return
-    blobs = _storage()
     blobs.put(Container.REPORTS, f"backtests/{made.name}.json", data)
     blob = propose(blobs, JsonCodec(), made)
     console.print(f"Proposed: parameters/{blob}. Nothing changes before a person accepts it.", markup=False)
-
-
-COMMANDS = (
-    TrainingCommand(name="backtest", help="trade recorded days as the app would", add_options=_add_options, run=_run),
-)

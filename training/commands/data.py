@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 
-from training.commands import TrainingCommand
-from training.commands.options import command_clock, date_option, say, storage_settings
+from training.commands import command
+from training.commands.options import command_clock, date_option, open_store, say, storage_settings
 
 if TYPE_CHECKING:
     from shared.adapters.calendar import XnysCalendar
@@ -48,16 +48,6 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _open_store(options: argparse.Namespace) -> tuple[BarStore, XnysCalendar]:
-    """The store: the folder, and the storage account of AzureWebJobsStorage where it is given."""
-    from shared.adapters.blobs import AzureBlobs
-    from shared.adapters.calendar import XnysCalendar
-    from training.data.store import BarStore
-
-    settings, calendar = storage_settings(), XnysCalendar()
-    return BarStore(options.store, calendar, None if settings is None else AzureBlobs(settings)), calendar
-
-
 def _symbols(options: argparse.Namespace) -> tuple[Symbol, ...]:
     from shared.core.values import Symbol, require_symbol
 
@@ -68,16 +58,11 @@ def _symbols(options: argparse.Namespace) -> tuple[Symbol, ...]:
 
 
 @contextmanager
-def _bar(console: Console, what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        yield progress, progress.add_task(what, total=total)
+def _bar(console: Console, what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Yield a function that updates the one bar: `rich.progress.Progress.update` without the task."""
+    counted, timed = (BarColumn(), MofNCompleteColumn()), (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(TextColumn("{task.description}"), *counted, *timed, console=console) as progress:
+        yield partial(progress.update, progress.add_task(what, total=total))
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
@@ -107,8 +92,10 @@ def _settings(options: argparse.Namespace) -> Settings:
     return parse_settings(given)
 
 
+@command("fetch", "get what is missing of a market's history from Alpaca", _add_fetch)
 def _fetch(options: argparse.Namespace, console: Console) -> int:
     """Fetch what is missing; a second run of the same asks for nothing."""
+    from shared.adapters.calendar import XnysCalendar
     from shared.core.market import Timeframe
     from simulation.market.bar_rows import is_crypto
     from training.data.alpaca import AlpacaHistory
@@ -120,7 +107,7 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
     until = last_complete(now)
     dates = Dates(first=options.first, last=min(options.last or until, until))
     symbols = tuple(s for s in _symbols(options) if is_crypto(s) or not options.crypto)
-    store, calendar = _open_store(options)
+    store, calendar = open_store(options), XnysCalendar()
     source = AlpacaHistory(settings.broker)
     wanted = Wanted(
         symbols=symbols,
@@ -143,11 +130,11 @@ def _fetch_bars(
     from training.data.fetch import plan, run
 
     jobs = plan(wanted, store)
-    with _bar(console, "bars", len(jobs)) as (progress, task):
+    with _bar(console, "bars", len(jobs)) as update:
         for job in jobs:
-            progress.update(task, description=f"{job.timeframe} {job.dates.first:%Y-%m}, {len(job.symbols)} symbols")
+            update(description=f"{job.timeframe} {job.dates.first:%Y-%m}, {len(job.symbols)} symbols")
             run(job, source, store, calendar, extended=wanted.extended)
-            progress.advance(task)
+            update(advance=1)
 
 
 def _fetch_extras(
@@ -201,19 +188,18 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
 
 
+@command("import", "put parquet or CSV files of bars into the store", _add_import)
 def _import(options: argparse.Namespace, console: Console) -> int:
     from shared.core.market import Timeframe
     from training.data.importer import import_file
 
-    store, _ = _open_store(options)
+    store = open_store(options)
     frame = Timeframe(options.timeframe) if options.timeframe else None
     for path in options.files:
-        with _bar(console, path.name, None) as (progress, task):
-
-            def show(symbol: str, done: int, total: int, *, progress: Progress = progress, task: TaskID = task) -> None:
-                progress.update(task, completed=done, total=total)
-
-            found = import_file(path, store, timeframe=frame, progress=show)
+        with _bar(console, path.name, None) as update:
+            found = import_file(
+                path, store, timeframe=frame, progress=lambda _, done, total: update(completed=done, total=total)
+            )
         _say_what_came(found, console)
     return 0
 
@@ -233,22 +219,21 @@ def _add_align(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
 
 
+@command("align", "make bars of several timeframes, true to the calendar", _add_align)
 def _align(options: argparse.Namespace, console: Console) -> int:
+    from shared.adapters.calendar import XnysCalendar
     from shared.core.market import Timeframe
     from training.data.aligned import write_aligned
 
-    store, calendar = _open_store(options)
-    with _bar(console, "align", None) as (progress, task):
+    with _bar(console, "align", None) as update:
         files = write_aligned(
-            store,
-            calendar,
+            open_store(options),
+            XnysCalendar(),
             options.out,
             base=Timeframe(options.base),
             timeframes=[Timeframe(name) for name in _words(options.timeframes)],
             symbols=_symbols(options),
-            progress=lambda symbol, done, total: progress.update(
-                task, completed=done, total=total, description=f"align {symbol}"
-            ),
+            progress=lambda symbol, done, total: update(completed=done, total=total, description=f"align {symbol}"),
         )
     table = Table("timeframe", "rows", "bars missing", "rows after a gap")
     for timeframe, file in files.items():
@@ -264,6 +249,7 @@ def _add_universe(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
 
 
+@command("universe", "say who was listed on a date, by earlier bars", _add_universe)
 def _universe(options: argparse.Namespace, console: Console) -> int:
     from shared.core.market import Timeframe
     from simulation.market.bar_file import read_file
@@ -274,34 +260,14 @@ def _universe(options: argparse.Namespace, console: Console) -> int:
         say(console, file.told())
         by_symbol = file.by_symbol()
     else:
-        store, _ = _open_store(options)
+        store = open_store(options)
         by_symbol = {symbol: store.read(Timeframe.DAY_1, symbol) for symbol in store.symbols(Timeframe.DAY_1)}
     members = DailyHistory(by_symbol).universe(options.on)
     console.print(f"{len(members):,} names listed on the eve of {options.on}", markup=False)
     table = Table("symbol", "previous close", "median dollar volume", "sessions known")
     ranked = sorted(members, key=lambda member: -member.median_dollar_volume)
     for member in ranked[: options.top]:
-        table.add_row(
-            member.symbol,
-            f"{member.previous_close:,.2f}",
-            f"{member.median_dollar_volume:,.0f}",
-            f"{member.sessions}",
-        )
+        price, volume = f"{member.previous_close:,.2f}", f"{member.median_dollar_volume:,.0f}"
+        table.add_row(member.symbol, price, volume, f"{member.sessions}")
     console.print(table)
     return 0
-
-
-COMMANDS = (
-    TrainingCommand(
-        name="fetch", help="get what is missing of a market's history from Alpaca", add_options=_add_fetch, run=_fetch
-    ),
-    TrainingCommand(
-        name="import", help="put parquet or CSV files of bars into the store", add_options=_add_import, run=_import
-    ),
-    TrainingCommand(
-        name="align", help="make bars of several timeframes, true to the calendar", add_options=_add_align, run=_align
-    ),
-    TrainingCommand(
-        name="universe", help="say who was listed on a date, by earlier bars", add_options=_add_universe, run=_universe
-    ),
-)

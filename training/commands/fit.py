@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from training.commands import TrainingCommand
-from training.commands.options import date_option, say
+from training.commands import command
+from training.commands.options import BARS_FILE, date_option, progress_bars, say
 
 if TYPE_CHECKING:
     from training.cards import TrainedModel
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", type=Path, required=True, help="parquet or CSV: symbol, ts, open, high, low, close, volume"
-    )
+    parser.add_argument("--data", type=Path, required=True, help=BARS_FILE)
     parser.add_argument(
         "--out", type=Path, required=True, help="folder that gets {model}/{version}/model.onnx, card.json"
     )
@@ -31,15 +28,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--code-revision", default="", help="goes into the cards")
 
 
+@command("fit", "train the models by the quick rule on a parquet file of bars, write them to a folder", _add_options)
 def _run(options: argparse.Namespace, console: Console) -> int:
-    from shared.adapters.codec import encode_json
+    from training.publish import write_model
 
-    models = _fit(options, console)
-    for model in models.all:
+    for model in _fit(options, console).all:
         folder = options.out / model.card.name / model.card.version
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.onnx").write_bytes(model.onnx)
-        (folder / "card.json").write_bytes(encode_json(model.card))
+        write_model(folder, model.onnx, model.card)
         console.print(_metrics(model), f"{folder}")
     return 0
 
@@ -56,15 +51,7 @@ def _fit(options: argparse.Namespace, console: Console) -> TrainedModels:
     if not source.days:
         raise ValueError(f"{options.data}: no session dates found")
     on = options.on or source.days[-1].on + timedelta(days=1)
-    columns = (TextColumn("{task.description:>20}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: float) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=1.0)
-            bar.update(tasks[what], completed=done)
-
+    with progress_bars(console) as show:
         return train(
             source,
             seed=options.seed,
@@ -82,13 +69,3 @@ def _metrics(model: TrainedModel) -> Table:
     for name, value in card.metrics.items():
         table.add_row(name, f"{value:.6g}")
     return table
-
-
-COMMANDS = (
-    TrainingCommand(
-        name="fit",
-        help="train the models by the quick rule on a parquet file of bars, write them to a folder",
-        add_options=_add_options,
-        run=_run,
-    ),
-)

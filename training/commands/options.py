@@ -1,19 +1,24 @@
-"""What several commands share: storage account, clock and registry by the app's settings, and how lines are told."""
+"""What several commands share: storage, clock and registry by the app's settings, how lines and progress are told."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from shared.contracts.settings import StorageSettings
     from shared.ports import BlobStore, Clock
+    from training.data.store import BarStore
+
+BARS_FILE = "parquet or CSV: symbol, ts, open, high, low, close, volume"
 
 
 def storage_settings() -> StorageSettings | None:
@@ -25,6 +30,22 @@ def storage_settings() -> StorageSettings | None:
     if not (connection or account_name):
         return None
     return StorageSettings(connection=connection, account_name=account_name)
+
+
+def storage_blobs() -> BlobStore | None:
+    """Blobs of the storage account that the environment names; None without one."""
+    from shared.adapters.blobs import AzureBlobs
+
+    settings = storage_settings()
+    return None if settings is None else AzureBlobs(settings)
+
+
+def open_store(options: argparse.Namespace) -> BarStore:
+    """Bars in the folder of --store, and in the storage account where one is named."""
+    from shared.adapters.calendar import XnysCalendar
+    from training.data.store import BarStore
+
+    return BarStore(options.store, XnysCalendar(), storage_blobs())
 
 
 def date_option(text: str) -> date:
@@ -52,6 +73,21 @@ def say(console: Console, lines: Iterable[str]) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+@contextmanager
+def progress_bars(console: Console) -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that shows what is being done, and how much of it is: one bar for each thing it is told of."""
+    columns = (TextColumn("{task.description:>22}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: float) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=min(done, 1.0))
+
+        yield show
+
+
 def add_registry_option(parser: argparse.ArgumentParser) -> None:
     """Declare where the registry is, for who has no storage account."""
     parser.add_argument(
@@ -71,9 +107,7 @@ def open_registry(options: argparse.Namespace) -> BlobStore:
         from training.registry.folder import FolderBlobs
 
         return FolderBlobs(options.registry)
-    settings = storage_settings()
-    if settings is None:
+    blobs = storage_blobs()
+    if blobs is None:
         raise ValueError("AzureWebJobsStorage must name a storage account, or --registry a folder")
-    from shared.adapters.blobs import AzureBlobs
-
-    return AzureBlobs(settings)
+    return blobs

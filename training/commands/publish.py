@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from training.commands import TrainingCommand
+from training.commands import command
 from training.commands.options import storage_settings
 
 
@@ -15,28 +15,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, required=True, help="folder that fit has written")
 
 
+@command("publish", "publish a folder's models and make them champions", _add_options)
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Publish to the account that AzureWebJobsStorage or AzureWebJobsStorage__accountName names."""
     from shared.adapters.blobs import AzureBlobs
     from shared.adapters.clock import SystemClock
-    from shared.adapters.codec import decode_json
-    from shared.contracts.model_card import ModelCard
     from shared.contracts.settings import StorageSettings
-    from training.publish import publish
+    from training.publish import models_in, publish
 
-    cards = sorted(options.models.glob("*/*/card.json"))
-    if not cards:
+    models = models_in(options.models, "*/*/card.json")
+    if not models:
         raise ValueError(f"{options.models}: no {{model}}/{{version}}/card.json found")
     blobs = AzureBlobs(storage_settings() or StorageSettings(connection="", account_name=""))
-    for path in cards:
-        card = decode_json(ModelCard, path.read_bytes())
-        publish(blobs, (path.parent / "model.onnx").read_bytes(), card, promoted_at=SystemClock().now())
+    for onnx, card in models:
+        publish(blobs, onnx, card, promoted_at=SystemClock().now())
         console.print(f"{card.name}/{card.version} is champion", markup=False)
     return 0
-
-
-COMMANDS = (
-    TrainingCommand(
-        name="publish", help="publish a folder's models and make them champions", add_options=_add_options, run=_run
-    ),
-)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from training.commands import TrainingCommand
+from training.commands import command
 from training.commands.options import add_registry_option, open_registry, say
 
+if TYPE_CHECKING:
+    from shared.contracts.model_card import ModelCard
+    from shared.ports import BlobStore
+
 _PAIR = ("signal", "move")
-
-
-def _list_options(parser: argparse.ArgumentParser) -> None:
-    add_registry_option(parser)
 
 
 def _version_options(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,7 @@ def _compare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sessions", type=int, default=10, help="how many sessions (default %(default)s)")
 
 
+@command("list", "list the registry's models", add_registry_option)
 def _list(options: argparse.Namespace, console: Console) -> int:
     from shared.contracts.model_card import MODELS
     from training import publish
@@ -70,18 +72,19 @@ def _list(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _show(options: argparse.Namespace, console: Console) -> int:
-    from shared.contracts.model_card import MODELS
+def _cards(blobs: BlobStore, version: str) -> tuple[ModelCard, ...]:
     from shared.core.errors import ModelError
     from training import publish
 
-    blobs = open_registry(options)
-    found = [name for name in MODELS if options.version in publish.versions_of(blobs, name)]
-    if not found:
-        raise ModelError(f"no model has a version {options.version}")
-    for name in found:
-        card = publish.card_of(blobs, name, options.version)
-        table = Table("", "", title=f"{name} {card.version}: {card.label}")
+    if not (found := publish.cards_of(blobs, version)):
+        raise ModelError(f"no model has a version {version}")
+    return found
+
+
+@command("show", "show a version's cards", _version_options)
+def _show(options: argparse.Namespace, console: Console) -> int:
+    for card in _cards(open_registry(options), options.version):
+        table = Table("", "", title=f"{card.name} {card.version}: {card.label}")
         for key, value in (card.metrics | {f"parameter {k}": v for k, v in card.parameters.items()}).items():
             table.add_row(key, f"{value:.6g}")
         if card.calibration is not None:
@@ -93,22 +96,19 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+@command("promote", "make a stored version champion", _promote_options)
 def _promote(options: argparse.Namespace, console: Console) -> int:
     from shared.adapters.clock import SystemClock
-    from shared.contracts.model_card import MODELS
-    from shared.core.errors import ModelError
     from training import publish
 
     blobs = open_registry(options)
-    found = [name for name in MODELS if options.version in publish.versions_of(blobs, name)]
-    if not found:
-        raise ModelError(f"no model has a version {options.version}")
-    for name in found:
-        publish.promote(blobs, name, options.version, promoted_at=SystemClock().now(), reason=options.reason)
-        console.print(f"{name}/{options.version} is champion", markup=False)
+    for card in _cards(blobs, options.version):
+        publish.promote(blobs, card.name, card.version, promoted_at=SystemClock().now(), reason=options.reason)
+        console.print(f"{card.name}/{card.version} is champion", markup=False)
     return 0
 
 
+@command("rollback", "take the champion off: the last sound one comes back, or entries stop", _rollback_options)
 def _rollback(options: argparse.Namespace, console: Console) -> int:
     from shared.adapters.clock import SystemClock
     from shared.core.errors import ModelError
@@ -128,6 +128,7 @@ def _rollback(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+@command("compare", "compare two versions", _compare_options)
 def _compare(options: argparse.Namespace, console: Console) -> int:
     from training import publish
 
@@ -148,7 +149,6 @@ def _judged_together(options: argparse.Namespace, console: Console) -> Table:
     from datetime import timedelta
 
     from shared.adapters.calendar import XnysCalendar
-    from shared.adapters.scorer import verified
     from training import publish
     from training.parquet import ParquetHistory
     from training.pipeline import TrainingRule, dataset_of
@@ -163,10 +163,9 @@ def _judged_together(options: argparse.Namespace, console: Console) -> Table:
     judge = dataset_of(source, rule, seed=7, on=on, progress=lambda what, done: None)
     found = []
     for version in (options.one, options.other):
-        cards = [publish.card_of(blobs, name, version) for name in _PAIR]
-        signal, move = (verified(card, publish.model_of(blobs, card.name, version)) for card in cards)
-        found.append(evidence_of(cards[0], signal, move, judge, rule.barrier.cost_bp))
-    one, other = found
+        (card, signal), (_, move) = (publish.verified_of(blobs, name, version) for name in _PAIR)
+        found.append((card, evidence_of(card, signal, move, judge, rule.barrier.cost_bp)))
+    (one_card, one), (other_card, other) = found
     table = Table("", one.version, other.version, title=f"both on {judge.dates[0]} to {judge.dates[-1]}")
     table.add_row("net bp a trade", f"{one.record.mean_bp:+.3f}", f"{other.record.mean_bp:+.3f}")
     table.add_row("Brier score", f"{one.brier:.5f}", f"{other.brier:.5f}")
@@ -174,23 +173,5 @@ def _judged_together(options: argparse.Namespace, console: Console) -> Table:
     table.add_row("rank correlation of the move", f"{one.move_correlation:.4f}", f"{other.move_correlation:.4f}")
     mean, t = lead(one.record.net_bp, other.record.net_bp)
     table.add_row("lead of the first, bp (t)", f"{mean:+.3f} ({t:.2f})", "")
-    table.add_row(
-        "last session learned from",
-        str(publish.card_of(blobs, "signal", one.version).trained_to),
-        str(publish.card_of(blobs, "signal", other.version).trained_to),
-    )
+    table.add_row("last session learned from", str(one_card.trained_to), str(other_card.trained_to))
     return table
-
-
-COMMANDS = (
-    TrainingCommand(name="list", help="list the registry's models", add_options=_list_options, run=_list),
-    TrainingCommand(name="show", help="show a version's cards", add_options=_version_options, run=_show),
-    TrainingCommand(name="promote", help="make a stored version champion", add_options=_promote_options, run=_promote),
-    TrainingCommand(
-        name="rollback",
-        help="take the champion off: the last sound one comes back, or entries stop",
-        add_options=_rollback_options,
-        run=_rollback,
-    ),
-    TrainingCommand(name="compare", help="compare two versions", add_options=_compare_options, run=_compare),
-)

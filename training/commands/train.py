@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from shared.core.errors import GatehouseError
-from training.commands import TrainingCommand
+from training.commands import command
 from training.commands.options import (
+    BARS_FILE,
     add_registry_option,
     command_clock,
     date_option,
     open_registry,
+    open_store,
+    progress_bars,
     say,
     storage_settings,
 )
 
 if TYPE_CHECKING:
     from shared.ports import TableStore
-    from training.data.store import BarStore
     from training.parquet import ParquetHistory
     from training.pipeline import TrainingRule
     from training.registry.nightly import NightlyTraining
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def _common_options(parser: argparse.ArgumentParser) -> None:
     add_registry_option(parser)
-    parser.add_argument("--data", type=Path, help="parquet or CSV: symbol, ts, open, high, low, close, volume")
+    parser.add_argument("--data", type=Path, help=BARS_FILE)
     parser.add_argument(
         "--store", type=Path, default=Path(".data"), help="without --data: what `fetch` and `import` have filled"
     )
@@ -62,6 +62,7 @@ def _nightly_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch", action="store_true", help="get what the store lacks from Alpaca first")
 
 
+@command("train", "from bars to a promoted or refused model, and a report", _train_options)
 def _train(options: argparse.Namespace, console: Console) -> int:
     """Train, judge, promote or refuse. Exit code 0 either way: a refusal is an answer.
 
@@ -83,20 +84,17 @@ def _train(options: argparse.Namespace, console: Console) -> int:
 
 def _backtest(options: argparse.Namespace, console: Console, night: NightRun, folder: Path) -> None:
     """Trade the judged sessions with the new models; the report becomes that of training and backtest."""
-    from shared.contracts.model_card import MODELS
     from shared.contracts.records import Container
-    from training import publish
     from training.backtest.files import upload, write_run
-    from training.backtest.holdout import held_out
-    from training.backtest.page import Training, render
+    from training.backtest.holdout import holdout
+    from training.backtest.page import render
+    from training.publish import cards_of
     from training.registry.report import parts
 
     blobs, version = open_registry(options), night.challenger
-    with _bars(console) as show:
-        made = held_out(blobs, version, options.data, lambda what, done: show(f"backtest: {what}", done))
-    found = [name for name in MODELS if version in publish.versions_of(blobs, name)]
-    about = parts(night, [publish.card_of(blobs, name, version) for name in found])
-    page = render(made, Training(title=about.title, about=about.data, verdict=about.verdict, details=about.details))
+    with progress_bars(console) as show:
+        made = holdout(blobs, version, options.data, lambda what, done: show(f"backtest: {what}", done))
+    page = render(made, parts(night, cards_of(blobs, version)))
     write_run(made, folder, page=page)
     blobs.put(Container.REPORTS, f"{folder.relative_to(options.work).as_posix()}/report.html", page.encode())
     upload(made, blobs)
@@ -104,6 +102,10 @@ def _backtest(options: argparse.Namespace, console: Console, night: NightRun, fo
     console.print(f"Backtest of the judged sessions: {earned}; {made.verdict}", markup=False)
 
 
+_NIGHTLY = "the night's work: challenger, verdict, look at the champion; goes on where it was killed"
+
+
+@command("nightly", _NIGHTLY, _nightly_options)
 def _nightly(options: argparse.Namespace, console: Console) -> int:
     """Do the night's work, or what is left of it."""
     night, folder = _run(options, console, label="nightly")
@@ -124,7 +126,7 @@ def _run(options: argparse.Namespace, console: Console, *, label: str) -> tuple[
     source = _open(options)
     say(console, source.told)
     on = options.on or source.days[-1].on
-    with _bars(console) as show:
+    with progress_bars(console) as show:
         rule = NightRule(
             label=label,
             seed=options.seed,
@@ -159,19 +161,10 @@ def _open(options: argparse.Namespace) -> ParquetHistory | StoreHistory:
     if options.data is not None:
         source: ParquetHistory | StoreHistory = ParquetHistory(options.data, XnysCalendar())
     else:
-        source = StoreHistory(_store(options), XnysCalendar())
+        source = StoreHistory(open_store(options), XnysCalendar())
     if not source.days:
         raise ValueError(f"{options.data or options.store}: no session dates found")
     return source
-
-
-def _store(options: argparse.Namespace) -> BarStore:
-    from shared.adapters.blobs import AzureBlobs
-    from shared.adapters.calendar import XnysCalendar
-    from training.data.store import BarStore
-
-    settings = storage_settings()
-    return BarStore(options.store, XnysCalendar(), None if settings is None else AzureBlobs(settings))
 
 
 def _fetched(options: argparse.Namespace) -> str:
@@ -185,7 +178,7 @@ def _fetched(options: argparse.Namespace) -> str:
     from training.data.fetch import Wanted, last_complete, plan, run
     from training.data.manifest import Dates
 
-    store, frames = _store(options), (Timeframe.MIN_5, Timeframe.DAY_1)
+    store, frames = open_store(options), (Timeframe.MIN_5, Timeframe.DAY_1)
     symbols = tuple(store.symbols(Timeframe.MIN_5))
     manifests = [found for symbol in symbols if (found := store.manifest(Timeframe.MIN_5, symbol)) is not None]
     covered = [dates for manifest in manifests for dates in manifest.covered]
@@ -250,21 +243,6 @@ def _tables(options: argparse.Namespace) -> TableStore:
     return AzureTables(settings) if options.registry is None and settings is not None else MemoryTables()
 
 
-@contextmanager
-def _bars(console: Console) -> Iterator[Callable[[str, float], None]]:
-    """One progress bar for each thing that is told of."""
-    columns = (TextColumn("{task.description:>20}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: float) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=1.0)
-            bar.update(tasks[what], completed=min(done, 1.0))
-
-        yield show
-
-
 def _verdict(night: NightRun) -> Table:
     from training.registry.report import headline
 
@@ -279,19 +257,3 @@ def _steps(night: NightRun) -> Table:
     for done in night.finished:
         table.add_row(done.step.value, done.outcome)
     return table
-
-
-COMMANDS = (
-    TrainingCommand(
-        name="train",
-        help="from bars to a promoted or refused model, and a report",
-        add_options=_train_options,
-        run=_train,
-    ),
-    TrainingCommand(
-        name="nightly",
-        help="the night's work: challenger, verdict, look at the champion; goes on where it was killed",
-        add_options=_nightly_options,
-        run=_nightly,
-    ),
-)

@@ -106,18 +106,14 @@ def align(
     bucket = (start_s - anchor_s) // length_s
     first = np.flatnonzero(np.diff(anchor_s * _BUCKETS + bucket, prepend=-1))
     if not first.size:
-        return _of(Bars.empty(), np.empty(0, np.int64), _Marks.none(), splits)
+        none = np.empty(0, np.int64)
+        return _of(Bars.empty(), splits, end_s=none, session=none, missing=none, after_gap=none.astype(bool))
     begins = anchor_s[first] + bucket[first] * length_s
     ends = np.minimum(begins + length_s, until_s[first])
     counts = np.diff(np.append(first, kept.size))
     is_regular = segment[first] == _REG
     expected = -(-(ends - begins) // base.seconds)
-    session = sessions_of(begins, _at(edges, kept[first]), Timeframe.MIN_1)
-    marks = _Marks(
-        session=session,
-        missing=np.where(is_regular, np.maximum(expected - counts, 0), 0),
-        after_gap=_after_gap(_at(edges, kept[first]), bucket[first], is_regular, length_s),
-    )
+    own = Edges(**{f.name: getattr(edges, f.name)[kept[first]] for f in fields(edges)})
     made = Bars(
         start_s=midnights(new_york_clock(begins)[0]) if timeframe is Timeframe.DAY_1 else begins,
         open=bars.open[kept[first]],
@@ -126,7 +122,14 @@ def align(
         close=bars.close[kept[np.append(first[1:], kept.size) - 1]],
         volume=np.add.reduceat(bars.volume[kept], first),
     )
-    return _of(made, ends, marks, splits)
+    return _of(
+        made,
+        splits,
+        end_s=ends,
+        session=sessions_of(begins, own, Timeframe.MIN_1),
+        missing=np.where(is_regular, np.maximum(expected - counts, 0), 0),
+        after_gap=_after_gap(own, bucket[first], is_regular, length_s),
+    )
 
 
 def last_known(ends_s: IntArray, at_s: IntArray) -> IntArray:
@@ -134,33 +137,15 @@ def last_known(ends_s: IntArray, at_s: IntArray) -> IntArray:
     return np.searchsorted(ends_s, at_s, side="right") - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Marks:
-    session: IntArray
-    missing: IntArray
-    after_gap: NDArray[np.bool_]
-
-    @classmethod
-    def none(cls) -> _Marks:
-        empty = np.empty(0, np.int64)
-        return cls(session=empty, missing=empty, after_gap=empty.astype(bool))
-
-
-def _of(bars: Bars, end_s: IntArray, marks: _Marks, splits: Splits) -> Aligned:
+def _of(
+    bars: Bars, splits: Splits, *, end_s: IntArray, session: IntArray, missing: IntArray, after_gap: NDArray[np.bool_]
+) -> Aligned:
     factors = np.concatenate([[1.0], np.cumprod(splits.factor)])
     place = np.searchsorted(splits.from_s, bars.start_s, side="right")
+    columns = {f.name: getattr(bars, f.name) for f in fields(bars)}
     return Aligned(
-        **{f.name: getattr(bars, f.name) for f in fields(bars)},
-        end_s=end_s,
-        session=marks.session,
-        missing=marks.missing,
-        after_gap=marks.after_gap,
-        split_factor=factors[place],
+        **columns, end_s=end_s, session=session, missing=missing, after_gap=after_gap, split_factor=factors[place]
     )
-
-
-def _at(edges: Edges, rows: IntArray) -> Edges:
-    return Edges(**{f.name: getattr(edges, f.name)[rows] for f in fields(edges)})
 
 
 def _segments(
@@ -206,5 +191,5 @@ def _daily_as_it_is(symbol: Symbol, bars: Bars, edges: Edges, splits: Splits) ->
     else:
         end_s = np.where(edges.day >= 0, edges.close_s, bars.start_s + DAY_S)
         after = np.diff(edges.day, prepend=edges.day[:1] - 1) > 1
-    marks = _Marks(session=session, missing=np.zeros(len(bars), np.int64), after_gap=after)
-    return _of(bars, end_s, marks, splits)
+    missing = np.zeros(len(bars), np.int64)
+    return _of(bars, splits, end_s=end_s, session=session, missing=missing, after_gap=after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,7 @@ from shared.core.values import Symbol
 from shared.ports import Calendar
 from simulation.market.bar_rows import PRICES, SESSIONS
 from training.data.align import Aligned, align, last_known, splits_of
-from training.data.store import BarStore
-
-type Progress = Callable[[str, int, int], None]
-"""Told (symbol, how many are done, of how many)."""
+from training.data.store import BarStore, Counted, coded, instants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +40,7 @@ def write_aligned(
     base: Timeframe,
     timeframes: Sequence[Timeframe],
     symbols: Sequence[Symbol] = (),
-    progress: Progress = lambda *_: None,
+    progress: Counted = lambda *_: None,
 ) -> dict[Timeframe, AlignedFile]:
     """Write `{folder}/{timeframe}.parquet` for each timeframe.
 
@@ -105,17 +102,13 @@ def _tables(
 def _columns(symbol: Symbol, table: Aligned, coarser: Mapping[Timeframe, Aligned]) -> Any:
     import pyarrow as pa  # noqa: PLC0415 - only who writes files pays
 
-    def instants(seconds: Any, mask: Any = None) -> Any:
-        return pa.array(seconds * 1000, pa.int64(), mask=mask).cast(pa.timestamp("ms", tz="UTC"))
-
     n = len(table)
-    names = pa.array([session.value for session in SESSIONS], pa.string())
     columns: dict[str, Any] = {
-        "symbol": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([symbol], pa.string())),
+        "symbol": coded(np.zeros(n, np.int32), [symbol]),
         "ts": instants(table.start_s),
         "known_at": instants(table.end_s),
         **{name: pa.array(getattr(table, name), pa.float64()) for name in PRICES},
-        "session": pa.DictionaryArray.from_arrays(pa.array(table.session.astype(np.int32)), names),
+        "session": coded(table.session.astype(np.int32), SESSIONS),
         "missing": pa.array(table.missing.astype(np.int32)),
         "after_gap": pa.array(table.after_gap),
         "split_factor": pa.array(table.split_factor, pa.float64()),

@@ -7,7 +7,6 @@ a file that is there is whole and not asked for again. Assets are a list of the 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -20,7 +19,7 @@ from shared.core.values import Symbol, from_epoch
 from shared.ports import Calendar
 from simulation.market.bar_rows import is_crypto, span_s
 from training.data.manifest import Dates
-from training.data.store import BarStore
+from training.data.store import BarStore, parquet_bytes
 
 
 class ExtraSource(Protocol):
@@ -47,7 +46,7 @@ def fetch_news(source: ExtraSource, store: BarStore, dates: Dates) -> int:
     A month is fetched whole as far as the dates reach; a month that they end within is fetched again next time.
     """
     count = 0
-    for month in _months(dates):
+    for month in dates.pieces():
         whole = (month.last + timedelta(days=1)).day == 1
         name = f"news/{month.first:%Y-%m}.parquet"
         if whole and store.get_file(name) is not None:
@@ -69,7 +68,7 @@ def fetch_news(source: ExtraSource, store: BarStore, dates: Dates) -> int:
             "symbols": [" ".join(row.symbols) for row in rows],
         }
         label = name if whole else f"news/{month.first:%Y-%m}-until-{month.last:%d}.parquet"
-        store.put_file(label, _parquet(table))
+        store.put_file(label, parquet_bytes(table))
         count += len(rows)
     return count
 
@@ -100,7 +99,7 @@ def fetch_quotes(
                 "bid_size": [row.bid_size for row in rows],
                 "ask_size": [row.ask_size for row in rows],
             }
-            store.put_file(name, _parquet(table))
+            store.put_file(name, parquet_bytes(table))
             count += len(rows)
     return count
 
@@ -112,7 +111,7 @@ def fetch_assets(source: ExtraSource, store: BarStore, on: date) -> int:
     flags = ("tradable", "fractionable", "shortable", "easy_to_borrow")
     table: dict[str, list[Any]] = {name: [str(raw.get(name) or "") for raw in rows] for name in names}
     table |= {name: [bool(raw.get(name)) for raw in rows] for name in flags}
-    store.put_file(f"assets/{on}.parquet", _parquet(table))
+    store.put_file(f"assets/{on}.parquet", parquet_bytes(table))
     return len(rows)
 
 
@@ -120,7 +119,7 @@ def fetch_calendar(source: ExtraSource, store: BarStore, dates: Dates, calendar:
     """Fetch the exchange's days; return in words where our calendar differs."""
     rows = source.calendar(dates.first, dates.last)
     table = {name: [str(raw.get(name) or "") for raw in rows] for name in ("date", "open", "close")}
-    store.put_file(f"calendar/{dates.first}-{dates.last}.parquet", _parquet(table))
+    store.put_file(f"calendar/{dates.first}-{dates.last}.parquet", parquet_bytes(table))
     theirs = dict(zip(table["date"], zip(table["open"], table["close"], strict=True), strict=True))
     differences = []
     for on in dates.each():
@@ -133,20 +132,3 @@ def fetch_calendar(source: ExtraSource, store: BarStore, dates: Dates, calendar:
 
 def _wall(at: datetime) -> str:
     return f"{at.astimezone(NEW_YORK):%H:%M}"
-
-
-def _months(dates: Dates) -> Iterator[Dates]:
-    first = dates.first
-    while first <= dates.last:
-        following = (first.replace(day=1) + timedelta(days=32)).replace(day=1)
-        yield Dates(first=first, last=min(following - timedelta(days=1), dates.last))
-        first = following
-
-
-def _parquet(columns: Mapping[str, Sequence[Any]]) -> bytes:
-    import pyarrow as pa  # noqa: PLC0415 - only who touches files pays
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
-
-    sink = io.BytesIO()
-    pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), sink, compression="zstd")
-    return sink.getvalue()

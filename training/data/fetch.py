@@ -6,7 +6,6 @@ and then its manifests, so a fetch that is killed goes on where it stood; at mos
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,7 +22,7 @@ from shared.ports import Calendar
 from simulation.market.bar_checks import Checked, RawRows, by_symbol, check
 from simulation.market.bar_rows import SymbolBars, edges_of, is_crypto, span_s
 from training.data.manifest import Dates, missing
-from training.data.store import BarStore
+from training.data.store import BarStore, instants, parquet_bytes
 
 INTRADAY_SYMBOLS: Final = 50
 DAILY_SYMBOLS: Final = 200
@@ -71,7 +70,6 @@ class FetchJob:
 class Fetched:
     """What came of a job: good bars, and bad ones that were quarantined."""
 
-    job: FetchJob
     rows: int
     bad: int
 
@@ -89,7 +87,7 @@ def plan(wanted: Wanted, store: BarStore) -> list[FetchJob]:
             manifest = store.manifest(timeframe, symbol)
             covered = () if manifest is None else manifest.covered
             for dates in missing(wanted.dates, covered):
-                for chunk in _chunks(dates, timeframe):
+                for chunk in dates.pieces(yearly=timeframe is Timeframe.DAY_1):
                     lacking.setdefault((timeframe, chunk, is_crypto(symbol)), []).append(symbol)
     jobs = [
         FetchJob(timeframe=timeframe, dates=dates, symbols=part, crypto=crypto)
@@ -139,7 +137,7 @@ def run(job: FetchJob, source: BarSource, store: BarStore, calendar: Calendar, *
             source=source_name(source.feed, job, extended=extended),
             quarantined=int(bad_of[k]) if bad_of.size else 0,
         )
-    return Fetched(job=job, rows=int(checked.order.size), bad=int(checked.bad.size))
+    return Fetched(rows=int(checked.order.size), bad=int(checked.bad.size))
 
 
 def source_name(feed: str, job: FetchJob, *, extended: bool) -> str:
@@ -161,18 +159,6 @@ def with_splits(rows: SymbolBars, splits: Mapping[date, float], *, until: date) 
         if place >= 0 and on <= until:
             factors[place] *= factor
     return SymbolBars(bars=rows.bars, split_next=factors)
-
-
-def _chunks(dates: Dates, timeframe: Timeframe) -> Iterator[Dates]:
-    """Dates cut at the ends of months, for daily bars of years."""
-    first = dates.first
-    while first <= dates.last:
-        if timeframe is Timeframe.DAY_1 or first.month == 12:
-            following = date(first.year + 1, 1, 1)
-        else:
-            following = date(first.year, first.month + 1, 1)
-        yield Dates(first=first, last=min(following - timedelta(days=1), dates.last))
-        first = following
 
 
 def _raw(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> RawRows:
@@ -210,17 +196,13 @@ def _regular(rows: SymbolBars, calendar: Calendar) -> SymbolBars:
 
 
 def _quarantine(job: FetchJob, raw: RawRows, checked: Checked, store: BarStore) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - only where there is something to write
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
-
     bad = checked.bad
     columns: dict[str, Any] = {
         "symbol": [job.symbols[code] for code in raw.symbol[bad]],
-        "ts": pa.array(raw.start_s[bad] * 1000, pa.timestamp("ms", tz="UTC")),
+        "ts": instants(raw.start_s[bad]),
         **{name: getattr(raw, name)[bad] for name in _LETTERS},
         "reason": [reason.value for reason in checked.reasons],
     }
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
     name = hash_id("fetch", *job.symbols)[:12]
-    store.quarantine(f"{job.timeframe}/fetch-{job.dates.first}-{job.dates.last}-{name}.parquet", sink.getvalue())
+    path = f"{job.timeframe}/fetch-{job.dates.first}-{job.dates.last}-{name}.parquet"
+    store.quarantine(path, parquet_bytes(columns))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,7 @@ from shared.core.market import Timeframe
 from shared.core.values import Symbol
 from simulation.market.bar_file import BarFile, read_file
 from training.data.manifest import Manifest
-from training.data.store import BarStore, covered_dates
-
-type Progress = Callable[[str, int, int], None]
-"""Told (symbol, how many are done, of how many)."""
+from training.data.store import BarStore, Counted, covered_dates, parquet_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +25,7 @@ class Imported:
 
 
 def import_file(
-    path: Path, store: BarStore, *, timeframe: Timeframe | None = None, progress: Progress = lambda *_: None
+    path: Path, store: BarStore, *, timeframe: Timeframe | None = None, progress: Counted = lambda *_: None
 ) -> Imported:
     """Put a file's good rows into the store, its bad ones into quarantine.
 
@@ -63,9 +59,5 @@ def quarantined(file: BarFile, store: BarStore) -> Path | None:
     """Write the bad rows as they came, with their reasons; None where there are none."""
     if not file.checked.bad.size:
         return None
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only who touches files pays
-
-    sink = io.BytesIO()
-    pq.write_table(file.bad, sink, compression="zstd")
-    data = sink.getvalue()
+    data = parquet_bytes(file.bad)
     return store.quarantine(f"{file.timeframe}/{file.path.stem}-{digest(data)[:12]}.parquet", data)

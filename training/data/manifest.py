@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -29,6 +29,15 @@ class Dates:
     def each(self) -> list[date]:
         """Every date, ascending."""
         return [self.first + timedelta(days=k) for k in range((self.last - self.first).days + 1)]
+
+    def pieces(self, *, yearly: bool = False) -> Iterator[Dates]:
+        """Cut at the ends of months, or of years."""
+        first = self.first
+        while first <= self.last:
+            month = date(first.year, 12 if yearly else first.month, 1)
+            following = (month + timedelta(days=32)).replace(day=1)
+            yield Dates(first=first, last=min(following - _DAY, self.last))
+            first = following
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.adapters.codec import decode_json, encode_json
 from shared.adapters.storage_rules import key_of, symbol_of
@@ -25,13 +26,16 @@ from shared.contracts.records import Container
 from shared.core.errors import ContractError
 from shared.core.features.history import new_york_clock
 from shared.core.ids import digest
-from shared.core.market import Bars, Timeframe
+from shared.core.market import Bars, IntArray, Timeframe
 from shared.core.values import Symbol
 from shared.ports import BlobStore, Calendar
 from simulation.market.bar_rows import EPOCH, PRICES, SESSIONS, SymbolBars, edges_of, is_crypto, sessions_of, span_s
 from training.data.manifest import Dates, Manifest, Part, gaps_of, merged
 
 MANIFEST = "manifest.json"
+
+type Counted = Callable[[str, int, int], None]
+"""Told (symbol, how many are done, of how many)."""
 
 
 class BarStore:
@@ -201,17 +205,36 @@ def write_whole(path: Path, data: bytes) -> None:
 def to_parquet(symbol: str, rows: SymbolBars, *, sessions: Sequence[int]) -> bytes:
     """One part: symbol, ts (UTC, bar start), open, high, low, close, volume, split_next, session."""
     import pyarrow as pa  # noqa: PLC0415 - only who touches files pays
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
-    n = len(rows)
-    names = pa.array([session.value for session in SESSIONS], pa.string())
     columns: dict[str, Any] = {
-        "symbol": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([symbol], pa.string())),
-        "ts": pa.array(rows.bars.start_s * 1000, pa.timestamp("ms", tz="UTC")),
+        "symbol": coded(np.zeros(len(rows), np.int32), [symbol]),
+        "ts": instants(rows.bars.start_s),
         **{name: pa.array(getattr(rows.bars, name), pa.float64()) for name in PRICES},
         "split_next": pa.array(rows.split_next, pa.float64()),
-        "session": pa.DictionaryArray.from_arrays(pa.array(sessions, pa.int32()), names),
+        "session": coded(np.array(sessions, np.int32), SESSIONS),
     }
+    return parquet_bytes(columns)
+
+
+def instants(seconds: IntArray, mask: NDArray[np.bool_] | None = None) -> Any:
+    """A column of UTC instants in milliseconds; null where the mask is set."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    return pa.array(seconds * 1000, pa.int64(), mask=mask).cast(pa.timestamp("ms", tz="UTC"))
+
+
+def coded(codes: NDArray[np.int32], names: Sequence[str]) -> Any:
+    """A column of texts, each by its number among `names`."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(map(str, names)), pa.string()))
+
+
+def parquet_bytes(columns: Any) -> bytes:
+    """A table, or columns by name, as a parquet file."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="zstd")
     return sink.getvalue()

@@ -13,8 +13,7 @@ from datetime import date, time, timedelta
 from pathlib import Path
 
 from shared.adapters.codec import decode_json, encode_json
-from shared.adapters.scorer import verified
-from shared.contracts.model_card import MODELS, MOVE_MODEL, SIGNAL_MODEL, ModelCard
+from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL, ModelCard
 from shared.contracts.records import Table
 from shared.core.drift import drifts
 from shared.core.errors import ConflictError, ModelError
@@ -118,9 +117,8 @@ def run_night(on: date, ports: NightlyTraining, rule: NightRule) -> NightRun:
     ConflictError
         If another night is at work.
     """
-    day = ports.calendar.day(on)
-    require(day is not None, "date", on, "a session date")
-    assert day is not None
+    if (day := ports.calendar.day(on)) is None:
+        raise ValueError(f"date must be a session date, got {on!r}")
     require(day.close_at <= ports.clock.now(), "date", on, "a session whose close is over")
     lock = BlobLock(
         ports.blobs, CONTAINER, f"{rule.label}/lock.json", clock=ports.clock, owner=ports.owner, length=LOCK_LENGTH
@@ -140,6 +138,7 @@ class _Work:
 
     def __init__(self, on: date, ports: NightlyTraining, rule: NightRule, lock: BlobLock) -> None:
         self._on, self._ports, self._rule, self._lock = on, ports, rule, lock
+        self._path = f"{folder_of(on, rule.label)}/run.json"
         self._renewed_at = ports.clock.now()
         self._stored = self._open()
         self._source: HistorySource | None = None
@@ -175,12 +174,8 @@ class _Work:
                 done = FinishedNight(step=step, at=ports.clock.now(), outcome=outcome)
                 self._keep(replace(after, finished=(*after.finished, done)))
                 ports.after(step)
-        end: dict[str, Cell] = {
-            "status": "done",
-            "finished_at": iso(ports.clock.now()),
-            "outcome": outcome_of(self.night),
-        }
-        self._record(row | end)
+        finished_at = iso(ports.clock.now())
+        self._record(row | {"status": "done", "finished_at": finished_at, "outcome": outcome_of(self.night)})
         return self.night
 
     def _record(self, row: dict[str, Cell]) -> None:
@@ -192,9 +187,8 @@ class _Work:
 
     def _open_data(self, night: NightRun) -> tuple[NightRun, str]:
         source = self._history()
-        return replace(
-            night, content_id=source.content_id
-        ), f"{len(source.symbols)} symbols, {len(source.days)} sessions"
+        told = f"{len(source.symbols)} symbols, {len(source.days)} sessions"
+        return replace(night, content_id=source.content_id), told
 
     def _train(self, night: NightRun) -> tuple[NightRun, str]:
         ports, rule, source = self._ports, self._rule, self._history()
@@ -222,15 +216,15 @@ class _Work:
         if champion is not None and champion.version == night.challenger:
             return night, "the challenger is champion already"
         data, training = self._dataset(), self._training_rule()
-        fold = split_of(data, training)
+        fold = split_of(data.dates, training)
         learn, judge, cost_bp = data.on(fold.train), data.on(fold.test), training.barrier.cost_bp
-        card, signal, move = self._pair(night.challenger, night.challenger)
+        card, signal, move = self._heads(night.challenger, night.challenger)
         challenger = evidence_of(card, signal, move, judge, cost_bp)
         reigning, note = None, "no champion"
         if champion is not None:
             try:
                 moves = publish.champion_of(self._ports.blobs, MOVE_MODEL)
-                its = self._pair(champion.version, moves.version if moves else champion.version)
+                its = self._heads(champion.version, moves.version if moves else champion.version)
                 reigning, note = evidence_of(*its, judge, cost_bp), champion.version
             except ModelError as error:
                 note = f"champion {champion.version} cannot be compared: {error}"
@@ -254,15 +248,9 @@ class _Work:
             return night, "nothing to promote"
         if not night.verdict.is_promoted:
             return night, f"refused: {'; '.join(night.verdict.reasons)}"
-        for name in MODELS:
-            if night.challenger in publish.versions_of(ports.blobs, name):
-                publish.promote(
-                    ports.blobs,
-                    name,
-                    night.challenger,
-                    promoted_at=ports.clock.now(),
-                    reason=f"{self._rule.label} {self._on}",
-                )
+        reason = f"{self._rule.label} {self._on}"
+        for card in publish.cards_of(ports.blobs, night.challenger):
+            publish.promote(ports.blobs, card.name, card.version, promoted_at=ports.clock.now(), reason=reason)
         return night, f"{night.challenger} is champion"
 
     def _look_live(self, night: NightRun) -> tuple[NightRun, str]:
@@ -301,12 +289,7 @@ class _Work:
         return night, "; ".join(outcomes)
 
     def _report(self, night: NightRun) -> tuple[NightRun, str]:
-        cards = tuple(
-            publish.card_of(self._ports.blobs, name, night.challenger)
-            for name in MODELS
-            if night.challenger in publish.versions_of(self._ports.blobs, name)
-        )
-        documents = self._ports.report(night, cards)
+        documents = self._ports.report(night, publish.cards_of(self._ports.blobs, night.challenger))
         for name, data in documents.items():
             self._ports.blobs.put(CONTAINER, f"{folder_of(self._on, self._rule.label)}/{name}", data)
         return night, ", ".join(sorted(documents)) or "none"
@@ -331,16 +314,10 @@ class _Work:
     def _training_rule(self) -> TrainingRule:
         return self._rule.training(sum(day.on <= self._on for day in self._history().days))
 
-    def _pair(self, signal: str, move: str) -> tuple[ModelCard, Predictor, Predictor]:
+    def _heads(self, signal: str, move: str) -> tuple[ModelCard, Predictor, Predictor]:
         """Both heads, checked as the app checks them. Raises ModelError where one cannot be trusted."""
-        blobs = self._ports.blobs
-        card = publish.card_of(blobs, SIGNAL_MODEL, signal)
-        its_move = publish.card_of(blobs, MOVE_MODEL, move)
-        return (
-            card,
-            verified(card, publish.model_of(blobs, SIGNAL_MODEL, signal)),
-            verified(its_move, publish.model_of(blobs, MOVE_MODEL, move)),
-        )
+        card, predictor = publish.verified_of(self._ports.blobs, SIGNAL_MODEL, signal)
+        return card, predictor, publish.verified_of(self._ports.blobs, MOVE_MODEL, move)[1]
 
     def _told(self, what: str, done: float) -> None:
         self._renew()
@@ -356,26 +333,24 @@ class _Work:
 
     def _open(self) -> Stored[NightRun]:
         """The night as an earlier attempt left it, or a new one."""
-        blobs, path = self._ports.blobs, f"{folder_of(self._on, self._rule.label)}/run.json"
-        stored = blobs.get(CONTAINER, path)
+        blobs, stored = self._ports.blobs, self._ports.blobs.get(CONTAINER, self._path)
         if stored is None:
-            blobs.insert(CONTAINER, path, encode_json(NightRun(on=self._on, attempt=1)))
+            blobs.insert(CONTAINER, self._path, encode_json(NightRun(on=self._on, attempt=1)))
         else:
             before = decode_json(NightRun, stored.value)
             if before.is_over:
                 return Stored(value=before, etag=stored.etag)
-            blobs.replace(CONTAINER, path, encode_json(replace(before, attempt=before.attempt + 1)), stored.etag)
+            blobs.replace(CONTAINER, self._path, encode_json(replace(before, attempt=before.attempt + 1)), stored.etag)
         return self._read()
 
     def _read(self) -> Stored[NightRun]:
-        stored = self._ports.blobs.get(CONTAINER, f"{folder_of(self._on, self._rule.label)}/run.json")
+        stored = self._ports.blobs.get(CONTAINER, self._path)
         if stored is None:
             raise ConflictError(f"the record of night {self._on} is gone")
         return Stored(value=decode_json(NightRun, stored.value), etag=stored.etag)
 
     def _keep(self, night: NightRun) -> None:
-        path = f"{folder_of(self._on, self._rule.label)}/run.json"
-        self._ports.blobs.replace(CONTAINER, path, encode_json(night), self._stored.etag)
+        self._ports.blobs.replace(CONTAINER, self._path, encode_json(night), self._stored.etag)
         self._stored = self._read()
 
 

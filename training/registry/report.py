@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_MODEL, FoldResult, ModelCard, ReliabilityBin
 from shared.core.regime import Regime
-from training import report_style as paper
+from training import report_style
 from training.registry.nightly_state import NightRun
 
 if TYPE_CHECKING:
@@ -126,27 +126,17 @@ def _about(card: ModelCard) -> list[str]:
         before, after = calibration.brier_before, calibration.brier_after
         lines.append(f"- calibration {calibration.method}: Brier score {before:.4f} before, {after:.4f} after")
     if card.is_synthetic:
-        lines.append(f"- {paper.INVENTED[0].lower()}{paper.INVENTED[1:-1]}")
+        lines.append(f"- {report_style.INVENTED[0].lower()}{report_style.INVENTED[1:-1]}")
     return lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The HTML report in parts: what it is of, the verdict with its checks, and everything that it rests on."""
-
-    title: str
-    data: str
-    verdict: str
-    details: str
-
-
-def parts(night: NightRun, cards: Sequence[ModelCard]) -> Parts:
+def parts(night: NightRun, cards: Sequence[ModelCard]) -> report_style.TrainingParts:
     """Render the parts, for a page of their own or another's."""
     by_name = {card.name: card for card in cards}
     signal = by_name.get(SIGNAL_MODEL)
     calibration = signal.calibration if signal else None
     environment = _environment()
-    warning = paper.INVENTED if signal is not None and signal.is_synthetic else ""
+    warning = report_style.INVENTED if signal is not None and signal.is_synthetic else ""
     verdict = environment.get_template("verdict.html.jinja").render(
         night=night, headline=headline(night), warning=warning
     )
@@ -164,9 +154,9 @@ def parts(night: NightRun, cards: Sequence[ModelCard]) -> Parts:
         move=by_name.get(MOVE_MODEL),
         regime=by_name.get(REGIME_MODEL),
         regimes=[regime.value for regime in Regime],
-        colours={"accent": paper.ACCENT, "faint": paper.FAINT, "grid": paper.GRID},
+        colours={"accent": report_style.ACCENT, "faint": report_style.FAINT, "grid": report_style.GRID},
     )
-    return Parts(
+    return report_style.TrainingParts(
         title=f"Training of {night.on}",
         data=f"Data {night.content_id}, challenger {night.challenger or 'none'}",
         verdict=verdict,
@@ -176,12 +166,8 @@ def parts(night: NightRun, cards: Sequence[ModelCard]) -> Parts:
 
 def html(night: NightRun, cards: Sequence[ModelCard]) -> str:
     """The report as one HTML page that needs nothing else."""
-    made = parts(night, cards)
-    return (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(title=made.title, data=made.data, verdict=made.verdict, details=made.details, style=paper.style())
-    )
+    template = _environment().get_template("report.html.jinja")
+    return template.render(made=parts(night, cards), style=report_style.style())
 
 
 def _environment() -> Environment:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
 from shared.core.features.history import midnight_s
 from shared.core.ids import hash_id
-from shared.core.market import Bars, Timeframe, TradingDay
+from shared.core.market import Bars, Timeframe
 from shared.core.splits import NO_SPLITS, Splits, in_terms_of
 from shared.core.values import Symbol
 from shared.ports import Calendar
@@ -31,6 +30,13 @@ class StoreHistory:
     ----------
     store : BarStore
     calendar : Calendar
+
+    Attributes
+    ----------
+    content_id : str
+        Hash of the files' hashes.
+    symbols, days
+        Equities with 5-minute bars, sorted; session dates on which any of them traded.
     """
 
     is_synthetic = False
@@ -38,45 +44,30 @@ class StoreHistory:
     def __init__(self, store: BarStore, calendar: Calendar) -> None:
         self._store = store
         self.told: tuple[str, ...] = ()
-        self._symbols = tuple(symbol for symbol in store.symbols(Timeframe.MIN_5) if not is_crypto(symbol))
-        self._content_id = hash_id("store", *(self._hashes(timeframe) for timeframe in _READ))
+        self.symbols = tuple(symbol for symbol in store.symbols(Timeframe.MIN_5) if not is_crypto(symbol))
+        self.content_id = hash_id("store", *(self._hashes(timeframe) for timeframe in _READ))
         self._bars: dict[Symbol, tuple[Bars, Bars, Splits]] = {}
-        dates = {on for symbol in self._symbols for on in session_dates(self._read(symbol)[0].start_s)}
+        dates = {on for symbol in self.symbols for on in session_dates(self._read(symbol)[0].start_s)}
         known = trading_days(calendar, sorted(dates))
-        self._days = tuple(day for day in known.values() if day is not None)
-
-    @property
-    def content_id(self) -> str:
-        """Hash of the files' hashes."""
-        return self._content_id
-
-    @property
-    def symbols(self) -> Sequence[Symbol]:
-        """Equities with 5-minute bars, sorted."""
-        return self._symbols
-
-    @property
-    def days(self) -> Sequence[TradingDay]:
-        """Session dates on which any symbol traded."""
-        return self._days
+        self.days = tuple(day for day in known.values() if day is not None)
 
     def bars(self, symbol: Symbol, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
         """Bars of timeframe 5Min or 1Day that start in [start, end)."""
-        if symbol not in self._symbols:
+        if symbol not in self.symbols:
             return Bars.empty()
         intraday, daily, _ = self._read(symbol)
         if timeframe is Timeframe.DAY_1:
-            chosen = daily if len(daily) else daily_bars(intraday, self._days)
+            chosen = daily if len(daily) else daily_bars(intraday, self.days)
         else:
             chosen = intraday
         return chosen.between(int(start.timestamp()), int(end.timestamp()))
 
     def splits(self, symbol: Symbol) -> Splits:
         """Splits that the daily bars tell of."""
-        return self._read(symbol)[2] if symbol in self._symbols else NO_SPLITS
+        return self._read(symbol)[2] if symbol in self.symbols else NO_SPLITS
 
     def _hashes(self, timeframe: Timeframe) -> str:
-        manifests = ((symbol, self._store.manifest(timeframe, symbol)) for symbol in self._symbols)
+        manifests = ((symbol, self._store.manifest(timeframe, symbol)) for symbol in self.symbols)
         return " ".join(
             f"{symbol}/{label}/{part.sha256}"
             for symbol, manifest in manifests

@@ -6,8 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from shared.adapters.codec import encode_json
 from training.pipeline import TrainedModels
+from training.publish import write_model
 from training.registry.judge import PromotionVerdict
 
 EXPERIMENT = "gatehouse"
@@ -47,9 +47,7 @@ def track(models: TrainedModels, verdict: PromotionVerdict | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for model in models.all:
             place = Path(folder) / model.card.name
-            place.mkdir()
-            (place / "model.onnx").write_bytes(model.onnx)
-            (place / "card.json").write_bytes(encode_json(model.card))
+            write_model(place, model.onnx, model.card)
             client.log_artifacts(run_id, str(place), artifact_path=model.card.name)
     client.set_terminated(run_id)
     return run_id

@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.core.market import Bars, FloatArray
 from shared.core.values import require
-from training.strategies.rules import Costs, ExitCause, Flow, Trades, Wishes
+from training.strategies.rules import Costs, ExitCause, RoundTrip, Trades, Wishes
 
 _WINDOW = 64
 """Bars of the first look for a price; each further look is twice as long."""
@@ -41,7 +41,7 @@ def run(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
     enters = np.flatnonzero(wishes.enter[: max(n - 1, 0)]).tolist()
     leaves = np.flatnonzero(wishes.leave[: max(n - 1, 0)]).tolist()
     opens = bars.open
-    flow = Flow()
+    trips: list[RoundTrip] = []
     search = _Search(bars, wishes)
     at = 0
     k = 0
@@ -58,9 +58,9 @@ def run(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
             if last >= n
             else (last, opens.item(last), ExitCause.SIGNAL if signal == last else ExitCause.TIME_LIMIT)
         )
-        flow.add(entry, price, exit_bar, exit_price, why)
+        trips.append((entry, price, exit_bar, exit_price, why))
         at = exit_bar
-    return Trades.settled(flow, costs or Costs())
+    return Trades.settled(trips, costs or Costs())
 
 
 class _Search:

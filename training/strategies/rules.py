@@ -12,8 +12,8 @@ A bar that holds both stop and target is taken as a stop: what came first is not
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol
 
@@ -118,23 +118,8 @@ class Costs:
         require_at_least("slippage", self.slippage, 0)
 
 
-@dataclass(slots=True)
-class Flow:
-    """Trades as they are made, in order."""
-
-    entry_bar: list[int] = field(default_factory=list)
-    exit_bar: list[int] = field(default_factory=list)
-    entry_price: list[float] = field(default_factory=list)
-    exit_price: list[float] = field(default_factory=list)
-    why: list[int] = field(default_factory=list)
-
-    def add(self, entry_bar: int, entry_price: float, exit_bar: int, exit_price: float, why: ExitCause) -> None:
-        """Add one trade, at market prices without costs."""
-        self.entry_bar.append(entry_bar)
-        self.entry_price.append(entry_price)
-        self.exit_bar.append(exit_bar)
-        self.exit_price.append(exit_price)
-        self.why.append(why)
+type RoundTrip = tuple[int, float, int, float, ExitCause]
+"""Bar and price of the entry, bar and price of the exit, at market prices without costs; why it ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,17 +154,18 @@ class Trades:
         return float(np.prod(self.growth))
 
     @classmethod
-    def settled(cls, flow: Flow, costs: Costs) -> Trades:
-        """Apply the costs to what was traded; an open trade has paid for its entry only."""
-        why = np.asarray(flow.why, np.int8)
+    def settled(cls, trips: Sequence[RoundTrip], costs: Costs) -> Trades:
+        """Apply the costs to what was traded, in order; an open trade has paid for its entry only."""
+        entry_bar, entry_price, exit_bar, exit_price, causes = zip(*trips, strict=True) if trips else ((),) * 5
+        why = np.asarray(causes, np.int8)
         is_closed = why != ExitCause.OPEN
-        entry = np.asarray(flow.entry_price, np.float64) * (1 + costs.slippage)
-        leave = np.asarray(flow.exit_price, np.float64) * (1 - costs.slippage * is_closed)
+        entry = np.asarray(entry_price, np.float64) * (1 + costs.slippage)
+        leave = np.asarray(exit_price, np.float64) * (1 - costs.slippage * is_closed)
         # Shares bought with all the capital, the fee paid out of it: capital / (price * (1 + fee)).
         growth = leave * (1 - costs.fee * is_closed) / (entry * (1 + costs.fee))
         return cls(
-            entry_bar=np.asarray(flow.entry_bar, np.int64),
-            exit_bar=np.asarray(flow.exit_bar, np.int64),
+            entry_bar=np.asarray(entry_bar, np.int64),
+            exit_bar=np.asarray(exit_bar, np.int64),
             entry_price=entry,
             exit_price=leave,
             why=why,

@@ -6,7 +6,7 @@ import math
 
 from shared.core.market import Bars
 from shared.core.values import require
-from training.strategies.rules import Costs, ExitCause, Flow, HeldPosition, Move, StateRule, Trades, Wishes
+from training.strategies.rules import Costs, ExitCause, HeldPosition, Move, RoundTrip, StateRule, Trades, Wishes
 
 
 def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
@@ -41,12 +41,8 @@ def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None) -> Trade
         book.open_of(t)
         held = book.held
         move = rule.decide(features[t], held)
-        require(
-            move is not (Move.LEAVE if held is None else Move.ENTER),
-            f"decision at bar {t}",
-            move,
-            "one that can be done",
-        )
+        barred = Move.LEAVE if held is None else Move.ENTER
+        require(move is not barred, f"decision at bar {t}", move, "one that can be done")
         book.decided = move
     return Trades.settled(book.finished(), costs or Costs())
 
@@ -57,7 +53,7 @@ class _Book:
     def __init__(self, bars: Bars, hold_bars: int) -> None:
         self._bars = bars
         self._hold_bars = hold_bars
-        self._flow = Flow()
+        self._trips: list[RoundTrip] = []
         self._entry: tuple[int, float] | None = None
         self._orders = (math.nan, math.nan)
         self._highest = math.nan
@@ -99,14 +95,14 @@ class _Book:
         elif float(self._bars.high[t]) >= target:
             self._leave(t, max(target, price), ExitCause.TARGET)
 
-    def finished(self) -> Flow:
+    def finished(self) -> list[RoundTrip]:
         """All trades; what is still held is valued at the last close."""
         if self._entry is not None:
             n = len(self._bars)
             self._leave(n, float(self._bars.close[n - 1]), ExitCause.OPEN)
-        return self._flow
+        return self._trips
 
     def _leave(self, t: int, price: float, why: ExitCause) -> None:
         assert self._entry is not None
-        self._flow.add(*self._entry, t, price, why)
+        self._trips.append((*self._entry, t, price, why))
         self._entry = None

@@ -115,6 +115,16 @@ def test_the_reliability_curve_of_honest_probabilities_lies_on_the_diagonal() ->
         assert part.p_mean == pytest.approx(part.frequency, abs=0.025)
 
 
+def test_reliability_bins_hold_every_row_once() -> None:
+    p = np.random.default_rng(6).uniform(0, 1, 1003)
+    bins = reliability(p, p > 0.5)
+    assert sum(each.rows for each in bins) == 1003
+    assert bins[0].frequency == 0
+    assert bins[-1].frequency == 1
+    assert [each.rows for each in reliability(p[:3], p[:3] > 0.5)] == [1, 1, 1]
+    assert reliability(p[:0], p[:0] > 0.5) == ()
+
+
 def test_cross_entropy_of_known_rows() -> None:
     p = np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
     outcome = np.array([0, 2], np.int8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,8 @@ def test_the_export_answers_as_the_mixture_and_passes_the_apps_checks() -> None:
     assert len(asked) >= 10_000
     assert np.isnan(asked).any()
     assert export.require_parity(regimes.to_onnx(mixture), asked, mixture(asked.astype(float))) <= 1e-5
-    origin = cards.Origin(
+    draft = partial(
+        ModelCard,
         version="v1",
         trained_from=EXPIRES_ON,
         trained_to=EXPIRES_ON,
@@ -65,10 +68,9 @@ def test_the_export_answers_as_the_mixture_and_passes_the_apps_checks() -> None:
         created_at=CREATED_AT,
         expires_on=EXPIRES_ON,
         code_revision="",
-        is_synthetic=False,
+        label="regimes",
     )
-    told = cards.Told(label="regimes", metrics=cards.regime_metrics(mixture, rows, rows[:5]))
-    packed = cards.packed_regimes(origin, told, mixture, rows, 2)
+    packed = cards.packed_regimes(draft, cards.regime_metrics(mixture, rows, rows[:5]), mixture, rows, 2)
     assert isinstance(packed.card, ModelCard)
     assert packed.card.name == REGIME_MODEL
     predictor = verified(packed.card, packed.onnx)

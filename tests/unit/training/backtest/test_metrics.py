@@ -14,7 +14,6 @@ from training.backtest.metrics import (
     annualised,
     benchmark_figures,
     brier,
-    calibration,
     deviations,
     drawdowns,
     max_drawdown,
@@ -166,12 +165,7 @@ def test_order_of_trades_changes_the_drawdown_and_not_the_sum() -> None:
     assert shuffled(np.array([]), 1000, halt_at=0.05).loss == 0
 
 
-def test_calibration_bins_hold_every_row_once() -> None:
-    stated = np.random.default_rng(6).uniform(0, 1, 1003)
-    bins = calibration(stated, (stated > 0.5).astype(float))
-    assert sum(each.rows for each in bins) == 1003
-    assert bins[0].came == 0
-    assert bins[-1].came == 1
+def test_the_brier_score_of_a_miss_and_a_hit_is_one_half() -> None:
     assert brier(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == 0.5
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from shared.contracts.settings.watchlist import WatchlistSettings
 from shared.core.features.history import midnight_s
-from shared.core.market import Bars, Snapshot
+from shared.core.market import Snapshot
 from shared.core.values import Symbol
-from shared.core.watchlist import ScanLimits, gappers, liquidity
+from shared.core.watchlist import ScanLimits, gap_of, gappers, liquidity
 from simulation.market.bar_file import read_file
 from simulation.market.bar_rows import SymbolBars
 from tests.support.bars import CALENDAR, data_file, random_walk
-from training.data.universe import DailyHistory, Gaps, Member
+from training.data.universe import DailyHistory, Member
 
 DAYS = [day.on for day in CALENDAR.previous_days(date(2025, 12, 10), 40)]
 STARTS = np.array([midnight_s(on) for on in DAYS])
@@ -79,26 +81,32 @@ def test_prices_and_volumes_are_in_the_terms_of_the_date() -> None:
     assert after.median_dollar_volume == pytest.approx(liquidity(rows.bars[5:25]).median_dollar_volume)
 
 
-def test_a_split_is_no_gap() -> None:
-    flat = np.full(40, 8.0)
-    split = np.ones(40)
-    split[20] = 0.5
-    prices = np.where(np.arange(40) <= 20, flat, flat / 2)
-    bars = Bars(start_s=STARTS, open=prices, high=prices, low=prices, close=prices, volume=flat)
-    assert len(DailyHistory({Symbol("ABC"): SymbolBars(bars=bars, split_next=split)}).gaps_up(LIMITS)) == 0
-    jump = SymbolBars(bars=bars, split_next=np.where(split == 1, 1.0, 0.25))
-    (found,) = DailyHistory({Symbol("ABC"): jump}).gaps_up(LIMITS).gap
-    assert found == pytest.approx(1.0)
-    assert len(DailyHistory({}).gaps_up(LIMITS)) == 0
-
-
 @cache
-def real_gaps() -> tuple[DailyHistory, Gaps]:
+def real_rows() -> Mapping[Symbol, SymbolBars]:
     path = data_file(DAILY)
     if path is None:
         pytest.skip(f"{DAILY} is not in the data folder (setting GATEHOUSE_DATA)")
-    daily = DailyHistory(read_file(path).by_symbol())
-    return daily, daily.gaps_up(LIMITS)
+    return read_file(path).by_symbol()
+
+
+@cache
+def real_gaps() -> pd.DataFrame:
+    """Every opening that the scanner's price range and least gap let through, upward, by what daily bars tell."""
+    parts = []
+    for symbol, rows in real_rows().items():
+        bars, previous = rows.bars, rows.bars.close[:-1] * rows.split_next[:-1]
+        in_range = (previous >= LIMITS.price_min_usd) & (previous <= LIMITS.price_max_usd)
+        at = np.flatnonzero(in_range & (gap_of(bars.open[1:], previous) >= LIMITS.gap_min_fraction)) + 1
+        usual = [
+            liquidity(bars[max(0, k - 20) : k]).median_dollar_volume for k in at
+        ]  # splits leave dollars as they are
+        figures = {"start_s": bars.start_s[at], "volume": bars.volume[at], "usual_usd": np.array(usual, float)}
+        parts.append(pd.DataFrame({"symbol": symbol, "held": bars.close[at] / bars.open[at] - 1, **figures}))
+    return pd.concat(parts)
+
+
+def sessions() -> int:
+    return np.unique(np.concatenate([rows.bars.start_s for rows in real_rows().values()])).size
 
 
 def test_real_low_priced_names_that_gap_up_lose_until_the_close() -> None:
@@ -107,23 +115,25 @@ def test_real_low_priced_names_that_gap_up_lose_until_the_close() -> None:
     They hold for names that traded 100,000 shares on the day itself, which is known only after it. By what was known at
     the open, the median dollar volume of the 20 sessions before, there are fewer, and they lose too.
     """
-    _, gaps = real_gaps()
-    assert gaps.sessions == 513
-    assert len(gaps) / gaps.sessions == pytest.approx(42.7, abs=0.1)
-    told = gaps.volume >= 100_000
-    assert np.count_nonzero(told) / gaps.sessions == pytest.approx(23.2, abs=0.1)
-    assert gaps.open_to_close[told].mean() == pytest.approx(-0.008, abs=0.0005)
-    assert np.median(gaps.open_to_close[told]) == pytest.approx(-0.018, abs=0.0005)
-    liquid = gaps.median_dollar_volume >= LIMITS.dollar_volume_min_usd
-    assert np.count_nonzero(liquid) / gaps.sessions == pytest.approx(11.7, abs=0.1)
-    assert gaps.open_to_close[liquid].mean() == pytest.approx(-0.0092, abs=0.0005)
+    gaps = real_gaps()
+    assert sessions() == 513
+    assert len(gaps) / sessions() == pytest.approx(42.7, abs=0.1)
+    told = gaps[gaps["volume"] >= 100_000]
+    assert len(told) / sessions() == pytest.approx(23.2, abs=0.1)
+    assert told["held"].mean() == pytest.approx(-0.008, abs=0.0005)
+    assert told["held"].median() == pytest.approx(-0.018, abs=0.0005)
+    liquid = gaps[gaps["usual_usd"] >= LIMITS.dollar_volume_min_usd]
+    assert len(liquid) / sessions() == pytest.approx(11.7, abs=0.1)
+    assert liquid["held"].mean() == pytest.approx(-0.0092, abs=0.0005)
 
 
 def test_the_apps_own_scanner_finds_the_same_names_on_real_openings() -> None:
-    daily, gaps = real_gaps()
-    on = date(2016, 6, 24)
-    opened = int(midnight_s(on))
-    rows = daily.openings(on)
+    gaps, opened = real_gaps(), midnight_s(date(2016, 6, 24))
+    openings = {}
+    for symbol, rows in real_rows().items():
+        k = int(np.searchsorted(rows.bars.start_s, opened))
+        if 0 < k < len(rows) and rows.bars.start_s[k] == opened:
+            openings[symbol] = (float(rows.bars.close[k - 1] * rows.split_next[k - 1]), float(rows.bars.open[k]))
     at = datetime(2016, 6, 24, 13, 30, tzinfo=UTC)
     snapshots = [
         Snapshot(
@@ -140,19 +150,19 @@ def test_the_apps_own_scanner_finds_the_same_names_on_real_openings() -> None:
             previous_close=previous,
             previous_volume=0.0,
         )
-        for symbol, (previous, price) in rows.items()
+        for symbol, (previous, price) in openings.items()
     ]
     wide = ScanLimits(**{name: getattr(LIMITS, name) for name in ScanLimits.__slots__} | {"price_max_usd": 1e9})
     found = {
         s.symbol for s in gappers(snapshots, wide) if s.last_price > s.previous_close and 1 <= s.previous_close <= 10
     }
-    expected = {gaps.symbols[code] for code in gaps.code[gaps.start_s == opened]}
+    expected = set(gaps.loc[gaps["start_s"] == opened, "symbol"])
     assert len(expected) > 5
     assert found == expected
 
 
 def test_a_real_universe_holds_names_that_were_delisted_later() -> None:
-    daily, _ = real_gaps()
+    daily = DailyHistory(real_rows())
     then, later = (set(names(daily.universe(on))) for on in (date(2016, 6, 1), date(2017, 3, 31)))
     assert len(then) > 5000
     assert len(then - later) > 300
