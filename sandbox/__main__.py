@@ -7,122 +7,50 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from shared.core.errors import GatehouseError, SettingsError
 from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, STATE, Scenario, parse_date, parse_on
 
+type Declare = Callable[[argparse.ArgumentParser], None]
+type Run = Callable[[argparse.Namespace, Console], int]
+
+_COMMANDS: dict[str, tuple[str, Declare, Run]] = {}
+
+
+def _command(name: str, text: str, declare: Declare = lambda _: None) -> Callable[[Run], Run]:
+    """Mark a function as what a command runs; `declare` adds its options."""
+
+    def mark(run: Run) -> Run:
+        _COMMANDS[name] = (text, declare, run)
+        return run
+
+    return mark
+
 
 def _parser() -> argparse.ArgumentParser:
     """Every command's options, but those of simulate, which its own package declares: parsing imports nothing heavy."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (help_text, declare) in _DECLARED.items():
-        declare(commands.add_parser(name, help=help_text))
+    for name, (text, declare, _) in _COMMANDS.items():
+        declare(commands.add_parser(name, help=text))
     commands.add_parser("simulate", help="simulate days with faults, and check every rule", add_help=False)
     return parser
 
 
-def _world_options(command: argparse.ArgumentParser) -> None:
+def _seed_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
     command.add_argument("--on", default=str(DEFAULT_ON), help="session date (default %(default)s)")
+
+
+def _world_options(command: argparse.ArgumentParser) -> None:
+    _seed_options(command)
     command.add_argument("--bars", type=Path, help="parquet file of recorded bars instead of the seeded market")
     command.add_argument("--daily", type=Path, help="parquet file of daily bars beside --bars")
     command.add_argument("--quotes", type=Path, help="parquet file of quote bars beside --bars")
-
-
-def _day_options(command: argparse.ArgumentParser) -> None:
-    _world_options(command)
-    command.add_argument("--json", type=Path, help="write the outcome as JSON")
-    command.add_argument("--beside", choices=["hand-traded"], help="an account that a person trades in by hand as well")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
-    command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
-
-
-def _serve_options(command: argparse.ArgumentParser) -> None:
-    _world_options(command)
-    command.add_argument("--folder", type=Path, default=STATE / "serve", help="of the state that it goes on from")
-    command.add_argument("--at", default="09:10", help="New York time to start from (default %(default)s)")
-    command.add_argument("--speed", type=float, default=1.0, help="seconds a second (default %(default)s)")
-    command.add_argument("--free-ports", action="store_true", help="listen on free ports, not the standard ones")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
-
-
-def _venue_options(command: argparse.ArgumentParser) -> None:
-    _world_options(command)
-    command.add_argument("--port", type=int, default=7080)
-    command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
-    command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
-    command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
-
-
-def _drill_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("measure", choices=["kill"], help="the kill switch, with flatten")
-
-
-def _storage_option(command: argparse.ArgumentParser) -> None:
-    text = "connection string, or account:NAME to enter by identity; without it, the last day's storage"
-    command.add_argument("--storage", default="", help=text)
-    command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that a day has left")
-
-
-def _replay_options(command: argparse.ArgumentParser) -> None:
-    _storage_option(command)
-    command.add_argument("case", nargs="?", default="", help="decision id, YYYY-MM-DD/ID.json or a file; none: a day")
-    command.add_argument("--on", help="session date (default: the last with case files)")
-    command.add_argument("--count", type=int, default=0, help="so many decisions, scored ones too (default: all cases)")
-    command.add_argument("--json", type=Path, help="write what was found as JSON")
-
-
-def _query_options(command: argparse.ArgumentParser) -> None:
-    _storage_option(command)
-    command.add_argument("ask", nargs="?", default="", help="SQL, or the name of a question; none: list them")
-    command.add_argument("--since", help="first session date (default: all)")
-    command.add_argument("--until", help="last session date (default: all)")
-    command.add_argument("--csv", action="store_true", help="print CSV")
-
-
-def _dashboard_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=int, default=8501, help="of the pages (default %(default)s)")
-
-
-def _market_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, required=True, help="parquet file to write")
-    command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
-    command.add_argument(
-        "--edge", type=float, default=1.0, help="strength of its patterns: 0 none, 1 as in a day, at most 2"
-    )
-
-
-def _parity_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
-    command.add_argument("--on", default=str(DEFAULT_ON), help="session date (default %(default)s)")
-    command.add_argument("--folder", type=Path, default=STATE / "parity", help="of the state that the day leaves")
-    command.add_argument("--json", type=Path, help="write the comparison as JSON")
-
-
-def _no_options(_: argparse.ArgumentParser) -> None:
-    """Take none."""
-
-
-_DECLARED: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
-    "day": ("run a whole trading day in virtual time", _day_options),
-    "serve": ("run venue, storage and app by the clock until stopped", _serve_options),
-    "standalone": ("run storage and venue for func start, on standard ports and real time", _world_options),
-    "venue": ("run the Alpaca-compatible venue alone", _venue_options),
-    "storage": ("open the last day's storage on Azurite's standard ports", _no_options),
-    "dashboard": ("show the pages over the last day, or over what the environment names", _dashboard_options),
-    "prepare": ("train the first models for a world", _world_options),
-    "market": ("write the seeded market's past as a file of bars, to train on", _market_options),
-    "drill": ("show how long a safety measure takes, in virtual time", _drill_options),
-    "parity": ("compare a day with the backtest's, row by row", _parity_options),
-    "replay": ("decide again from stored inputs, and compare bit for bit", _replay_options),
-    "query": ("ask the exported tables in SQL", _query_options),
-}
 
 
 def _world(options: argparse.Namespace) -> Scenario:
@@ -139,23 +67,37 @@ def _settings(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def _day_options(command: argparse.ArgumentParser) -> None:
+    _world_options(command)
+    command.add_argument("--json", type=Path, help="write the outcome as JSON")
+    command.add_argument("--beside", choices=["hand-traded"], help="an account that a person trades in by hand as well")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
+    command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
+
+
+@_command("day", "run a whole trading day in virtual time", _day_options)
 def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    done = run_day(
-        _world(options),
-        console,
-        folder=options.folder,
-        settings=_settings(options.set),
-        is_hand_traded=options.beside is not None,
-    )
+    given = {"folder": options.folder, "settings": _settings(options.set)}
+    done = run_day(_world(options), console, **given, is_hand_traded=options.beside is not None)
     show(done, console)
     if options.json:
-        options.json.write_text(done.evidence.as_json(done.profile.errors))
+        options.json.write_text(done.evidence.as_json(done.timings.errors))
     return 1 if done.evidence.violations else 0
 
 
+def _serve_options(command: argparse.ArgumentParser) -> None:
+    _world_options(command)
+    command.add_argument("--folder", type=Path, default=STATE / "serve", help="of the state that it goes on from")
+    command.add_argument("--at", default="09:10", help="New York time to start from (default %(default)s)")
+    command.add_argument("--speed", type=float, default=1.0, help="seconds a second (default %(default)s)")
+    command.add_argument("--free-ports", action="store_true", help="listen on free ports, not the standard ones")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
+
+
+@_command("serve", "run venue, storage and app by the clock until stopped", _serve_options)
 def _serve(options: argparse.Namespace, console: Console) -> int:
     from sandbox.serve import ServeOptions, serve
 
@@ -170,25 +112,7 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _storage(options: argparse.Namespace, console: Console) -> int:
-    from sandbox.azurite import STANDARD_PORTS, Azurite
-    from sandbox.books import last_day
-    from sandbox.state import PORTS, held
-
-    with held(PORTS, "sandbox storage"), last_day(STATE / "day") as day, Azurite(day / "azurite", STANDARD_PORTS):
-        console.print("Its storage, a copy, is open on Azurite's standard ports: in Storage Explorer, Emulator.")
-        console.print("Ctrl-C ends.")
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
-    return 0
-
-
-def _dashboard(options: argparse.Namespace, console: Console) -> int:
-    from sandbox.dashboard import show_dashboard
-
-    return show_dashboard(STATE / "day", options.port, console)
-
-
+@_command("standalone", "run storage and venue for func start, on standard ports and real time", _world_options)
 def _standalone(options: argparse.Namespace, console: Console) -> int:
     from sandbox.standalone import standalone
 
@@ -196,6 +120,15 @@ def _standalone(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _venue_options(command: argparse.ArgumentParser) -> None:
+    _world_options(command)
+    command.add_argument("--port", type=int, default=7080)
+    command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
+    command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
+    command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
+
+
+@_command("venue", "run the Alpaca-compatible venue alone", _venue_options)
 def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
@@ -204,6 +137,30 @@ def _venue(options: argparse.Namespace, _: Console) -> int:
     return 0
 
 
+@_command("storage", "open the last day's storage on Azurite's standard ports")
+def _storage(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.books import shown
+
+    with shown(STATE / "day", "sandbox storage"):
+        console.print("Its storage, a copy, is open on Azurite's standard ports: in Storage Explorer, Emulator.")
+        console.print("Ctrl-C ends.")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0
+
+
+def _dashboard_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=8501, help="of the pages (default %(default)s)")
+
+
+@_command("dashboard", "show the pages over the last day, or over what the environment names", _dashboard_options)
+def _dashboard(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.dashboard import show_dashboard
+
+    return show_dashboard(STATE / "day", options.port, console)
+
+
+@_command("prepare", "train the first models for a world", _world_options)
 def _prepare(options: argparse.Namespace, console: Console) -> int:
     from sandbox.prepare import prepare
 
@@ -211,6 +168,15 @@ def _prepare(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _market_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, required=True, help="parquet file to write")
+    command.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the seeded market (default %(default)s)")
+    command.add_argument(
+        "--edge", type=float, default=1.0, help="strength of its patterns: 0 none, 1 as in a day, at most 2"
+    )
+
+
+@_command("market", "write the seeded market's past as a file of bars, to train on", _market_options)
 def _market(options: argparse.Namespace, console: Console) -> int:
     from sandbox.market_file import write_market
 
@@ -218,20 +184,24 @@ def _market(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _simulate(rest: list[str], console: Console) -> int:
-    from simulation.faults.cli import add_arguments, run
-
-    parser = argparse.ArgumentParser(prog="python -m sandbox simulate")
-    add_arguments(parser)
-    return run(parser.parse_args(rest), console)
+def _drill_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("measure", choices=["kill"], help="the kill switch, with flatten")
 
 
+@_command("drill", "show how long a safety measure takes, in virtual time", _drill_options)
 def _drill(_: argparse.Namespace, console: Console) -> int:
     from sandbox.drill import run
 
     return run(console)
 
 
+def _parity_options(command: argparse.ArgumentParser) -> None:
+    _seed_options(command)
+    command.add_argument("--folder", type=Path, default=STATE / "parity", help="of the state that the day leaves")
+    command.add_argument("--json", type=Path, help="write the comparison as JSON")
+
+
+@_command("parity", "compare a day with the backtest's, row by row", _parity_options)
 def _parity(options: argparse.Namespace, console: Console) -> int:
     from sandbox.parity import as_data, run_parity, show
 
@@ -242,43 +212,55 @@ def _parity(options: argparse.Namespace, console: Console) -> int:
     return 0 if found.fraction == 1 else 1
 
 
-def _place(options: argparse.Namespace) -> dict[str, Any]:
-    return {"storage": options.storage, "folder": options.folder}
+def _storage_option(command: argparse.ArgumentParser) -> None:
+    text = "connection string, or account:NAME to enter by identity; without it, the last day's storage"
+    command.add_argument("--storage", default="", help=text)
+    command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that a day has left")
 
 
+def _replay_options(command: argparse.ArgumentParser) -> None:
+    _storage_option(command)
+    command.add_argument("case", nargs="?", default="", help="decision id, YYYY-MM-DD/ID.json or a file; none: a day")
+    command.add_argument("--on", help="session date (default: the last with case files)")
+    command.add_argument("--count", type=int, default=0, help="so many decisions, scored ones too (default: all cases)")
+    command.add_argument("--json", type=Path, help="write what was found as JSON")
+
+
+@_command("replay", "decide again from stored inputs, and compare bit for bit", _replay_options)
 def _replay(options: argparse.Namespace, console: Console) -> int:
     from sandbox.replay import ReplayOptions, replay
 
     on = parse_on(options.on) if options.on else None
-    given = ReplayOptions(case=options.case, on=on, count=options.count, **_place(options))
+    given = ReplayOptions(case=options.case, on=on, count=options.count, storage=options.storage, folder=options.folder)
     return replay(given, console, options.json)
 
 
+def _query_options(command: argparse.ArgumentParser) -> None:
+    _storage_option(command)
+    command.add_argument("ask", nargs="?", default="", help="SQL, or the name of a question; none: list them")
+    command.add_argument("--since", help="first session date (default: all)")
+    command.add_argument("--until", help="last session date (default: all)")
+    command.add_argument("--csv", action="store_true", help="print CSV")
+
+
+@_command("query", "ask the exported tables in SQL", _query_options)
 def _query(options: argparse.Namespace, console: Console) -> int:
-    from sandbox.query import QueryOptions, query
+    from sandbox.query import query
 
     given_dates = {"--since": options.since, "--until": options.until}
     since, until = (parse_date(name, text) if text else None for name, text in given_dates.items())
     if since and until and since > until:
         raise SettingsError(f"--since must not be after --until, got {since} and {until}")
-    given = QueryOptions(ask=options.ask, since=since, until=until, **_place(options))
-    return query(given, console, as_csv=options.csv)
+    place = {"storage": options.storage, "folder": options.folder}
+    return query(options.ask, console, since=since, until=until, as_csv=options.csv, **place)
 
 
-_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Console], int]] = {
-    "day": _day,
-    "serve": _serve,
-    "standalone": _standalone,
-    "venue": _venue,
-    "storage": _storage,
-    "dashboard": _dashboard,
-    "prepare": _prepare,
-    "market": _market,
-    "drill": _drill,
-    "parity": _parity,
-    "replay": _replay,
-    "query": _query,
-}
+def _simulate(rest: list[str], console: Console) -> int:
+    from simulation.faults.cli import add_arguments, run
+
+    parser = argparse.ArgumentParser(prog="python -m sandbox simulate")
+    add_arguments(parser)
+    return run(parser.parse_args(rest), console)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -291,7 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "simulate":
             return _simulate(rest, console)
-        return _COMMANDS[options.command](options, console)
+        return _COMMANDS[options.command][2](options, console)
     except GatehouseError as error:
         complaint = Console(stderr=True, highlight=False, soft_wrap=True)
         complaint.print(f"{type(error).__name__}: {error}", style="red", markup=False)

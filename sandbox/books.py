@@ -8,14 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.azurite import Azurite
-from sandbox.state import copied
+from sandbox.azurite import STANDARD_PORTS, Azurite
+from sandbox.state import DAY_FOLDER, PORTS, copied, held
 from shared.bootstrap import App
 from shared.core.errors import SettingsError
-from simulation.market.scenario import ROOT, STATE
+from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
 
-DAY_FOLDER = STATE / "day"
 ACCOUNT_PREFIX = "account:"
 
 
@@ -57,6 +56,13 @@ def last_day(folder: Path) -> Iterator[Path]:
         if not (copy / "azurite").is_dir():
             raise SettingsError(f"{folder} holds no storage of a day: run make day, or give --storage")
         yield copy
+
+
+@contextlib.contextmanager
+def shown(folder: Path, command: str) -> Iterator[None]:
+    """Serve a copy of what the last finished day has left on Azurite's standard ports, where other tools look."""
+    with held(PORTS, command), last_day(folder) as day, Azurite(day / "azurite", STANDARD_PORTS):
+        yield
 
 
 def _app(storage: str) -> App:

@@ -7,14 +7,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.azurite import STANDARD_PORTS, Azurite
-from sandbox.books import last_day
-from sandbox.state import PORTS, held
+from sandbox.azurite import STANDARD_PORTS
+from sandbox.books import shown
 from simulation.market.scenario import ROOT
 
 _VARIABLES = "GATEHOUSE_DASHBOARD_"
@@ -33,19 +31,13 @@ def show_dashboard(folder: Path, port: int, console: Console) -> int:
     """
     with contextlib.ExitStack() as stack:
         if not any(name.startswith(_VARIABLES) for name in os.environ) and not _listens():
-            stack.enter_context(_last_day(folder))
+            stack.enter_context(shown(folder, "sandbox dashboard"))
             console.print("No sandbox is being served: these are the pages of the last finished day.")
         pages = subprocess.Popen([sys.executable, "-m", "dashboard", "--port", str(port)], cwd=ROOT)
         try:
             return pages.wait()
         except KeyboardInterrupt:
             return pages.wait()  # the terminal has told the pages to stop, too
-
-
-@contextlib.contextmanager
-def _last_day(folder: Path) -> Iterator[None]:
-    with held(PORTS, "sandbox dashboard"), last_day(folder) as day, Azurite(day / "azurite", STANDARD_PORTS):
-        yield
 
 
 def _listens() -> bool:

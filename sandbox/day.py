@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,20 +26,19 @@ from sandbox.evidence import DayEvidence, gather_evidence
 from sandbox.host.host import Host
 from sandbox.prepared import Prepared, folder_of
 from sandbox.seeding import publish_models
-from sandbox.state import FinishedDay, held, renewed
+from sandbox.state import DAY_FOLDER, FinishedDay, held, renewed
 from sandbox.timings import Timings
 from sandbox.venue_process import venue
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
 from simulation.market.days import tradable_day
-from simulation.market.scenario import ROOT, STATE, Scenario
+from simulation.market.scenario import ROOT, Scenario
 from training.commands.options import say
 
 KIB = 1024
 """Linux counts resident memory in KiB."""
 
-DAY_FOLDER = STATE / "day"
 RESUMED_BEFORE_OPEN = timedelta(minutes=5)
 
 
@@ -50,7 +48,7 @@ class DayRun:
 
     world: Scenario
     evidence: DayEvidence
-    profile: Timings
+    timings: Timings
     wall_s: float
     peak_mb: float
 
@@ -97,17 +95,17 @@ def _run_day(
     started = time.perf_counter()
     beside = {"is_hand_traded": is_hand_traded}
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder, **beside) as url:
-        profile = Timings()
+        timings = Timings()
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))
-        host = Host(ROOT, given, azurite.connection_string, clock, folder / "host", observer=profile)
+        host = Host(ROOT, given, azurite.connection_string, clock, folder / "host", observer=timings)
         shown = asyncio.run(_run(host, day, console, **beside))
         wall_s = time.perf_counter() - started
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
         evidence = gather_evidence(world, azurite.connection_string, url, **beside)
         if shown:
             (folder / "positions.json").write_text(json.dumps(shown, indent=1))
-    return DayRun(world=world, evidence=evidence, profile=profile, wall_s=wall_s, peak_mb=peak_mb)
+    return DayRun(world=world, evidence=evidence, timings=timings, wall_s=wall_s, peak_mb=peak_mb)
 
 
 async def _run(host: Host, day: TradingDay, console: Console, *, is_hand_traded: bool) -> dict[str, Any]:
@@ -130,17 +128,9 @@ async def _run(host: Host, day: TradingDay, console: Console, *, is_hand_traded:
 
 def _resume(host: Host) -> dict[str, Any]:
     """Do as a person does: look at the account over the app's API, accept what is theirs, and resume."""
-    before = _api(host, "GET", "/api/positions")
-    _api(host, "POST", "/api/resume", {"by": "owner", "reason": "what is unexplained is mine"})
-    return {"before": before, "after": _api(host, "GET", "/api/positions")}
-
-
-def _api(host: Host, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-    headers = {"x-functions-key": host.keys.function, "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(host.url + path, data=data, headers=headers, method=method)  # noqa: S310 (loopback)
-    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
-        return json.loads(answer.read())
+    before = host.ask("GET", "/api/positions")
+    host.ask("POST", "/api/resume", {"by": "owner", "reason": "what is unexplained is mine"})
+    return {"before": before, "after": host.ask("GET", "/api/positions")}
 
 
 def _shower(progress: Progress, task: object, start: datetime) -> Callable[[datetime], None]:
@@ -178,8 +168,6 @@ def free_port() -> int:
 
 def revision() -> str:
     """The checkout's commit; `-dirty` where files differ from it; `unknown` outside git."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return done.stdout.strip() or "unknown"

@@ -8,8 +8,6 @@ the tables and the venue's own log.
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -24,6 +22,7 @@ from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
+from sandbox.evidence import log_of
 from sandbox.host.host import Host
 from sandbox.prepared import Prepared
 from sandbox.seeding import publish_models
@@ -118,7 +117,7 @@ class _Scene:
 
     def __init__(
         self, world: Scenario, clock: ClockFile, storage: str, folder: Path, settings: Mapping[str, str]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.world, self.clock, self.storage, self.folder, self.settings = world, clock, storage, folder, settings
         self.tape = world.tape()
         self.tables = AzureTables(StorageSettings(connection=storage))
@@ -164,10 +163,7 @@ class _Scene:
         await self.host.run_virtual(_at(self.world, wall))
 
     async def _post(self, act: str, **body: object) -> None:
-        text = json.dumps({"by": "drill", "reason": "drill", **body}).encode()
-        headers = {"x-functions-key": self.host.keys.function, "Content-Type": "application/json"}
-        asked = urllib.request.Request(f"{self.host.url}/api/{act}", data=text, headers=headers, method="POST")  # noqa: S310
-        await asyncio.to_thread(lambda: urllib.request.urlopen(asked, timeout=30).close())  # noqa: S310
+        await asyncio.to_thread(self.host.ask, "POST", f"/api/{act}", {"by": "drill", "reason": "drill", **body})
 
     def _ask(self, symbols: Sequence[str], slot: str) -> None:
         """Send signals that nothing but the switch would refuse."""
@@ -219,8 +215,7 @@ class _Scene:
             for row in self._rows(Table.DECISIONS)
             if Gate.KILL_SWITCH in str(row["refused_by"]).split()
         )
-        with urllib.request.urlopen(f"{venue_url}/sandbox/log", timeout=30) as answer:  # noqa: S310
-            log = [json.loads(line) for line in answer.read().decode().splitlines()]
+        log = log_of(venue_url)
         steps = self._rows(Table.JOURNAL)
         orders = [self._times(row, steps, log) for row in self._rows(Table.ORDERS)]
         supervised_at = killed_at.replace(second=0, microsecond=0) + MINUTE

@@ -53,7 +53,7 @@ def gather_evidence(world: Scenario, connection: str, venue_url: str, *, is_hand
     rows["ledger-now"] = dict(tables.query(Table.LEDGER, ACCOUNT))
     stored = blobs.get(Container.REPORTS, f"{world.on}/day.json")
     report = json.loads(stored.value) if stored else {}
-    log = [json.loads(line) for line in _get(venue_url, "/sandbox/log").splitlines() if line.strip()]
+    log = log_of(venue_url)
     orders = json.loads(_get(venue_url, "/v2/orders?status=open&limit=500&nested=false"))
     positions = json.loads(_get(venue_url, "/v2/positions"))
     account = json.loads(_get(venue_url, "/v2/account"))
@@ -124,6 +124,11 @@ def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:
         "poisoned": sum(row["kind"] == "poison" for row in rows[Table.INCIDENTS].values()),
         "incidents": len(rows[Table.INCIDENTS]),
     }
+
+
+def log_of(venue_url: str) -> list[dict[str, Any]]:
+    """The venue's own log."""
+    return [json.loads(line) for line in _get(venue_url, "/sandbox/log").splitlines() if line.strip()]
 
 
 def _get(url: str, path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
 from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, core_symbols
 from simulation.market.synthetic import SyntheticTape
+from training.data.store import parquet_bytes, write_whole
 
 SESSIONS, SYMBOLS = 110, 100
 MADE_UP = b"synthetic"
@@ -20,12 +20,7 @@ MADE_UP = b"synthetic"
 
 
 def write_market(
-    path: Path,
-    *,
-    seed: int = DEFAULT_SEED,
-    edge: float = 1.0,
-    sessions: int = SESSIONS,
-    symbols: int = SYMBOLS,
+    path: Path, *, seed: int = DEFAULT_SEED, edge: float = 1.0, sessions: int = SESSIONS, symbols: int = SYMBOLS
 ) -> int:
     """Write 5-minute bars of the most traded symbols before the default day; return the number of rows.
 
@@ -35,7 +30,6 @@ def write_market(
     content under `market` and says that it is invented.
     """
     import pyarrow as pa  # noqa: PLC0415 - only who writes a file pays
-    import pyarrow.parquet as pq  # noqa: PLC0415
 
     tape = SyntheticTape(seed, DEFAULT_ON, n_symbols=max(symbols, 20), history_days=sessions, edge=edge)
     start, end = (from_epoch(midnight_s(on)) for on in (tape.session_dates[0], DEFAULT_ON))
@@ -47,8 +41,5 @@ def write_market(
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     table = pa.table(columns).set_column(1, "ts", pa.array(columns["ts"]).cast(pa.timestamp("s", tz="UTC")))
     table = table.replace_schema_metadata({b"market": MADE_UP, b"content_id": tape.content_id.encode()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # a file that is there is whole
-    pq.write_table(table, partial, compression="zstd")
-    partial.replace(path)
+    write_whole(path, parquet_bytes(table))
     return int(table.num_rows)

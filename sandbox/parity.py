@@ -16,9 +16,7 @@ from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.day import prepared_world, run_day
 from sandbox.prepared import Prepared
-from shared.adapters.codec import decode_json
 from shared.adapters.tables import AzureTables
-from shared.contracts.model_card import ModelCard
 from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
 from shared.core.sessions import aft_close_at, pre_open_at
@@ -30,11 +28,10 @@ from simulation.runtime.runner import Runner
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from training.backtest.ports import BacktestApp
-from training.publish import publish
+from training.publish import models_in, publish
 
-COMPARED = (
-    Table.WATCHLIST, Table.SIGNALS, Table.DECISIONS, Table.ORDERS, Table.JOURNAL, Table.FILLS, Table.POSITIONS
-)  # fmt: skip
+_SEEN, _DONE = (Table.WATCHLIST, Table.SIGNALS, Table.DECISIONS), (Table.ORDERS, Table.JOURNAL, Table.FILLS)
+COMPARED = (*_SEEN, *_DONE, Table.POSITIONS)
 """What was watched, thought, decided and done; the rest is about timers and incidents."""
 IGNORED = frozenset({"code_revision"})
 SHOWN = 20
@@ -124,9 +121,8 @@ def backtest_rows(world: Scenario, prepared: Prepared) -> Rows:
     environment = app_settings(prepared, venue_url="", clock_file=Path(), revision="backtest")
     environment.pop("GATEHOUSE_CLOCK_FILE")
     app = BacktestApp(environment, exchange, clock, "backtest")
-    for folder in sorted((prepared.folder / "models").iterdir()):
-        card = decode_json(ModelCard, (folder / "card.json").read_bytes())
-        publish(app.blobs, (folder / "model.onnx").read_bytes(), card, promoted_at=pre_open_at(day))
+    for onnx, card in models_in(prepared.folder / "models"):
+        publish(app.blobs, onnx, card, promoted_at=pre_open_at(day))
     runner = Runner(app, clock, environment)
     runner.run(aft_close_at(day))
     return rows_of(app.tables, world)

@@ -17,7 +17,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sandbox.prepared import folder_of
 from sandbox.state import held
 from shared.adapters.calendar import XnysCalendar
-from shared.adapters.codec import encode_json
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol
@@ -26,6 +25,7 @@ from simulation.market.scenario import DEFAULT_SEED, MARKET_SYMBOLS, STATE, Scen
 from simulation.market.synthetic import SyntheticTape
 from simulation.market.tape import Tape
 from training.pipeline import TrainedModels, TrainingRule, train
+from training.publish import write_model
 from training.source import TapeHistory
 
 MIN_SESSIONS = 35
@@ -54,10 +54,7 @@ def _prepare(world: Scenario, folder: Path, console: Console) -> None:
     models = _train(teacher, world, console)
     partial = folder.with_suffix(f".{os.getpid()}.partial")
     for model in models.all:
-        place = partial / "models" / model.card.name
-        place.mkdir(parents=True)
-        (place / "model.onnx").write_bytes(model.onnx)
-        (place / "card.json").write_bytes(encode_json(model.card))
+        write_model(partial / "models" / model.card.name, model.onnx, model.card)
     document = {
         "core_symbols": core_symbols(tape),
         "market_symbols": [s for s in MARKET_SYMBOLS if s in tape.assets] or list(core_symbols(tape)[:1]),

@@ -14,8 +14,9 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from sandbox.books import DAY_FOLDER, opened
+from sandbox.books import opened
 from sandbox.questions import QUESTIONS
+from sandbox.state import DAY_FOLDER
 from shared.contracts.records import Container, Table
 from shared.core.errors import SettingsError
 from shared.ports import BlobStore
@@ -32,36 +33,34 @@ class QueryResult:
     rows: Sequence[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryOptions:
-    """What to ask, of which days; `ask` is SQL or the name of a question."""
-
-    ask: str
-    since: date | None = None
-    until: date | None = None
-    storage: str = ""
-    folder: Path = DAY_FOLDER
-
-
 def write_csv(found: QueryResult, sink: TextIO) -> None:
     """Write an answer as CSV that a spreadsheet does not compute."""
     csv.writer(sink).writerows([found.columns, *(map(cell, row) for row in found.rows)])
 
 
-def query(options: QueryOptions, console: Console, *, as_csv: bool = False) -> int:
-    """Answer a question and print the result.
+def query(
+    ask: str,
+    console: Console,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    storage: str = "",
+    folder: Path = DAY_FOLDER,
+    as_csv: bool = False,
+) -> int:
+    """Answer a question about some days and print the result; `ask` is SQL or the name of a question.
 
     Raises
     ------
     SettingsError
         If nothing has been exported, or the SQL is not understood.
     """
-    if not options.ask:
+    if not ask:
         _list_questions(console)
         return 0
-    sql = QUESTIONS[options.ask].sql if options.ask in QUESTIONS else options.ask
-    with opened(options.storage, options.folder) as ports, tempfile.TemporaryDirectory() as folder:
-        files = download(ports.blobs, Path(folder), options.since, options.until)
+    sql = QUESTIONS[ask].sql if ask in QUESTIONS else ask
+    with opened(storage, folder) as ports, tempfile.TemporaryDirectory() as place:
+        files = download(ports.blobs, Path(place), since, until)
         found = answer(files, sql)
     if as_csv:
         write_csv(found, sys.stdout)

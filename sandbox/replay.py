@@ -14,7 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from sandbox.books import DAY_FOLDER, opened
+from sandbox.books import opened
+from sandbox.state import DAY_FOLDER
 from shared.contracts.cases import Case, Replay, case_blob
 from shared.contracts.records import Container
 from shared.core.case_figures import sample

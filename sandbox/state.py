@@ -24,6 +24,7 @@ from shared.core.values import iso
 from simulation.market.scenario import STATE
 
 _FINISHED = "finished.json"
+DAY_FOLDER = STATE / "day"
 PORTS = STATE / "standard-ports"
 """No folder: held by whoever listens on the ports that Storage Explorer, `func start` and the documents name."""
 

@@ -35,7 +35,7 @@ def show(run: DayRun, console: Console) -> None:
             table.add_row(name, value)
         table.add_section()
     console.print(table)
-    for error in run.profile.errors[:5]:
+    for error in run.timings.errors[:5]:
         console.print(f"FAILED {error}", style="red", markup=False)
     for incident in evidence.incidents[:5]:
         console.print(f"INCIDENT {incident}", style="yellow", markup=False)

@@ -52,7 +52,7 @@ def serve_venue(
 
     app = JournalledVenue(make, clock.now, journal) if journal else make(clock.now)
     if not sys.stdin.isatty():
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=end_with_parent, daemon=True).start()
     run(app, port=port)
 
 
@@ -63,7 +63,8 @@ def beside_of(world: Scenario, symbols: Iterable[str]) -> Beside:
     return hand_traded(sorted(symbols)[::13], pre_open_at(day) + timedelta(seconds=1))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait until whoever holds our standard input is gone, and end."""
     sys.stdin.read()
     os._exit(0)
 
@@ -82,12 +83,10 @@ def venue(world: Scenario, clock: ClockFile, port: int, folder: Path, *, is_hand
     log = folder / "venue.log"
     command = [sys.executable, "-m", "sandbox", "venue", "--port", str(port), "--clock-file", str(clock.path)]
     command += ["--journal", str(folder / "venue.jsonl"), *(["--beside", "hand-traded"] if is_hand_traded else [])]
+    command += world.arguments()
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [*command, *world.arguments()],
-            stdin=subprocess.PIPE,
-            stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "0"},
-        )  # fmt: skip
+        process = subprocess.Popen(command, stdout=sink, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "0"}, **pipes)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(process, port, log)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 from sandbox.clock import ClockFile
 from sandbox.host import protos
@@ -25,7 +29,7 @@ from sandbox.host.queues import DeliveryPolicy, QueueTriggers
 from sandbox.host.real import RealLoop
 from sandbox.host.settings import environment, expand
 from sandbox.host.storage import HostStorage
-from sandbox.host.timers import Timer, load_timer, save_timer, timer_request
+from sandbox.host.timers import Timer, load_timer, save_timer
 from sandbox.host.virtual import Hook, OnStep, VirtualLoop
 from sandbox.host.webserver import RPC, WebServer
 from sandbox.host.worker import Produced, Worker
@@ -90,13 +94,10 @@ class Host:
         sweep_every: timedelta = timedelta(minutes=15),
         is_virtual: bool | None = None,
     ) -> None:
-        self._app_dir = app_dir.resolve()
+        self._app_dir, self._clock, self._wanted_port = app_dir.resolve(), clock, port
         self._settings = {**settings, STORAGE_SETTING: storage}
-        self._clock = clock
-        self._wanted_port = port
         self._observer = observer or SilentObserver()
-        self._delivery = delivery
-        self._sweep_every = sweep_every
+        self._delivery, self._sweep_every = delivery, sweep_every
         self._is_virtual = clock.speed == 0 if is_virtual is None else is_virtual
         self.keys = keys or load_or_create_keys(state_dir / "keys.json")
         self._exit = ExitStack()
@@ -238,7 +239,7 @@ class Host:
         metadata: dict[str, str] = {}
         if function.kind is TriggerKind.TIMER:
             timer = next(t for t in self._timers if t.function.name == name)
-            data = timer_request(is_past_due=False, last_at=timer.last_at, next_at=timer.next_at)
+            data = replace(timer, is_past_due=False).request()
         elif function.kind is TriggerKind.QUEUE:
             data = protos.TypedData(string=text)
             metadata = {"Id": f"by-hand-{now}", "DequeueCount": "1", "InsertionTime": now, "QueueTrigger": text}
@@ -249,6 +250,17 @@ class Host:
         produced = await self._invoker.call(function, trigger_id=f"by-hand {now}", data=lambda: data, metadata=metadata)
         self._queues.dirty.update(self._queues.names)
         return produced
+
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """Ask the app's API as a person does, with a function key; return the JSON that it answers.
+
+        It blocks, and the server runs in the host's loop: to be called from another thread.
+        """
+        headers = {"x-functions-key": self.keys.function, "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        asked = Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310 (loopback)
+        with urlopen(asked, timeout=60) as answer:  # noqa: S310
+            return json.loads(answer.read())
 
     def client_payload(self) -> str:
         """JSON that `DurableOrchestrationClient` takes: for hooks and tests that start or steer orchestrations."""
@@ -284,7 +296,7 @@ class Host:
             hub=hub,
             orchestrators=orchestrators,
             activities={f.durable_name: f for f in self._of(TriggerKind.ACTIVITY)},
-            run=self._run_text,
+            run_function=self._run_text,
             durable_results=not self._is_virtual,
         )
         self._server = WebServer(

@@ -69,7 +69,6 @@ class DurableOptions:
     """`extensions.durableTask`."""
 
     hub_name: str = "TestHubName"
-    connection_name: str = "AzureWebJobsStorage"
     max_activities: int = 10
     max_orchestrators: int = 5
     default_version: str | None = None
@@ -163,13 +162,9 @@ def parse_host_options(document: Mapping[str, Any], expand: Any) -> HostOptions:
             "overridableExistingInstanceStates": ("overridable", Overridable),
         },
     )
-    provider = durable.get("storageProvider", {})
-    kind = provider.get("type", "AzureStorage")
+    kind = durable.get("storageProvider", {}).get("type", "AzureStorage")
     if str(kind).lower() not in {"azurestorage", "azure_storage"}:
         raise SettingsError(f"storageProvider must be AzureStorage, got {kind!r}")
-    hub |= _pick(
-        provider, {"connectionStringName": ("connection_name", str), "connectionName": ("connection_name", str)}
-    )
     prefix = extensions.get("http", {}).get("routePrefix", "api")
     return HostOptions(queues=QueueOptions(**queues), durable=DurableOptions(**hub), route_prefix=str(prefix))
 

@@ -59,14 +59,6 @@ class ParameterBinding:
         return "data"
 
 
-class BindingInfo(Message):
-    """Type, data type and direction of a binding."""
-
-    undefined = 0
-    out = 1
-    inout = 2
-
-
 class StatusResult(Message):
     """Success or failure, with the exception of a failure."""
 
@@ -88,49 +80,12 @@ class RpcHttpCookie(Message):
 setattr(RpcHttpCookie.SameSite, "None", 0)
 
 
-class FunctionMetadataResponse(Message):
-    """Functions found in the app."""
+class BindingInfo(Message):
+    """Type, data type and direction of a binding."""
+
+    undefined, out, inout = 0, 1, 2
 
 
-class InvocationResponse(Message):
-    """Outcome of one invocation."""
-
-
-class NullableBool(Message):
-    """A bool or nothing."""
-
-
-class NullableDouble(Message):
-    """A number or nothing."""
-
-
-class NullableString(Message):
-    """A text or nothing."""
-
-
-class NullableTimestamp(Message):
-    """An instant or nothing."""
-
-
-class RpcException(Message):
-    """Message and traceback of what a function raised."""
-
-
-class RpcFunctionMetadata(Message):
-    """Name, id and raw bindings of one function."""
-
-
-class RpcHttp(Message):
-    """An HTTP request or response."""
-
-
-class RpcRetryOptions(Message):
-    """Retry policy of a function."""
-
-
-class WorkerInitResponse(Message):
-    """Answer of the worker after it has indexed the app."""
-
-
-class WorkerMetadata(Message):
-    """Versions of runtime and worker."""
+FunctionMetadataResponse = InvocationResponse = WorkerInitResponse = WorkerMetadata = Message
+NullableBool = NullableDouble = NullableString = NullableTimestamp = Message
+RpcException = RpcFunctionMetadata = RpcHttp = RpcRetryOptions = Message

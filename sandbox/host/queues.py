@@ -54,10 +54,11 @@ class Delivery:
     inserted_at: datetime
 
 
+@dataclass(kw_only=True, eq=False)
 class QueueTriggers:
     """All queues that the app listens to.
 
-    Parameters
+    Attributes
     ----------
     storage : HostStorage
         The account.
@@ -76,37 +77,28 @@ class QueueTriggers:
         Duplicates and delays, for fault injection.
     """
 
-    def __init__(
-        self,
-        *,
-        storage: HostStorage,
-        options: QueueOptions,
-        functions: Mapping[str, FunctionDefinition],
-        run: Run,
-        now: Callable[[], datetime],
-        is_virtual: bool,
-        delivery: DeliveryPolicy | None = None,
-    ) -> None:
-        self._storage = storage
-        self._options = options
-        self._functions = functions
-        self._run = run
-        self._now = now
+    storage: HostStorage
+    options: QueueOptions
+    functions: Mapping[str, FunctionDefinition]
+    run: Run
+    now: Callable[[], datetime]
+    is_virtual: bool
+    delivery: DeliveryPolicy | None = None
+
+    def __post_init__(self) -> None:
         self._settled: list[Delivery] = []
-        self._is_virtual = is_virtual
-        self._delivery = delivery
         self._known: dict[str, tuple[str, datetime]] = {}
         self._received = 0
         self._order: dict[str, int] = {}
         self._sequence = 0
-        self.dirty: set[str] = set(functions)
+        self.dirty: set[str] = set(self.functions)
         self.delayed: dict[str, datetime] = {}
         self.on_touch: Callable[[str], None] = lambda _queue: None
 
     @property
     def names(self) -> list[str]:
         """Queues listened to, in the app's order."""
-        return list(self._functions)
+        return list(self.functions)
 
     def encode(self, body: bytes) -> str:
         """Text of a message that carries these bytes.
@@ -116,7 +108,7 @@ class QueueTriggers:
         ContractError
             If it is over the service's limit.
         """
-        is_base64 = self._options.message_encoding is MessageEncoding.BASE64
+        is_base64 = self.options.message_encoding is MessageEncoding.BASE64
         text = base64.b64encode(body).decode() if is_base64 else body.decode()
         if len(text) > MAX_MESSAGE_BYTES:
             raise ContractError(f"a queue message holds {MAX_MESSAGE_BYTES} bytes of text, got {len(text)}")
@@ -124,20 +116,20 @@ class QueueTriggers:
 
     async def send(self, queue: str, body: bytes) -> None:
         """Put a message into a queue, in as many copies and as late as the delivery policy says."""
-        delays = (timedelta(0),) if self._delivery is None else self._delivery(queue, body)
+        delays = (timedelta(0),) if self.delivery is None else self.delivery(queue, body)
         text = self.encode(body)
         for delay in delays:
             await self._put(queue, text, delay)
 
     async def _put(self, queue: str, text: str, delay: timedelta) -> None:
-        client = await self._storage.queue(queue)
-        if not self._is_virtual:
+        client = await self.storage.queue(queue)
+        if not self.is_virtual:
             await client.send_message(text, visibility_timeout=math.ceil(delay.total_seconds()))
         else:
             sent = await client.send_message(text)
             self._note_order(str(sent.id))
             if delay:
-                self.delayed[str(sent.id)] = self._now() + delay
+                self.delayed[str(sent.id)] = self.now() + delay
         self.touch(queue)
 
     def _note_order(self, raw_id: str) -> None:
@@ -146,25 +138,25 @@ class QueueTriggers:
 
     def touch(self, queue: str) -> None:
         """Note that there may be something in a queue."""
-        if queue in self._functions:
+        if queue in self.functions:
             self.dirty.add(queue)
             self.on_touch(queue)
 
     async def receive(self, queue: str, limit: int, lease_s: int) -> list[Delivery]:
         """Take visible messages off a queue, oldest first."""
-        found = await self._storage.receive(queue, limit, lease_s)
-        if self._is_virtual:
+        found = await self.storage.receive(queue, limit, lease_s)
+        if self.is_virtual:
             # Azurite orders by wall milliseconds, in which two messages can fall together or not.
             found.sort(key=lambda raw: self._order.get(raw.id, math.inf))
         return [self._shown(queue, raw) for raw in found]
 
     def _shown(self, queue: str, raw: QueueMessage) -> Delivery:
-        if not self._is_virtual:
-            inserted = raw.inserted_on or self._now()
+        if not self.is_virtual:
+            inserted = raw.inserted_on or self.now()
             return Delivery(queue=queue, raw=raw, message_id=raw.id, inserted_at=inserted)
         if raw.id not in self._known:
             self._received += 1
-            now = self._now()
+            now = self.now()
             self._known[raw.id] = (str(uuid.uuid5(_NAMESPACE, f"{queue}/{iso(now)}/{self._received}")), now)
         message_id, inserted_at = self._known[raw.id]
         return Delivery(queue=queue, raw=raw, message_id=message_id, inserted_at=inserted_at)
@@ -177,10 +169,10 @@ class QueueTriggers:
         timedelta or None
             After what time the message is to be delivered again; None when it is done with, deleted or poisoned.
         """
-        function = self._functions[delivery.queue]
+        function = self.functions[delivery.queue]
         body = self._decode(delivery)
         count = delivery.raw.dequeue_count or 1
-        if body is None or count > self._options.max_dequeue_count:
+        if body is None or count > self.options.max_dequeue_count:
             why = "not base64" if body is None else f"{count} deliveries"
             if not delivery.queue.endswith(POISON):
                 await self._poison(delivery, why)
@@ -190,7 +182,7 @@ class QueueTriggers:
                 return _LOST_LEASE
         is_binary = str(function.trigger.options.get("dataType", "")).upper() in {"BINARY", "2"}
         try:
-            await self._run(
+            await self.run(
                 function, delivery.message_id, lambda: _typed(body, is_binary), self._metadata(delivery, body)
             )
         except WorkerLostError:
@@ -198,24 +190,24 @@ class QueueTriggers:
         except FunctionError:
             if delivery.queue.endswith(POISON):
                 return _LOST_LEASE
-            if count >= self._options.max_dequeue_count:
+            if count >= self.options.max_dequeue_count:
                 await self._poison(delivery, f"{count} failed deliveries")
                 return None
-            return self._options.visibility_timeout
+            return self.options.visibility_timeout
         await self._delete(delivery)
         return None
 
     async def release(self, delivery: Delivery, after_s: int) -> None:
         """Let others see a message again after that many seconds of wall time."""
-        client = await self._storage.queue(delivery.queue)
+        client = await self.storage.queue(delivery.queue)
         updated = await client.update_message(delivery.raw.id, delivery.raw.pop_receipt, visibility_timeout=after_s)
         delivery.raw.pop_receipt = updated.pop_receipt
-        if self._is_virtual:
+        if self.is_virtual:
             self._note_order(delivery.raw.id)
 
     def _decode(self, delivery: Delivery) -> bytes | None:
         content = str(delivery.raw.content)
-        if self._options.message_encoding is MessageEncoding.NONE:
+        if self.options.message_encoding is MessageEncoding.NONE:
             return content.encode()
         try:
             return base64.b64decode(content, validate=True)
@@ -223,13 +215,13 @@ class QueueTriggers:
             return None
 
     def _metadata(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        if self._is_virtual:
+        if self.is_virtual:
             receipt = f"{delivery.message_id}/{delivery.raw.dequeue_count}"
-            expires, visible = delivery.inserted_at + _TIME_TO_LIVE, self._now()
+            expires, visible = delivery.inserted_at + _TIME_TO_LIVE, self.now()
         else:
             receipt = str(delivery.raw.pop_receipt)
             expires = delivery.raw.expires_on or delivery.inserted_at + _TIME_TO_LIVE
-            visible = delivery.raw.next_visible_on or self._now()
+            visible = delivery.raw.next_visible_on or self.now()
         return {
             "Id": delivery.message_id,
             "DequeueCount": str(delivery.raw.dequeue_count),
@@ -247,7 +239,7 @@ class QueueTriggers:
         await self._delete(delivery)
 
     async def _delete(self, delivery: Delivery) -> None:
-        if self._is_virtual:
+        if self.is_virtual:
             self._known.pop(delivery.raw.id, None)
             self._order.pop(delivery.raw.id, None)
             self._settled.append(delivery)
@@ -260,7 +252,7 @@ class QueueTriggers:
         await asyncio.gather(*(self._delete_now(delivery) for delivery in settled))
 
     async def _delete_now(self, delivery: Delivery) -> None:
-        client = await self._storage.queue(delivery.queue)
+        client = await self.storage.queue(delivery.queue)
         await client.delete_message(delivery.raw.id, delivery.raw.pop_receipt)
 
 

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,10 +34,11 @@ _MAX_SLEEP_S = 1.0
 """The clock file may be moved by others, so nobody sleeps long without looking."""
 
 
+@dataclass(kw_only=True, eq=False)
 class RealLoop:
     """Drives a host by the clock until it is cancelled.
 
-    Parameters
+    Attributes
     ----------
     clock : ClockFile
         Running; its speed must not be zero.
@@ -46,41 +48,34 @@ class RealLoop:
         As for `VirtualLoop`.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: ClockFile,
-        options: HostOptions,
-        queues: QueueTriggers,
-        timers: list[Timer],
-        engine: DurableEngine,
-        fire: Callable[[Timer], Awaitable[None]],
-    ) -> None:
-        self._clock = clock
-        self._options = options
-        self._queues = queues
-        self._timers = timers
-        self._engine = engine
-        self._fire = fire
+    clock: ClockFile
+    options: HostOptions
+    queues: QueueTriggers
+    timers: list[Timer]
+    engine: DurableEngine
+    fire: Callable[[Timer], Awaitable[None]]
+
+    def __post_init__(self) -> None:
+        durable = self.options.durable
         self._wake = asyncio.Event()
-        self._touched = {name: asyncio.Event() for name in queues.names}
+        self._touched = {name: asyncio.Event() for name in self.queues.names}
         self._tasks: set[asyncio.Task[None]] = set()
         self._limits = {
-            WorkKind.EPISODE: asyncio.Semaphore(options.durable.max_orchestrators),
-            WorkKind.ACTIVITY: asyncio.Semaphore(options.durable.max_activities),
+            WorkKind.EPISODE: asyncio.Semaphore(durable.max_orchestrators),
+            WorkKind.ACTIVITY: asyncio.Semaphore(durable.max_activities),
         }
 
     async def run(self) -> None:
         """Run until cancelled; what is running then is given up, as by a kill."""
-        require_positive("clock speed", self._clock.speed)
-        self._engine.hub.board.on_work = self._wake.set
-        self._queues.on_touch = lambda name: self._touched[name].set()
+        require_positive("clock speed", self.clock.speed)
+        self.engine.hub.board.on_work = self._wake.set
+        self.queues.on_touch = lambda name: self._touched[name].set()
         self._wake.set()
         try:
             async with asyncio.TaskGroup() as group:
-                for name in self._queues.names:
+                for name in self.queues.names:
                     group.create_task(self._listen(name), name=f"queue {name}")
-                for timer in self._timers:
+                for timer in self.timers:
                     group.create_task(self._tick(timer), name=f"timer {timer.function.name}")
                 group.create_task(self._serve_durable(), name="durable")
         finally:
@@ -90,8 +85,8 @@ class RealLoop:
 
     async def sleep_until(self, at: datetime) -> None:
         """Sleep until the clock shows an instant."""
-        while (left := (at - self._clock.now()).total_seconds()) > 0:
-            await asyncio.sleep(min(left / self._clock.speed, _MAX_SLEEP_S) if self._clock.speed else _MAX_SLEEP_S)
+        while (left := (at - self.clock.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left / self.clock.speed, _MAX_SLEEP_S) if self.clock.speed else _MAX_SLEEP_S)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the loop; what it raises is logged."""
@@ -111,13 +106,13 @@ class RealLoop:
     async def _listen(self, name: str) -> None:
         running: set[asyncio.Task[None]] = set()
         pause = _MIN_POLL
-        options = self._options.queues
+        options = self.options.queues
         while True:
             while len(running) > options.new_batch_threshold:
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             self._touched[name].clear()
             try:
-                found = await self._queues.receive(name, options.batch_size, _LEASE_S)
+                found = await self.queues.receive(name, options.batch_size, _LEASE_S)
             except AzureError:
                 log.exception("queue %s cannot be read", name)
                 await asyncio.sleep(_ERROR_PAUSE_S)
@@ -137,10 +132,10 @@ class RealLoop:
     async def _process(self, delivery: Delivery) -> None:
         renewal = asyncio.create_task(self._renew(delivery))
         try:
-            again = await self._queues.process(delivery)
+            again = await self.queues.process(delivery)
             renewal.cancel()
             if again is not None:
-                await self._queues.release(delivery, math.ceil(self._wall_s(again)))
+                await self.queues.release(delivery, math.ceil(self._wall_s(again)))
         except AzureError:
             log.exception("message %s of %s cannot be settled; it comes back", delivery.message_id, delivery.queue)
         finally:
@@ -150,13 +145,13 @@ class RealLoop:
         while True:
             await asyncio.sleep(_LEASE_S / 2)
             try:
-                await self._queues.release(delivery, _LEASE_S)
+                await self.queues.release(delivery, _LEASE_S)
             except AzureError:
                 log.exception("lease of message %s cannot be renewed", delivery.message_id)
 
     def _wall_s(self, shown: timedelta) -> float:
         """Wall seconds of a duration on the clock."""
-        return shown.total_seconds() / (self._clock.speed or 1.0)
+        return shown.total_seconds() / (self.clock.speed or 1.0)
 
     # Timers
 
@@ -164,7 +159,7 @@ class RealLoop:
         while True:
             await self.sleep_until(timer.next_at)
             try:
-                await self._fire(timer)
+                await self.fire(timer)
             except AzureError:
                 log.exception("status of timer %s cannot be written", timer.function.name)
 
@@ -173,9 +168,9 @@ class RealLoop:
     async def _serve_durable(self) -> None:
         while True:
             self._wake.clear()
-            while self._engine.fire_due():
+            while self.engine.fire_due():
                 pass
-            work = self._engine.take()
+            work = self.engine.hub.board.take()
             if work is not None:
                 await self._limits[work.kind].acquire()
                 self.spawn(self._work(work))
@@ -183,15 +178,15 @@ class RealLoop:
             await self._wait_for_work()
 
     async def _wait_for_work(self) -> None:
-        due = self._engine.next_due()
+        due = self.engine.hub.board.next_due()
         left = _MAX_SLEEP_S
-        if due is not None and self._clock.speed:
-            left = min(left, max(0.0, (due - self._clock.now()).total_seconds() / self._clock.speed))
+        if due is not None and self.clock.speed:
+            left = min(left, max(0.0, (due - self.clock.now()).total_seconds() / self.clock.speed))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), left)
 
     async def _work(self, work: BoardItem) -> None:
         try:
-            await self._engine.run(work)
+            await self.engine.run(work)
         finally:
             self._limits[work.kind].release()

@@ -36,16 +36,10 @@ class HostStorage:
 
     async def close(self) -> None:
         """Close all sessions."""
-        for queue in self._queues.values():
-            await queue.close()
-        for table in self._tables.values():
-            await table.close()
-        for container in self._containers.values():
-            await container.close()
-        await self._queue_service.close()
-        await self._blob_service.close()
-        await self._table_service.close()
-        await self._transport.close()
+        clients = (*self._queues.values(), *self._tables.values(), *self._containers.values())
+        services = (self._queue_service, self._blob_service, self._table_service)
+        for each in (*clients, *services, self._transport):
+            await each.close()
 
     async def queue(self, name: str) -> QueueClient:
         """Client of a queue, which is created where it is missing."""

@@ -33,9 +33,16 @@ class Timer:
         """The instant it was due."""
         return iso(self.next_at)
 
+    @property
+    def status(self) -> dict[str, str]:
+        """When it fired last and is due next, as the real host writes it."""
+        last = _NEVER if self.last_at is None else iso(self.last_at)
+        return {"Last": last, "Next": iso(self.next_at), "LastUpdated": last}
+
     def request(self) -> protos.TypedData:
         """Value of the trigger."""
-        return timer_request(is_past_due=self.is_past_due, last_at=self.last_at, next_at=self.next_at)
+        asked = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": self.status, "IsPastDue": self.is_past_due}
+        return protos.TypedData(json=json.dumps(asked))
 
     def advance(self, now: datetime) -> None:
         """Note that it fired now, and find when it is due next."""
@@ -44,36 +51,16 @@ class Timer:
         self.is_past_due = False
 
 
-def timer_request(*, is_past_due: bool, last_at: datetime | None, next_at: datetime) -> protos.TypedData:
-    """JSON of a timer request."""
-    last = _NEVER if last_at is None else iso(last_at)
-    return protos.TypedData(
-        json=json.dumps(
-            {
-                "Schedule": {"AdjustForDST": True},
-                "ScheduleStatus": {"Last": last, "Next": iso(next_at), "LastUpdated": last},
-                "IsPastDue": is_past_due,
-            }
-        )
-    )
-
-
-def make_timer(function: FunctionDefinition, now: datetime) -> Timer:
-    """Timer of a function that has never fired."""
-    options = function.trigger.options
-    schedule = Schedule.parse(function.trigger.text("schedule"))
-    return Timer(
+async def load_timer(function: FunctionDefinition, storage: HostStorage, now: datetime) -> Timer:
+    """Timer of a function as it stood when the host stopped: past due if it should have fired since."""
+    options, schedule = function.trigger.options, Schedule.parse(function.trigger.text("schedule"))
+    timer = Timer(
         function=function,
         schedule=schedule,
         next_at=schedule.next_after(now),
         runs_on_startup=bool(options.get("runOnStartup", False)),
         keeps_status=options.get("useMonitor") is not False,
     )
-
-
-async def load_timer(function: FunctionDefinition, storage: HostStorage, now: datetime) -> Timer:
-    """Timer of a function as it stood when the host stopped: past due if it should have fired since."""
-    timer = make_timer(function, now)
     content = await storage.read_blob(_path(function)) if timer.keeps_status else None
     if content is None:
         return timer
@@ -88,11 +75,8 @@ async def load_timer(function: FunctionDefinition, storage: HostStorage, now: da
 
 async def save_timer(timer: Timer, storage: HostStorage) -> None:
     """Write where a timer stands."""
-    if not timer.keeps_status:
-        return
-    last = _NEVER if timer.last_at is None else iso(timer.last_at)
-    status = {"Last": last, "Next": iso(timer.next_at), "LastUpdated": last}
-    await storage.write_blob(_path(timer.function), json.dumps(status).encode())
+    if timer.keeps_status:
+        await storage.write_blob(_path(timer.function), json.dumps(timer.status).encode())
 
 
 def _path(function: FunctionDefinition) -> str:

@@ -32,17 +32,18 @@ _MAX_STEPS_AT_ONE_INSTANT = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldClock:
+class HeldMessage:
     """A message that becomes visible later. `is_retry` tells a failed delivery from one that was sent with a delay."""
 
     delivery: Delivery
     is_retry: bool
 
 
+@dataclass(kw_only=True, eq=False)
 class VirtualLoop:
     """Drives a host through virtual time.
 
-    Parameters
+    Attributes
     ----------
     clock : ClockFile
         Standing still; this loop moves it.
@@ -58,25 +59,17 @@ class VirtualLoop:
         How much virtual time passes at most between two looks at queues that nothing is known to have written to.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: ClockFile,
-        queues: QueueTriggers,
-        timers: list[Timer],
-        engine: DurableEngine,
-        fire: Callable[[Timer], Awaitable[None]],
-        sweep_every: timedelta,
-    ) -> None:
-        self._clock = clock
-        self._queues = queues
-        self._timers = timers
-        self._engine = engine
-        self._fire = fire
-        self._sweep_every = sweep_every
-        self._swept_at = clock.now()
+    clock: ClockFile
+    queues: QueueTriggers
+    timers: list[Timer]
+    engine: DurableEngine
+    fire: Callable[[Timer], Awaitable[None]]
+    sweep_every: timedelta
+
+    def __post_init__(self) -> None:
+        self._swept_at = self.clock.now()
         self._in_hand: deque[Delivery] = deque()
-        self._held: list[tuple[datetime, int, HeldClock]] = []
+        self._held: list[tuple[datetime, int, HeldMessage]] = []
         self._hooks: list[tuple[datetime, int, Hook]] = []
         self._sequence = 0
         self._steps = 0
@@ -106,75 +99,75 @@ class VirtualLoop:
             due = self._next_due()
             if due is None or due > until:
                 break
-            if due > self._clock.now():
-                self._clock.jump(due)
+            if due > self.clock.now():
+                self.clock.jump(due)
                 self._steps = 0
             await self._run_due()
             await self._drain()
             following = self._next_due()
-            if on_step is not None and (following is None or following > self._clock.now()):
-                on_step(self._clock.now())
-        if until > self._clock.now():
-            self._clock.jump(until)
-        self._queues.dirty.update(self._queues.names)
+            if on_step is not None and (following is None or following > self.clock.now()):
+                on_step(self.clock.now())
+        if until > self.clock.now():
+            self.clock.jump(until)
+        self.queues.dirty.update(self.queues.names)
         await self._drain()
 
     async def stop(self) -> None:
         """Put the messages in hand back, visible, so that the next host finds them."""
         await self._flush()
         for delivery in (*self._in_hand, *(held.delivery for _, _, held in self._held)):
-            await self._queues.release(delivery, 0)
+            await self.queues.release(delivery, 0)
         self._in_hand.clear()
         self._held.clear()
 
     def _next_due(self) -> datetime | None:
         candidates = [heap[0][0] for heap in (self._hooks, self._held) if heap]
-        candidates += [timer.next_at for timer in self._timers]
-        durable = self._engine.next_due()
+        candidates += [timer.next_at for timer in self.timers]
+        durable = self.engine.hub.board.next_due()
         if durable is not None:
             candidates.append(durable)
         return min(candidates, default=None)
 
     async def _run_due(self) -> None:
         """Run the first thing that is due now."""
-        now = self._clock.now()
+        now = self.clock.now()
         self._count_step()
         if self._hooks and self._hooks[0][0] <= now:
             result = heapq.heappop(self._hooks)[2]()
             if inspect.isawaitable(result):
                 await result
-            self._queues.dirty.update(self._queues.names)
+            self.queues.dirty.update(self.queues.names)
             return
-        durable = self._engine.next_due()
+        durable = self.engine.hub.board.next_due()
         if durable is not None and durable <= now:
-            self._engine.fire_due()
+            self.engine.fire_due()
             return
         if self._held and self._held[0][0] <= now:
             await self._show(heapq.heappop(self._held)[2])
             return
-        timer = next(timer for timer in self._timers if timer.next_at <= now)
-        await self._fire(timer)
+        timer = next(timer for timer in self.timers if timer.next_at <= now)
+        await self.fire(timer)
 
-    async def _show(self, held: HeldClock) -> None:
+    async def _show(self, held: HeldMessage) -> None:
         if held.is_retry:
             # Received anew, so that the queue itself counts the delivery.
-            await self._queues.release(held.delivery, 0)
-            self._queues.dirty.add(held.delivery.queue)
+            await self.queues.release(held.delivery, 0)
+            self.queues.dirty.add(held.delivery.queue)
         else:
             self._in_hand.append(held.delivery)
 
     async def _drain(self) -> None:
         """Run all that can run at this instant."""
-        if self._clock.now() - self._swept_at >= self._sweep_every:
-            self._queues.dirty.update(self._queues.names)
+        if self.clock.now() - self._swept_at >= self.sweep_every:
+            self.queues.dirty.update(self.queues.names)
         while True:
             self._count_step()
-            work = self._engine.take()
+            work = self.engine.hub.board.take()
             if work is not None:
-                await self._engine.run(work)
+                await self.engine.run(work)
             elif self._in_hand:
                 await self._process(self._in_hand.popleft())
-            elif self._queues.dirty:
+            elif self.queues.dirty:
                 await self._receive()
             else:
                 await self._flush()
@@ -182,34 +175,34 @@ class VirtualLoop:
 
     async def _flush(self) -> None:
         """Bring storage up to this instant."""
-        await asyncio.gather(self._engine.hub.store.flush(), self._queues.flush())
+        await asyncio.gather(self.engine.hub.store.flush(), self.queues.flush())
 
     async def _process(self, delivery: Delivery) -> None:
         try:
-            again = await self._queues.process(delivery)
+            again = await self.queues.process(delivery)
         except BaseException:
             # The run ends here: `stop` gives the message back with the others.
             self._in_hand.appendleft(delivery)
             raise
         if again is not None:
-            self._hold(self._clock.now() + again, HeldClock(delivery=delivery, is_retry=True))
+            self._hold(self.clock.now() + again, HeldMessage(delivery=delivery, is_retry=True))
 
     async def _receive(self) -> None:
-        names = [name for name in self._queues.names if name in self._queues.dirty]
-        if len(names) == len(self._queues.names):
-            self._swept_at = self._clock.now()
-        batches = await asyncio.gather(*(self._queues.receive(name, _BATCH, _LEASE_S) for name in names))
+        names = [name for name in self.queues.names if name in self.queues.dirty]
+        if len(names) == len(self.queues.names):
+            self._swept_at = self.clock.now()
+        batches = await asyncio.gather(*(self.queues.receive(name, _BATCH, _LEASE_S) for name in names))
         for name, found in zip(names, batches, strict=True):
             if len(found) < _BATCH:
-                self._queues.dirty.discard(name)
+                self.queues.dirty.discard(name)
             for delivery in found:
-                due = self._queues.delayed.pop(str(delivery.raw.id), None)
-                if due is not None and due > self._clock.now():
-                    self._hold(due, HeldClock(delivery=delivery, is_retry=False))
+                due = self.queues.delayed.pop(str(delivery.raw.id), None)
+                if due is not None and due > self.clock.now():
+                    self._hold(due, HeldMessage(delivery=delivery, is_retry=False))
                 else:
                     self._in_hand.append(delivery)
 
-    def _hold(self, due: datetime, held: HeldClock) -> None:
+    def _hold(self, due: datetime, held: HeldMessage) -> None:
         self._sequence += 1
         heapq.heappush(self._held, (due, self._sequence, held))
 
@@ -217,5 +210,5 @@ class VirtualLoop:
         self._steps += 1
         if self._steps > _MAX_STEPS_AT_ONE_INSTANT:
             raise InvariantError(
-                f"{_MAX_STEPS_AT_ONE_INSTANT} steps at {self._clock.now()} without time passing: the app feeds itself"
+                f"{_MAX_STEPS_AT_ONE_INSTANT} steps at {self.clock.now()} without time passing: the app feeds itself"
             )

@@ -128,8 +128,8 @@ def test_uncancelled_timer_keeps_the_instance_running(storage: str, tmp_path: Pa
 def test_sub_orchestrations_return_fail_and_know_their_parent(storage: str, tmp_path: Path) -> None:
     async def scenario(host: Host) -> None:
         assert await outcome(host, "parent", instance_id="p") == ("Completed", [["A"], ["B", "C"], True])
-        assert host.engine.instances["child-of-p"].output_json == '["A"]'
-        children = [i for i in host.engine.instances.values() if i.parent is not None]
+        assert host.engine.hub.instances["child-of-p"].output_json == '["A"]'
+        children = [i for i in host.engine.hub.instances.values() if i.parent is not None]
         assert sorted(i.status.value for i in children) == ["Completed", "Completed", "Failed"]
 
     run(storage, tmp_path, scenario)
@@ -180,7 +180,7 @@ def test_continue_as_new_begins_anew_and_keeps_events_that_nobody_took(storage: 
         for number in (1, 2, 3):
             await client.raise_event("one", "add", number)
             await host.run_virtual(host.engine.hub.now() + MINUTE)
-        instance = host.engine.instances["one"]
+        instance = host.engine.hub.instances["one"]
         assert (instance.generation, instance.input_json) == (4, '"106"')
         await client.raise_event("one", "add", 4)
         await client.raise_event("one", "add", 0)
@@ -363,7 +363,7 @@ def test_two_virtual_runs_are_equal_bit_for_bit(azurite: Azurite, storage: str, 
 
         async def scenario(host: Host) -> dict[str, list[Event]]:
             await host.run_virtual(BEGIN + 12 * MINUTE)
-            return {name: i.history for name, i in host.engine.instances.items()}
+            return {name: i.history for name, i in host.engine.hub.instances.items()}
 
         return trace.calls, run_app("basics", account, folder, scenario, observer=trace, port=0)
 
@@ -419,7 +419,7 @@ def test_sub_orchestrations_are_retried_with_and_without_their_own_id(storage: s
 def test_timer_over_six_days_fires_on_time(storage: str, tmp_path: Path) -> None:
     async def scenario(host: Host) -> None:
         assert await outcome(host, "long_timer", for_=timedelta(days=10), instance_id="one") == ("Completed", "LATE")
-        assert host.engine.instances["one"].updated_at == BEGIN + timedelta(days=10)
+        assert host.engine.hub.instances["one"].updated_at == BEGIN + timedelta(days=10)
 
     run(storage, tmp_path, scenario)
 

@@ -111,7 +111,7 @@ def test_who_wants_the_standard_ports_is_told_who_has_them(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ports = tmp_path / "standard-ports"
-    for name in ("state", "serve", "standalone", "dashboard"):
+    for name in ("state", "serve", "standalone", "books"):
         monkeypatch.setattr(f"sandbox.{name}.PORTS", ports)
     monkeypatch.setattr("sandbox.standalone.STATE", tmp_path)
     monkeypatch.setattr("sandbox.dashboard._listens", lambda: False)

@@ -9,10 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.host.durable.history import NAMES, Event, EventType, event, kind_of, unstamp
+from sandbox.host.durable.history import NAMES, Event, EventType, event, kind_of
 from sandbox.host.durable.hub import TaskHub
 from sandbox.host.durable.instance import Instance
 from shared.core.errors import ConflictError, ContractError
+from shared.core.values import parse_utc
 
 _PLACEHOLDER = "INSTANCEID"
 _HISTORY_FIELDS = ("Name", "FunctionName", "Result", "Reason", "FireAt", "Input")
@@ -259,7 +260,7 @@ def _flag(request: web.Request, name: str, *, default: bool = False) -> bool:
 
 def _instant(query: Mapping[str, str], name: str) -> datetime | None:
     text = query.get(name)
-    return None if not text else unstamp(text)
+    return None if not text else parse_utc(text)
 
 
 def _problem(status: int, message: str) -> web.Response:

@@ -1,7 +1,7 @@
 """The task hub at work: runs episodes and activities, one piece at a time, whoever drives it.
 
-Virtual and real time differ only in the driver: `take` gives the next piece of work, `run` does it, `next_due` says
-when a timer will make more, and `fire_due` makes it.
+Virtual and real time differ only in the driver: the hub's board gives the next piece of work and says when a timer
+will make more; `run` does the one, `fire_due` makes the other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 from sandbox.host.durable.board import BoardItem, TimerDue, WorkKind
 from sandbox.host.durable.episode import (
@@ -40,54 +41,32 @@ Run = Callable[[FunctionDefinition, str, str], Awaitable[str | None]]
 """Runs a function on a text for a trigger id, and gives the JSON text that it returned."""
 
 
+@dataclass(kw_only=True, eq=False)
 class DurableEngine:
     """Runs the orchestrations of one task hub.
 
-    Parameters
+    Attributes
     ----------
     hub : TaskHub
         Instances and their work.
     orchestrators, activities : mapping
         Functions by the names that orchestrations use.
-    run : Run
+    run_function : Run
         Runs a function.
     durable_results : bool
         Write an activity's result before the episode that takes it, so that a kill between the two does not repeat
         the activity. Virtual time goes without: nothing can come between.
     """
 
-    def __init__(
-        self,
-        *,
-        hub: TaskHub,
-        orchestrators: Mapping[str, FunctionDefinition],
-        activities: Mapping[str, FunctionDefinition],
-        run: Run,
-        durable_results: bool,
-    ) -> None:
-        self.hub = hub
-        self._orchestrators = orchestrators
-        self._activities = activities
-        self._run = run
-        self._now = hub.now
-        self._durable_results = durable_results
-
-    @property
-    def instances(self) -> Mapping[str, Instance]:
-        """All instances by id."""
-        return self.hub.instances
-
-    def take(self) -> BoardItem | None:
-        """Next piece of ready work."""
-        return self.hub.board.take()
-
-    def next_due(self) -> datetime | None:
-        """When the earliest durable timer fires."""
-        return self.hub.board.next_due()
+    hub: TaskHub
+    orchestrators: Mapping[str, FunctionDefinition]
+    activities: Mapping[str, FunctionDefinition]
+    run_function: Run
+    durable_results: bool
 
     def fire_due(self) -> bool:
         """Fire the earliest timer if its time has come, and say whether there was one."""
-        what = self.hub.board.take_due(self._now())
+        what = self.hub.board.take_due(self.hub.now())
         if isinstance(what, TimerDue):
             self.hub.fire(what)
         elif what is not None:
@@ -122,19 +101,14 @@ class DurableEngine:
         taken = self._take_inbox(instance)
         if not taken:
             return False
-        now = self._now()
+        now = self.hub.now()
         arrived = [item.event for item in taken]
         first = kind_of(arrived[0])
         begin = [event(EventType.ORCHESTRATOR_STARTED, now), *arrived]
         instance.updated_at = now
         if first is EventType.EXECUTION_TERMINATED:
-            await self._close(
-                instance,
-                begin[:1],
-                taken,
-                OrchestrationEnding(output_json=arrived[0].get("Input")),
-                InstanceStatus.TERMINATED,
-            )
+            ending = OrchestrationEnding(output_json=arrived[0].get("Input"))
+            await self._close(instance, begin[:1], taken, ending, InstanceStatus.TERMINATED)
         elif first is EventType.EXECUTION_SUSPENDED:
             instance.status = InstanceStatus.SUSPENDED
             await self._commit(instance, begin, taken)
@@ -165,7 +139,7 @@ class DurableEngine:
             instance.is_queued = True
             self._later(BoardItem(kind=WorkKind.EPISODE, instance_id=instance.instance_id))
             return False
-        decision = decide(instance, begin[1:], answer, self._now())
+        decision = decide(instance, begin[1:], answer, self.hub.now())
         unknown = self._unknown_function(decision)
         if unknown is not None:
             decision = EpisodeOutcome(tasks=[], ending=OrchestrationEnding(error=unknown))
@@ -183,7 +157,7 @@ class DurableEngine:
             new=begin,
         )
         try:
-            returned = await self._run(self._orchestrators[instance.name], instance.instance_id, text)
+            returned = await self.run_function(self.orchestrators[instance.name], instance.instance_id, text)
         except FunctionError as error:
             return parse_failure(error.message)
         return parse_answer(returned or "")
@@ -191,13 +165,10 @@ class DurableEngine:
     async def _apply(
         self, instance: Instance, begin: list[Event], taken: list[InboxItem], decision: EpisodeOutcome
     ) -> None:
-        now = self._now()
-        tasks = decision.tasks
-        events = [
-            *begin,
-            *(scheduling_event(key, task, now, sub_instance_id(instance, key, task)) for key, task in tasks),
-        ]
-        ending = decision.ending
+        now = self.hub.now()
+        tasks, ending = decision.tasks, decision.ending
+        scheduled = (scheduling_event(key, task, now, sub_instance_id(instance, key, task)) for key, task in tasks)
+        events = [*begin, *scheduled]
         if ending is None:
             instance.status = InstanceStatus.RUNNING
             await self._commit(instance, events, taken)
@@ -211,7 +182,7 @@ class DurableEngine:
             await self._close(instance, events, taken, ending, status)
 
     async def _commit(self, instance: Instance, events: list[Event], taken: list[InboxItem]) -> None:
-        done = event(EventType.ORCHESTRATOR_COMPLETED, self._now())
+        done = event(EventType.ORCHESTRATOR_COMPLETED, self.hub.now())
         await self.hub.store.commit(instance, [*events, done], taken)
         await self.hub.store.save_instance(instance)
 
@@ -230,12 +201,12 @@ class DurableEngine:
         unread = [*taken, *instance.inbox]
         instance.inbox.clear()
         kind = EventType.EXECUTION_TERMINATED if status is InstanceStatus.TERMINATED else EventType.EXECUTION_COMPLETED
-        ended = event(kind, self._now(), OrchestrationStatus=status.value)
+        ended = event(kind, self.hub.now(), OrchestrationStatus=status.value)
         if instance.output_json is not None:
             ended["Result"] = instance.output_json
         await self._commit(instance, [*events, ended], unread)
         self.hub.tell_parent(instance)
-        if self._durable_results:
+        if self.durable_results:
             instance.history = []  # a host may serve for weeks: an ended history is read from its table when asked for
 
     async def _continue(
@@ -266,7 +237,7 @@ class DurableEngine:
             log.warning("orchestration %s is left alone: %s", instance.instance_id, text)
             return False
         taken = list(instance.inbox)
-        begin = [event(EventType.ORCHESTRATOR_STARTED, self._now()), *(item.event for item in taken)]
+        begin = [event(EventType.ORCHESTRATOR_STARTED, self.hub.now()), *(item.event for item in taken)]
         await self._close(instance, begin, taken, OrchestrationEnding(error=text), InstanceStatus.FAILED)
         return True
 
@@ -274,9 +245,9 @@ class DurableEngine:
         for _, task in decision.tasks:
             known: Mapping[str, FunctionDefinition] = {}
             if task.kind is TaskKind.ACTIVITY:
-                known = self._activities
+                known = self.activities
             elif task.kind is TaskKind.SUB_ORCHESTRATION:
-                known = self._orchestrators
+                known = self.orchestrators
             if task.kind is not TaskKind.TIMER and task.name not in known:
                 return (
                     f"The function '{task.name}' doesn't exist, is disabled, or is not of the kind that was called. "
@@ -294,7 +265,7 @@ class DurableEngine:
         text = task.input_json if task.input_json is not None else "null"
         key = work.task_id
         try:
-            result = await self._run(self._activities[task.name], trigger_id, text)
+            result = await self.run_function(self.activities[task.name], trigger_id, text)
         except WorkerLostError:
             self._later(work)
             return
@@ -305,12 +276,12 @@ class DurableEngine:
             kind, fields = EventType.TASK_COMPLETED, {"Result": result if result is not None else "null"}
         if instance.execution_id != work.execution_id or instance.status.is_final:
             return
-        ended: Event = {**event(kind, self._now()), "TaskScheduledId": key, **fields}
-        item = await self.hub.store.add_inbox(instance, ended) if self._durable_results else InboxItem(event=ended)
+        ended: Event = {**event(kind, self.hub.now()), "TaskScheduledId": key, **fields}
+        item = await self.hub.store.add_inbox(instance, ended) if self.durable_results else InboxItem(event=ended)
         self.hub.deliver(instance, item)
 
     def _later(self, work: BoardItem) -> None:
-        self.hub.board.add_due(self._now() + _LEASE, work)
+        self.hub.board.add_due(self.hub.now() + _LEASE, work)
 
 
 def version_fits(version: str, options: DurableOptions) -> bool:

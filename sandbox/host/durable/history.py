@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
-from shared.core.values import parse_utc
-
 Event = dict[str, Any]
 
 _SCHEMA_V2 = 1
@@ -62,11 +60,6 @@ def stamp(at: datetime) -> str:
     """Instant as the extension writes it: no more decimals than it needs, and Z."""
     text = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return text.rstrip("0").rstrip(".") + "Z"
-
-
-def unstamp(text: str) -> datetime:
-    """Read an instant with up to seven decimals."""
-    return parse_utc(text)
 
 
 def event(kind: EventType, at: datetime, event_id: int = -1, **fields: Any) -> Event:

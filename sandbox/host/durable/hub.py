@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from sandbox.host.durable.board import BoardItem, TimerDue, WorkBoard, WorkKind
-from sandbox.host.durable.history import Event, EventType, event, kind_of, unstamp
+from sandbox.host.durable.history import Event, EventType, event, kind_of
 from sandbox.host.durable.instance import InboxItem, Instance, InstanceStatus, Parent
 from sandbox.host.durable.store import HubStore
 from sandbox.host.durable.tasks import DurableTask, TaskKind
 from sandbox.host.hostjson import DurableOptions, Overridable
 from shared.core.errors import ConflictError, ContractError
+from shared.core.values import parse_utc
 
 _NAMESPACE = uuid.UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 CONTROL = {EventType.EXECUTION_TERMINATED, EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
@@ -139,7 +140,7 @@ class TaskHub:
         """Set going what an open task waits for."""
         if task.kind is TaskKind.TIMER:
             due = TimerDue(instance_id=instance.instance_id, execution_id=instance.execution_id, task_id=key)
-            self.board.add_due(unstamp(task.due or ""), due)
+            self.board.add_due(parse_utc(task.due or ""), due)
         elif task.kind is TaskKind.ACTIVITY:
             if all(item.event.get("TaskScheduledId") != key for item in instance.inbox):
                 self.board.add(

@@ -19,10 +19,11 @@ from urllib.parse import quote
 
 from azure.data.tables import UpdateMode
 
-from sandbox.host.durable.history import NAMES, Event, EventType, kind_of, stamp, unstamp
+from sandbox.host.durable.history import NAMES, Event, EventType, kind_of, stamp
 from sandbox.host.durable.instance import InboxItem, Instance, InstanceStatus, Parent
 from sandbox.host.durable.tasks import TaskBook
 from sandbox.host.storage import HostStorage
+from shared.core.values import parse_utc
 
 _MAX_TEXT = 30_000
 """UTF-16 characters in one property; the service's limit is 64 KiB."""
@@ -260,8 +261,8 @@ class HubStore:
             name=str(row["Name"]),
             version=str(row["Version"]),
             input_json=await self._optional_text(row, "Input"),
-            created_at=unstamp(str(row["CreatedTime"])),
-            updated_at=unstamp(str(row["LastUpdatedTime"])),
+            created_at=parse_utc(str(row["CreatedTime"])),
+            updated_at=parse_utc(str(row["LastUpdatedTime"])),
             execution_id=str(row["ExecutionId"]),
             generation=int(row["Generation"]),
             status=InstanceStatus(str(row["RuntimeStatus"])),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sandbox.query import QueryOptions, answer, download, query, write_csv
+from sandbox.query import answer, download, query, write_csv
 from sandbox.questions import QUESTIONS
 from shared.contracts.records import Container, export_blob
 from shared.core.errors import SettingsError
@@ -106,7 +106,7 @@ def test_days_without_an_export_are_told(ports: NightFakes, tmp_path: Path) -> N
 
 def test_without_a_question_they_are_listed() -> None:
     sink = io.StringIO()
-    assert query(QueryOptions(ask=""), Console(file=sink, width=120)) == 0
+    assert query("", Console(file=sink, width=120)) == 0
     assert all(name in sink.getvalue() for name in QUESTIONS)
 
 
