@@ -44,10 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Check the profiles, then become the server."""
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__, epilog=f"Reads {VARIABLES}")
     parser.add_argument("--port", type=int, default=PORT, help="port (default %(default)s)")
-    parser.add_argument(
-        "--address", default=ADDRESS, help="from where it may be reached (default %(default)s); anything wider needs a "
-        "sign-in in front of it"
-    )  # fmt: skip
+    reached = "from where it may be reached (default %(default)s); anything wider needs a sign-in in front of it"
+    parser.add_argument("--address", default=ADDRESS, help=reached)
     options = parser.parse_args(arguments)
     try:
         names = ", ".join(profile.name for profile in profiles_from(os.environ))

@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 from dashboard.charts import ACCENT, GAIN, INK, LOSS, MUTED, RULE, WARN, styled
 from shared.contracts.cases import Case
 from shared.core.sessions import NEW_YORK
+from shared.core.values import from_epoch
 
 _MARKS = {"buy": (GAIN, "triangle-up"), "sell": (LOSS, "triangle-down")}
 _LEVELS = (("stop_usd", LOSS, "stop"), ("target_usd", GAIN, "target"), ("limit_usd", MUTED, "limit"))
@@ -20,12 +21,11 @@ def case_chart(case: Case) -> go.Figure:
     """Draw candles and volume, a line at the decision, the plan's prices, a mark for each fill."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.03)
     bars = case.bars
-    times = [_new_york(second) for second in bars.start_s]
-    figure.add_candlestick(
-        x=times, open=bars.open, high=bars.high, low=bars.low, close=bars.close, name="5 min",
-        increasing={"line": {"color": GAIN, "width": 1}, "fillcolor": "#b9d9cd"},
-        decreasing={"line": {"color": LOSS, "width": 1}, "fillcolor": "#e3bfba"}, row=1, col=1,
-    )  # fmt: skip
+    times = [_wall(from_epoch(second)) for second in bars.start_s]
+    prices = {"open": bars.open, "high": bars.high, "low": bars.low, "close": bars.close}
+    fills = ((GAIN, "#b9d9cd"), (LOSS, "#e3bfba"))
+    rising, falling = ({"line": {"color": colour, "width": 1}, "fillcolor": fill} for colour, fill in fills)
+    figure.add_candlestick(x=times, **prices, name="5 min", increasing=rising, decreasing=falling, row=1, col=1)
     figure.add_bar(x=times, y=bars.volume, marker_color=RULE, name="volume", row=2, col=1)
     _decision(figure, case)
     _fills(figure, case)
@@ -40,58 +40,40 @@ def _decision(figure: go.Figure, case: Case) -> None:
     at = case.decision.decided_at if case.decision else case.scores.scored_at
     shown = _wall(at)
     figure.add_vline(x=shown, line={"color": ACCENT, "width": 1, "dash": "dot"})
-    figure.add_annotation(
-        x=shown,
-        y=1,
-        yref="y domain",
-        yanchor="top",
-        xanchor="right",
-        text="decision ",
-        showarrow=False,
-        font={"color": ACCENT},
-    )
+    place = {"x": shown, "y": 1, "yref": "y domain", "yanchor": "top", "xanchor": "right"}
+    figure.add_annotation(**place, text="decision ", showarrow=False, font={"color": ACCENT})
     if case.decision is None:
         return
     end = _wall(case.fills[-1].occurred_at) if case.fills else shown + pd.Timedelta(minutes=60)
     for name, colour, label in _LEVELS:
         level = getattr(case.decision, name)
         if level is not None:
-            figure.add_scatter(
-                x=[shown, end], y=[float(level)] * 2, mode="lines+text", text=["", f" {label} {level}"], name=label,
-                textposition="middle right", textfont={"color": colour, "size": 11},
-                line={"color": colour, "width": 1, "dash": "dash"}, hoverinfo="skip", row=1, col=1,
-            )  # fmt: skip
+            line, font = {"color": colour, "width": 1, "dash": "dash"}, {"color": colour, "size": 11}
+            words = {"text": ["", f" {label} {level}"], "textposition": "middle right", "textfont": font}
+            drawn = go.Scatter(x=[shown, end], y=[float(level)] * 2, mode="lines+text", name=label, line=line, **words)
+            figure.add_trace(drawn.update(hoverinfo="skip"), row=1, col=1)
 
 
 def _fills(figure: go.Figure, case: Case) -> None:
     for side, (colour, symbol) in _MARKS.items():
         part = [fill for fill in case.fills if fill.side == side]
-        figure.add_scatter(
-            x=[_wall(fill.occurred_at) for fill in part], y=[float(fill.price_usd) for fill in part], mode="markers",
-            marker={"symbol": symbol, "size": 12, "color": colour, "line": {"color": INK, "width": 1}}, name=side,
-            text=[f"{fill.role}: {fill.qty_shares} at {fill.price_usd:.4f} USD" for fill in part],
-            hovertemplate="%{text}<extra></extra>", row=1, col=1,
-        )  # fmt: skip
+        x, y = [_wall(fill.occurred_at) for fill in part], [float(fill.price_usd) for fill in part]
+        marker = {"symbol": symbol, "size": 12, "color": colour, "line": {"color": INK, "width": 1}}
+        text = [f"{fill.role}: {fill.qty_shares} at {fill.price_usd:.4f} USD" for fill in part]
+        words = {"text": text, "hovertemplate": "%{text}<extra></extra>"}
+        figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=side, **words, row=1, col=1)
 
 
 def contributions_chart(case: Case) -> go.Figure:
     """Draw what moved the edge most, each feature with its value."""
     shown = case.scores.contributions[::-1]
-    figure = go.Figure(
-        go.Bar(
-            y=[f"{c.feature} = {c.value:.4g} " if c.value is not None else f"{c.feature} missing " for c in shown],
-            x=[c.edge for c in shown], orientation="h",
-            marker_color=[GAIN if c.edge >= 0 else WARN for c in shown],
-            customdata=[c.expected_move_bp for c in shown],
-            hovertemplate="edge %{x:+.4f}, expected move %{customdata:+.2f} bp<extra></extra>",
-        )
-    )  # fmt: skip
+    names = [f"{c.feature} = {c.value:.4g} " if c.value is not None else f"{c.feature} missing " for c in shown]
+    colours, moves = [GAIN if c.edge >= 0 else WARN for c in shown], [c.expected_move_bp for c in shown]
+    hover = "edge %{x:+.4f}, expected move %{customdata:+.2f} bp<extra></extra>"
+    bars = go.Bar(y=names, x=[c.edge for c in shown], orientation="h", customdata=moves, hovertemplate=hover)
+    figure = go.Figure(bars.update(marker_color=colours))
     figure.update_xaxes(title="edge moved by", tickformat="+.3f", zeroline=True, zerolinecolor=MUTED)
     return styled(figure, height=60 + 30 * len(shown)).update_layout(hovermode="closest")
-
-
-def _new_york(second: int) -> pd.Timestamp:
-    return pd.Timestamp(second, unit="s", tz="UTC").tz_convert(NEW_YORK).tz_localize(None)
 
 
 def _wall(at: datetime) -> pd.Timestamp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -40,14 +41,23 @@ def new_york(times: pd.Series) -> pd.Series:
     return pd.Series(times.dt.tz_convert(NEW_YORK).dt.tz_localize(None))
 
 
+def _hover(shown: str, of: str) -> str:
+    """What is shown at a point, with `of` beside it."""
+    return f"{shown}<extra>{of}</extra>"
+
+
+def _line(name: str, x: Any, y: Any, shown: str, *, colour: str = ACCENT, width: int = 2) -> go.Scatter:
+    look = {"mode": "lines", "line": {"color": colour, "width": width}}
+    return go.Scatter(x=x, y=y, name=name, hovertemplate=_hover(shown, name), **look)
+
+
+def _equity(equity: pd.DataFrame) -> go.Scatter:
+    return _line("equity", new_york(equity["at"]), equity["equity_usd"], "%{y:,.2f} USD")
+
+
 def equity_day(equity: pd.DataFrame, fills: pd.DataFrame, opening_usd: float | None) -> go.Figure:
     """Equity over one day, with the opening's level and the fills on the line."""
-    figure = go.Figure()
-    times = new_york(equity["at"])
-    figure.add_scatter(
-        x=times, y=equity["equity_usd"], mode="lines", line={"color": ACCENT, "width": 2}, name="equity",
-        hovertemplate="%{y:,.2f} USD<extra>equity</extra>",
-    )  # fmt: skip
+    figure = go.Figure(_equity(equity))
     if opening_usd is not None:
         figure.add_hline(y=opening_usd, line={"color": MUTED, "width": 1, "dash": "dot"})
     for side, colour, sign in (("buy", GAIN, "triangle-up"), ("sell", LOSS, "triangle-down")):
@@ -55,13 +65,11 @@ def equity_day(equity: pd.DataFrame, fills: pd.DataFrame, opening_usd: float | N
         if part.empty or equity.empty:
             continue
         placed = pd.merge_asof(part, equity[["at", "equity_usd"]], left_on="occurred_at", right_on="at")
-        figure.add_scatter(
-            x=new_york(placed["occurred_at"]), y=placed["equity_usd"], mode="markers", name=side,
-            marker={"color": colour, "symbol": sign, "size": 9, "line": {"color": "white", "width": 1}},
-            text=placed["symbol"] + " " + placed["qty_shares"].map("{:.0f}".format) + " at "
-            + placed["price_usd"].map("{:.2f}".format),
-            hovertemplate="%{text}<extra>" + side + "</extra>",
-        )  # fmt: skip
+        x, y = new_york(placed["occurred_at"]), placed["equity_usd"]
+        marker = {"color": colour, "symbol": sign, "size": 9, "line": {"color": "white", "width": 1}}
+        shares, price = placed["qty_shares"].map("{:.0f}".format), placed["price_usd"].map("{:.2f}".format)
+        words = {"text": placed["symbol"] + " " + shares + " at " + price, "hovertemplate": _hover("%{text}", side)}
+        figure.add_scatter(x=x, y=y, mode="markers", name=side, marker=marker, **words)
     figure.update_yaxes(tickformat=",.0f", title="USD")
     figure.update_xaxes(tickformat="%H:%M", title="ET")
     return styled(figure, legend=True)
@@ -70,15 +78,9 @@ def equity_day(equity: pd.DataFrame, fills: pd.DataFrame, opening_usd: float | N
 def equity_and_drawdown(equity: pd.DataFrame, fallen: pd.Series) -> go.Figure:
     """Equity over sessions, above how far it stands under its highest."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.04)
-    times = new_york(equity["at"])
-    figure.add_scatter(
-        x=times, y=equity["equity_usd"], mode="lines", line={"color": ACCENT, "width": 2}, name="equity",
-        hovertemplate="%{y:,.2f} USD<extra>equity</extra>", row=1, col=1,
-    )  # fmt: skip
-    figure.add_scatter(
-        x=times, y=-fallen, mode="lines", line={"color": LOSS, "width": 1}, fill="tozeroy", name="drawdown",
-        fillcolor="rgba(181,86,75,0.18)", hovertemplate="%{y:.2%}<extra>drawdown</extra>", row=2, col=1,
-    )  # fmt: skip
+    under = _line("drawdown", new_york(equity["at"]), -fallen, "%{y:.2%}", colour=LOSS, width=1)
+    figure.add_trace(_equity(equity), row=1, col=1)
+    figure.add_trace(under.update(fill="tozeroy", fillcolor="rgba(181,86,75,0.18)"), row=2, col=1)
     figure.update_yaxes(tickformat=",.0f", title="USD", row=1, col=1)
     figure.update_yaxes(tickformat=".2%", title="drawdown", row=2, col=1)
     if equity["on"].nunique() > 1:
@@ -89,13 +91,9 @@ def equity_and_drawdown(equity: pd.DataFrame, fallen: pd.Series) -> go.Figure:
 def signed_bars(values: pd.Series, *, unit: str, height: int = 240) -> go.Figure:
     """One bar a group: gains and losses in their colours."""
     names, heights = [str(name) for name in values.index], [float(value) for value in values]
-    figure = go.Figure(
-        go.Bar(
-            x=names, y=heights, marker_color=[GAIN if value >= 0 else LOSS for value in heights],
-            width=min(0.7, 0.15 * len(names)),  # one group alone is no wall
-            hovertemplate="%{y:,.2f} " + unit + "<extra>%{x}</extra>",
-        )
-    )  # fmt: skip
+    width = min(0.7, 0.15 * len(names))  # one group alone is no wall
+    look = {"marker_color": [GAIN if value >= 0 else LOSS for value in heights], "width": width}
+    figure = go.Figure(go.Bar(x=names, y=heights, **look, hovertemplate=_hover("%{y:,.2f} " + unit, "%{x}")))
     figure.update_yaxes(title=unit, zeroline=True, zerolinecolor=MUTED)
     figure.update_xaxes(type="category")
     return styled(figure, height=height)
@@ -104,12 +102,9 @@ def signed_bars(values: pd.Series, *, unit: str, height: int = 240) -> go.Figure
 def count_bars(values: Mapping[str, float], *, height: int | None = None, colour: str = ACCENT) -> go.Figure:
     """Counts as lying bars, the first on top, each with its number."""
     names = [f"{name} " for name in values]
-    figure = go.Figure(
-        go.Bar(
-            y=names, x=list(values.values()), orientation="h", marker_color=colour, texttemplate="%{x:,.6~g}",
-            textposition="outside", cliponaxis=False, hovertemplate="%{x:,}<extra>%{y}</extra>",
-        )
-    )  # fmt: skip
+    numbers = {"texttemplate": "%{x:,.6~g}", "textposition": "outside", "hovertemplate": _hover("%{x:,}", "%{y}")}
+    bars = go.Bar(y=names, x=list(values.values()), orientation="h", marker_color=colour, cliponaxis=False, **numbers)
+    figure = go.Figure(bars)
     styled(figure, height=height or 30 + 26 * max(len(names), 1))
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
     least, most = min([0.0, *values.values()]), max([0.0, *values.values()])
@@ -119,7 +114,7 @@ def count_bars(values: Mapping[str, float], *, height: int | None = None, colour
 
 def histogram(values: pd.Series, *, title: str, tickformat: str = "") -> go.Figure:
     """How values are distributed around zero."""
-    figure = go.Figure(go.Histogram(x=values, nbinsx=25, marker_color=ACCENT, hovertemplate="%{y}<extra>%{x}</extra>"))
+    figure = go.Figure(go.Histogram(x=values, nbinsx=25, marker_color=ACCENT, hovertemplate=_hover("%{y}", "%{x}")))
     figure.add_vline(x=0, line={"color": MUTED, "width": 1})
     figure.update_xaxes(title=title, tickformat=tickformat)
     figure.update_yaxes(title="count")
@@ -131,11 +126,12 @@ def scores(signals: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for wanted, colour, size in ((False, "rgba(116,131,143,0.35)", 5), (True, GAIN, 9)):
         part = signals[(signals["policy"] == "ENTER") == wanted]
+        name, text = "to be entered" if wanted else "left alone", part["symbol"] + " " + part["slot"]
+        look = {"mode": "markers", "marker": {"color": colour, "size": size}}
+        hover = _hover("%{text}<br>edge %{x:.3f}, move %{y:.1f} bp", "")
         figure.add_scattergl(
-            x=part["edge"], y=part["expected_move_bp"], mode="markers", marker={"color": colour, "size": size},
-            name="to be entered" if wanted else "left alone", text=part["symbol"] + " " + part["slot"],
-            hovertemplate="%{text}<br>edge %{x:.3f}, move %{y:.1f} bp<extra></extra>",
-        )  # fmt: skip
+            x=part["edge"], y=part["expected_move_bp"], name=name, text=text, hovertemplate=hover, **look
+        )
     figure.update_xaxes(title="edge (p up less p down)", tickformat=".2f")
     figure.update_yaxes(title="expected move, bp")
     return styled(figure, height=320, legend=True).update_layout(hovermode="closest")
@@ -145,10 +141,8 @@ def lines(series: Mapping[str, tuple[Sequence[object], Sequence[float]]], *, uni
     """Several curves over each other, each (x, y) under its name."""
     figure = go.Figure()
     for number, (name, (x, y)) in enumerate(series.items()):
-        figure.add_scatter(
-            x=list(x), y=list(y), mode="lines", name=name, line={"color": SERIES[number % len(SERIES)], "width": 2},
-            hovertemplate="%{y:,.2f} " + unit + "<extra>" + name + "</extra>",
-        )  # fmt: skip
+        colour = SERIES[number % len(SERIES)]
+        figure.add_trace(_line(name, list(x), list(y), "%{y:,.2f} " + unit, colour=colour))
     figure.update_yaxes(title=unit)
     return styled(figure, height=340, legend=True)
 
@@ -159,10 +153,9 @@ def reliability(curves: Mapping[str, Sequence[tuple[float, float]]]) -> go.Figur
     figure = go.Figure()
     figure.add_scatter(x=[0, top], y=[0, top], mode="lines", line={"color": MUTED, "dash": "dot"}, name="honest")
     for number, (name, points) in enumerate(curves.items()):
-        figure.add_scatter(
-            x=[x for x, _ in points], y=[y for _, y in points], mode="lines+markers", name=name,
-            line={"color": SERIES[number % len(SERIES)]},
-        )  # fmt: skip
+        x, y = [x for x, _ in points], [y for _, y in points]
+        line = {"color": SERIES[number % len(SERIES)]}
+        figure.add_scatter(x=x, y=y, mode="lines+markers", name=name, line=line)
     figure.update_xaxes(title="mean p up", tickformat=".0%", range=[0, top])
     figure.update_yaxes(title="up came", tickformat=".0%", range=[0, top])
     return styled(figure, height=320, legend=True)

@@ -12,10 +12,10 @@ from shared.ports import Row
 
 NUMBERS = frozenset(
     {
-        "rank", "score", "gap", "rvol", "attempt", "edge", "p_up", "p_none", "p_down", "expected_move", "qty_shares",
-        "bought_shares", "sold_shares", "written_off_shares", "seq", "positions", "reservations",
+        *("rank", "score", "gap", "rvol", "attempt", "seq", "positions", "reservations"),
+        *("edge", "p_up", "p_none", "p_down", "expected_move"),
     }
-)  # fmt: skip
+)
 """Columns of numbers, beside those whose name ends in a unit."""
 _UNITS = ("_usd", "_bp", "_s", "_shares", "_fraction")
 _INSTANT = "_at"

@@ -17,55 +17,41 @@ from shared.core.ledger import NEXT
 from shared.core.sessions import NEW_YORK
 from shared.ports import Row
 
-RUNS = ("job", "slot", "status", "due_at", "started_at", "finished_at", "attempt")
-WATCHLIST = ("symbol", "slot", "job", "made_at", "rank", "why", "score", "gap", "rvol")
-SIGNALS = (
-    "symbol", "slot", "session", "policy", "p_up", "p_none", "p_down", "edge", "expected_move_bp", "cost_bp",
-    "price_usd", "bid_usd", "ask_usd", "strategy", "faults", "decision_id", "scored_at", "features_blob",
-)  # fmt: skip
-DECISIONS = (
-    "symbol", "slot", "session", "strategy", "decided_at", "verdict", "refused_by", "qty_shares", "bound", "p_up",
-    "p_down", "expected_move", "limit_usd", "stop_usd", "target_usd", "equity_usd", "decision_id", "intent_id",
-    "models", "parameter_set", "code_revision",
-)  # fmt: skip
-ORDERS = (
-    "symbol", "phase", "exit_reason", "qty_shares", "bought_shares", "sold_shares", "arrival_usd", "limit_usd",
-    "stop_usd", "target_usd", "entry_usd", "realised_usd", "note", "updated_at", "seq", "intent_id", "decision_id",
-)  # fmt: skip
-POSITIONS = (
-    "symbol", "qty_shares", "bought_shares", "average_usd", "stop_usd", "target_usd", "realised_usd", "exit_reason",
-    "updated_at", "intent_id",
-)  # fmt: skip
-FILLS = (
-    "symbol", "role", "side", "qty_shares", "price_usd", "session", "slippage_bp", "occurred_at", "received_at",
-    "intent_id", "client_order_id",
-)  # fmt: skip
-JOURNAL = ("symbol", "seq", "command", "phase", "note", "at", "hash", "intent_id", "code_revision")
-EQUITY = ("at", "session", "equity_usd", "cash_usd", "buying_power_usd", "exposure_usd", "positions")
-CONTROL_ACTS = (
-    "act", "status", "by", "caller", "reason", "at", "intent_id", "parameter_set", "matter", "problem",
-)  # fmt: skip
-INCIDENTS = ("kind", "title", "body", "at", "blob", "status")
-NOTICES = ("kind", "severity", "title", "body", "decided_at", "channels", "correlation_id")
-STORIES = ("published_at", "seen_at", "source", "headline", "symbols")
 
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+JOURNAL = _columns("symbol seq command phase note at hash intent_id code_revision")
 COLUMNS: Mapping[Table, tuple[str, ...]] = {
-    Table.RUNS: RUNS,
-    Table.WATCHLIST: WATCHLIST,
-    Table.SIGNALS: SIGNALS,
-    Table.DECISIONS: DECISIONS,
-    Table.ORDERS: ORDERS,
-    Table.POSITIONS: POSITIONS,
-    Table.FILLS: FILLS,
+    Table.RUNS: _columns("job slot status due_at started_at finished_at attempt"),
+    Table.WATCHLIST: _columns("symbol slot job made_at rank why score gap rvol"),
+    Table.SIGNALS: _columns(
+        "symbol slot session policy p_up p_none p_down edge expected_move_bp cost_bp price_usd bid_usd ask_usd "
+        "strategy faults decision_id scored_at features_blob"
+    ),
+    Table.DECISIONS: _columns(
+        "symbol slot session strategy decided_at verdict refused_by qty_shares bound p_up p_down expected_move "
+        "limit_usd stop_usd target_usd equity_usd decision_id intent_id models parameter_set code_revision"
+    ),
+    Table.ORDERS: _columns(
+        "symbol phase exit_reason qty_shares bought_shares sold_shares arrival_usd limit_usd stop_usd target_usd "
+        "entry_usd realised_usd note updated_at seq intent_id decision_id"
+    ),
+    Table.POSITIONS: _columns(
+        "symbol qty_shares bought_shares average_usd stop_usd target_usd realised_usd exit_reason updated_at intent_id"
+    ),
+    Table.FILLS: _columns(
+        "symbol role side qty_shares price_usd session slippage_bp occurred_at received_at intent_id client_order_id"
+    ),
     Table.JOURNAL: JOURNAL,
-    Table.LEDGER: EQUITY,
-    Table.CONTROLS: CONTROL_ACTS,
-    Table.INCIDENTS: INCIDENTS,
-    Table.STORIES: STORIES,
-    Table.NOTICES: NOTICES,
+    Table.LEDGER: _columns("at session equity_usd cash_usd buying_power_usd exposure_usd positions"),
+    Table.CONTROLS: _columns("act status by caller reason at intent_id parameter_set matter problem"),
+    Table.INCIDENTS: _columns("kind title body at blob status"),
+    Table.STORIES: _columns("published_at seen_at source headline symbols"),
+    Table.NOTICES: _columns("kind severity title body decided_at channels correlation_id"),
 }
 """What is read of each table: never the whole state of an order, which is most of its row."""
-
 
 FEW_ROWS = 25
 
@@ -101,19 +87,15 @@ def day_report(source: Source, on: date) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Risk:
-    """The account and its halts as they stand; money in USD.
+    """The account and its halts as they stand; money in USD."""
 
-    `is_current` tells whether the ledger's row is of the day asked for: only the latest day has one.
-    """
-
-    is_current: bool
     opening_usd: float | None
     equity_usd: float | None
     peak_usd: float | None
     exposure_usd: float
     open_positions: int
-    reserved_usd: float
-    reservations: int
+    reserved_usd: float = 0.0
+    reservations: int = 0
     is_day_halted: bool = False
     is_drawdown_halted: bool = False
     unexplained: str = ""
@@ -150,24 +132,15 @@ class Risk:
 def risk_of(source: Source, on: date, equity: pd.DataFrame) -> Risk:
     """Return what the ledger says of a day: its row while it is the day's, else what the day's points tell."""
     row = source.row(Table.LEDGER, ACCOUNT, CURRENT)
-    last = equity.iloc[-1] if len(equity) else None
-    exposure_usd = float(last["exposure_usd"]) if last is not None else 0.0
-    open_positions = int(last["positions"]) if last is not None else 0
+    last = {"exposure_usd": 0.0, "positions": 0} if equity.empty else equity.iloc[-1]
+    exposure_usd, open_positions = float(last["exposure_usd"]), int(last["positions"])
     if row is None or row.get("on") != str(on):
-        found = equity["equity_usd"]
-        return Risk(
-            is_current=False,
-            opening_usd=float(found.iloc[0]) if len(found) else None,
-            equity_usd=float(found.iloc[-1]) if len(found) else None,
-            peak_usd=float(found.max()) if len(found) else None,
-            reserved_usd=0.0,
-            reservations=0,
-            exposure_usd=exposure_usd,
-            open_positions=open_positions,
-        )
+        values = equity["equity_usd"]
+        opening, now, peak = (values.iloc[0], values.iloc[-1], values.max()) if len(values) else (None, None, None)
+        seen: dict[str, Any] = {"opening_usd": opening, "equity_usd": now, "peak_usd": peak}
+        return Risk(**seen, exposure_usd=exposure_usd, open_positions=open_positions)
     ledger = json.loads(str(row["ledger"]))
     return Risk(
-        is_current=True,
         opening_usd=float(ledger["opening_equity"]),
         equity_usd=float(ledger["equity"]),
         peak_usd=float(ledger["peak_equity"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -38,8 +38,6 @@ class Results:
     win_rate: float | None
     profit_factor: float | None
     payoff: float | None
-    best_usd: float | None
-    worst_usd: float | None
     held_min: float | None
     slippage_bp: float | None
 
@@ -59,8 +57,6 @@ def results_of(positions: pd.DataFrame) -> Results:
         win_rate=len(won) / count if count else None,
         profit_factor=float(won.sum() / -lost.sum()) if len(lost) else None,
         payoff=float(won.mean() / -lost.mean()) if len(won) and len(lost) else None,
-        best_usd=float(realised.max()) if count else None,
-        worst_usd=float(realised.min()) if count else None,
         held_min=_mean(positions["held_min"]),
         slippage_bp=_mean(positions["slippage_bp"]),
     )
@@ -69,10 +65,8 @@ def results_of(positions: pd.DataFrame) -> Results:
 def results_by(positions: pd.DataFrame, column: str) -> pd.DataFrame:
     """Reckon closed positions group by group; index: the groups in order, columns: those of `Results`."""
     made = {name: results_of(part) for name, part in positions.groupby(column, sort=True)}
-    fields = list(Results.__dataclass_fields__)
-    return pd.DataFrame(
-        [[getattr(result, field) for field in fields] for result in made.values()], index=list(made), columns=fields
-    )
+    columns = list(Results.__dataclass_fields__)
+    return pd.DataFrame([asdict(result) for result in made.values()], index=list(made), columns=columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +92,6 @@ class Curve:
     volatility: float | None
     drawdown: float
     drawdown_usd: float
-    best_session: float | None
-    worst_session: float | None
     exposure: float | None
 
 
@@ -123,8 +115,6 @@ def curve_of(equity: pd.DataFrame) -> Curve | None:
         volatility=deviation * math.sqrt(SESSIONS_A_YEAR) if len(returns) > 1 else None,
         drawdown=float(fallen.max()),
         drawdown_usd=float((np.maximum.accumulate(values) - values).max()),
-        best_session=float(returns.max()) if len(returns) else None,
-        worst_session=float(returns.min()) if len(returns) else None,
         exposure=_mean(regular["exposure_usd"] / regular["equity_usd"]),
     )
 

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from dashboard import theme as look
-from dashboard import units
+from dashboard import theme, units
 from dashboard.cache import CachedSource
 from dashboard.environments import StorageEnvironment, profiles_from
 from dashboard.store import StorageView
@@ -76,7 +75,7 @@ def _source(profile: StorageEnvironment) -> CachedSource:
 def main() -> None:
     """Show the page that is asked for."""
     st.set_page_config(page_title="Gatehouse", page_icon=ICON, layout="wide")
-    look.style()
+    theme.style()
     made: dict[str, StreamlitPage] = {}
     groups = {}
     for group, pages in _PAGES.items():
@@ -105,7 +104,7 @@ def _page(title: str, render: Render, pages: Mapping[str, StreamlitPage]) -> Cal
             return
         if view is None:
             st.title(title)
-            look.absent("This storage holds no day yet. Run `make day`, or wait for the app's first scan.")
+            theme.absent("This storage holds no day yet. Run `make day`, or wait for the app's first scan.")
             return
 
         @st.fragment(run_every=refresh_s if view.is_latest else None)

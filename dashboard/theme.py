@@ -1,4 +1,4 @@
-"""The look that all pages share: style, cards, limits, tables, and the words for what is absent."""
+"""What all pages share: style, cards, limits, tables, and the words for what is absent."""
 
 from __future__ import annotations
 
@@ -97,40 +97,28 @@ def facts(
 ) -> None:
     """Show a small table of text; `numbers` are the columns that stand at the right, `scrolls` bounds its height."""
     kind = ' class="gh-scroll"' if scrolls else ""
-    st.html(f'<div{kind}><table class="gh-facts">{_head(head, numbers)}{_body(rows, numbers)}</table></div>')
+    body = "".join(_row("td", row, numbers) for row in rows)
+    st.html(f'<div{kind}><table class="gh-facts">{_row("th", head, numbers) if head else ""}{body}</table></div>')
 
 
-def _head(head: Sequence[str], numbers: Sequence[int]) -> str:
-    cells = (f"<th{_class(at, numbers)}>{html.escape(text)}</th>" for at, text in enumerate(head))
-    return f"<tr>{''.join(cells)}</tr>" if head else ""
-
-
-def _body(rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
-    made = []
-    for row in rows:
-        cells = (f"<td{_class(at, numbers)}>{html.escape(text)}</td>" for at, text in enumerate(row))
-        made.append(f"<tr>{''.join(cells)}</tr>")
-    return "".join(made)
+def _row(tag: str, cells: Sequence[str], numbers: Sequence[int]) -> str:
+    made = (f"<{tag}{_class(at, numbers)}>{html.escape(text)}</{tag}>" for at, text in enumerate(cells))
+    return f"<tr>{''.join(made)}</tr>"
 
 
 def _class(at: int, numbers: Sequence[int]) -> str:
     return ' class="gh-number"' if at in numbers else ""
 
 
-def table(shown: pd.DataFrame, *, key: str, height: int | None = None) -> None:
-    """Show a frame that can be sorted, searched and downloaded."""
-    st.dataframe(
-        shown, hide_index=True, width="stretch", height=height or "auto", key=key, placeholder="",
-        column_config=_formats(shown),
-    )  # fmt: skip
+def table(shown: pd.DataFrame, *, key: str, height: int | None = None, **options: Any) -> Any:
+    """Show a frame that can be sorted, searched and downloaded; `options` are those of Streamlit's data frames."""
+    options |= {"hide_index": True, "width": "stretch", "placeholder": "", "column_config": _formats(shown)}
+    return st.dataframe(shown, height=height or "auto", key=key, **options)
 
 
 def chosen(shown: pd.DataFrame, *, key: str, height: int | None = None) -> int | None:
     """Show a frame of which a row can be chosen; return its position."""
-    event = st.dataframe(
-        shown, hide_index=True, width="stretch", height=height or "auto", key=key, on_select="rerun",
-        selection_mode="single-row", placeholder="", column_config=_formats(shown),
-    )  # fmt: skip
+    event = table(shown, key=key, height=height, on_select="rerun", selection_mode="single-row")
     rows = event["selection"]["rows"]
     return int(rows[0]) if rows else None
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 
+import pandas as pd
 from streamlit.navigation.page import StreamlitPage
 
+from dashboard import units
 from dashboard.cache import CachedSource
 from dashboard.environments import StorageEnvironment
 
@@ -35,6 +37,10 @@ class View:
     on: date
     zone: tzinfo
     case_page: StreamlitPage
+
+    def wall(self, at: datetime | pd.Timestamp | None) -> str:
+        """Wall time of an instant in New York and where the reader is."""
+        return units.both(at, self.zone)
 
     @property
     def is_latest(self) -> bool:

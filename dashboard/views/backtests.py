@@ -6,8 +6,7 @@ import json
 
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.runs import BacktestRun, load_run, run_ids
 from dashboard.view import View
 from shared.contracts.records import Container
@@ -28,7 +27,7 @@ def render(view: View) -> None:
 def _backtests(view: View) -> None:
     there = run_ids(view.source)
     if not there:
-        look.absent("No backtest is stored in this environment. A backtest that publishes its report shows up here.")
+        theme.absent("No backtest is stored in this environment. A backtest that publishes its report shows up here.")
         return
     names = st.multiselect("Runs", there, default=there[:2], max_selections=_MOST, key="runs")
     runs = [run for name in names if (run := load_run(view.source, name)) is not None]
@@ -45,7 +44,7 @@ def _backtests(view: View) -> None:
             )
             for name, run in drawn.items()
         }
-        look.chart(charts.lines(curves, unit="index"), key="overlay")
+        theme.chart(charts.lines(curves, unit="index"), key="overlay")
     st.subheader("Side by side")
     _side_by_side(runs)
     _splits(runs)
@@ -59,7 +58,7 @@ def _side_by_side(runs: list[BacktestRun]) -> None:
         (name, *[units.figure(run.metrics[name]) if name in run.metrics else units.NOTHING for run in runs])
         for name in metrics
     ]
-    look.facts(rows, head=("", *[run.run_id for run in runs]), numbers=range(1, len(runs) + 1))
+    theme.facts(rows, head=("", *[run.run_id for run in runs]), numbers=range(1, len(runs) + 1))
 
 
 def _splits(runs: list[BacktestRun]) -> None:
@@ -73,7 +72,7 @@ def _splits(runs: list[BacktestRun]) -> None:
         columns = list(dict.fromkeys(column for _, _, found in parts for column in found))
         rows = [(run_id, part, *[_figure(found.get(column)) for column in columns]) for run_id, part, found in parts]
         with tab:
-            look.facts(rows, head=("Run", name, *columns), numbers=range(2, 2 + len(columns)), scrolls=True)
+            theme.facts(rows, head=("Run", name, *columns), numbers=range(2, 2 + len(columns)), scrolls=True)
 
 
 def _figure(value: float | None) -> str:
@@ -83,21 +82,20 @@ def _figure(value: float | None) -> str:
 def _replays(view: View) -> None:
     stored = view.source.blob(Container.REPORTS, f"{view.on}/replay.json")
     if stored is None:
-        look.absent("The nightly check has not replayed this day's sample yet.")
+        theme.absent("The nightly check has not replayed this day's sample yet.")
         return
     found = json.loads(stored)
-    differs = dict(found["differs"])
-    look.cards(
+    differs, revised = dict(found["differs"]), f"{found['revised']} decided by another revision"
+    theme.cards(
         [
             ("Cases of the day", f"{found['cases']:,}"),
             ("Replayed", f"{found['sampled']:,}", f"made {found['made_at']}"),
             ("Equal", f"{found['equal']:,}", "bit for bit", "good" if not differs else "plain"),
-            ("Different", f"{len(differs):,}", f"{found['revised']} decided by another revision",
-             "bad" if len(differs) > found["revised"] else "plain"),
+            ("Different", f"{len(differs):,}", revised, "bad" if len(differs) > found["revised"] else "plain"),
         ]
-    )  # fmt: skip
+    )
     if differs:
         st.subheader("What differs")
-        look.facts([(name, ", ".join(parts)) for name, parts in differs.items()], head=("Decision", "Parts"))
+        theme.facts([(name, ", ".join(parts)) for name, parts in differs.items()], head=("Decision", "Parts"))
     else:
         st.caption("Every replayed decision came out as it was recorded.")

@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from dashboard import theme as look
-from dashboard import units
+from dashboard import theme, units
 from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.cases import decided_on, load_case, symbol_of
 from dashboard.view import View
@@ -18,7 +17,7 @@ from shared.core.errors import ContractError
 from shared.core.risk import Verdict
 from shared.ports import Row
 
-_ENDINGS: dict[CaseEnding, tuple[str, look.Tone]] = {
+_ENDINGS: dict[CaseEnding, tuple[str, theme.Tone]] = {
     CaseEnding.SCORED: ("policy did not want it", "plain"),
     CaseEnding.EXPIRED: ("expired", "warn"),
     CaseEnding.REFUSED: ("refused by the gates", "warn"),
@@ -32,7 +31,7 @@ def render(view: View) -> None:
     """Show the page."""
     decision_id = _chosen(view)
     if decision_id is None:
-        look.absent("No decision on this day. Cases of mere opinions open from the page Signals.")
+        theme.absent("No decision on this day. Cases of mere opinions open from the page Signals.")
         return
     symbol = symbol_of(view.source, view.on, decision_id)
     if symbol is None:
@@ -45,9 +44,9 @@ def render(view: View) -> None:
         return
     _head(view, case, is_stored)
     if case.bars.start_s:
-        look.chart(case_chart(case), key="bars")
+        theme.chart(case_chart(case), key="bars")
     else:
-        look.absent("The bars of this decision are not kept: it was made by an older revision of the app.")
+        theme.absent("The bars of this decision are not kept: it was made by an older revision of the app.")
     left, right = st.columns(2, gap="large")
     with left:
         _scores(case)
@@ -89,23 +88,19 @@ def _head(view: View, case: Case, is_stored: bool) -> None:
     ending, tone = _ENDINGS[case.ending]
     outcome = case.outcome
     realised = float(outcome.realised_usd) if outcome.realised_usd is not None else None
-    marks: list[tuple[str, look.Tone]] = [(case.symbol, "plain"), (case.strategy, "plain"), (ending, tone)]
+    marks: list[tuple[str, theme.Tone]] = [(case.symbol, "plain"), (case.strategy, "plain"), (ending, tone)]
     if outcome.exit_reason:
         marks.append((f"left by {outcome.exit_reason}", "plain"))
     if case.replay is not None:
         marks.append(("replayed equal", "good") if case.replay.equal else ("replay differs", "bad"))
     marks.append(("case file" if is_stored else "put together now: the file is written after the day's end", "plain"))
-    look.chips(marks)
+    theme.chips(marks)
     at = case.decision.decided_at if case.decision else case.scores.scored_at
     bought = f"{outcome.qty_shares:,} shares at {_price(outcome.entry_usd)}" if outcome.qty_shares else "nothing bought"
-    look.cards(
+    theme.cards(
         [
-            (
-                f"Decided {case.on}",
-                units.et(at),
-                f"{units.local(at, view.zone)} {case.session or ''}".strip(),
-            ),
-            ("Result before fees", units.usd(realised, sign=True), bought, look.tone_of(realised)),
+            (f"Decided {case.on}", units.et(at), f"{units.local(at, view.zone)} {case.session or ''}".strip()),
+            ("Result before fees", units.usd(realised, sign=True), bought, theme.tone_of(realised)),
             ("Entry slippage", units.bp(outcome.entry_slippage_bp, sign=True), "over the price at the decision"),
             ("Move after 15 min", units.bp(outcome.after_15m_bp, sign=True), f"60 min {_move(outcome.after_60m_bp)}"),
             ("At the exit", units.bp(outcome.at_exit_bp, sign=True), f"held {units.minutes(outcome.held_min)}"),
@@ -117,7 +112,7 @@ def _head(view: View, case: Case, is_stored: bool) -> None:
 def _scores(case: Case) -> None:
     scores = case.scores
     st.subheader("What the models said")
-    look.facts(
+    theme.facts(
         [
             ("Policy", scores.policy or units.NOTHING),
             ("p up, none, down", ", ".join(units.percent(p) for p in (scores.p_up, scores.p_none, scores.p_down))),
@@ -131,7 +126,7 @@ def _scores(case: Case) -> None:
     )
     if scores.contributions:
         st.subheader("What moved the edge most")
-        look.chart(contributions_chart(case), key="contributions")
+        theme.chart(contributions_chart(case), key="contributions")
     else:
         st.caption("What moved the edge most is in the case file, which is written after the day's end.")
 
@@ -145,7 +140,7 @@ def _size(case: Case) -> None:
         (("* " if bound == decision.bound else "") + bound.replace("_", " "), f"{shares:,} shares")
         for bound, shares in (decision.bounds or {}).items()
     ]
-    look.facts([*rows, ("Size", f"{decision.qty_shares:,} shares")], numbers=(1,))
+    theme.facts([*rows, ("Size", f"{decision.qty_shares:,} shares")], numbers=(1,))
     st.caption("Each bound alone would allow so many; * marks the one that binds.")
 
 
@@ -159,7 +154,7 @@ def _gates(case: Case) -> None:
         st.caption(f"Not judged one by one: {decision.verdict}, {' '.join(decision.refused_by)}.")
         return
     rows = [(_said(v), v.gate.value, v.found, v.limit) for v in decision.gates]
-    look.facts(sorted(rows, key=lambda row: row[0] != "REFUSED"), head=("", "Gate", "Found", "Limit"))
+    theme.facts(sorted(rows, key=lambda row: row[0] != "REFUSED"), head=("", "Gate", "Found", "Limit"))
 
 
 def _said(verdict: Verdict) -> str:
@@ -172,29 +167,27 @@ def _story(view: View, case: Case) -> None:
     left, right = st.columns([0.55, 0.45], gap="large")
     with left:
         st.subheader("Steps of the order")
-        steps = [(units.both(s.at, view.zone), s.command, s.phase, s.note) for s in case.journal]
-        look.facts(steps, head=("At", "Command", "Phase after it", "Note"), scrolls=True)
+        steps = [(view.wall(s.at), s.command, s.phase, s.note) for s in case.journal]
+        theme.facts(steps, head=("At", "Command", "Phase after it", "Note"), scrolls=True)
     with right:
         st.subheader("Fills")
         fills = [
             (units.et(f.occurred_at), f.role, f"{f.qty_shares:,}", _price(f.price_usd), _move(f.slippage_bp))
             for f in case.fills
-        ]  # fmt: skip
-        look.facts(fills, head=("At", "Role", "Shares", "Price", "Slippage"), numbers=(2, 3, 4), scrolls=True)
+        ]
+        theme.facts(fills, head=("At", "Role", "Shares", "Price", "Slippage"), numbers=(2, 3, 4), scrolls=True)
 
 
 def _provenance(case: Case) -> None:
     """What it rests on, and what a replay found."""
     with st.expander("What it rests on"):
         inputs = case.inputs
-        look.facts(
+        features = f"{inputs.features_blob or units.NOTHING} sha256 {inputs.features_sha256 or units.NOTHING}"
+        theme.facts(
             [
                 ("Decision", case.decision_id),
                 ("Code revision", case.code_revision or units.NOTHING),
-                (
-                    "Features",
-                    f"{inputs.features_blob or units.NOTHING} sha256 {inputs.features_sha256 or units.NOTHING}",
-                ),
+                ("Features", features),
                 ("Bars of the day", inputs.bars_blob or units.NOTHING),
                 ("Bars before it", inputs.history_blob or units.NOTHING),
                 *[(f"Model {m.name}", f"{m.version} sha256 {m.sha256}") for m in inputs.models],
@@ -204,12 +197,12 @@ def _provenance(case: Case) -> None:
         )
     if case.replay is None:
         return
-    differences = case.replay.differences
-    st.caption(f"Replayed {case.replay.at:%Y-%m-%d %H:%M} UTC by {case.replay.code_revision}: "
-               f"{len(case.replay.checks) - len(differences)} of {len(case.replay.checks)} checks equal.")  # fmt: skip
+    differences, checks = case.replay.differences, len(case.replay.checks)
+    replayed = f"Replayed {case.replay.at:%Y-%m-%d %H:%M} UTC by {case.replay.code_revision}"
+    st.caption(f"{replayed}: {checks - len(differences)} of {checks} checks equal.")
     if differences:
         rows = [(check.name, check.recorded, check.replayed) for check in differences]
-        look.facts(rows, head=("Check", "Recorded", "Replayed"))
+        theme.facts(rows, head=("Check", "Recorded", "Replayed"))
 
 
 def _price(value: Decimal | None) -> str:

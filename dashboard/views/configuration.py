@@ -9,9 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import theme as look
-from dashboard import units
-from dashboard.active import KEPT, ShownSettings, active_settings, defaults
+from dashboard import theme, units
+from dashboard.active import KEPT, ShownSettings, defaults, active_settings
 from dashboard.view import View
 from dashboard.views.acts import act_form
 from shared.bootstrap import JsonCodec
@@ -26,15 +25,15 @@ def render(view: View) -> None:
     limits = active_settings(view.source, view.on)
     accepted = view.source.row(Table.CONTROLS, CONTROLS, PARAMETERS)
     name = str(accepted["parameter_set"]) if accepted else OWN_SETTINGS
+    told = f"slice of {units.slot(limits.slot)} ET" if limits.slot else "no slice tells yet: defaults are shown"
     note = f"by {accepted['by']}: {accepted['reason']}" if accepted else "the app's own settings"
-    look.cards(
+    theme.cards(
         [
             ("Parameter set accepted", name, note),
-            ("Decisions made under", str(limits.values["policy"].get("parameter_set", OWN_SETTINGS)),
-             f"slice of {units.slot(limits.slot)} ET" if limits.slot else "no slice tells yet: defaults are shown"),
+            ("Decisions made under", str(limits.values["policy"].get("parameter_set", OWN_SETTINGS)), told),
             ("Settings", limits.settings_id[:12] or units.NOTHING, "hash of policy and risk"),
         ]
-    )  # fmt: skip
+    )
     settings, sets, profile = st.tabs(["Settings in force", "Parameter sets", "Environments"])
     with settings:
         _settings(limits)
@@ -59,7 +58,7 @@ def _settings(limits: ShownSettings) -> None:
                 )
         st.subheader(group.capitalize())
         if rows:
-            look.facts(rows, head=("Setting", "In force", "Unit", "Default", "", "What"), numbers=(1, 3))
+            theme.facts(rows, head=("Setting", "In force", "Unit", "Default", "", "What"), numbers=(1, 3))
         else:
             st.caption("All as by default.")
 
@@ -68,7 +67,7 @@ def _sets(view: View, limits: ShownSettings, accepted: str) -> None:
     found = [_set_of(view, name) for name in view.source.names(Container.PARAMETERS, "")]
     sets = {one.name: one for one in found if one is not None}
     if not sets:
-        look.absent("No parameter set is stored: the weekly review and the training job propose them.")
+        theme.absent("No parameter set is stored: the weekly review and the training job propose them.")
         return
     name = st.selectbox("Parameter set", sorted(sets), key="set")
     one = sets[name]
@@ -78,10 +77,10 @@ def _sets(view: View, limits: ShownSettings, accepted: str) -> None:
         st.subheader("What it changes")
         now = _by_name(limits)
         rows = [(key, _shown(now.get(key)), text) for key, text in sorted(one.values.items())]
-        look.facts(rows, head=("Setting", "In force", "Proposed"), numbers=(1, 2))
+        theme.facts(rows, head=("Setting", "In force", "Proposed"), numbers=(1, 2))
     with right:
         st.subheader("Figures of its evidence")
-        look.facts([(key, units.figure(value)) for key, value in one.evidence.figures.items()], numbers=(1,))
+        theme.facts([(key, units.figure(value)) for key, value in one.evidence.figures.items()], numbers=(1,))
     if name == accepted:
         st.caption("This set is the one accepted.")
     else:
@@ -114,7 +113,7 @@ def _by_name(limits: ShownSettings) -> Mapping[str, Any]:
 def _profile(view: View) -> None:
     storage = view.profile.storage
     how = "a connection string" if storage.connection else f"this user's identity, account {storage.account_name}"
-    look.facts(
+    theme.facts(
         [
             ("Environment", view.profile.name),
             ("Storage is entered with", how),

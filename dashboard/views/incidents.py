@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import theme as look
-from dashboard import units
+from dashboard import theme
 from dashboard.dataframes import counts
 from dashboard.day import table_of
 from dashboard.view import View
@@ -22,7 +21,7 @@ def render(view: View) -> None:
     """Show the page."""
     found = table_of(view.source, Table.INCIDENTS, view.on).sort_values("at", ascending=False)
     kinds = counts(found["kind"])
-    look.cards(
+    theme.cards(
         [
             ("Incidents", str(len(found)), f"{int((found['status'] == 'open').sum())} open"),
             ("Poison", str(kinds.get("poison", 0)), "messages that failed five times"),
@@ -33,7 +32,7 @@ def render(view: View) -> None:
     if found.empty:
         st.success("No incident on this day.", icon=":material/check_circle:")
         return
-    at = look.chosen(_listed(view, found), key="incidents")
+    at = theme.chosen(_listed(view, found), key="incidents")
     if at is None:
         st.caption("Choose an incident to read it, see its bytes and send it back.")
         return
@@ -43,7 +42,7 @@ def render(view: View) -> None:
 def _listed(view: View, found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "At": found["at"].map(lambda at: units.both(at, view.zone)),
+            "At": found["at"].map(view.wall),
             "Kind": found["kind"],
             "Title": found["title"],
             "Status": found["status"],

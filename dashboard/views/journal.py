@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import theme as look
-from dashboard import units
+from dashboard import theme
 from dashboard.dataframes import frame, records
 from dashboard.day import JOURNAL, day_report, table_of
 from dashboard.store import KEY, Query, starting_with
@@ -38,10 +37,10 @@ def _steps(view: View) -> None:
     starts = _starts(view, symbol)
     rows = view.source.rows(Table.JOURNAL, str(view.on), _page(symbol, starts[-1]))
     if not rows:
-        look.absent("No step of an order is on record here.")
+        theme.absent("No step of an order is on record here.")
         return
     found = frame(rows[:ROWS], JOURNAL)
-    look.table(_listed(view, found), key="steps", height=560)
+    theme.table(_listed(view, found), key="steps", height=560)
     more = len(rows) > ROWS
     st.caption(f"{len(found):,} steps by symbol and order, page {len(starts)}{', more follow' if more else ''}.")
     back, onward, _ = st.columns([0.12, 0.12, 0.76])
@@ -78,7 +77,7 @@ def _page(symbol: str, start: str) -> Query:
 def _listed(view: View, found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "At": found["at"].map(lambda at: units.both(at, view.zone)),
+            "At": found["at"].map(view.wall),
             "Symbol": found["symbol"],
             "Order": found["intent_id"],
             "Step": found["seq"],
@@ -94,25 +93,23 @@ def _listed(view: View, found: pd.DataFrame) -> pd.DataFrame:
 def _acts(view: View) -> None:
     acts = table_of(view.source, Table.CONTROLS, view.on).sort_values("at", ascending=False)
     if acts.empty:
-        look.absent("Nobody has acted on this day.")
+        theme.absent("Nobody has acted on this day.")
         return
-    rows = [
-        (
-            units.both(row["at"], view.zone), row["act"], row["by"] or row["caller"], row["reason"],
-            row["status"], row["matter"] or row["intent_id"] or row["parameter_set"], row["problem"],
-        )
-        for row in records(acts)
-    ]  # fmt: skip
-    look.facts(rows, head=("At", "Act", "By", "Why", "Answer", "Of", "Problem"))
+    acts["who"] = acts["by"].where(acts["by"] != "", acts["caller"])
+    acts["of"] = acts["matter"].where(acts["matter"] != "", acts["intent_id"])
+    acts["of"] = acts["of"].where(acts["of"] != "", acts["parameter_set"])
+    shown = ["act", "who", "reason", "status", "of", "problem"]
+    rows = [(view.wall(row["at"]), *(row[name] for name in shown)) for row in records(acts)]
+    theme.facts(rows, head=("At", "Act", "By", "Why", "Answer", "Of", "Problem"))
 
 
 def _notices(view: View) -> None:
     told = table_of(view.source, Table.NOTICES, view.on).sort_values("decided_at", ascending=False)
     if told.empty:
-        look.absent("No notice is on record here: they are kept where there is a channel to send them through.")
+        theme.absent("No notice is on record here: they are kept where there is a channel to send them through.")
         return
     rows = [
-        (units.both(row["decided_at"], view.zone), row["severity"], row["kind"], row["title"], row["channels"])
+        (view.wall(row["decided_at"]), row["severity"], row["kind"], row["title"], row["channels"])
         for row in records(told)
     ]
-    look.facts(rows, head=("At", "Severity", "Kind", "Title", "What each channel made of it"))
+    theme.facts(rows, head=("At", "Severity", "Kind", "Title", "What each channel made of it"))

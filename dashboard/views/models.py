@@ -6,8 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.registry import STRETCH_SESSIONS, Model, drift_over, models_of
 from dashboard.view import View
 from shared.contracts.model_card import Calibration, ModelCard
@@ -15,9 +14,9 @@ from shared.core.drift import PSI_MIN, FeatureDrift
 
 _SHOWN = 15
 _METRICS = (
-    "log_loss", "log_loss_base", "brier", "brier_base", "auc_up", "auc_down", "auc_direction", "calibration_error_up",
-    "mae_bp", "mae_base_bp", "rank_correlation", "test_rows", "test_sessions",
-)  # fmt: skip
+    *("log_loss", "log_loss_base", "brier", "brier_base", "auc_up", "auc_down", "auc_direction"),
+    *("calibration_error_up", "mae_bp", "mae_base_bp", "rank_correlation", "test_rows", "test_sessions"),
+)
 """The first to be named of what a card tells; the others follow in their own order."""
 
 
@@ -25,18 +24,18 @@ def render(view: View) -> None:
     """Show the page."""
     models = models_of(view.source)
     if not models:
-        look.absent("No model is published yet.")
+        theme.absent("No model is published yet.")
         return
-    look.cards([_card_of(model) for model in models])
-    name = st.segmented_control("Model", [model.name for model in models], default=models[0].name, key="model",
-                                required=True)  # fmt: skip
-    model = next(one for one in models if one.name == name)
+    theme.cards([_card_of(model) for model in models])
+    by_name = {model.name: model for model in models}
+    name = st.segmented_control("Model", list(by_name), default=models[0].name, key="model", required=True)
+    model = by_name[name or models[0].name]
     for fault in model.faults:
         st.warning(f"A card cannot be read: {fault}")
     _versions(model)
     card = model.card
     if card is None:
-        look.absent("This model has no champion whose card can be read.")
+        theme.absent("This model has no champion whose card can be read.")
         return
     left, right = st.columns(2, gap="large")
     with left:
@@ -47,7 +46,7 @@ def render(view: View) -> None:
         _importances(card)
 
 
-def _card_of(model: Model) -> tuple[str, str, str, look.Tone]:
+def _card_of(model: Model) -> tuple[str, str, str, theme.Tone]:
     champion, card = model.champion, model.card
     if champion is None or card is None:
         return model.name, "no champion", f"{len(model.cards)} versions published", "bad"
@@ -59,21 +58,21 @@ def _card_of(model: Model) -> tuple[str, str, str, look.Tone]:
 
 def _versions(model: Model) -> None:
     st.subheader("Versions")
-    rows = [
-        (
-            version, model.role(version), f"{card.trained_from} to {card.trained_to}", _minute(card.created_at),
-            str(card.expires_on), str(len(card.feature_names)), str(card.trials), card.sha256[:12],
-        )
-        for version, card in model.cards.items()
-    ]  # fmt: skip
-    look.facts(rows, head=("Version", "Role", "Learned from", "Made, UTC", "Expires", "Features", "Trials", "sha256"))
+    rows = [(version, model.role(version), *_version(card)) for version, card in model.cards.items()]
+    theme.facts(rows, head=("Version", "Role", "Learned from", "Made, UTC", "Expires", "Features", "Trials", "sha256"))
     if model.champion and model.champion.past:
         reigns = [
             (reign.version, _minute(reign.promoted_at), _minute(reign.ended_at), reign.fault)
             for reign in reversed(model.champion.past)
         ]
         st.subheader("Champions before")
-        look.facts(reigns, head=("Version", "Promoted, UTC", "Ended, UTC", "Why it may not come back"))
+        theme.facts(reigns, head=("Version", "Promoted, UTC", "Ended, UTC", "Why it may not come back"))
+
+
+def _version(card: ModelCard) -> tuple[str, ...]:
+    learned, made = f"{card.trained_from} to {card.trained_to}", _minute(card.created_at)
+    numbers = (str(len(card.feature_names)), str(card.trials))
+    return (learned, made, str(card.expires_on), *numbers, card.sha256[:12])
 
 
 def _metrics(model: Model) -> None:
@@ -82,7 +81,7 @@ def _metrics(model: Model) -> None:
     names = list(dict.fromkeys(name for _, card in versions for name in card.metrics))
     names.sort(key=lambda name: _METRICS.index(name) if name in _METRICS else len(_METRICS))
     cells = [(name, *[_metric(card, name) for _, card in versions]) for name in names]
-    look.facts(
+    theme.facts(
         cells, head=("Metric", *[version for version, _ in versions]), numbers=range(1, len(versions) + 1), scrolls=True
     )
 
@@ -101,7 +100,7 @@ def _calibration(calibration: Calibration | None) -> None:
         st.caption("The card keeps no calibration: the model is none of probabilities, or of an older kind.")
         return
     curves = {"before": calibration.reliability_before, f"after {calibration.method}": calibration.reliability}
-    look.chart(
+    theme.chart(
         charts.reliability({name: [(b.p_mean, b.frequency) for b in bins] for name, bins in curves.items()}),
         key="reliability",
     )
@@ -115,7 +114,7 @@ def _importances(card: ModelCard) -> None:
         return
     st.subheader("What the model looks at")
     gains = {one.name: round(one.gain, 4) for one in card.importances[:_SHOWN]}
-    look.chart(charts.count_bars(gains), key="importances")
+    theme.chart(charts.count_bars(gains), key="importances")
     st.caption("Share of the loss that splits on the feature take away.")
 
 
@@ -128,10 +127,10 @@ def _drift(view: View, card: ModelCard) -> None:
         return
     moved = [one for one in found if one.has_drifted]
     is_early = len(days) < STRETCH_SESSIONS
-    tone: look.Tone = "plain" if is_early else "warn" if moved else "good"
+    tone: theme.Tone = "plain" if is_early else "warn" if moved else "good"
     over = f", over only {units.sessions(len(days))}" if is_early else ""
-    look.chips([(f"{len(moved)} of {len(found)} features beyond their limit{over}", tone)])
-    look.facts(
+    theme.chips([(f"{len(moved)} of {len(found)} features beyond their limit{over}", tone)])
+    theme.facts(
         [_row(one) for one in found[:_SHOWN]], head=("Feature", "PSI", "Limit", "KL, nats", ""), numbers=(1, 2, 3)
     )
     few = f" Limits are for {STRETCH_SESSIONS} sessions: fewer differ by chance." if is_early else ""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.dataframes import counts, frame, records
 from dashboard.day import JOURNAL, closed_positions, table_of
 from dashboard.store import starting_with
@@ -19,24 +18,24 @@ def render(view: View) -> None:
     """Show the page."""
     orders = table_of(view.source, Table.ORDERS, view.on)
     if orders.empty:
-        look.absent("No order on this day.")
+        theme.absent("No order on this day.")
         return
     fills = table_of(view.source, Table.FILLS, view.on)
     decisions = table_of(view.source, Table.DECISIONS, view.on)
     closed = closed_positions(orders, fills, decisions)
     ended = orders["phase"].isin(["CLOSED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"])
     realised = float(orders["realised_usd"].sum())
-    look.cards(
+    theme.cards(
         [
             ("Orders", str(len(orders)), f"{int((~ended).sum())} under way"),
             ("Fills", str(len(fills)), units.usd(float(closed["turnover_usd"].sum()), digits=0) + " moved"),
-            ("Realised", units.usd(realised, sign=True), "before fees", look.tone_of(realised)),
+            ("Realised", units.usd(realised, sign=True), "before fees", theme.tone_of(realised)),
             ("Entry slippage", units.bp(_mean(fills.loc[fills["role"] == "entry", "slippage_bp"]), sign=True), "mean"),
             ("Held", units.minutes(_mean(closed["held_min"])), "mean of closed positions"),
         ]
     )
     listed = orders.sort_values("updated_at", ascending=False)
-    at = look.chosen(_listed(view, listed), key="orders")
+    at = theme.chosen(_listed(view, listed), key="orders")
     if at is None:
         st.caption("Choose an order to see its steps and its fills.")
         _overview(orders, fills)
@@ -58,7 +57,7 @@ def _listed(view: View, orders: pd.DataFrame) -> pd.DataFrame:
             "Target, USD": orders["target_usd"],
             "Realised, USD": orders["realised_usd"].round(2),
             "Steps": orders["seq"],
-            "Changed": orders["updated_at"].map(lambda at: units.both(at, view.zone)),
+            "Changed": orders["updated_at"].map(view.wall),
             "Note": orders["note"],
         }
     )
@@ -68,19 +67,19 @@ def _overview(orders: pd.DataFrame, fills: pd.DataFrame) -> None:
     left, middle, right = st.columns(3, gap="medium")
     with left:
         st.subheader("Where orders stand")
-        look.chart(charts.count_bars(counts(orders["phase"])), key="phases")
+        theme.chart(charts.count_bars(counts(orders["phase"])), key="phases")
     with middle:
         st.subheader("Why positions were left")
         reasons = counts(orders.loc[orders["exit_reason"] != "", "exit_reason"])
         if reasons:
-            look.chart(charts.count_bars(reasons), key="reasons")
+            theme.chart(charts.count_bars(reasons), key="reasons")
         else:
             st.caption("None was left yet.")
     with right:
         st.subheader("Realised by symbol, USD")
-        look.chart(charts.signed_bars(orders.groupby("symbol")["realised_usd"].sum(), unit="USD"), key="by-symbol")
+        theme.chart(charts.signed_bars(orders.groupby("symbol")["realised_usd"].sum(), unit="USD"), key="by-symbol")
     st.subheader("Fills")
-    look.table(_fills(fills), key="fills")
+    theme.table(_fills(fills), key="fills")
 
 
 def _order(view: View, order: pd.Series, fills: pd.DataFrame) -> None:
@@ -91,17 +90,11 @@ def _order(view: View, order: pd.Series, fills: pd.DataFrame) -> None:
     prefix = symbol_key(str(order["symbol"]), intent_id, "")
     steps = frame(view.source.rows(Table.JOURNAL, str(view.on), starting_with(prefix, JOURNAL)), JOURNAL)
     rows = [
-        (
-            str(int(row["seq"])),
-            units.both(row["at"], view.zone),
-            str(row["command"]),
-            str(row["phase"]),
-            str(row["note"]),
-        )
+        (str(int(row["seq"])), view.wall(row["at"]), *(str(row[name]) for name in ("command", "phase", "note")))
         for row in records(steps)
     ]
-    look.facts(rows, head=("Step", "At", "Command", "Phase after it", "Note"), scrolls=True)
-    look.table(_fills(fills[fills["intent_id"] == intent_id]), key="order-fills")
+    theme.facts(rows, head=("Step", "At", "Command", "Phase after it", "Note"), scrolls=True)
+    theme.table(_fills(fills[fills["intent_id"] == intent_id]), key="order-fills")
 
 
 def _fills(fills: pd.DataFrame) -> pd.DataFrame:

@@ -7,9 +7,7 @@ from datetime import date
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
-from dashboard.dataframes import records
+from dashboard import charts, theme, units
 from dashboard.day import closed_positions, regimes_of, tables_of
 from dashboard.figures import FEW_SESSIONS, Curve, Results, curve_of, drawdowns, results_by, results_of, session_returns
 from dashboard.view import View
@@ -26,25 +24,25 @@ def render(view: View) -> None:
     positions = positions_of(view, days)
     curve, results = curve_of(equity), results_of(positions)
     if curve is None:
-        look.absent("No point of the account in this range yet.")
+        theme.absent("No point of the account in this range yet.")
         return
     _figures(curve, results)
-    look.chart(charts.equity_and_drawdown(equity, drawdowns(equity)), key="curve")
+    theme.chart(charts.equity_and_drawdown(equity, drawdowns(equity)), key="curve")
     if curve.sessions > 1:
         left, right = st.columns(2, gap="medium")
         returns = session_returns(equity)
         with left:
             st.subheader("Return of each session, %")
-            look.chart(charts.signed_bars(returns * 100, unit="%"), key="returns")
+            theme.chart(charts.signed_bars(returns * 100, unit="%"), key="returns")
         with right:
             st.subheader("How results are distributed, USD")
-            look.chart(charts.histogram(positions["realised_usd"], title="result of a position, USD"), key="spread")
+            theme.chart(charts.histogram(positions["realised_usd"], title="result of a position, USD"), key="spread")
     if positions.empty:
-        look.absent("No position was closed in this range.")
+        theme.absent("No position was closed in this range.")
         return
     _by_group(positions)
     st.subheader("Closed positions")
-    look.table(_listed(view, positions), key="closed")
+    theme.table(_listed(view, positions), key="closed")
 
 
 def chosen_days(view: View) -> list[date]:
@@ -70,32 +68,30 @@ def positions_of(view: View, days: list[date]) -> pd.DataFrame:
 
 
 def _figures(curve: Curve, results: Results) -> None:
-    change = curve.end_usd - curve.start_usd
+    change, share = curve.end_usd - curve.start_usd, units.percent(curve.change, sign=True, digits=2)
+    realised, tone = results.realised_usd, theme.tone_of(results.realised_usd)
     few = f"{'only ' if curve.sessions < FEW_SESSIONS else ''}{units.sessions(curve.sessions)}"
-    look.cards(
+    theme.cards(
         [
             ("Equity", units.usd(curve.end_usd), f"from {units.usd(curve.start_usd)}"),
-            ("Change", units.usd(change, sign=True), units.percent(curve.change, sign=True, digits=2),
-             look.tone_of(change)),
-            ("Realised", units.usd(results.realised_usd, sign=True), f"{results.positions} positions, before fees",
-             look.tone_of(results.realised_usd)),
+            ("Change", units.usd(change, sign=True), share, theme.tone_of(change)),
+            ("Realised", units.usd(realised, sign=True), f"{results.positions} positions, before fees", tone),
             ("Deepest drawdown", units.percent(curve.drawdown, digits=2), units.usd(curve.drawdown_usd)),
             ("Sharpe", units.ratio(curve.sharpe), f"a year, {few}"),
             ("Sortino", units.ratio(curve.sortino), f"volatility {units.percent(curve.volatility)} a year"),
         ]
-    )  # fmt: skip
-    look.cards(
+    )
+    mean, risked = results.expectancy_usd, f"{units.ratio(results.expectancy_r, 'R')} of planned risk"
+    theme.cards(
         [
-            ("Expectancy", units.usd(results.expectancy_usd, sign=True),
-             f"{units.ratio(results.expectancy_r, 'R')} of planned risk",
-             look.tone_of(results.expectancy_usd)),
+            ("Expectancy", units.usd(mean, sign=True), risked, theme.tone_of(mean)),
             ("Win rate", units.percent(results.win_rate), f"{results.wins} won, {results.losses} lost"),
             ("Profit factor", units.ratio(results.profit_factor), "won over lost"),
             ("Payoff", units.ratio(results.payoff), "mean win over mean loss"),
             ("Entry slippage", units.bp(results.slippage_bp, sign=True), "mean over arrival price"),
             ("Exposure", units.percent(curve.exposure), "mean in regular hours"),
         ]
-    )  # fmt: skip
+    )
 
 
 def _by_group(positions: pd.DataFrame) -> None:
@@ -105,9 +101,9 @@ def _by_group(positions: pd.DataFrame) -> None:
             groups = results_by(positions, column)
             left, right = st.columns([0.45, 0.55], gap="medium")
             with left:
-                look.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key=f"by-{column}")
+                theme.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key=f"by-{column}")
             with right:
-                look.facts(group_rows(groups), head=(name, *GROUP_HEAD), numbers=range(1, len(GROUP_HEAD) + 1))
+                theme.facts(group_rows(groups), head=(name, *GROUP_HEAD), numbers=range(1, len(GROUP_HEAD) + 1))
             if column == "regime" and set(groups.index) == {"unknown"}:
                 st.caption("Decisions of this range do not say which regime the market was in.")
 
@@ -117,18 +113,16 @@ GROUP_HEAD = ("Positions", "Realised", "Expectancy", "Win rate", "Profit factor"
 
 def group_rows(groups: pd.DataFrame) -> list[tuple[str, ...]]:
     """Spell the figures of groups, as `results_by` gives them."""
+    shown = groups.astype(float)
     return [
-        (
-            str(group["index"]), str(group["positions"]), units.usd(float(group["realised_usd"]), sign=True),
-            units.usd(_number(group["expectancy_usd"]), sign=True), units.percent(_number(group["win_rate"])),
-            units.ratio(_number(group["profit_factor"])), units.bp(_number(group["slippage_bp"]), sign=True),
-        )
-        for group in records(groups.reset_index())
-    ]  # fmt: skip
+        (str(name), str(int(of["positions"])), units.usd(of["realised_usd"], sign=True), *_rates(of))
+        for name, of in shown.iterrows()
+    ]
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _rates(of: pd.Series) -> tuple[str, ...]:
+    mean, slippage = units.usd(of["expectancy_usd"], sign=True), units.bp(of["slippage_bp"], sign=True)
+    return mean, units.percent(of["win_rate"]), units.ratio(of["profit_factor"]), slippage
 
 
 def _listed(view: View, positions: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +130,7 @@ def _listed(view: View, positions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Day": shown["on"],
-            "Entered": shown["entered_at"].map(lambda at: units.both(at, view.zone)),
+            "Entered": shown["entered_at"].map(view.wall),
             "Symbol": shown["symbol"],
             "Session": shown["session"],
             "Shares": shown["bought_shares"],

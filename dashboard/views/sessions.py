@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.day import tables_of
 from dashboard.figures import results_by
 from dashboard.view import View
@@ -15,18 +16,6 @@ from shared.contracts.records import Table
 from shared.core.sessions import Session
 
 _ORDER = [session.value for session in Session]
-_HEAD = (
-    "Session",
-    "Scored",
-    "Signals",
-    "Decisions",
-    "Approved",
-    "Positions",
-    "Realised",
-    "Win rate",
-    "Fills",
-    "Slippage",
-)
 
 
 def render(view: View) -> None:
@@ -36,14 +25,14 @@ def render(view: View) -> None:
         tables_of(view.source, table, days) for table in (Table.SIGNALS, Table.DECISIONS, Table.FILLS)
     )
     positions = positions_of(view, days)
-    if scored.empty and decisions.empty:
-        look.absent("Nothing was scored in this range.")
-        return
     groups = results_by(positions, "session")
     rows = [
         _row(name, scored, decisions, fills, groups) for name in _ORDER if _is_there(name, scored, decisions, fills)
     ]
-    look.facts(rows, head=_HEAD, numbers=range(1, len(_HEAD)))
+    if not rows:
+        theme.absent("Nothing was scored in this range.")
+        return
+    theme.facts([list(row.values()) for row in rows], head=list(rows[0]), numbers=range(1, len(rows[0])))
     st.caption(
         "Positions and their results count to the session of their decision, fills to the session they happened in. "
         "Slippage is that of entries over the price at the decision; positive is worse."
@@ -53,16 +42,16 @@ def render(view: View) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Realised, USD")
-        look.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key="realised")
+        theme.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key="realised")
     with right:
         st.subheader("Entry slippage, bp")
-        look.chart(
+        theme.chart(
             charts.count_bars({str(name): float(value) for name, value in _slippage(fills).round(2).items()}),
             key="slippage",
         )
     if len(days) > 1:
         st.subheader("Realised so far, by session")
-        look.chart(charts.lines(_grown(positions), unit="USD"), key="grown")
+        theme.chart(charts.lines(_grown(positions), unit="USD"), key="grown")
 
 
 def _is_there(name: str, *tables: pd.DataFrame) -> bool:
@@ -71,21 +60,22 @@ def _is_there(name: str, *tables: pd.DataFrame) -> bool:
 
 def _row(
     name: str, scored: pd.DataFrame, decisions: pd.DataFrame, fills: pd.DataFrame, groups: pd.DataFrame
-) -> tuple[str, ...]:
+) -> dict[str, str]:
     opinions, decided, filled = (table[table["session"] == name] for table in (scored, decisions, fills))
-    result = groups.loc[[name]].iloc[0].to_dict() if name in groups.index else None
-    return (
-        name,
-        f"{len(opinions):,}",
-        str(int((opinions["policy"] == "ENTER").sum())),
-        str(len(decided)),
-        str(int((decided["verdict"] == "approved").sum())),
-        str(int(result["positions"])) if result is not None else "0",
-        units.usd(float(result["realised_usd"]) if result is not None else 0.0, sign=True),
-        units.percent(float(result["win_rate"])) if result is not None else units.NOTHING,
-        str(len(filled)),
-        units.bp(_slippage(filled).get(name), sign=True),
-    )
+    none: dict[str, Any] = {"positions": 0, "realised_usd": 0.0, "win_rate": None}
+    result = groups.loc[name].to_dict() if name in groups.index else none
+    return {
+        "Session": name,
+        "Scored": f"{len(opinions):,}",
+        "Signals": str(int((opinions["policy"] == "ENTER").sum())),
+        "Decisions": str(len(decided)),
+        "Approved": str(int((decided["verdict"] == "approved").sum())),
+        "Positions": str(int(result["positions"])),
+        "Realised": units.usd(float(result["realised_usd"]), sign=True),
+        "Win rate": units.percent(result["win_rate"]),
+        "Fills": str(len(filled)),
+        "Slippage": units.bp(_slippage(filled).get(name), sign=True),
+    }
 
 
 def _slippage(fills: pd.DataFrame) -> pd.Series:

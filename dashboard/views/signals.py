@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.dataframes import counts
 from dashboard.day import refusals_of, table_of
 from dashboard.view import View
@@ -22,11 +21,11 @@ def render(view: View) -> None:
     signals = table_of(view.source, Table.SIGNALS, view.on)
     decisions = table_of(view.source, Table.DECISIONS, view.on)
     if signals.empty:
-        look.absent("Nothing was scored on this day yet: scoring begins at 09:35 ET.")
+        theme.absent("Nothing was scored on this day yet: scoring begins at 09:35 ET.")
         return
     wanted = int((signals["policy"] == "ENTER").sum())
     approved = int((decisions["verdict"] == "approved").sum())
-    look.cards(
+    theme.cards(
         [
             ("Candidates scored", f"{len(signals):,}", f"{signals['symbol'].nunique()} symbols"),
             ("Signals", f"{wanted:,}", units.percent(wanted / len(signals), digits=2) + " of scored"),
@@ -43,7 +42,7 @@ def render(view: View) -> None:
 
 def _decisions(view: View, decisions: pd.DataFrame) -> None:
     if decisions.empty:
-        look.absent("No signal came to the gates on this day.")
+        theme.absent("No signal came to the gates on this day.")
         return
     verdicts, symbols, gates = st.columns(3)
     verdict = verdicts.multiselect("Verdict", sorted(decisions["verdict"].unique()), key="verdict")
@@ -53,10 +52,10 @@ def _decisions(view: View, decisions: pd.DataFrame) -> None:
     if gate:
         found = found[found["refused_by"].map(lambda text: bool(set(gate) & set(text.split())))]
     found = found.sort_values("decided_at", ascending=False)
-    at = look.chosen(
+    at = theme.chosen(
         pd.DataFrame(
             {
-                "Decided": found["decided_at"].map(lambda at: units.both(at, view.zone)),
+                "Decided": found["decided_at"].map(view.wall),
                 "Symbol": found["symbol"],
                 "Session": found["session"],
                 "Verdict": found["verdict"],
@@ -80,12 +79,12 @@ def _decisions(view: View, decisions: pd.DataFrame) -> None:
         st.subheader("Refused by")
         refused = refusals_of(decisions)
         if refused:
-            look.chart(charts.count_bars(refused, colour=charts.WARN), key="refusals")
+            theme.chart(charts.count_bars(refused, colour=charts.WARN), key="refusals")
         else:
             st.caption("None was refused by a gate.")
     with right:
         st.subheader("What bound the size")
-        look.chart(charts.count_bars(counts(decisions.loc[decisions["bound"] != "", "bound"])), key="bounds")
+        theme.chart(charts.count_bars(counts(decisions.loc[decisions["bound"] != "", "bound"])), key="bounds")
 
 
 def _opinions(view: View, signals: pd.DataFrame) -> None:
@@ -99,11 +98,11 @@ def _opinions(view: View, signals: pd.DataFrame) -> None:
         found = found[found["edge"] >= least]
     left, right = st.columns([0.6, 0.4], gap="medium")
     with left:
-        look.chart(charts.scores(found), key="scores")
+        theme.chart(charts.scores(found), key="scores")
     with right:
-        look.chart(charts.count_bars(counts(found["policy"])), key="policies")
+        theme.chart(charts.count_bars(counts(found["policy"])), key="policies")
     found = found.sort_values(["slot", "edge"], ascending=[False, False])
-    at = look.chosen(_listed(view, found.head(_SHOWN_ROWS)), key="opinions", height=480)
+    at = theme.chosen(_listed(view, found.head(_SHOWN_ROWS)), key="opinions", height=480)
     st.caption(f"{len(found):,} opinions; {min(len(found), _SHOWN_ROWS):,} are listed. Choose a row to open its case.")
     if at is not None:
         open_case(view, str(found["decision_id"].iloc[at]))
@@ -112,7 +111,7 @@ def _opinions(view: View, signals: pd.DataFrame) -> None:
 def _listed(view: View, found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "Scored": found["scored_at"].map(lambda at: units.both(at, view.zone)),
+            "Scored": found["scored_at"].map(view.wall),
             "Symbol": found["symbol"],
             "Session": found["session"],
             "Policy": found["policy"],

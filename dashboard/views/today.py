@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.active import ShownSettings, active_settings
 from dashboard.dataframes import records
 from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, table_of
@@ -30,9 +29,9 @@ def render(view: View) -> None:
     with left:
         st.subheader("Equity")
         if equity.empty:
-            look.absent("No point of the account yet: supervision records one every five minutes.")
+            theme.absent("No point of the account yet: supervision records one every five minutes.")
         else:
-            look.chart(charts.equity_day(equity, fills, risk.opening_usd), key="equity")
+            theme.chart(charts.equity_day(equity, fills, risk.opening_usd), key="equity")
     with right:
         st.subheader("Against the limits")
         _limits(risk, limits)
@@ -46,7 +45,7 @@ def render(view: View) -> None:
 
 def _marks(view: View, risk: Risk) -> None:
     """Halts and the kill switch, or that there is none."""
-    marks: list[tuple[str, look.Tone]] = []
+    marks: list[tuple[str, theme.Tone]] = []
     switch = kill_switch(view.source)
     if switch is not None:
         flattening = ", flattening" if switch.get("is_flattening") else ""
@@ -60,7 +59,7 @@ def _marks(view: View, risk: Risk) -> None:
     for name, failures in (("Broker", risk.broker_failures), ("Market data", risk.market_failures)):
         if failures:
             marks.append((f"{name}: {failures} failures in a row", "warn"))
-    look.chips(marks or [("No halt, kill switch off", "good")])
+    theme.chips(marks or [("No halt, kill switch off", "good")])
     if risk.accepted:
         more = f" and {len(risk.accepted) - SHOWN} more" if len(risk.accepted) > SHOWN else ""
         st.caption(f"A person's own, accepted by a resume: {', '.join(risk.accepted[:SHOWN])}{more}.")
@@ -70,15 +69,15 @@ def _figures(view: View, risk: Risk, orders: pd.DataFrame, equity: pd.DataFrame)
     change = risk.day_change_usd
     realised = float(orders["realised_usd"].sum())
     closed = orders.loc[orders["phase"] == "CLOSED", "realised_usd"]
-    marked = units.both(equity["at"].iloc[-1], view.zone) if len(equity) else units.NOTHING
+    marked = view.wall(equity["at"].iloc[-1]) if len(equity) else units.NOTHING
     report = day_report(view.source, view.on)
     made = f"before fees; report {'made' if report else 'not made yet'}"
     share = units.percent(change / risk.opening_usd, sign=True, digits=2) if change and risk.opening_usd else ""
-    look.cards(
+    theme.cards(
         [
             ("Equity", units.usd(risk.equity_usd), f"marked {marked}"),
-            ("Day's change", units.usd(change, sign=True), share, look.tone_of(change)),
-            ("Realised", units.usd(realised, sign=True), made, look.tone_of(realised)),
+            ("Day's change", units.usd(change, sign=True), share, theme.tone_of(change)),
+            ("Realised", units.usd(realised, sign=True), made, theme.tone_of(realised)),
             ("Won and lost", f"{int((closed > 0).sum())} won, {int((closed < 0).sum())} lost", "closed positions"),
             ("Exposure", units.usd(risk.exposure_usd, digits=0), units.percent(risk.exposure) + " of equity"),
             ("Open positions", str(risk.open_positions), f"{risk.reservations} reservations"),
@@ -97,10 +96,10 @@ def _limits(risk: Risk, limits: ShownSettings) -> None:
         ("Exposure and reserved", max(used, risk.exposure), gross_max),
     ):
         shown = f"{units.percent(found, digits=2)} of {units.percent(top)}"
-        look.limit(label, shown, found / top if top else 1.0)
-    look.limit("Positions and reserved", f"{taken} of {most:.0f}", taken / most)
-    said = f"slice of {units.slot(limits.slot)} ET" if limits.slot else "the settings' defaults: no slice tells yet"
-    st.caption(f"Limits as of the {said}." if limits.slot else f"Limits are {said}.")
+        theme.limit(label, shown, found / top if top else 1.0)
+    theme.limit("Positions and reserved", f"{taken} of {most:.0f}", taken / most)
+    of = f"as of the slice of {units.slot(limits.slot)} ET"
+    st.caption(f"Limits {of if limits.slot else "are the settings' defaults: no slice tells yet"}.")
 
 
 def _held(view: View) -> None:
@@ -112,7 +111,7 @@ def _held(view: View) -> None:
         return
     priced = table_of(view.source, Table.SIGNALS, view.on).sort_values("slot").groupby("symbol")["price_usd"].last()
     marked = held["symbol"].map(priced)
-    look.table(
+    theme.table(
         pd.DataFrame(
             {
                 "Symbol": held["symbol"],
@@ -123,7 +122,7 @@ def _held(view: View) -> None:
                 "Stop, USD": held["stop_usd"],
                 "Target, USD": held["target_usd"],
                 "Realised, USD": held["realised_usd"],
-                "Changed": held["updated_at"].map(lambda at: units.both(at, view.zone)),
+                "Changed": held["updated_at"].map(view.wall),
             }
         ).round(2),
         key="held",
@@ -144,11 +143,11 @@ def _funnel(view: View, orders: pd.DataFrame, fills: pd.DataFrame) -> None:
         "orders": len(orders),
         "fills": len(fills),
     }
-    look.facts([(name, f"{number:,}") for name, number in stages.items()], numbers=(1,))
+    theme.facts([(name, f"{number:,}") for name, number in stages.items()], numbers=(1,))
     refused = refusals_of(decisions)
     if refused:
         st.subheader("Refused by")
-        look.chart(charts.count_bars(refused, colour=charts.WARN), key="refused")
+        theme.chart(charts.count_bars(refused, colour=charts.WARN), key="refused")
         st.caption("A decision can be refused by several gates.")
 
 
@@ -156,13 +155,10 @@ def _jobs(view: View) -> None:
     st.subheader("Jobs of the day")
     jobs = jobs_of(table_of(view.source, Table.RUNS, view.on))
     if jobs.empty:
-        look.absent("No job has run on this day.")
+        theme.absent("No job has run on this day.")
         return
-    rows = [
-        (
-            row["job"], str(row["done"]), str(row["missed"]), str(row["running"]), f"{units.slot(row['last_slot'])} ET",
-            units.whole(row["longest_s"], "s"),
-        )
-        for row in records(jobs)
-    ]  # fmt: skip
-    look.facts(rows, head=("Job", "Done", "Missed", "Running", "Last slot", "Longest"), numbers=(1, 2, 3, 4, 5))
+    rows = []
+    for row in records(jobs):
+        counts = [str(row[name]) for name in ("done", "missed", "running")]
+        rows.append([row["job"], *counts, f"{units.slot(row['last_slot'])} ET", units.whole(row["longest_s"], "s")])
+    theme.facts(rows, head=("Job", "Done", "Missed", "Running", "Last slot", "Longest"), numbers=(1, 2, 3, 4, 5))

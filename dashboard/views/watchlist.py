@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, units
-from dashboard import theme as look
+from dashboard import charts, theme, units
 from dashboard.dataframes import counts, records
 from dashboard.day import table_of
 from dashboard.view import View
@@ -17,14 +16,14 @@ def render(view: View) -> None:
     """Show the page."""
     watched = table_of(view.source, Table.WATCHLIST, view.on)
     if watched.empty:
-        look.absent("No watchlist on this day yet: the first is made at 07:00 ET.")
+        theme.absent("No watchlist on this day yet: the first is made at 07:00 ET.")
         return
     slots = sorted(watched["slot"].unique(), reverse=True)
-    look.cards(
+    theme.cards(
         [
             ("Symbols watched", f"{watched['symbol'].nunique():,}", "over the whole day"),
             ("Lists", str(len(slots)), "made on this day"),
-            ("Last list", f"{units.slot(slots[0])} ET", units.both(watched["made_at"].max(), view.zone)),
+            ("Last list", f"{units.slot(slots[0])} ET", view.wall(watched["made_at"].max())),
             ("Symbols on it", str(int((watched["slot"] == slots[0]).sum()))),
         ]
     )
@@ -32,10 +31,10 @@ def render(view: View) -> None:
     listed = watched[watched["slot"] == slot].sort_values("rank")
     left, right = st.columns([0.7, 0.3], gap="medium")
     with left:
-        look.table(_shown(view, listed), key="listed", height=560)
+        theme.table(_shown(view, listed), key="listed", height=560)
     with right:
         st.subheader("Why they are on it")
-        look.chart(charts.count_bars(counts(listed["why"])), key="why")
+        theme.chart(charts.count_bars(counts(listed["why"])), key="why")
         _stories(view, set(listed["symbol"]))
 
 
@@ -69,4 +68,4 @@ def _stories(view: View, symbols: set[str]) -> None:
         (units.et(row["seen_at"], seconds=False).removesuffix(" ET"), str(row["symbols"]), str(row["headline"]))
         for row in records(latest)
     ]
-    look.facts(rows, head=("Seen, ET", "Symbols", "Headline"), scrolls=True)
+    theme.facts(rows, head=("Seen, ET", "Symbols", "Headline"), scrolls=True)
