@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from shared.core.market import Bars
+from simulation.market.bar_rows import PRICES
 from simulation.market.scenario import ROOT
-from training.strategies import SmaCross, Trades, run, step
+from training.strategies import SmaCross, Trades, Wishes, run, step
 
 PEERS = {
     "vectorbt": ("vectorbt==1.2.0", "numba==0.68.1", "pandas==3.1.1", "numpy==2.5.5"),
@@ -65,27 +66,15 @@ def sheet(name: str) -> list[Bars]:
     ]
 
 
-def timed(work: Callable[[list[Bars]], list[Trades]], bars: list[Bars], repeats: int) -> Result:
-    """Run once cold and `repeats` times more."""
-    seconds = []
+def timed(engine: Callable[[Bars, Wishes], Trades], bars: list[Bars], repeats: int) -> Result:
+    """Run an engine of ours once cold and `repeats` times more, signals included."""
+    seconds, cross = [], SmaCross()
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        found = work(bars)
+        found = [engine(of, cross(of)) for of in bars]
         seconds.append(time.perf_counter() - start)
     keys = [list(zip(t.entry_bar.tolist(), t.exit_bar.tolist(), t.entry_price.tolist(), strict=True)) for t in found]
     return Result(cold_s=seconds[0], warm_s=min(seconds), trades=keys)
-
-
-def ours(bars: list[Bars]) -> list[Trades]:
-    """The jumping engine, signals included."""
-    cross = SmaCross()
-    return [run(of, cross(of)) for of in bars]
-
-
-def stepping(bars: list[Bars]) -> list[Trades]:
-    """The plain engine, signals included."""
-    cross = SmaCross()
-    return [step(of, cross(of)) for of in bars]
 
 
 def environment_of(peer: str) -> Path:
@@ -107,23 +96,14 @@ def peer_results(peer: str, sheets: dict[str, list[Bars]]) -> dict[str, Result]:
     """Run a peer on both sheets in its own process, on one core as we do."""
     python = environment_of(peer)
     source, target = FOLDER / "sheets.npz", FOLDER / f"{peer}.json"
-    columns = ("open", "high", "low", "close", "volume")
     arrays: dict[str, Any] = {
         f"{name}_{column}": np.stack([getattr(of, column) for of in bars])
         for name, bars in sheets.items()
-        for column in columns
+        for column in PRICES
     }
     np.savez(source, **arrays)
     subprocess.run([str(python), str(SCRIPTS / f"use_{peer}.py"), str(source), str(target)], check=True)
-    found: dict[str, dict[str, Any]] = json.loads(target.read_text())
-    return {
-        name: Result(
-            cold_s=result["cold_s"],
-            warm_s=result["warm_s"],
-            trades=[[(a, b, price) for a, b, price in symbol] for symbol in result["trades"]],
-        )
-        for name, result in found.items()
-    }
+    return {name: Result(**result) for name, result in json.loads(target.read_text()).items()}
 
 
 def differing(mine: list[list[Key]], theirs: list[list[Key]]) -> tuple[int, int]:
@@ -141,8 +121,8 @@ def measure(peers: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
     """Run everything and return figures by engine and sheet."""
     sheets = {name: sheet(name) for name in SHEETS}
     results = {
-        "gatehouse": {name: timed(ours, bars, repeats=9) for name, bars in sheets.items()},
-        "gatehouse, stepping": {name: timed(stepping, bars, repeats=1) for name, bars in sheets.items()},
+        "gatehouse": {name: timed(run, bars, repeats=9) for name, bars in sheets.items()},
+        "gatehouse, stepping": {name: timed(step, bars, repeats=1) for name, bars in sheets.items()},
     }
     for peer in peers:
         results[peer] = peer_results(peer, sheets)
@@ -160,8 +140,7 @@ def measure(peers: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
                 "trades_extra": float(extra),
             }
             if REFERENCE in results:
-                ratio = results[REFERENCE][name].warm_s / result.warm_s
-                figures[engine][name][f"over_{REFERENCE}"] = ratio
+                figures[engine][name][f"over_{REFERENCE}"] = results[REFERENCE][name].warm_s / result.warm_s
     return figures
 
 

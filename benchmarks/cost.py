@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -169,18 +169,13 @@ def month(
         actions += used.executions * times if is_durable else 0.0
         for op, each in HOST_OPS[used.kind].items():
             ops[op] += 0.0 if is_durable and has_scheduler else used.executions * each * times
+    awake = DAYS * 24 if scenario.is_always_open else awake_hours
     return Month(
         scenario=scenario,
         executions=executions,
         billed_s=billed,
         ops=ops,
-        host_ops=_looking(
-            usage,
-            timers,
-            days,
-            has_scheduler=has_scheduler,
-            awake_hours=DAYS * 24 if scenario.is_always_open else awake_hours,
-        ),
+        host_ops=_looking(usage, timers, days, has_scheduler=has_scheduler, awake_hours=awake),
         written_bytes=written,
         actions=actions,
     )
@@ -223,13 +218,8 @@ def same_function(usage: Mapping[str, Usage]) -> dict[str, Usage]:
         if (more := found.pop(name, None)) is None:
             continue
         used = found.setdefault(other, Usage(kind=more.kind))
-        used.executions += more.executions
-        used.wall_s += more.wall_s
-        used.billed_s += more.billed_s
-        used.broker_requests += more.broker_requests
-        used.written_bytes += more.written_bytes
-        used.ops += more.ops
-        used.began_at += more.began_at
+        for summed in (each.name for each in fields(Usage) if each.name != "kind"):
+            setattr(used, summed, getattr(used, summed) + getattr(more, summed))
     return found
 
 
@@ -310,16 +300,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show_day(usage: Mapping[str, Usage], console: Console) -> None:
     sheet = Sheet(Column("a day", no_wrap=True), "runs", "ms", "billed s", "storage", "broker", "kB")
     for name, used in sorted(usage.items(), key=lambda item: -item[1].billed_s):
-        mean_ms = used.wall_s / used.executions * 1000
-        cells = (
-            used.executions,
-            mean_ms,
-            used.billed_s,
-            used.ops.total(),
-            used.broker_requests,
-            used.written_bytes.total() / 1e3,
-        )
-        sheet.add_row(name, *(f"{cell:,.0f}" for cell in cells))
+        times = (used.executions, used.wall_s / used.executions * 1000, used.billed_s)
+        sizes = (used.ops.total(), used.broker_requests, used.written_bytes.total() / 1e3)
+        sheet.add_row(name, *(f"{cell:,.0f}" for cell in (*times, *sizes)))
     console.print(sheet)
 
 

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from dashboard.environments import variable
@@ -21,7 +20,7 @@ from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import Container, Table, symbol_key
 from shared.contracts.settings import Environment, StorageSettings
-from shared.ports import Row
+from shared.ports import Cell, Row
 
 ROWS = 100_000
 LAST_ROWS = 5_000
@@ -42,11 +41,10 @@ def journal(on: date, orders: int) -> Iterator[tuple[str, Row]]:
     for number in range(orders):
         symbol, intent = f"S{number % 400:03d}", f"{number:020x}"
         for seq in range(1, STEPS + 1):
-            yield symbol_key(symbol, intent, f"{seq:04d}"), {
-                "intent_id": intent, "symbol": symbol, "seq": seq, "command": "look", "phase": "WORKING",
-                "at": f"{on}T15:{number % 60:02d}:{seq:02d}Z", "hash": f"{number:064x}", "code_revision": "bench",
-                "state": _STATE,
-            }  # fmt: skip
+            at = f"{on}T15:{number % 60:02d}:{seq:02d}Z"
+            of: dict[str, Cell] = {"intent_id": intent, "symbol": symbol, "seq": seq, "at": at}
+            did = {"command": "look", "phase": "WORKING", "hash": f"{number:064x}", "code_revision": "bench"}
+            yield symbol_key(symbol, intent, f"{seq:04d}"), {**of, **did, "state": _STATE}
 
 
 def fill(settings: StorageSettings) -> None:
@@ -63,12 +61,10 @@ def fill(settings: StorageSettings) -> None:
 def points(on: date) -> Iterator[tuple[str, Row]]:
     """An account every five minutes."""
     for minute in range(240, 1200, 5):
-        equity = Decimal(100_000) + minute % 37
         key = f"{minute // 60:02d}{minute % 60:02d}"
-        yield key, {
-            "at": f"{on}T{key[:2]}:{key[2:]}:00Z", "session": "REG-AM", "equity_usd": str(equity), "positions": 0,
-            "cash_usd": str(equity), "buying_power_usd": str(equity), "exposure_usd": "0",
-        }  # fmt: skip
+        money = dict.fromkeys(("equity_usd", "cash_usd", "buying_power_usd"), str(100_000 + minute % 37))
+        at = f"{on}T{key[:2]}:{key[2:]}:00Z"
+        yield key, {**money, "at": at, "session": "REG-AM", "positions": 0, "exposure_usd": "0"}
 
 
 def measure(connection: str) -> Mapping[str, tuple[float, float]]:

@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _figures(run: DayRun, watch: Stopwatch, bare_s: float) -> dict[str, Any]:
-    functions = sum(run.profile.seconds.values())
+    functions = sum(run.timings.seconds.values())
     known = sum(watch.seconds.values())
     return {
         "wall_s": run.wall_s,
@@ -133,8 +133,8 @@ def _show(figures: dict[str, Any], run: DayRun, watch: Stopwatch, console: Conso
         console.print(f"  {name:17} {seconds:6.1f} s   {watch.calls[name]:,} calls")
     console.print(f"  SDKs and stages   {figures['rest_of_functions_s']:6.1f} s")
     console.print(f"host, its storage   {figures['host_and_its_storage_s']:6.1f} s")
-    for name, seconds in sorted(run.profile.seconds.items(), key=lambda item: -item[1]):
-        console.print(f"    {name:22} {run.profile.calls[name]:6,} calls {seconds:7.2f} s")
+    for name, seconds in sorted(run.timings.seconds.items(), key=lambda item: -item[1]):
+        console.print(f"    {name:22} {run.timings.calls[name]:6,} calls {seconds:7.2f} s")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
+import timeit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,10 @@ import pandas as pd
 
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.scorer import OnnxPredictor, verified
-from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard, RecordedPair
+from shared.contracts.model_card import ModelCard
 from shared.core.features import FEATURE_NAMES, WARMUP_BARS, SymbolDay, latest_features, prepare
 from shared.core.features.breadth import BREADTH_MOST
 from shared.core.features.history import midnight_s
-from shared.core.ids import digest
 from shared.core.market import Bars, FloatArray, IntArray, TradingDay
 from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol
@@ -77,31 +77,25 @@ def measure() -> dict[str, float]:
     prepared = [symbol_day(raw, day) for raw in slice_]
     context = [symbol_day(raw, day) for raw in market]
 
-    def ours() -> FloatArray:
-        features = latest_features(prepared, context, day)
+    def scored(features: FloatArray) -> FloatArray:
         for model in models:
             model.predict(features)
         return features
+
+    def ours() -> FloatArray:
+        return scored(latest_features(prepared, context, day))
 
     def ours_unprepared() -> FloatArray:
-        features = latest_features([symbol_day(r, day) for r in slice_], [symbol_day(r, day) for r in market], day)
-        for model in models:
-            model.predict(features)
-        return features
+        return scored(latest_features([symbol_day(r, day) for r in slice_], [symbol_day(r, day) for r in market], day))
 
     def with_pandas() -> FloatArray:
-        rows = []
-        for raw in slice_:
-            row = np.array([list(pandas_row(raw, market, day).values())])
-            for model in models:
-                model.predict(row)
-            rows.append(row[0])
-        return np.array(rows)
+        rows = (np.array([list(pandas_row(raw, market, day).values())]) for raw in slice_)
+        return np.concatenate([scored(row) for row in rows])
 
     compared = require_equal(ours(), with_pandas())
     fast, whole, slow = _median_ms(ours, 200), _median_ms(ours_unprepared, 50), _median_ms(with_pandas, 3)
     features = ours()
-    scores = _median_ms(lambda: [model.predict(features) for model in models], 200)
+    scores = _median_ms(lambda: scored(features), 200)
     return {
         "symbols": float(SLICE),
         "features": float(len(FEATURE_NAMES)),
@@ -286,12 +280,7 @@ def require_equal(ours: FloatArray, theirs: FloatArray) -> float:
 
 def _median_ms(work: Callable[[], object], repeats: int) -> float:
     work()
-    spans = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        spans.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(spans)
+    return 1e3 * statistics.median(timeit.repeat(work, number=1, repeat=repeats))
 
 
 def symbol_day(raw: RawDay, day: TradingDay) -> SymbolDay:
@@ -327,7 +316,8 @@ def _walk(rng: np.random.Generator, start_s: IntArray, price: float, sigma: floa
 
 def _models() -> list[OnnxPredictor]:
     """Models of the size that training publishes, through the app's own checks."""
-    from training import export, fit  # noqa: PLC0415 - xgboost is not what is measured
+    from training import cards, fit  # noqa: PLC0415 - xgboost is not what is measured
+    from training.calibrate import NEUTRAL  # noqa: PLC0415 - as above
     from training.dataset import Dataset  # noqa: PLC0415 - as above
 
     rng = np.random.default_rng(0)
@@ -348,32 +338,11 @@ def _models() -> list[OnnxPredictor]:
         dates=(ON,),
         symbols=(Symbol("ABC"),),
     )
-    rule = fit.FitRule()
-    predictors = []
-    for name, outputs, model in (
-        (SIGNAL_MODEL, SIGNAL_CLASSES, fit.fit_signal(data, rule, 1)),
-        (MOVE_MODEL, ("expected_move",), fit.fit_move(data, rule, 1)),
-    ):
-        onnx = export.to_onnx(model, width)
-        answer = fit.predict(model, features[:1])[0]
-        pair = RecordedPair(features=tuple(map(float, features[0])), output=tuple(map(float, answer)))
-        card = ModelCard(
-            name=name,
-            version="benchmark",
-            sha256=digest(onnx),
-            feature_names=FEATURE_NAMES,
-            output_names=outputs,
-            label="benchmark",
-            trained_from=ON,
-            trained_to=ON,
-            created_at=datetime(2025, 10, 15, tzinfo=UTC),
-            expires_on=ON + timedelta(days=1),
-            code_revision="",
-            metrics={},
-            pairs=(pair,),
-        )
-        predictors.append(verified(card, onnx))
-    return predictors
+    draft = partial(ModelCard, version="benchmark", label="benchmark", trained_from=ON, trained_to=ON, code_revision="")
+    draft = partial(draft, created_at=datetime(2025, 10, 15, tzinfo=UTC), expires_on=ON + timedelta(days=1))
+    fitted = fit.fit_both(data, fit.FitRule(), 1)
+    made = [cards.packed_trees(draft, {}, model, NEUTRAL, judge=data, seed=1) for model in fitted]
+    return [verified(model.card, model.onnx) for model in made]
 
 
 if __name__ == "__main__":

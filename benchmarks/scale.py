@@ -36,7 +36,7 @@ from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.day import prepared_world
 from sandbox.seeding import publish_models
-from sandbox.venue_process import KEYS
+from sandbox.venue_process import KEYS, end_with_parent
 from shared.adapters.codec import decode_message, encode_message
 from shared.bootstrap import App, app
 from shared.contracts.messages import MAX_SLICE as SLICE
@@ -167,7 +167,7 @@ class _Hosts:
 
 def _work() -> int:
     """Be a host: its own ports, its own caches. A line for each slice that is done."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     ports = app()
     connection = ports.settings.storage.connection
     taken, sent = _queue(connection), _queue(connection, Queue.SIGNALS)
@@ -181,11 +181,6 @@ def _work() -> int:
             sent.send_message(encode_message(signal, ports.blobs))
         taken.delete_message(message)
         print(message.id, flush=True)
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(0)
 
 
 def _queue(connection: str, name: Queue = Queue.CANDIDATES) -> QueueClient:
@@ -213,17 +208,15 @@ def _counted(served: Any, calls: Counter[str]) -> Any:
 def _show(found: Mapping[int, tuple[Slot, Slot]], symbols: int) -> None:
     sheet = Sheet("hosts", "slices", "cold s", "warm s", "slices by host", "scored", "asked of the venue")
     for hosts, (cold, warm) in found.items():
-        sheet.add_row(
-            str(hosts), str(warm.slices), f"{cold.wall_s:.2f}", f"{warm.wall_s:.2f}",
-            " ".join(map(str, warm.by_host)), f"{warm.scored} of {symbols}", str(warm.calls.total()),
-        )  # fmt: skip
+        times, by_host = (f"{cold.wall_s:.2f}", f"{warm.wall_s:.2f}"), " ".join(map(str, warm.by_host))
+        scored, asked = f"{warm.scored} of {symbols}", str(warm.calls.total())
+        sheet.add_row(str(hosts), str(warm.slices), *times, by_host, scored, asked)
     Console(highlight=False).print(sheet)
     warm = next(iter(found.values()))[1]
-    asked, slices = warm.calls.total(), warm.slices
-    most = int(REQUESTS_A_MINUTE / asked * slices * SLICE) if asked else 0
-    print(
-        f"A slot of {symbols} symbols asks the venue {asked} times; {REQUESTS_A_MINUTE} a minute carry {most} symbols."
-    )
+    calls = warm.calls.total()
+    most = int(REQUESTS_A_MINUTE / calls * warm.slices * SLICE) if calls else 0
+    granted = f"{REQUESTS_A_MINUTE} a minute carry {most} symbols"
+    print(f"A slot of {symbols} symbols asks the venue {calls} times; {granted}.")
 
 
 if __name__ == "__main__":

@@ -79,11 +79,20 @@ def advisories(report: str) -> tuple[int, int, list[str]]:
     return len(dependencies), len(skipped), holes
 
 
+def _ran(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def _is_clean(what: str, *command: str | Path) -> bool:
+    """Run a tool that says nothing where it finds nothing; print what it found."""
+    done = _ran(*command)
+    print(f"{what:11} {'clean' if done.returncode == 0 else done.stdout.strip() or done.stderr.strip()}")
+    return done.returncode == 0
+
+
 def _audit_lock(tools: Path, lock: str) -> bool:
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
-    done = subprocess.run(
-        [str(tools / "pip-audit"), "-r", lock, *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = _ran(tools / "pip-audit", "-r", lock, *options)
     if not done.stdout.strip():
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         print(f"advisories  {lock}: NOT CHECKED, PyPI cannot be asked from here ({last[:100]})")
@@ -98,20 +107,12 @@ def _audit_lock(tools: Path, lock: str) -> bool:
     return not holes
 
 
-def _audit_workflows(tools: Path) -> bool:
-    command = [str(tools / "zizmor"), "--offline", "--no-progress", "--persona", "pedantic", WORKFLOWS]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    print(f"workflows   {'clean' if done.returncode == 0 else done.stdout.strip() or done.stderr.strip()}")
-    return done.returncode == 0
-
-
 def _audit_schemas(tools: Path) -> bool:
     files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / WORKFLOWS / "workflows").glob("*.yml"))]
     held = {"vendor.github-workflows": files, "vendor.dependabot": [f"{WORKFLOWS}/dependabot.yml"]}
     clean = True
     for schema, names in held.items():
-        command = [str(tools / "check-jsonschema"), "--builtin-schema", schema, *names]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = _ran(tools / "check-jsonschema", "--builtin-schema", schema, *names)
         clean &= done.returncode == 0
         print(f"schema      {schema}: {'kept by' if done.returncode == 0 else 'broken in'} {len(names)} files")
         if done.returncode:
@@ -124,10 +125,7 @@ def _audit_history() -> bool:
     if tool is None:
         print("history     NOT CHECKED, gitleaks is not installed here; check.yml runs it")
         return True
-    command = [tool, "git", "--no-banner", "--redact", "."]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    print(f"history     {'clean' if done.returncode == 0 else done.stdout.strip() or done.stderr.strip()}")
-    return done.returncode == 0
+    return _is_clean("history", tool, "git", "--no-banner", "--redact", ".")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         not finds,
         _audit_history(),
         _audit_schemas(tools),
-        _audit_workflows(tools),
+        _is_clean("workflows", tools / "zizmor", "--offline", "--no-progress", "--persona", "pedantic", WORKFLOWS),
         *(_audit_lock(tools, lock) for lock in LOCKS),
     ]
     return int(not all(clean))

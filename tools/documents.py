@@ -28,10 +28,10 @@ from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
 from shared.core.risk import BEFORE_SUBMIT, GATES, NEED_A_PRICE, EntryProposal, Facts, verdicts
-from shared.core.settings import DecisionSettings
 from shared.core.values import Symbol
 from simulation.market.scenario import ROOT
 from tools.notice_examples import as_markdown as notices_text
+from training.backtest.ports import FIXED
 
 RISK_POLICY = ROOT / "docs" / "RISK_POLICY.md"
 CONFIG = ROOT / "docs" / "CONFIG.md"
@@ -40,20 +40,12 @@ API = ROOT / "docs" / "API.md"
 CASES = ROOT / "docs" / "CASES.md"
 FEATURES_DOC = ROOT / "docs" / "FEATURES.md"
 
-_NEEDED = {
-    "ALPACA_ENVIRONMENT": "sandbox",
-    "ALPACA_KEY_ID": "key",
-    "ALPACA_SECRET_KEY": "secret",
-    "ALPACA_TRADING_URL": "http://127.0.0.1",
-    "ALPACA_DATA_URL": "http://127.0.0.1",
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-}
-
 
 def gates_table() -> str:
     """The table of gates, as Markdown."""
     lines = ["| Gate | Passes when | Limit by default | |", "| --- | --- | --- | --- |"]
-    limits = {verdict.gate: verdict.limit for verdict in verdicts(_proposal(), _facts(), _default_settings())}
+    judged = verdicts(_proposal(), _facts(), parse_settings(FIXED).decision)
+    limits = {verdict.gate: verdict.limit for verdict in judged}
     for gate, rule in GATES.items():
         words = (inspect.getdoc(rule) or "").splitlines()[0].rstrip(".")
         marks = ["*again*"] * (gate in BEFORE_SUBMIT) + ["*price*"] * (gate in NEED_A_PRICE)
@@ -171,10 +163,6 @@ def generated() -> Mapping[Path, Mapping[str, str]]:
     }
 
 
-def _default_settings() -> DecisionSettings:
-    return parse_settings(_NEEDED).decision
-
-
 def _proposal() -> EntryProposal:
     return EntryProposal(
         intent_id="example",
@@ -193,14 +181,8 @@ def _facts() -> Facts:
     now, on = datetime(2026, 10, 14, 16, tzinfo=UTC), date(2026, 10, 14)
     equity = Decimal(100_000)
     quote = Quote(symbol=Symbol("EXMP"), bid=Decimal("49.99"), ask=Decimal("50.01"), bid_size=100, ask_size=100, at=now)
-    account = Account(
-        account_id="example",
-        equity=equity,
-        last_equity=equity,
-        cash=equity,
-        buying_power=equity * 2,
-        is_blocked=False,
-    )
+    money = dict.fromkeys(("equity", "last_equity", "cash"), equity)
+    account = Account(account_id="example", **money, buying_power=equity * 2, is_blocked=False)
     return Facts(
         now=now,
         day=XnysCalendar().day(on),
