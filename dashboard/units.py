@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime, tzinfo
+from functools import wraps
+from typing import Concatenate
 
 import pandas as pd
 
@@ -13,54 +16,57 @@ NOTHING = "n/a"
 """Stands where there is no figure."""
 
 
-def usd(value: float | None, *, sign: bool = False, digits: int = 2) -> str:
+def _if_known[**P](spell: Callable[Concatenate[float, P], str]) -> Callable[Concatenate[float | None, P], str]:
+    """Let a function spell a figure that there may not be."""
+
+    @wraps(spell)
+    def told(value: float | None, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        return NOTHING if value is None or math.isnan(value) else spell(value, *args, **kwargs)
+
+    return told
+
+
+@_if_known
+def usd(value: float, *, sign: bool = False, digits: int = 2) -> str:
     """`1,234.50 USD`; with `sign`, a plus before gains."""
-    if value is None or math.isnan(value):
-        return NOTHING
     shown = round(value, digits) + 0.0
     return f"{shown:+,.{digits}f} USD" if sign and shown else f"{shown:,.{digits}f} USD"
 
 
-def price(value: float | None) -> str:
+@_if_known
+def price(value: float) -> str:
     """A price: two decimals from one dollar, four below."""
-    if value is None or math.isnan(value):
-        return NOTHING
     return f"{value:,.2f} USD" if value >= 1 else f"{value:,.4f} USD"
 
 
-def percent(value: float | None, *, sign: bool = False, digits: int = 1) -> str:
+@_if_known
+def percent(value: float, *, sign: bool = False, digits: int = 1) -> str:
     """A fraction as `12.3 %`."""
-    if value is None or math.isnan(value):
-        return NOTHING
     shown = round(value * 100, digits) + 0.0
     return f"{shown:+.{digits}f} %" if sign and shown else f"{shown:.{digits}f} %"
 
 
-def bp(value: float | None, *, sign: bool = False) -> str:
+@_if_known
+def bp(value: float, *, sign: bool = False) -> str:
     """Basis points."""
-    if value is None or math.isnan(value):
-        return NOTHING
     return f"{value + 0.0:+.1f} bp" if sign else f"{value + 0.0:.1f} bp"
 
 
-def ratio(value: float | None, unit: str = "") -> str:
+@_if_known
+def ratio(value: float, unit: str = "") -> str:
     """A number of two decimals, with a unit if it has one."""
-    if value is None or math.isnan(value):
-        return NOTHING
     return f"{value + 0.0:.2f} {unit}".rstrip()
 
 
-def whole(value: float | None, unit: str = "") -> str:
+@_if_known
+def whole(value: float, unit: str = "") -> str:
     """A count."""
-    if value is None or math.isnan(value):
-        return NOTHING
     return f"{value:,.0f} {unit}".rstrip()
 
 
-def minutes(value: float | None) -> str:
+@_if_known
+def minutes(value: float) -> str:
     """A duration given in minutes."""
-    if value is None or math.isnan(value):
-        return NOTHING
     return f"{value:.0f} min" if value < 120 else f"{value / 60:.1f} h"
 
 

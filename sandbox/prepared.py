@@ -12,9 +12,9 @@ from shared.core.ids import digest, hash_id
 from simulation.market.scenario import ROOT, STATE, Scenario
 
 _MADE_BY = (
-    "training/*.py", "training/data/*.py", "shared/core/features/**/*.py", "shared/core/splits.py",
-    "simulation/market/**/*.py", "sandbox/prepare.py",
-)  # fmt: skip
+    *("training/*.py", "training/data/*.py", "simulation/market/**/*.py", "sandbox/prepare.py"),
+    *("shared/core/features/**/*.py", "shared/core/splits.py"),
+)
 """Sources whose change makes a prepared world stale. What else stands under training fetches, judges or publishes."""
 
 

@@ -6,7 +6,7 @@ of operators that ONNX has, with bounded slopes, so that the exported graph give
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,12 +99,9 @@ def fit_calibrator(method: Method, p: FloatArray, outcome: NDArray[np.int8], wei
     """
     if method == "none":
         return NEUTRAL
-    truth = [(outcome == k).astype(np.float64) for k in range(p.shape[1])]
-    if method == "isotonic":
-        return Calibrator(
-            method=method, curves=tuple(_line(p[:, k], happened, weight) for k, happened in enumerate(truth))
-        )
-    return Calibrator(method=method, curves=tuple(_beta(p[:, k], happened, weight) for k, happened in enumerate(truth)))
+    fit: Callable[[FloatArray, FloatArray, FloatArray], StraightLine | Beta] = _line if method == "isotonic" else _beta
+    curves = (fit(p[:, k], (outcome == k).astype(np.float64), weight) for k in range(p.shape[1]))
+    return Calibrator(method=method, curves=tuple(curves))
 
 
 def _line(p: FloatArray, happened: FloatArray, weight: FloatArray) -> StraightLine:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 ACCENT = "#0f766e"
 SOFT = "#99cfc8"
@@ -36,3 +41,15 @@ def style() -> str:
     colours |= {"line": "#e3e9ef", "paper": "#ffffff", "ground": "#f5f7f9"}
     names = " ".join(f"--{name}: {value};" for name, value in colours.items())
     return f":root {{ {names} }}\n{_SHEET.read_text(encoding='utf-8')}"
+
+
+def template(path: Path, **filters: Callable[..., str]) -> Template:
+    """Open a page's template. What it is given is escaped; a name that it is not given is an error."""
+    import jinja2  # noqa: PLC0415 - only who reports pays
+
+    loader, strict = jinja2.FileSystemLoader(path.parent), jinja2.StrictUndefined
+    environment = jinja2.Environment(
+        loader=loader, undefined=strict, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(filters)
+    return environment.get_template(path.name)

@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.host import protos
@@ -20,10 +21,11 @@ log = logging.getLogger(__name__)
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
+@dataclass(eq=False)
 class Invoker:
     """Runs functions for all triggers.
 
-    Parameters
+    Attributes
     ----------
     worker : Worker
         With the app loaded.
@@ -33,14 +35,15 @@ class Invoker:
         Told of every call.
     now : callable
         The host's clock.
+    count : int
+        Calls so far.
     """
 
-    def __init__(self, worker: Worker, bindings: Bindings, observer: Observer, now: Callable[[], datetime]) -> None:
-        self._worker = worker
-        self._bindings = bindings
-        self._observer = observer
-        self._now = now
-        self._count = 0
+    worker: Worker
+    bindings: Bindings
+    observer: Observer
+    now: Callable[[], datetime]
+    count: int = 0
 
     async def call(
         self,
@@ -70,9 +73,9 @@ class Invoker:
         WorkerLostError
             If the observer plays a crash.
         """
-        self._count += 1
-        at = self._now()
-        seed = f"{at.isoformat()}/{function.name}/{trigger_id}/{self._count}"
+        self.count += 1
+        at = self.now()
+        seed = f"{at.isoformat()}/{function.name}/{trigger_id}/{self.count}"
         invocation = Invocation(
             function=function.name,
             kind=function.kind,
@@ -96,14 +99,14 @@ class Invoker:
         metadata: Mapping[str, str],
         begun: float,
     ) -> Produced:
-        self._guard(lambda: self._observer.before(invocation))
+        self._guard(lambda: self.observer.before(invocation))
         error: str | None = None
         try:
             value = data()
             inputs = [protos.ParameterBinding(function.trigger.name, value)]
-            inputs += await self._bindings.read(function, value, metadata)
+            inputs += await self.bindings.read(function, value, metadata)
             typed = {name: protos.TypedData(string=text) for name, text in metadata.items()}
-            produced = await self._worker.invoke(function, invocation.invocation_id, inputs, typed)
+            produced = await self.worker.invoke(function, invocation.invocation_id, inputs, typed)
         except FunctionError as failed:
             error = failed.message
             raise
@@ -112,9 +115,9 @@ class Invoker:
             raise FunctionError(error) from failed
         finally:
             outcome = CallOutcome(wall_s=time.perf_counter() - begun, error=error)
-            self._guard(lambda: self._observer.after(invocation, outcome))
+            self._guard(lambda: self.observer.after(invocation, outcome))
         try:
-            await self._bindings.write(function, produced, value, metadata, invocation)
+            await self.bindings.write(function, produced, value, metadata, invocation)
         except Exception as failed:
             raise FunctionError(f"output of {function.name}: {type(failed).__name__}: {failed}") from failed
         return produced

@@ -30,7 +30,7 @@ from shared.core.splits import NO_SPLITS, in_terms_of
 from shared.core.values import Side, Symbol, from_epoch
 from simulation.market.days import tradable_day
 from simulation.runtime.clock import SimClock
-from simulation.runtime.runner import JOBS, Runner, Spent, Stages
+from simulation.runtime.runner import JOBS, Runner, Stages
 from simulation.venue.account import Fill
 from simulation.venue.engine import Exchange
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day
@@ -54,7 +54,7 @@ DAY_CONTAINERS = (Container.FEATURES, Container.WATCHLISTS, Container.REPORTS, C
 
 def batched_scores(spec: Spec, models: ModelPlan, progress: Progress) -> list[DayScores | None]:
     """Scores of every traded day, to be given to several runs that differ in settings only."""
-    tape = RollingTape.until(spec.bars, spec.until)
+    tape = RollingTape.from_parquet(spec.bars, spec.until)
     ahead = _Run(spec, tape, models)
     found = []
     for k, scores in enumerate(ahead.scores_ahead()):
@@ -92,12 +92,12 @@ def run(
     tell = progress or (lambda what, done: None)
     begun = perf_counter()
     warming = _warm_up(spec) if scores is None else ()
-    tape = RollingTape.until(spec.bars, spec.until)
+    tape = RollingTape.from_parquet(spec.bars, spec.until)
     loaded_s = perf_counter() - begun
     run_of = _Run(spec, tape, models)
     deque(warming, maxlen=0)
     run_of.given = scores
-    run_of.spent.seconds["read bars"] += loaded_s
+    run_of.runner.spent.seconds["read bars"] += loaded_s
     days = run_of.go(tell)
     return BacktestOutcome(
         spec=spec,
@@ -106,8 +106,8 @@ def run(
         judged=Judged.together(run_of.judged),
         content_id=tape.content_id,
         models=tuple(dict.fromkeys(day.model for day in days if day.model)),
-        seconds=dict(sorted(run_of.spent.seconds.items(), key=lambda item: -item[1])),
-        calls=dict(run_of.spent.calls),
+        seconds=dict(sorted(run_of.runner.spent.seconds.items(), key=lambda item: -item[1])),
+        calls=dict(run_of.runner.spent.calls),
         wall_s=perf_counter() - begun,
         bars=run_of.bars,
         unfinished=len(run_of.open_fills),
@@ -144,11 +144,6 @@ class _Run:
         self._published = ""
         self.given: Sequence[DayScores | None] | None = None
 
-    @property
-    def spent(self) -> Spent:
-        """Where the time went."""
-        return self.runner.spent
-
     def _runner(self) -> Runner:
         if self.spec.exact:
             return Runner(self.app, self.clock, self.environment)
@@ -163,7 +158,7 @@ class _Run:
         results = []
         ahead = iter(self.given) if self.given is not None else self.scores_ahead()
         for k, day in enumerate(self.days):
-            scores = self.spent.run("wait for scores", lambda: next(ahead))
+            scores = self.runner.spent.run("wait for scores", lambda: next(ahead))
             results.append(self._day(day, scores))
             tell("days", (k + 1) / len(self.days))
         return tuple(results)
@@ -197,7 +192,9 @@ class _Run:
         opening = self.exchange.equity()
         self.runner.run(aft_close_at(day))
         self.app.tape_broker.sync()
-        return self.spent.run("harvest", lambda: self._harvest(day, opening, "" if pair is None else pair.version))
+        return self.runner.spent.run(
+            "harvest", lambda: self._harvest(day, opening, "" if pair is None else pair.version)
+        )
 
     def _harvest(self, day: TradingDay, opening: Decimal, model: str) -> DayResult:
         harvest = read_day(self.app.tables, day.on)
@@ -229,7 +226,7 @@ class _Run:
             spy=spy,
         )
         if self.spec.cases:
-            self.cases |= self.spent.run("case files", lambda: cases_of(self.app, self.tape, result.trades))
+            self.cases |= self.runner.spent.run("case files", lambda: cases_of(self.app, self.tape, result.trades))
         self._forget(day)
         return result
 
@@ -289,7 +286,7 @@ class _Run:
 
 def traded_dates(spec: Spec) -> list[date]:
     """Dates that a run would trade."""
-    tape = RollingTape.until(spec.bars, spec.until)
+    tape = RollingTape.from_parquet(spec.bars, spec.until)
     return [day.on for day in _traded_days(spec, tape, XnysCalendar())]
 
 
@@ -341,7 +338,7 @@ def _read_in_worker(path: str, until: date | None) -> None:
     """Runs in a process of joblib's: the file is read once in each."""
     if (path, until) not in _IN_WORKER:
         _IN_WORKER.clear()
-        _IN_WORKER[path, until] = _Opened(RollingTape.until(Path(path), until))
+        _IN_WORKER[path, until] = _Opened(RollingTape.from_parquet(Path(path), until))
 
 
 def _score_in_worker(

@@ -176,14 +176,7 @@ def summary(made: Study) -> dict[str, Any]:
             name: {part: _short(figures) for part, figures in parts.items()} for name, parts in made.splits.items()
         },
         "deflated_sharpe": dataclasses.asdict(made.deflated),
-        "overfitting": None
-        if made.overfit is None
-        else {
-            "probability": made.overfit.probability,
-            "loss_probability": made.overfit.loss_probability,
-            "trials": made.overfit.trials,
-            "splits": made.overfit.splits,
-        },
+        "overfitting": None if made.overfit is None else dataclasses.asdict(made.overfit),
         "chance": {
             "runs": made.chance.runs,
             "drawdown_quantiles": list(made.chance.drawdown),

@@ -267,7 +267,7 @@ def run_checks(spec: Spec, plan: ModelPlan, *, days: int, seed: int, progress: P
     days : int
         How many are cut and recomputed.
     """
-    tape = RollingTape.until(spec.bars, spec.until)
+    tape = RollingTape.from_parquet(spec.bars, spec.until)
     picked = sampled_days(tape, days)
     core, market = symbols_of(tape, picked[0].on, spec.core)
     known = {Symbol(name) for name in tape.assets}

@@ -72,7 +72,7 @@ def read_champion(blobs: BlobStore) -> TrainedSet:
 
 def train_for(spec: Spec, *, every: int, seed: int, progress: Progress, cache: Path = CACHE) -> ModelPlan:
     """Walk-forward models for a run: trained with the market context that it trades with."""
-    tape = RollingTape.until(spec.bars, spec.until)
+    tape = RollingTape.from_parquet(spec.bars, spec.until)
     places = tape.session_dates[FIRST_TRAINING:]
     if not places:
         raise SettingsError(f"{spec.bars}: walk-forward needs more than {FIRST_TRAINING} sessions")

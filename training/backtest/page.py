@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +19,13 @@ from training.backtest.study import Study
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 SHOWN_TRADES = 400
 SHOWN_SYMBOLS = 12
-TITLES = {
-    "session": "By session", "hour": "By hour", "regime": "By regime", "event": "By event", "exit": "By exit",
-    "month": "By month",
-}  # fmt: skip
+TITLES = {name: f"By {name}" for name in ("session", "hour", "regime", "event", "exit", "month")}
 MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
 VERDICTS = {
     "evidence": "The figures are evidence of an edge after costs.",
     "no evidence": "No edge has been shown.",
     "in sample": "In sample: this is not a result.",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """One figure of the head. `hint` says what it is measured against."""
-
-    name: str
-    value: str
-    hint: str = ""
-    is_loss: bool = False
 
 
 def render(made: Study, training: report_style.TrainingParts | None = None) -> str:
@@ -51,17 +37,13 @@ def render(made: Study, training: report_style.TrainingParts | None = None) -> s
     training : TrainingParts, optional
         Of the models that traded: the page becomes the report of both.
     """
-    import jinja2  # noqa: PLC0415 - only who writes a report pays
-
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(usd=usd, percent=percent, bp=bp, number=number)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = report_style.template(TEMPLATE, usd=usd, percent=percent, bp=bp, number=number)
     trades = made.outcome.trades
     return template.render(
         made=made,
         outcome=made.outcome,
         verdict=VERDICTS[made.verdict],
-        cards=cards(made),
+        cards=_cards(made),
         charts=_charts(made),
         splits={title: made.splits[name] for name, title in TITLES.items()},
         symbols=_extremes(made.splits["symbol"]),
@@ -69,7 +51,6 @@ def render(made: Study, training: report_style.TrainingParts | None = None) -> s
         hidden=max(0, len(trades) - SHOWN_TRADES),
         case_of=case_of,
         has_cases=bool(made.outcome.cases),
-        policy=totals(made.outcome.days, "policy"),
         refused=totals(made.outcome.days, "refused_by"),
         quantiles=list(zip(QUANTILES, made.chance.drawdown, made.chance.total_usd, strict=True)),
         training=training,
@@ -78,26 +59,22 @@ def render(made: Study, training: report_style.TrainingParts | None = None) -> s
     )
 
 
-def cards(made: Study) -> list[Card]:
-    """The figures of the head."""
+def _cards(made: Study) -> list[tuple[str, str, str, bool]]:
+    """The figures of the head: name, value, what it is measured against, and whether it is a loss."""
     run, trades = made.run, made.trades
+    mean = f"{usd(trades.expectancy_usd, sign=True)}, t {number(trades.t)}"
+    held = f"{run.days} days, {number(trades.held_min, 0)} min held"
+    in_market = f"in the market {percent(run.time_in_market, 0)}"
     return [
-        Card(
-            name="Net result", value=usd(trades.net_usd, sign=True), hint=percent(run.total_return, sign=True),
-            is_loss=trades.net_usd < 0,
-        ),
-        Card(name="Sharpe ratio", value=number(run.sharpe), hint=f"Sortino {number(run.sortino)}, t {number(run.t)}",
-             is_loss=run.sharpe < 0),
-        Card(name="Deepest drawdown", value=percent(run.max_drawdown), hint=f"worst day {percent(run.worst_day)}"),
-        Card(name="Trades", value=f"{trades.trades:,}", hint=f"{run.days} days, {number(trades.held_min, 0)} min held"),
-        Card(name="Win rate", value=percent(trades.win_rate, 0), hint=f"profit factor {number(trades.profit_factor)}"),
-        Card(
-            name="Mean trade", value=bp(trades.expectancy_bp), hint=f"{usd(trades.expectancy_usd, sign=True)}, "
-            f"t {number(trades.t)}", is_loss=trades.expectancy_bp < 0,
-        ),
-        Card(name="Exposure", value=percent(run.exposure, 0), hint=f"in the market {percent(run.time_in_market, 0)}"),
-        Card(name="Turnover a day", value=percent(run.turnover, 0), hint=f"slippage {bp(trades.slippage_bp)} at entry"),
-    ]  # fmt: skip
+        ("Net result", usd(trades.net_usd, sign=True), percent(run.total_return, sign=True), trades.net_usd < 0),
+        ("Sharpe ratio", number(run.sharpe), f"Sortino {number(run.sortino)}, t {number(run.t)}", run.sharpe < 0),
+        ("Deepest drawdown", percent(run.max_drawdown), f"worst day {percent(run.worst_day)}", False),
+        ("Trades", f"{trades.trades:,}", held, False),
+        ("Win rate", percent(trades.win_rate, 0), f"profit factor {number(trades.profit_factor)}", False),
+        ("Mean trade", bp(trades.expectancy_bp), mean, trades.expectancy_bp < 0),
+        ("Exposure", percent(run.exposure, 0), in_market, False),
+        ("Turnover a day", percent(run.turnover, 0), f"slippage {bp(trades.slippage_bp)} at entry", False),
+    ]
 
 
 def _charts(made: Study) -> Mapping[str, str]:
@@ -179,19 +156,14 @@ def _histogram(values: Sequence[float]) -> str:
 
 def _month_marks(made: Study) -> list[tuple[float, str]]:
     marks: list[tuple[float, str]] = []
-    place = 0
-    last = ""
+    place, last, length = 0, "", sum(len(day.points) for day in made.outcome.days)
     for day in made.outcome.days:
         text = f"{day.on:%b %Y}" if made.run.days > 40 else f"{day.on:%d %b}"
-        if text != last and (not marks or place - marks[-1][0] > 0.06 * _length(made)):
+        if text != last and (not marks or place - marks[-1][0] > 0.06 * length):
             marks.append((float(place), text))
             last = text
         place += len(day.points)
     return marks
-
-
-def _length(made: Study) -> int:
-    return sum(len(day.points) for day in made.outcome.days)
 
 
 def _extremes(parts: Mapping[str, TradeFigures]) -> list[tuple[str, TradeFigures]]:

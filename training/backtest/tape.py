@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
-from typing import Self
 
 from shared.core.features.history import midnight_s
 from shared.core.market import Asset, Timeframe
@@ -17,19 +15,6 @@ from simulation.market.recorded import RecordedTape
 
 class RollingTape(RecordedTape):
     """Recorded bars whose every date may be traded. Every symbol is an asset; `trades_on` says when."""
-
-    @classmethod
-    def until(cls, path: Path, last: date | None) -> Self:
-        """Read a file up to a date, or to the last one it has.
-
-        Raises
-        ------
-        SettingsError
-            If the file is missing or has nothing on that date.
-        ContractError
-            If the loader refuses it.
-        """
-        return cls.from_parquet(path, last)
 
     @cached_property
     def _listed(self) -> Mapping[str, Asset]:

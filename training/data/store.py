@@ -67,7 +67,7 @@ class BarStore:
 
     def manifest(self, timeframe: Timeframe, symbol: Symbol) -> Manifest | None:
         """What is there of a symbol; None: nothing."""
-        data = self._read(_name(timeframe, symbol, MANIFEST))
+        data = self.get_file(_name(timeframe, symbol, MANIFEST))
         return None if data is None else decode_json(Manifest, data)
 
     def read(self, timeframe: Timeframe, symbol: Symbol, within: Dates | None = None) -> SymbolBars:
@@ -120,7 +120,7 @@ class BarStore:
                 whole = self._part(timeframe, symbol, label, parts[label]).united(part)
             data = self._encoded(timeframe, symbol, whole)
             if parts.get(label) != (made := Part(rows=len(whole), sha256=digest(data))):
-                self._write(_name(timeframe, symbol, f"{label}.parquet"), data)
+                self.put_file(_name(timeframe, symbol, f"{label}.parquet"), data)
                 parts[label] = made
         old = [gap for gap in before.gaps if not covered.first <= gap.on <= covered.last]
         new = () if is_crypto(symbol) else gaps_of(fresh.bars, timeframe, covered, self._calendar)
@@ -132,7 +132,7 @@ class BarStore:
             quarantined=before.quarantined + quarantined,
         )
         if manifest != before:
-            self._write(_name(timeframe, symbol, MANIFEST), encode_json(manifest))
+            self.put_file(_name(timeframe, symbol, MANIFEST), encode_json(manifest))
         return manifest
 
     def quarantine(self, name: str, data: bytes) -> Path:
@@ -142,14 +142,6 @@ class BarStore:
         if self._blobs is not None:
             self._blobs.put(Container.QUARANTINE, f"bars/{name}", data)
         return path
-
-    def put_file(self, name: str, data: bytes) -> None:
-        """Keep another document (assets, calendar, news, quotes) under `{name}` of container bars."""
-        self._write(name, data)
-
-    def get_file(self, name: str) -> bytes | None:
-        """What `put_file` has kept."""
-        return self._read(name)
 
     def _part(self, timeframe: Timeframe, symbol: Symbol, label: str, part: Part) -> SymbolBars:
         name = _name(timeframe, symbol, f"{label}.parquet")
@@ -164,14 +156,16 @@ class BarStore:
             raise ContractError(f"{Container.BARS}/{name} is missing or does not hold what its manifest says")
         return _decoded(data)
 
-    def _read(self, name: str) -> bytes | None:
+    def get_file(self, name: str) -> bytes | None:
+        """What stands under a name of container bars, None where nothing does."""
         if self._blobs is not None:
             stored = self._blobs.get(Container.BARS, name)
             return None if stored is None else stored.value
         path = self._folder / Container.BARS / name
         return path.read_bytes() if path.is_file() else None
 
-    def _write(self, name: str, data: bytes) -> None:
+    def put_file(self, name: str, data: bytes) -> None:
+        """Keep a document under a name of container bars: a part, a manifest; assets, calendar, news, quotes."""
         write_whole(self._folder / Container.BARS / name, data)
         if self._blobs is not None:
             self._blobs.put(Container.BARS, name, data)

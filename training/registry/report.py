@@ -15,7 +15,7 @@ from training import report_style
 from training.registry.nightly_state import NightRun
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
 
 _TOP = 15
 _METRICS = {
@@ -135,19 +135,16 @@ def parts(night: NightRun, cards: Sequence[ModelCard]) -> report_style.TrainingP
     by_name = {card.name: card for card in cards}
     signal = by_name.get(SIGNAL_MODEL)
     calibration = signal.calibration if signal else None
-    environment = _environment()
     warning = report_style.INVENTED if signal is not None and signal.is_synthetic else ""
-    verdict = environment.get_template("verdict.html.jinja").render(
-        night=night, headline=headline(night), warning=warning
-    )
-    details = environment.get_template("details.html.jinja").render(
+    verdict = _template("verdict").render(night=night, headline=headline(night), warning=warning)
+    details = _template("details").render(
         night=night,
         signal=signal,
         about=[line.removeprefix("- ") for line in _about(signal)] if signal else [],
         metrics=_METRICS,
         fold_metrics=_FOLD_METRICS,
         spreads=spreads(signal.folds) if signal else [],
-        folds=[_bar(fold) for fold in signal.folds] if signal else [],
+        folds=signal.folds if signal else (),
         curves=_curves(signal),
         method=calibration.method if calibration else "none",
         importances=signal.importances[:_TOP] if signal else (),
@@ -166,31 +163,11 @@ def parts(night: NightRun, cards: Sequence[ModelCard]) -> report_style.TrainingP
 
 def html(night: NightRun, cards: Sequence[ModelCard]) -> str:
     """The report as one HTML page that needs nothing else."""
-    template = _environment().get_template("report.html.jinja")
-    return template.render(made=parts(night, cards), style=report_style.style())
+    return _template("report").render(made=parts(night, cards), style=report_style.style())
 
 
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only who reports pays
-
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _bar(fold: FoldResult) -> Mapping[str, Any]:
-    return {
-        "kind": fold.kind,
-        "when": f"{fold.tested_from} to {fold.tested_to}",
-        "sessions": fold.test_sessions,
-        "net_bp": fold.metrics["net_bp"],
-        "all_net_bp": fold.metrics["all_net_bp"],
-        "auc": fold.metrics["auc_direction"],
-    }
+def _template(name: str) -> Template:
+    return report_style.template(Path(__file__).with_name(f"{name}.html.jinja"))
 
 
 def _curves(card: ModelCard | None) -> list[Mapping[str, Any]]:

@@ -119,15 +119,13 @@ class DurableApi:
         return web.json_response(body, status=202, headers={"Location": body["statusQueryGetUri"]})
 
     async def _status(self, request: web.Request) -> web.Response:
-        instance = self._find(request)
-        if instance is None:
-            return web.Response(status=404)
-        show_input = _flag(request, "showInput", default=True)
+        instance, show_input = self._find(request), _flag(request, "showInput", default=True)
         body = describe(instance, show_input=show_input)
         if _flag(request, "showHistory"):
-            loaded = await self._hub.with_history(instance)
+            if not instance.history and instance.status.is_final:
+                await self._hub.store.load_history(instance)
             show_output = _flag(request, "showHistoryOutput")
-            body["historyEvents"] = [_shown(item, show_output) for item in loaded.history if _is_shown(item)]
+            body["historyEvents"] = [_shown(item, show_output) for item in instance.history if _is_shown(item)]
         return web.json_response(body, status=200 if instance.status.is_final else 202)
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -136,11 +134,7 @@ class DurableApi:
         return web.json_response(found)
 
     async def _raise_event(self, request: web.Request) -> web.Response:
-        instance = self._find(request)
-        if instance is None:
-            return web.Response(status=404)
-        if instance.status.is_final:
-            return web.Response(status=410)
+        instance = self._running(request)
         if request.content_type != "application/json":
             return _problem(400, "Only application/json request content is supported")
         data = _parse(await request.text())
@@ -155,11 +149,7 @@ class DurableApi:
         return web.Response(status=202)
 
     async def _control(self, request: web.Request) -> web.Response:
-        instance = self._find(request)
-        if instance is None:
-            return web.Response(status=404)
-        if instance.status.is_final:
-            return web.Response(status=410)
+        instance = self._running(request)
         kinds = {
             "terminate": EventType.EXECUTION_TERMINATED,
             "suspend": EventType.EXECUTION_SUSPENDED,
@@ -170,20 +160,19 @@ class DurableApi:
         return web.Response(status=202)
 
     async def _restart(self, request: web.Request) -> web.Response:
-        instance = self._find(request)
+        instance = self._hub.instances.get(request.match_info["instance_id"])
         if instance is None:
             return _problem(400, "InstanceId does not match a valid orchestration instance.")
         is_new = _flag(request, "restartWithNewInstanceId", default=True)
         return await self._begin(request, instance.name, None if is_new else instance.instance_id, instance.input_json)
 
     async def _rewind(self, request: web.Request) -> web.Response:
-        if self._find(request) is None:
-            return web.Response(status=404)
+        self._find(request)
         return _problem(501, "Rewind is not supported by the sandbox.")
 
     async def _purge(self, request: web.Request) -> web.Response:
         instance = self._find(request)
-        if instance is None or not instance.status.is_final:
+        if not instance.status.is_final:
             return web.Response(status=404)
         await self._hub.purge(instance)
         return web.json_response({"instancesDeleted": 1})
@@ -194,8 +183,19 @@ class DurableApi:
             await self._hub.purge(instance)
         return web.json_response({"instancesDeleted": len(doomed)}, status=200 if doomed else 404)
 
-    def _find(self, request: web.Request) -> Instance | None:
-        return self._hub.instances.get(request.match_info["instance_id"])
+    def _find(self, request: web.Request) -> Instance:
+        """The instance that is asked for. Raises 404 where there is none."""
+        instance = self._hub.instances.get(request.match_info["instance_id"])
+        if instance is None:
+            raise web.HTTPNotFound(text="")
+        return instance
+
+    def _running(self, request: web.Request) -> Instance:
+        """The same, while it runs. Raises 410 where it has ended."""
+        instance = self._find(request)
+        if instance.status.is_final:
+            raise web.HTTPGone(text="")
+        return instance
 
     def _matching(self, request: web.Request) -> list[Instance]:
         query = request.query

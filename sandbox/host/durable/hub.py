@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.host.durable.board import BoardItem, TimerDue, WorkBoard, WorkKind
@@ -21,10 +22,11 @@ _NAMESPACE = uuid.UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 CONTROL = {EventType.EXECUTION_TERMINATED, EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 
 
+@dataclass(kw_only=True, eq=False)
 class TaskHub:
     """Instances by id, their inboxes, and the board of work that they make.
 
-    Parameters
+    Attributes
     ----------
     options : DurableOptions
         From host.json.
@@ -36,15 +38,14 @@ class TaskHub:
         The host's clock.
     """
 
-    def __init__(
-        self, *, options: DurableOptions, orchestrators: Collection[str], store: HubStore, now: Callable[[], datetime]
-    ) -> None:
-        self.options = options
-        self.store = store
-        self.now = now
+    options: DurableOptions
+    orchestrators: Collection[str]
+    store: HubStore
+    now: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
         self.board = WorkBoard()
         self.instances: dict[str, Instance] = {}
-        self._orchestrators = orchestrators
         self._started = 0
         self._lock = asyncio.Lock()
 
@@ -66,10 +67,10 @@ class TaskHub:
         ConflictError
             If the id is taken by an instance that host.json does not let be replaced.
         """
-        if name not in self._orchestrators:
+        if name not in self.orchestrators:
             raise ContractError(
                 f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function. "
-                f"Additional info: the following are the known orchestrator functions: {names(self._orchestrators)}"
+                f"Additional info: the following are the known orchestrator functions: {names(self.orchestrators)}"
             )
         now = self.now()
         self._started += 1
@@ -80,26 +81,20 @@ class TaskHub:
                 if not existing.status.is_final and self.options.overridable is Overridable.NON_RUNNING:
                     raise ConflictError(f"An Orchestration instance with the status {existing.status} already exists.")
                 await self._purge(existing)
-            instance = self._new_instance(chosen, name, input_json, version, parent)
+            instance = Instance(
+                instance_id=chosen,
+                name=name,
+                version=version or self.options.default_version or "",
+                input_json=input_json,
+                created_at=now,
+                updated_at=now,
+                execution_id=self.new_execution_id(chosen),
+                parent=parent,
+            )
             self.instances[chosen] = instance
             await self.store.save_instance(instance)
         self.deliver(instance, InboxItem(event=self.execution_started(instance)))
         return instance
-
-    def _new_instance(
-        self, chosen: str, name: str, input_json: str | None, version: str | None, parent: Parent | None
-    ) -> Instance:
-        now = self.now()
-        return Instance(
-            instance_id=chosen,
-            name=name,
-            version=version or self.options.default_version or "",
-            input_json=input_json,
-            created_at=now,
-            updated_at=now,
-            execution_id=self.new_execution_id(chosen),
-            parent=parent,
-        )
 
     async def send(self, instance: Instance, item: Event) -> None:
         """Send an event from outside: raised, terminate, suspend or resume. It survives a crash from here on."""
@@ -113,12 +108,6 @@ class TaskHub:
     async def _purge(self, instance: Instance) -> None:
         await self.store.purge(instance)
         self.instances.pop(instance.instance_id, None)
-
-    async def with_history(self, instance: Instance) -> Instance:
-        """Give the instance with its history loaded."""
-        if not instance.history and instance.status.is_final:
-            await self.store.load_history(instance)
-        return instance
 
     def deliver(self, instance: Instance, item: InboxItem) -> None:
         """Put an event into an inbox, and have an episode run if the instance can take it."""

@@ -40,7 +40,7 @@ RULE = FitRule(trees=15, depth=2)
 
 @pytest.fixture(scope="module")
 def tape(spec: Spec) -> RollingTape:
-    return RollingTape.until(spec.bars, None)
+    return RollingTape.from_parquet(spec.bars, None)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from training.backtest.tape import RollingTape
 
 
 def test_account_positions_and_orders_are_those_that_the_json_tells(spec: Spec) -> None:
-    tape = RollingTape.until(spec.bars, None)
+    tape = RollingTape.from_parquet(spec.bars, None)
     (day,) = sampled_days(tape, 1)
     app, runner = staged(tape, day, rsi_models(), app_environment({}, SYMBOLS, SYMBOLS[:2]))
     seen = 0

@@ -45,7 +45,7 @@ def test_no_trade_fills_on_the_bar_that_it_was_decided_on(outcome: BacktestOutco
 
 
 def test_entry_never_beats_the_next_bars_own_range(spec: Spec, outcome: BacktestOutcome) -> None:
-    tape = RollingTape.until(spec.bars, None)
+    tape = RollingTape.from_parquet(spec.bars, None)
     for trade in outcome.trades:
         start = int(trade.entered_at.timestamp()) // 300 * 300
         bars = tape.base(trade.symbol, trade.on)
@@ -89,7 +89,7 @@ def test_settings_are_the_apps_and_unknown_ones_are_refused(spec: Spec, outcome:
 
 
 def test_a_tape_quotes_each_date_by_what_was_known_before_it(spec: Spec) -> None:
-    whole, cut = RollingTape.until(spec.bars, None), RollingTape.until(spec.bars, date(2025, 10, 10))
+    whole, cut = RollingTape.from_parquet(spec.bars, None), RollingTape.from_parquet(spec.bars, date(2025, 10, 10))
     for on in cut.session_dates[-3:]:
         assert (whole.base("ABLE", on).ask == cut.base("ABLE", on).ask).all()
     assert whole.trades_on("ABLE", LAST)
