@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,25 +106,6 @@ class Month:
     written_bytes: Mapping[str, float]
     actions: float
     """What a Durable Task Scheduler in place of the durable queues would bill."""
-
-    def items(
-        self, prices: Prices, memory_gb: float, *, is_granted: bool, is_alerted: bool = False
-    ) -> dict[str, float]:
-        """USD by what they are paid for."""
-        grant = (prices.granted_gb_seconds, prices.granted_executions) if is_granted else (0.0, 0.0)
-        each = {op: usd / 10_000 for op, usd in prices.ten_thousand}
-        stored = 0.0
-        for where, size in self.written_bytes.items():
-            gb = size / 1e9 * months_kept(where)
-            stored += gb * (prices.table_gb_month if where == TABLES else prices.blob_gb_month)
-        return {
-            "execution time": max(0.0, self.billed_s * memory_gb - grant[0]) * prices.gb_second,
-            "executions": max(0.0, self.executions - grant[1]) * prices.million_executions / 1e6,
-            "storage, executions": sum(count * each[op] for op, count in self.ops.items()),
-            "storage, host and platform looking": sum(count * each[op] for op, count in self.host_ops.items()),
-            "stored, after a year": stored,
-            "alert rule": prices.alert_rule if is_alerted else 0.0,
-        }
 
 
 def month(
@@ -260,7 +241,21 @@ class Deployment:
 
     def usd(self, month: Month, *, is_granted: bool) -> dict[str, float]:
         """USD of a month by what they are paid for."""
-        return month.items(self.prices, self.memory_gb, is_granted=is_granted, is_alerted=self.is_alerted)
+        prices = self.prices
+        grant = (prices.granted_gb_seconds, prices.granted_executions) if is_granted else (0.0, 0.0)
+        each = {op: usd / 10_000 for op, usd in prices.ten_thousand}
+        stored = 0.0
+        for where, size in month.written_bytes.items():
+            gb = size / 1e9 * months_kept(where)
+            stored += gb * (prices.table_gb_month if where == TABLES else prices.blob_gb_month)
+        return {
+            "execution time": max(0.0, month.billed_s * self.memory_gb - grant[0]) * prices.gb_second,
+            "executions": max(0.0, month.executions - grant[1]) * prices.million_executions / 1e6,
+            "storage, executions": sum(count * each[op] for op, count in month.ops.items()),
+            "storage, host and platform looking": sum(count * each[op] for op, count in month.host_ops.items()),
+            "stored, after a year": stored,
+            "alert rule": prices.alert_rule if self.is_alerted else 0.0,
+        }
 
     def total(self, month: Month, *, is_granted: bool) -> float:
         """USD of a month."""
@@ -290,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deployment = Deployment()
     _show_day(usage, console)
     _show_months(months, deployment, console)
-    _show_goals(months[0], others, deployment, print)
+    _show_goals(months[0], others, deployment)
     granted, full = (deployment.total(months[0], is_granted=is_granted) for is_granted in (True, False))
     if options.json:
         options.json.write_text(json.dumps({"granted_usd": granted, "full_usd": full}, indent=1))
@@ -336,24 +331,24 @@ class Others:
     awake_hours: float
 
 
-def _show_goals(first: Month, others: Others, deployment: Deployment, say: Callable[[str], None]) -> None:
+def _show_goals(first: Month, others: Others, deployment: Deployment) -> None:
     granted = deployment.usd(first, is_granted=True)
     total, full = sum(granted.values()), deployment.total(first, is_granted=False)
-    say(f"goal {GOAL_USD:.2f} USD with the grant:    {total:.2f}")
-    say(f"goal {GOAL_WITHOUT_GRANT_USD:.2f} USD without the grant: {full:.2f}")
+    print(f"goal {GOAL_USD:.2f} USD with the grant:    {total:.2f}")
+    print(f"goal {GOAL_WITHOUT_GRANT_USD:.2f} USD without the grant: {full:.2f}")
     heaviest = sorted(granted.items(), key=lambda item: -item[1])[:3]
-    say("heaviest: " + ", ".join(f"{name} {usd:.2f}" for name, usd in heaviest))
+    print("heaviest: " + ", ".join(f"{name} {usd:.2f}" for name, usd in heaviest))
     a_queue = LOOKS_PER_HOUR * others.awake_hours * dict(deployment.prices.ten_thousand)[Op.QUEUE] / 10_000
     scheduled = total - deployment.total(others.scheduled, is_granted=True)
     sleepless = deployment.total(others.sleepless, is_granted=True) - total
     smaller = full - replace(deployment, memory_gb=0.5).total(first, is_granted=False)
-    say("what would move it, USD a month:")
+    print("what would move it, USD a month:")
     sign, value = ("-", "false") if deployment.is_alerted else ("+", "true")
-    say(f"  {sign}{deployment.prices.alert_rule:.2f}  isTroubleAlerted {value}: the log searched for trouble")
-    say(f"  +{sleepless:.2f}  hasScheduledStop false: the queues are looked at day and night")
-    say(f"  -{a_queue:.2f}  for each queue less that has a trigger")
-    say(f"  -{scheduled:.2f}  hasScheduler true, before its own price for {others.scheduled.actions:,.0f} actions")
-    say(f"  -{smaller:.2f}  instanceMemoryMB 512, where there is no free grant left")
+    print(f"  {sign}{deployment.prices.alert_rule:.2f}  isTroubleAlerted {value}: the log searched for trouble")
+    print(f"  +{sleepless:.2f}  hasScheduledStop false: the queues are looked at day and night")
+    print(f"  -{a_queue:.2f}  for each queue less that has a trigger")
+    print(f"  -{scheduled:.2f}  hasScheduler true, before its own price for {others.scheduled.actions:,.0f} actions")
+    print(f"  -{smaller:.2f}  instanceMemoryMB 512, where there is no free grant left")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 from plotly.graph_objects import Figure
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.charts import ACCENT, GAIN, INK, LOSS, MUTED, RULE, WARN
 
@@ -133,9 +134,12 @@ def _formats(shown: pd.DataFrame) -> dict[str, Any]:
     return made
 
 
-def chart(figure: Figure, *, key: str) -> None:
-    """Show a chart without plotly's own tool bar."""
-    st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False, "displaylogo": False})
+def chart(figure: Figure, *, key: str, title: str = "", into: DeltaGenerator | None = None) -> None:
+    """Show a chart without plotly's own tool bar, here or in a column."""
+    place: Any = into or st
+    if title:
+        place.subheader(title)
+    place.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False, "displaylogo": False})
 
 
 def absent(text: str) -> None:

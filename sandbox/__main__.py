@@ -228,11 +228,11 @@ def _replay_options(command: argparse.ArgumentParser) -> None:
 
 @_command("replay", "decide again from stored inputs, and compare bit for bit", _replay_options)
 def _replay(options: argparse.Namespace, console: Console) -> int:
-    from sandbox.replay import ReplayOptions, replay
+    from sandbox.replay import replay
 
     on = parse_on(options.on) if options.on else None
-    given = ReplayOptions(case=options.case, on=on, count=options.count, storage=options.storage, folder=options.folder)
-    return replay(given, console, options.json)
+    given = {"case": options.case, "count": options.count, "storage": options.storage, "folder": options.folder}
+    return replay(console, on=on, json_file=options.json, **given)
 
 
 def _query_options(command: argparse.ArgumentParser) -> None:

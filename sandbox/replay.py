@@ -31,29 +31,6 @@ _SHOWN = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayOptions:
-    """What to replay.
-
-    Attributes
-    ----------
-    case : str
-        A decision's id, a case file's name in Blob, or a file; empty: a whole day.
-    on : date or None
-        The day; None: the last one that has cases.
-    count : int
-        Decisions of the day: those with a case file first, then what policy did not want; 0: all case files.
-    storage, folder : str, Path
-        As `sandbox.books.opened` takes them.
-    """
-
-    case: str = ""
-    on: date | None = None
-    count: int = 0
-    storage: str = ""
-    folder: Path = DAY_FOLDER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """A case and what its replay found."""
 
@@ -61,16 +38,32 @@ class Replayed:
     replay: Replay
 
 
-def replay(options: ReplayOptions, console: Console, json_file: Path | None = None) -> int:
+def replay(
+    console: Console,
+    *,
+    case: str = "",
+    on: date | None = None,
+    count: int = 0,
+    storage: str = "",
+    folder: Path = DAY_FOLDER,
+    json_file: Path | None = None,
+) -> int:
     """Replay, print what differs and the counts; return 0 if everything is equal, 1 if not.
+
+    Parameters
+    ----------
+    case, on, count
+        As `replayed` takes them.
+    storage, folder
+        As `sandbox.books.opened` takes them.
 
     Raises
     ------
     SettingsError
         If there is nothing to replay.
     """
-    with opened(options.storage, options.folder) as ports:
-        found = list(replayed(ports, options))
+    with opened(storage, folder) as ports:
+        found = list(replayed(ports, case, on=on, count=count))
     _show(found, console)
     if json_file:
         document = [
@@ -85,23 +78,29 @@ def replay(options: ReplayOptions, console: Console, json_file: Path | None = No
     return 0 if all(item.replay.equal for item in found) else 1
 
 
-def replayed(ports: NightPorts, options: ReplayOptions) -> Iterator[Replayed]:
-    """Replay what the options name, one by one."""
+def replayed(ports: NightPorts, case: str = "", *, on: date | None = None, count: int = 0) -> Iterator[Replayed]:
+    """Replay one by one.
+
+    Parameters
+    ----------
+    case : str
+        A decision's id, a case file's name in Blob, or a file; empty: a whole day.
+    on : date or None
+        The day; None: the last one that has cases.
+    count : int
+        Decisions of the day: those with a case file first, then what policy did not want; 0: all case files.
+    """
     replayer = Replayer(ports, ports.archive)
-    for case in _cases(ports, options):
-        yield Replayed(case=case, replay=replayer.replay(case))
+    for each in [_case(ports, case, on)] if case else _cases(ports, on or last_day(ports), count):
+        yield Replayed(case=each, replay=replayer.replay(each))
 
 
-def _cases(ports: NightPorts, options: ReplayOptions) -> Iterator[Case]:
-    if options.case:
-        yield _case(ports, options)
-        return
-    on = options.on or last_day(ports)
+def _cases(ports: NightPorts, on: date, count: int) -> Iterator[Case]:
     names = ports.blobs.names(Container.CASES, f"{on}/")
-    chosen = sample(names, options.count, str(on)) if options.count else names
+    chosen = sample(names, count, str(on)) if count else names
     yield from (case for name in chosen if (case := load_case(ports, name)) is not None)
-    if options.count > len(names):
-        yield from _scored_only(ports, day_records(ports, on), options.count - len(names))
+    if count > len(names):
+        yield from _scored_only(ports, day_records(ports, on), count - len(names))
 
 
 def _scored_only(ports: NightPorts, records: DayRecords, most: int) -> Iterator[Case]:
@@ -113,14 +112,14 @@ def _scored_only(ports: NightPorts, records: DayRecords, most: int) -> Iterator[
         yield maker.case(decision_id)
 
 
-def _case(ports: NightPorts, options: ReplayOptions) -> Case:
-    if named := _BLOB.fullmatch(options.case):
+def _case(ports: NightPorts, case: str, on: date | None) -> Case:
+    if named := _BLOB.fullmatch(case):
         return _by_id(ports, date.fromisoformat(named[1]), named[2])
-    if _DECISION_ID.fullmatch(options.case):
-        return _by_id(ports, options.on or _day_of(ports, options.case), options.case)
-    path = Path(options.case)
+    if _DECISION_ID.fullmatch(case):
+        return _by_id(ports, on or _day_of(ports, case), case)
+    path = Path(case)
     if not path.is_file():
-        raise SettingsError(f"CASE must be a decision's id, YYYY-MM-DD/ID.json or a file, got {options.case!r}")
+        raise SettingsError(f"CASE must be a decision's id, YYYY-MM-DD/ID.json or a file, got {case!r}")
     return ports.codec.decode(Case, path.read_bytes())
 
 

@@ -125,8 +125,7 @@ def _scores(case: Case) -> None:
         ]
     )
     if scores.contributions:
-        st.subheader("What moved the edge most")
-        theme.chart(contributions_chart(case), key="contributions")
+        theme.chart(contributions_chart(case), key="contributions", title="What moved the edge most")
     else:
         st.caption("What moved the edge most is in the case file, which is written after the day's end.")
 

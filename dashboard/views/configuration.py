@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import theme, units
-from dashboard.active import KEPT, ShownSettings, defaults, active_settings
+from dashboard.active import KEPT, ShownSettings, active_settings, defaults
 from dashboard.view import View
 from dashboard.views.acts import act_form
 from shared.bootstrap import JsonCodec

@@ -112,9 +112,8 @@ def _calibration(calibration: Calibration | None) -> None:
 def _importances(card: ModelCard) -> None:
     if not card.importances:
         return
-    st.subheader("What the model looks at")
     gains = {one.name: round(one.gain, 4) for one in card.importances[:_SHOWN]}
-    theme.chart(charts.count_bars(gains), key="importances")
+    theme.chart(charts.count_bars(gains), key="importances", title="What the model looks at")
     st.caption("Share of the loss that splits on the feature take away.")
 
 

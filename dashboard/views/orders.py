@@ -65,9 +65,7 @@ def _listed(view: View, orders: pd.DataFrame) -> pd.DataFrame:
 
 def _overview(orders: pd.DataFrame, fills: pd.DataFrame) -> None:
     left, middle, right = st.columns(3, gap="medium")
-    with left:
-        st.subheader("Where orders stand")
-        theme.chart(charts.count_bars(counts(orders["phase"])), key="phases")
+    theme.chart(charts.count_bars(counts(orders["phase"])), key="phases", title="Where orders stand", into=left)
     with middle:
         st.subheader("Why positions were left")
         reasons = counts(orders.loc[orders["exit_reason"] != "", "exit_reason"])
@@ -75,9 +73,8 @@ def _overview(orders: pd.DataFrame, fills: pd.DataFrame) -> None:
             theme.chart(charts.count_bars(reasons), key="reasons")
         else:
             st.caption("None was left yet.")
-    with right:
-        st.subheader("Realised by symbol, USD")
-        theme.chart(charts.signed_bars(orders.groupby("symbol")["realised_usd"].sum(), unit="USD"), key="by-symbol")
+    realised = charts.signed_bars(orders.groupby("symbol")["realised_usd"].sum(), unit="USD")
+    theme.chart(realised, key="by-symbol", title="Realised by symbol, USD", into=right)
     st.subheader("Fills")
     theme.table(_fills(fills), key="fills")
 

@@ -31,12 +31,10 @@ def render(view: View) -> None:
     if curve.sessions > 1:
         left, right = st.columns(2, gap="medium")
         returns = session_returns(equity)
-        with left:
-            st.subheader("Return of each session, %")
-            theme.chart(charts.signed_bars(returns * 100, unit="%"), key="returns")
-        with right:
-            st.subheader("How results are distributed, USD")
-            theme.chart(charts.histogram(positions["realised_usd"], title="result of a position, USD"), key="spread")
+        sessions = charts.signed_bars(returns * 100, unit="%")
+        spread = charts.histogram(positions["realised_usd"], title="result of a position, USD")
+        theme.chart(sessions, key="returns", title="Return of each session, %", into=left)
+        theme.chart(spread, key="spread", title="How results are distributed, USD", into=right)
     if positions.empty:
         theme.absent("No position was closed in this range.")
         return
@@ -100,8 +98,7 @@ def _by_group(positions: pd.DataFrame) -> None:
         with tab:
             groups = results_by(positions, column)
             left, right = st.columns([0.45, 0.55], gap="medium")
-            with left:
-                theme.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key=f"by-{column}")
+            theme.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key=f"by-{column}", into=left)
             with right:
                 theme.facts(group_rows(groups), head=(name, *GROUP_HEAD), numbers=range(1, len(GROUP_HEAD) + 1))
             if column == "regime" and set(groups.index) == {"unknown"}:

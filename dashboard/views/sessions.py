@@ -40,18 +40,12 @@ def render(view: View) -> None:
     if positions.empty:
         return
     left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("Realised, USD")
-        theme.chart(charts.signed_bars(groups["realised_usd"], unit="USD"), key="realised")
-    with right:
-        st.subheader("Entry slippage, bp")
-        theme.chart(
-            charts.count_bars({str(name): float(value) for name, value in _slippage(fills).round(2).items()}),
-            key="slippage",
-        )
+    slippage = {str(name): float(value) for name, value in _slippage(fills).round(2).items()}
+    realised = charts.signed_bars(groups["realised_usd"], unit="USD")
+    theme.chart(realised, key="realised", title="Realised, USD", into=left)
+    theme.chart(charts.count_bars(slippage), key="slippage", title="Entry slippage, bp", into=right)
     if len(days) > 1:
-        st.subheader("Realised so far, by session")
-        theme.chart(charts.lines(_grown(positions), unit="USD"), key="grown")
+        theme.chart(charts.lines(_grown(positions), unit="USD"), key="grown", title="Realised so far, by session")
 
 
 def _is_there(name: str, *tables: pd.DataFrame) -> bool:

@@ -82,9 +82,8 @@ def _decisions(view: View, decisions: pd.DataFrame) -> None:
             theme.chart(charts.count_bars(refused, colour=charts.WARN), key="refusals")
         else:
             st.caption("None was refused by a gate.")
-    with right:
-        st.subheader("What bound the size")
-        theme.chart(charts.count_bars(counts(decisions.loc[decisions["bound"] != "", "bound"])), key="bounds")
+    bounds = charts.count_bars(counts(decisions.loc[decisions["bound"] != "", "bound"]))
+    theme.chart(bounds, key="bounds", title="What bound the size", into=right)
 
 
 def _opinions(view: View, signals: pd.DataFrame) -> None:
@@ -97,10 +96,8 @@ def _opinions(view: View, signals: pd.DataFrame) -> None:
     if least is not None:
         found = found[found["edge"] >= least]
     left, right = st.columns([0.6, 0.4], gap="medium")
-    with left:
-        theme.chart(charts.scores(found), key="scores")
-    with right:
-        theme.chart(charts.count_bars(counts(found["policy"])), key="policies")
+    theme.chart(charts.scores(found), key="scores", into=left)
+    theme.chart(charts.count_bars(counts(found["policy"])), key="policies", into=right)
     found = found.sort_values(["slot", "edge"], ascending=[False, False])
     at = theme.chosen(_listed(view, found.head(_SHOWN_ROWS)), key="opinions", height=480)
     st.caption(f"{len(found):,} opinions; {min(len(found), _SHOWN_ROWS):,} are listed. Choose a row to open its case.")

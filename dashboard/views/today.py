@@ -146,8 +146,7 @@ def _funnel(view: View, orders: pd.DataFrame, fills: pd.DataFrame) -> None:
     theme.facts([(name, f"{number:,}") for name, number in stages.items()], numbers=(1,))
     refused = refusals_of(decisions)
     if refused:
-        st.subheader("Refused by")
-        theme.chart(charts.count_bars(refused, colour=charts.WARN), key="refused")
+        theme.chart(charts.count_bars(refused, colour=charts.WARN), key="refused", title="Refused by")
         st.caption("A decision can be refused by several gates.")
 
 

@@ -33,8 +33,7 @@ def render(view: View) -> None:
     with left:
         theme.table(_shown(view, listed), key="listed", height=560)
     with right:
-        st.subheader("Why they are on it")
-        theme.chart(charts.count_bars(counts(listed["why"])), key="why")
+        theme.chart(charts.count_bars(counts(listed["why"])), key="why", title="Why they are on it")
         _stories(view, set(listed["symbol"]))
 
 

@@ -12,7 +12,7 @@ import pytest
 from sandbox.books import opened
 from sandbox.query import answer, download
 from sandbox.questions import QUESTIONS
-from sandbox.replay import ReplayOptions, last_day, replayed
+from sandbox.replay import last_day, replayed
 from shared.adapters.codec import decode_json
 from shared.bootstrap import App
 from shared.contracts.cases import Case, CaseEnding
@@ -56,7 +56,7 @@ def test_every_decision_has_a_case_that_ended(books: App, day: dict[str, Any]) -
 
 def test_a_hundred_decisions_of_the_day_replay_equal(books: App) -> None:
     assert last_day(books) == DEFAULT_ON
-    found = list(replayed(books, ReplayOptions(count=100)))
+    found = list(replayed(books, count=100))
     assert len(found) == 100
     assert [(item.case.decision_id, item.replay.differences) for item in found if not item.replay.equal] == []
 

@@ -59,14 +59,9 @@ def fetch_news(source: ExtraSource, store: BarStore, dates: Dates) -> int:
             for headline in (parsed("GET /news", read_headline, raw) for raw in page)
         }
         rows = sorted(found.values(), key=lambda headline: (headline.published_at, headline.news_id))
-        table: dict[str, list[Any]] = {
-            "news_id": [row.news_id for row in rows],
-            "published_at": [row.published_at for row in rows],
-            "source": [row.source for row in rows],
-            "headline": [row.headline for row in rows],
-            "summary": [row.summary for row in rows],
-            "symbols": [" ".join(row.symbols) for row in rows],
-        }
+        names = ("news_id", "published_at", "source", "headline", "summary")
+        table: dict[str, list[Any]] = {each: [getattr(row, each) for row in rows] for each in names}
+        table["symbols"] = [" ".join(row.symbols) for row in rows]
         label = name if whole else f"news/{month.first:%Y-%m}-until-{month.last:%d}.parquet"
         store.put_file(label, parquet_bytes(table))
         count += len(rows)

@@ -157,32 +157,17 @@ def verdict(
     if champion is not None:
         checks += _against(challenger, champion, rule)
     share = drifted_share(drifts)
-    checks += [
-        PromotionCheck(
-            code="CALIBRATION",
-            passed=challenger.calibration_error <= rule.calibration_error_max,
-            found=f"p_up is off by {challenger.calibration_error:.4f}",
-            limit=f"at most {rule.calibration_error_max:g}",
-        ),
-        PromotionCheck(
-            code="BRIER",
-            passed=challenger.brier <= challenger.brier_base,
-            found=f"Brier score {challenger.brier:.4f}",
-            limit=f"at most {challenger.brier_base:.4f}, that of constant base rates",
-        ),
-        PromotionCheck(
-            code="MOVE",
-            passed=challenger.move_correlation > 0,
-            found=f"rank correlation {challenger.move_correlation:.4f} of the expected move",
-            limit="above 0",
-        ),
-        PromotionCheck(
-            code="DRIFT",
-            passed=share <= rule.drifted_share_max,
-            found=f"{share:.0%} of features beyond their limits{_worst(drifts)}",
-            limit=f"at most {rule.drifted_share_max:.0%}",
-        ),
-    ]
+    off, limit = challenger.calibration_error, rule.calibration_error_max
+    moved, most = challenger.move_correlation, rule.drifted_share_max
+    beyond = f"{share:.0%} of features beyond their limits{_worst(drifts)}"
+    rates = f"at most {challenger.brier_base:.4f}, that of constant base rates"
+    for code, passed, found, needs in (
+        ("CALIBRATION", off <= limit, f"p_up is off by {off:.4f}", f"at most {limit:g}"),
+        ("BRIER", challenger.brier <= challenger.brier_base, f"Brier score {challenger.brier:.4f}", rates),
+        ("MOVE", moved > 0, f"rank correlation {moved:.4f} of the expected move", "above 0"),
+        ("DRIFT", share <= most, beyond, f"at most {most:.0%}"),
+    ):
+        checks.append(PromotionCheck(code=code, passed=passed, found=found, limit=needs))
     return PromotionVerdict(
         challenger=challenger.version, champion=champion.version if champion else "", checks=tuple(checks)
     )

@@ -37,7 +37,6 @@ from benchmarks.prices import (
     TRIGGERS,
     WORK_ITEM_QUEUES,
     Op,
-    Prices,
 )
 from sandbox.host.observer import Invocation, TriggerKind
 from shared.contracts.records import Container, Table
@@ -172,9 +171,7 @@ def test_market_that_never_closes_runs_every_hour_of_the_month() -> None:
 
 def test_grant_is_taken_off_and_never_pays_back() -> None:
     found = carried({"supervise_account": SUPERVISE})
-    prices = Prices()
-    granted = found.items(prices, 2.0, is_granted=True)
-    full = found.items(prices, 2.0, is_granted=False)
+    granted, full = (Deployment(memory_gb=2.0).usd(found, is_granted=is_granted) for is_granted in (True, False))
     assert granted["execution time"] == 0.0
     assert full["execution time"] == pytest.approx(found.billed_s * 2.0 * 0.000026)
     assert full["executions"] == pytest.approx(found.executions * 0.40 / 1e6)
@@ -187,8 +184,7 @@ def test_stored_bytes_are_priced_for_as_long_as_they_are_kept() -> None:
             kind=TriggerKind.QUEUE, executions=100, written_bytes=Counter({"bars/history": 1_000_000})
         )
     }
-    prices = Prices()
-    usd = [carried(usage).items(prices, 2.0, is_granted=True) for usage in (kept, gone)]
+    usd = [Deployment().usd(carried(usage), is_granted=True) for usage in (kept, gone)]
     assert usd[0]["stored, after a year"] == pytest.approx(12 * usd[1]["stored, after a year"])
 
 
