@@ -14,6 +14,7 @@ from rich.console import Console
 
 from shared.core.errors import GatehouseError, SettingsError
 from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, STATE, Scenario, parse_date, parse_on
+from training.commands.options import named_values
 
 type Declare = Callable[[argparse.ArgumentParser], None]
 type Run = Callable[[argparse.Namespace, Console], int]
@@ -59,14 +60,6 @@ def _world(options: argparse.Namespace) -> Scenario:
     )
 
 
-def _settings(given: list[str]) -> dict[str, str]:
-    """Read NAME=VALUE pairs. Raises SettingsError naming what is not one."""
-    pairs = [each.partition("=") for each in given]
-    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
-        raise SettingsError(f"--set {wrong[0]}: expected NAME=VALUE")
-    return {name: value for name, _, value in pairs}
-
-
 def _day_options(command: argparse.ArgumentParser) -> None:
     _world_options(command)
     command.add_argument("--json", type=Path, help="write the outcome as JSON")
@@ -80,7 +73,7 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    given = {"folder": options.folder, "settings": _settings(options.set)}
+    given = {"folder": options.folder, "settings": named_values(options.set)}
     done = run_day(_world(options), console, **given, is_hand_traded=options.beside is not None)
     show(done, console)
     if options.json:
@@ -99,16 +92,10 @@ def _serve_options(command: argparse.ArgumentParser) -> None:
 
 @_command("serve", "run venue, storage and app by the clock until stopped", _serve_options)
 def _serve(options: argparse.Namespace, console: Console) -> int:
-    from sandbox.serve import ServeOptions, serve
+    from sandbox.serve import serve
 
-    given = ServeOptions(
-        folder=options.folder,
-        at=options.at,
-        speed=options.speed,
-        free_ports=options.free_ports,
-        settings=_settings(options.set),
-    )
-    serve(_world(options), given, console)
+    how = {"at": options.at, "speed": options.speed, "free_ports": options.free_ports}
+    serve(_world(options), console, folder=options.folder, settings=named_values(options.set), **how)
     return 0
 
 

@@ -7,9 +7,9 @@ import contextlib
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
@@ -18,7 +18,6 @@ from sandbox.azurite import STANDARD_PORTS, Azurite, AzuritePorts
 from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
-from sandbox.prepared import Prepared
 from sandbox.seeding import publish_models
 from sandbox.state import PORTS, held
 from sandbox.venue_process import venue
@@ -32,60 +31,57 @@ HOST_PORT = 7071
 VENUE_PORT = 7080
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """How to serve.
-
-    `at` is the New York wall time a fresh folder's clock starts from, `speed` its seconds per second. With
-    `free_ports` nothing listens on a standard port, so that several sandboxes can run beside each other. `settings` are
-    app settings in place of the sandbox's own.
-    """
-
-    folder: Path = SERVE_FOLDER
-    at: str = "09:10"
-    speed: float = 1.0
-    free_ports: bool = False
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-def serve(world: Scenario, options: ServeOptions, console: Console) -> None:
+def serve(
+    world: Scenario,
+    console: Console,
+    *,
+    folder: Path = SERVE_FOLDER,
+    at: str = "09:10",
+    speed: float = 1.0,
+    free_ports: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders.
+
+    Parameters
+    ----------
+    at : str
+        New York wall time that a fresh folder's clock starts from.
+    speed : float
+        Its seconds per second.
+    free_ports : bool
+        Listen on no standard port, so that several sandboxes can run beside each other.
+    settings : mapping of str to str
+        App settings in place of the sandbox's own.
 
     Raises
     ------
     SettingsError
         If `at` is no time, or another process works on the folder or listens on the standard ports.
     """
-    start = _start(world, options.at)
+    start = _start(world, at)
+    standard = (STANDARD_PORTS, VENUE_PORT, HOST_PORT)
     with contextlib.ExitStack() as stack:
-        for place in (options.folder, *(() if options.free_ports else (PORTS,))):
+        for place in (folder, *(() if free_ports else (PORTS,))):
             stack.enter_context(held(place, "sandbox serve"))
         prepared = prepared_world(world)
         say(console, prepared.told)
-        _serve(world, prepared, start, options, console)
-
-
-def _serve(world: Scenario, prepared: Prepared, start: datetime, options: ServeOptions, console: Console) -> None:
-    folder = options.folder
-    fresh = not (folder / "clock").exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    clock = ClockFile(folder / "clock", start)
-    if fresh:
-        clock.run(start, options.speed)
-    ports = AzuritePorts() if options.free_ports else STANDARD_PORTS
-    venue_port = free_port() if options.free_ports else VENUE_PORT
-    with Azurite(folder / "azurite", ports) as azurite, venue(world, clock, venue_port, folder) as url:
-        settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision())
-        settings |= options.settings
-        publish_models(prepared, azurite.connection_string, at=clock.now())
-        port = 0 if options.free_ports else HOST_PORT
-        host = Host(ROOT, settings, azurite.connection_string, clock, folder / "host", port=port)
+        ports, venue_port, port = (AzuritePorts(), free_port(), 0) if free_ports else standard
+        fresh = not (folder / "clock").exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        clock = ClockFile(folder / "clock", start)
+        if fresh:
+            clock.run(start, speed)
+        storage = stack.enter_context(Azurite(folder / "azurite", ports)).connection_string
+        url = stack.enter_context(venue(world, clock, venue_port, folder))
+        given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
+        publish_models(prepared, storage, at=clock.now())
+        host = Host(ROOT, given, storage, clock, folder / "host", port=port)
         shown = f"{clock.now().astimezone(NEW_YORK):%a %Y-%m-%d %H:%M:%S} New York, {clock.speed:g} s a second"
         console.print(f"venue    {url}", markup=False)
-        console.print(f"storage  {azurite.connection_string}", markup=False, soft_wrap=True)
+        console.print(f"storage  {storage}", markup=False, soft_wrap=True)
         console.print(f"clock    {shown}; Ctrl-C ends, the same command goes on", markup=False)
-        places = {"venue": url, "storage": azurite.connection_string}
-        asyncio.run(_run(host, folder / "places.json", places, console))
+        asyncio.run(_run(host, folder / "places.json", {"venue": url, "storage": storage}, console))
 
 
 async def _run(host: Host, note: Path, places: dict[str, str], console: Console) -> None:

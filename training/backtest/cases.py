@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from shared.adapters.codec import encode_json
 from shared.contracts.cases import case_blob
 from shared.core.features.history import DAY_S, midnight_s
-from shared.core.market import Bars, Timeframe
+from shared.core.market import Timeframe
 from shared.core.values import Symbol, from_epoch
 from shared.stages.evidence.case_maker import CaseMaker, day_records
 from shared.stages.evidence.case_parts import Seen
@@ -29,15 +29,11 @@ def cases_of(app: BacktestApp, tape: RollingTape, trades: Sequence[Trade]) -> di
         by_day[trade.on].append(trade)
     found: dict[str, bytes] = {}
     for on, its in by_day.items():
+        start, end = (from_epoch(midnight_s(on) + after) for after in (0, DAY_S))
         symbols = sorted({Symbol(trade.symbol) for trade in its})
-        seen = Seen(bars=_bars(tape, symbols, on), until=app.clock.now())
+        bars = {symbol: tape.bars(symbol, Timeframe.MIN_5, start, end) for symbol in symbols}
+        seen = Seen(bars=bars, until=app.clock.now())
         maker = CaseMaker(app, app.archive, day_records(app, on), seen)
         for trade in its:
             found[case_blob(on, trade.decision_id)] = encode_json(maker.case(trade.decision_id))
     return found
-
-
-def _bars(tape: RollingTape, symbols: Sequence[Symbol], on: date) -> Mapping[Symbol, Bars]:
-    start_s = midnight_s(on)
-    start, end = from_epoch(start_s), from_epoch(start_s + DAY_S)
-    return {symbol: tape.bars(symbol, Timeframe.MIN_5, start, end) for symbol in symbols}

@@ -33,18 +33,10 @@ class Harvest:
 
 def read_day(tables: TableStore, on: date) -> Harvest:
     """Read a day's tables."""
-
-    def rows(table: Table) -> dict[str, Row]:
-        return dict(tables.query(table, str(on)))
-
-    return Harvest(
-        on=on,
-        signals=rows(Table.SIGNALS),
-        decisions=rows(Table.DECISIONS),
-        orders=rows(Table.ORDERS),
-        watchlist=rows(Table.WATCHLIST),
-        curve={key: row for key, row in rows(Table.LEDGER).items() if len(key) == CURVE_KEY_LENGTH},
-    )
+    read = (Table.SIGNALS, Table.DECISIONS, Table.ORDERS, Table.WATCHLIST)
+    rows = {table.value: dict(tables.query(table, str(on))) for table in read}
+    curve = {key: row for key, row in tables.query(Table.LEDGER, str(on)) if len(key) == CURVE_KEY_LENGTH}
+    return Harvest(on=on, **rows, curve=curve)
 
 
 def points_of(day: Harvest) -> tuple[Point, ...]:

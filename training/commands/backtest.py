@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands import command
-from training.commands.options import BARS_FILE, date_option, progress_bars, say, storage_blobs
+from training.commands.options import BARS_FILE, date_option, named_values, progress_bars, say, storage_blobs
 
 if TYPE_CHECKING:
     from shared.ports import BlobStore
@@ -85,23 +84,13 @@ def _spec(options: argparse.Namespace) -> Spec:
         bars=options.bars,
         since=options.since,
         until=options.until,
-        changed=_pairs(options.set),
+        changed=named_values(options.set),
         cash_usd=options.cash,
         workers=options.workers,
         core=options.core,
         exact=getattr(options, "exact", False),
         cases=options.part == "run" and not options.no_cases,
     )
-
-
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set {text!r}: expected NAME=VALUE")
-        found[name] = value
-    return found
 
 
 def _models(options: argparse.Namespace, spec: Spec, show: Any) -> tuple[Spec, ModelPlan]:

@@ -59,6 +59,16 @@ def date_option(text: str) -> date:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def named_values(texts: Iterable[str]) -> dict[str, str]:
+    """Read the pairs of `--set NAME=VALUE`. Raises SettingsError with the first that is none."""
+    from shared.core.errors import SettingsError
+
+    pairs = {text: text.partition("=") for text in texts}
+    if wrong := [text for text, (name, equals, _) in pairs.items() if not (name and equals)]:
+        raise SettingsError(f"--set {wrong[0]}: expected NAME=VALUE")
+    return {name: value for name, _, value in pairs.values()}
+
+
 def command_clock() -> Clock:
     """The system's clock, or the sandbox's where GATEHOUSE_CLOCK_FILE names one."""
     from shared.adapters.clock import FileClock, SystemClock

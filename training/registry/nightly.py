@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from shared.adapters.codec import decode_json, encode_json
@@ -125,10 +125,9 @@ def run_night(on: date, ports: NightlyTraining, rule: NightRule) -> NightRun:
     )
     if (holder := lock.take()) is not None:
         raise ConflictError(f"a nightly run is at work: {holder.owner}, at most until {iso(holder.until)}")
-    due_at = new_york_instant(day, time(17, 30))
     work = _Work(on, ports, rule, lock)
     try:
-        return work.run(due_at_text=iso(due_at))
+        return work.run(due_at=new_york_instant(day, time(17, 30)))
     finally:
         lock.release()
 
@@ -149,10 +148,10 @@ class _Work:
     def night(self) -> NightRun:
         return self._stored.value
 
-    def run(self, due_at_text: str) -> NightRun:
+    def run(self, due_at: datetime) -> NightRun:
         """Do the steps that are not over."""
         ports = self._ports
-        row: dict[str, Cell] = {"job": NIGHTLY, "slot": SLOT, "due_at": due_at_text, "attempt": self.night.attempt}
+        row: dict[str, Cell] = {"job": NIGHTLY, "slot": SLOT, "due_at": iso(due_at), "attempt": self.night.attempt}
         row["started_at"] = iso(ports.clock.now())
         if self.night.is_over:
             return self.night
