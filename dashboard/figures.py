@@ -38,12 +38,11 @@ class Results:
     win_rate: float | None
     profit_factor: float | None
     payoff: float | None
-    held_min: float | None
     slippage_bp: float | None
 
 
 def results_of(positions: pd.DataFrame) -> Results:
-    """Reckon closed positions: columns realised_usd, r, held_min, slippage_bp."""
+    """Reckon closed positions: columns realised_usd, r, slippage_bp."""
     realised = positions["realised_usd"].to_numpy(float)
     won, lost = realised[realised > 0], realised[realised < 0]
     count = len(realised)
@@ -57,7 +56,6 @@ def results_of(positions: pd.DataFrame) -> Results:
         win_rate=len(won) / count if count else None,
         profit_factor=float(won.sum() / -lost.sum()) if len(lost) else None,
         payoff=float(won.mean() / -lost.mean()) if len(won) and len(lost) else None,
-        held_min=_mean(positions["held_min"]),
         slippage_bp=_mean(positions["slippage_bp"]),
     )
 

@@ -46,7 +46,6 @@ RESUMED_BEFORE_OPEN = timedelta(minutes=5)
 class DayRun:
     """What came of a day: the evidence from tables and venue, where the time went, and the app's peak memory."""
 
-    world: Scenario
     evidence: DayEvidence
     timings: Timings
     wall_s: float
@@ -105,7 +104,7 @@ def _run_day(
         evidence = gather_evidence(world, azurite.connection_string, url, **beside)
         if shown:
             (folder / "positions.json").write_text(json.dumps(shown, indent=1))
-    return DayRun(world=world, evidence=evidence, timings=timings, wall_s=wall_s, peak_mb=peak_mb)
+    return DayRun(evidence=evidence, timings=timings, wall_s=wall_s, peak_mb=peak_mb)
 
 
 async def _run(host: Host, day: TradingDay, console: Console, *, is_hand_traded: bool) -> dict[str, Any]:

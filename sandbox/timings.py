@@ -1,4 +1,4 @@
-"""Where a day's time goes, by function: calls, failures, seconds."""
+"""Where a day's time goes, by function: calls, seconds, errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ class Timings:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.errors: list[str] = []
 
@@ -24,5 +23,4 @@ class Timings:
         self.calls[invocation.function] += 1
         self.seconds[invocation.function] += outcome.wall_s
         if outcome.error is not None:
-            self.failures[invocation.function] += 1
             self.errors.append(f"{invocation.function} at {invocation.at}: {outcome.error}")

@@ -21,12 +21,11 @@ class Record:
     """What following a rule returned.
 
     `net_bp` of shape (n_sessions,) is the mean return of its rows in each session, in basis points after costs (0 where
-    it took none), `rows` how many it took in all.
+    it took none).
     """
 
     name: str
     net_bp: FloatArray
-    rows: int
 
     @property
     def mean_bp(self) -> float:
@@ -47,26 +46,25 @@ def record_of(name: str, score: FloatArray, data: Dataset, cost_bp: float) -> Re
         Round-trip cost taken off each return.
     """
     net = 1e4 * data.exit_return - cost_bp
-    means, rows = [], 0
+    means = []
     for day in np.unique(data.day):
         of_day = np.flatnonzero((data.day == day) & np.isfinite(score))
         count = int(np.ceil(TOP_SHARE * of_day.size))
         taken = of_day[np.argsort(-score[of_day], kind="stable")[:count]]
         means.append(float(net[taken].mean()) if taken.size else 0.0)
-        rows += int(taken.size)
-    return Record(name=name, net_bp=np.array(means), rows=rows)
+    return Record(name=name, net_bp=np.array(means))
 
 
 def nothing(data: Dataset) -> Record:
     """Stay out: no return, no cost."""
-    return Record(name="nothing", net_bp=np.zeros(np.unique(data.day).size), rows=0)
+    return Record(name="nothing", net_bp=np.zeros(np.unique(data.day).size))
 
 
 def everything(data: Dataset, cost_bp: float) -> Record:
     """Buy every row."""
     net = 1e4 * data.exit_return - cost_bp
     means = np.array([net[data.day == day].mean() for day in np.unique(data.day)])
-    return Record(name="everything", net_bp=means, rows=len(data))
+    return Record(name="everything", net_bp=means)
 
 
 _SCORES: Mapping[str, Callable[[NDArray[np.float32]], FloatArray]] = {

@@ -75,7 +75,6 @@ class DayScores:
     bar. `slots` names the rows, `symbols` the columns.
     """
 
-    day: TradingDay
     slots: tuple[str, ...]
     symbols: tuple[Symbol, ...]
     edge: FloatArray
@@ -131,7 +130,6 @@ def score_day(
         edge[there, k] = probabilities[at, UP] - probabilities[at, DOWN]
         move[there, k] = moves[at]
     return DayScores(
-        day=day,
         slots=tuple(job.slot for job in jobs),
         symbols=tuple(item.symbol for item in items),
         edge=edge,

@@ -188,8 +188,8 @@ def _fetched(options: argparse.Namespace) -> str:
     dates = Dates(first=min(covered).first, last=max(until, min(covered).first))
     jobs = plan(Wanted(symbols=symbols, timeframes=frames, dates=dates, extended=True), store)
     source = AlpacaHistory(parse_settings(os.environ).broker)
-    done = [run(job, source, store, XnysCalendar(), extended=True) for job in jobs]
-    return f"{sum(job.rows for job in done):,} new bars of {len(symbols)} symbols until {until}"
+    bars = sum(run(job, source, store, XnysCalendar(), extended=True) for job in jobs)
+    return f"{bars:,} new bars of {len(symbols)} symbols until {until}"
 
 
 def _rule_of(

@@ -26,7 +26,6 @@ from training.data.store import BarStore, Counted, coded, instants
 class AlignedFile:
     """What was written."""
 
-    path: Path
     rows: int
     missing: int
     after_gap: int
@@ -74,7 +73,7 @@ def write_aligned(
         for file in files.values():
             file.keep()
     return {
-        frame: AlignedFile(path=files[frame].path, rows=int(rows), missing=int(missing), after_gap=int(after))
+        frame: AlignedFile(rows=int(rows), missing=int(missing), after_gap=int(after))
         for frame, (rows, missing, after) in totals.items()
     }
 

@@ -66,14 +66,6 @@ class FetchJob:
     crypto: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What came of a job: good bars, and bad ones that were quarantined."""
-
-    rows: int
-    bad: int
-
-
 def last_complete(now: datetime) -> date:
     """The last New York date that is over: of a day that runs, what is missing now may be there in the evening."""
     return now.astimezone(NEW_YORK).date() - timedelta(days=1)
@@ -98,8 +90,8 @@ def plan(wanted: Wanted, store: BarStore) -> list[FetchJob]:
     return sorted(jobs, key=lambda job: (order[job.timeframe], job.dates, job.crypto, job.symbols))
 
 
-def run(job: FetchJob, source: BarSource, store: BarStore, calendar: Calendar, *, extended: bool) -> Fetched:
-    """Do one job.
+def run(job: FetchJob, source: BarSource, store: BarStore, calendar: Calendar, *, extended: bool) -> int:
+    """Do one job, and say how many good bars came of it.
 
     Raises
     ------
@@ -137,7 +129,7 @@ def run(job: FetchJob, source: BarSource, store: BarStore, calendar: Calendar, *
             source=source_name(source.feed, job, extended=extended),
             quarantined=int(bad_of[k]) if bad_of.size else 0,
         )
-    return Fetched(rows=int(checked.order.size), bad=int(checked.bad.size))
+    return int(checked.order.size)
 
 
 def source_name(feed: str, job: FetchJob, *, extended: bool) -> str:

@@ -17,7 +17,6 @@ def positions(*realised: float) -> pd.DataFrame:
         {
             "realised_usd": list(realised),
             "r": [value / 100 for value in realised],
-            "held_min": 30.0,
             "slippage_bp": 2.0,
             "session": ["REG-AM" if at % 2 else "PRE" for at in range(len(realised))],
         }
@@ -47,7 +46,7 @@ def test_results_are_those_of_a_worked_example() -> None:
 def test_nothing_closed_has_no_rates_and_no_loss_has_no_profit_factor() -> None:
     nothing = results_of(positions())
     assert (nothing.positions, nothing.realised_usd) == (0, 0.0)
-    assert nothing.expectancy_usd is nothing.win_rate is nothing.profit_factor is nothing.held_min is None
+    assert nothing.expectancy_usd is nothing.win_rate is nothing.profit_factor is None
     assert results_of(positions(5.0)).profit_factor is None
 
 

@@ -25,7 +25,7 @@ RULE = PromotionRule()
 def evidence(net_bp: float = 5.0, version: str = "new") -> JudgedEvidence:
     return JudgedEvidence(
         version=version,
-        record=Record(name=version, net_bp=net_bp + (STEADY if version == "new" else STEADY[::-1]), rows=200),
+        record=Record(name=version, net_bp=net_bp + (STEADY if version == "new" else STEADY[::-1])),
         brier=0.60,
         brier_base=0.65,
         calibration_error=0.02,
@@ -37,7 +37,7 @@ def decided(
     challenger: JudgedEvidence, champion: JudgedEvidence | None = None, simple_bp: float = -3.0, psi: float = 0.1
 ) -> PromotionVerdict:
     drifts = [FeatureDrift(name=f"f{k}", psi=psi, kl=0.1, limit=0.25) for k in range(4)]
-    simple = Record(name="momentum", net_bp=np.full(SESSIONS, simple_bp), rows=100)
+    simple = Record(name="momentum", net_bp=np.full(SESSIONS, simple_bp))
     return verdict(challenger, champion, simple=simple, judge=JUDGE, drifts=drifts, rule=RULE)
 
 
@@ -90,7 +90,7 @@ def test_models_of_invented_markets_are_held_against_each_other() -> None:
 def test_a_lead_that_one_lucky_session_made_is_not_enough() -> None:
     lucky = np.zeros(SESSIONS)
     lucky[0] = 60.0
-    challenger = replace(evidence(), record=Record(name="new", net_bp=lucky - 4, rows=100))
+    challenger = replace(evidence(), record=Record(name="new", net_bp=lucky - 4))
     assert challenger.record.mean_bp > RULE.margin_bp
     assert "COSTS" in failed(decided(challenger))
 
