@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import theme, units
 from dashboard.case_chart import case_chart, contributions_chart
-from dashboard.cases import decided_on, load_case, symbol_of
+from dashboard.case_source import decided_on, load_case, symbol_of
 from dashboard.view import View
 from dashboard.views.links import DECISION, asked_decision
 from shared.contracts.cases import Case, CaseEnding

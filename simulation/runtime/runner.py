@@ -50,7 +50,7 @@ class Spent:
             self.calls[part] += 1
 
 
-class Watch(Protocol):
+class IdleRule(Protocol):
     """Decides which minutes supervision may pass over."""
 
     def __call__(self) -> bool:
@@ -67,11 +67,11 @@ class Watch(Protocol):
 class Stages:
     """The stages that a backtest may run at less cost, each with the same outcome.
 
-    `quiet` passes over minutes of supervision; `jobs` are the timers that fire.
+    `idle` passes over minutes of supervision; `jobs` are the timers that fire.
     """
 
     score: Callable[[CandidateSlice, Ports], Sequence[Message]] = score_and_tell
-    quiet: Watch | None = None
+    idle: IdleRule | None = None
     jobs: frozenset[str] = JOBS
 
 
@@ -154,18 +154,18 @@ class Runner(Loop):
         self.send(self.spent.run("report", lambda: day_report(self.ports)))
 
     def _supervise(self) -> None:
-        quiet = self.stages.quiet
-        if quiet is not None and self.spent.run("quiet minutes", quiet):
+        idle = self.stages.idle
+        if idle is not None and self.spent.run("idle minutes", idle):
             return
         seen = self.spent.run("supervise", lambda: supervise(self.ports))
-        if quiet is not None:
-            quiet.supervised(seen)
+        if idle is not None:
+            idle.supervised(seen)
         self.send(seen.messages)
         self.send(wake_all(seen.wakes, self.ports, self.hub, expected=()))
 
     def _stir(self) -> None:
-        if self.stages.quiet is not None:
-            self.stages.quiet.stirred()
+        if self.stages.idle is not None:
+            self.stages.idle.stirred()
 
     def _process(self, message: Message) -> None:
         queue = QUEUE_OF[type(message)]

@@ -34,7 +34,6 @@ from simulation.runtime.runner import JOBS, Runner, Stages
 from simulation.venue.account import Fill
 from simulation.venue.engine import Exchange
 from training.backtest.batch import BatchedScore, DayScores, TrainedSet, score_day
-from training.backtest.cases import cases_of
 from training.backtest.harvest import Harvest, counts, points_of, read_day, trades_of
 from training.backtest.history import MemoryHistory
 from training.backtest.idle_minutes import IdleMinutes
@@ -43,6 +42,7 @@ from training.backtest.records import DayResult, Judged, Trade
 from training.backtest.regimes import regime_of
 from training.backtest.spec import BacktestOutcome, ModelPlan, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
+from training.backtest.trade_cases import cases_of
 from training.dataset import Progress
 from training.publish import publish
 
@@ -150,7 +150,7 @@ class _Run:
         self.app.history = MemoryHistory()
         idle = IdleMinutes(self.app, self.clock, self.app.tape_broker)
         jobs = JOBS - {"news", "report"}  # a file of bars has no news; figures are read off the tables
-        stages = Stages(score=self.batched, quiet=idle, jobs=jobs)
+        stages = Stages(score=self.batched, idle=idle, jobs=jobs)
         return Runner(self.app, self.clock, self.environment, stages)
 
     def go(self, tell: Progress) -> tuple[DayResult, ...]:
