@@ -45,12 +45,10 @@ def summary(sharpe: float) -> dict[str, object]:
         {"at": f"2026-09-{day:02d}T20:00:00Z", "equity_usd": 100_000 * (1 + 0.0006 * sharpe * day + 0.002 * (day % 3))}
         for day in range(1, 25)
     ]
-    return {
-        "schema_id": "backtest-summary.v1", "verdict": "not proven", "reasons": ["invented market"],
-        "since": "2026-09-01", "until": "2026-09-24", "run": {"sharpe": sharpe, "max_drawdown": 0.031},
-        "trades": {"win_rate": 0.52},
-        "splits": {"session": {"REG-AM": {"net_usd": 310.0}, "REG-MID": {"net_usd": -42.0}}}, "curve": curve,
-    }  # fmt: skip
+    head = {"schema_id": "backtest-summary.v1", "verdict": "not proven", "reasons": ["invented market"]}
+    run = {"since": "2026-09-01", "until": "2026-09-24", "run": {"sharpe": sharpe, "max_drawdown": 0.031}}
+    splits = {"session": {"REG-AM": {"net_usd": 310.0}, "REG-MID": {"net_usd": -42.0}}}
+    return {**head, **run, "trades": {"win_rate": 0.52}, "splits": splits, "curve": curve}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +126,9 @@ def missing(text: str, *expected: str) -> list[str]:
 
 def test_today_shows_the_accounts_figures_and_the_way_from_watchlist_to_fill(shown: Shown) -> None:
     text, day, report = shown.reader.open("today"), shown.outcome, shown.outcome["report"]
-    funnel = [
-        f"{label} {day['funnel'][name]:,}"
-        for label, name in {
-            "symbols watched": "watchlist", "candidates scored": "scored", "signals": "signals",
-            "decisions": "decided", "approved": "approved", "orders": "orders", "fills": "fills",
-        }.items()
-    ]  # fmt: skip
+    labels = {"symbols watched": "watchlist", "candidates scored": "scored", "decisions": "decided"}
+    labels |= {name: name for name in ("signals", "approved", "orders", "fills")}
+    funnel = [f"{label} {day['funnel'][name]:,}" for label, name in labels.items()]
     assert missing(text, *funnel) == []
     assert missing(text, usd(float(day["equity_usd"])), usd(float(report["realised_usd"]), sign=True)) == []
     assert f"{report['wins']} won, {report['losses']} lost" in text

@@ -288,7 +288,7 @@ def test_what_is_too_large_or_of_another_type_is_refused_before_it_is_read(sandb
 
 def test_no_call_writes_a_second_line_into_log_or_tables(
     sandbox: MakeSandbox, caplog: pytest.LogCaptureFixture
-) -> None:  # fmt: skip
+) -> None:
     async def scenario(box: Sandbox) -> None:
         for bad in NOT_SHOWN:
             for who in ({"by": f"me{bad}", "reason": "odd"}, {"by": "me", "reason": f"odd{bad}"}):

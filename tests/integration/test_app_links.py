@@ -48,9 +48,7 @@ async def waiting(box: Sandbox, symbol: str = "SPY") -> dict[str, str]:
 
 async def opened(box: Sandbox, token: str) -> requests.Response:
     """Open a link as a phone or a chat program does: without a key."""
-    return await asyncio.to_thread(
-        requests.get, f"{box.host.url}/api/answer", params={"token": token}, timeout=30
-    )  # fmt: skip
+    return await asyncio.to_thread(requests.get, f"{box.host.url}/api/answer", params={"token": token}, timeout=30)
 
 
 async def pressed(box: Sandbox, token: str, **options: Any) -> requests.Response:

@@ -22,11 +22,12 @@ from tools.package_libraries import LEFT_OUT, SITE, is_left_out, place, require_
 
 OURS = {"function_app.py", "functions", "host.json", "requirements.txt", "shared"}
 STAYS = {
-    "azure.yaml", "benchmarks", "CHANGELOG.md", "CONTRIBUTING.md", "dashboard", "dist", "docs", "infra", "LICENSE",
-    "local.settings.json", "local.settings.json.example", "Makefile", "mutants", "pyproject.toml", "README.md",
-    "requirements-dashboard.txt", "requirements-dev.txt", "requirements-infra.txt", "requirements-training.txt",
-    "sandbox", "simulation", "tests", "tools", "training",
-}  # fmt: skip
+    *("sandbox", "simulation", "training", "tools", "tests", "dashboard"),
+    *("benchmarks", "infra", "docs", "dist", "mutants"),
+    *("azure.yaml", "local.settings.json", "local.settings.json.example", "Makefile", "pyproject.toml"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"),
+    *(f"requirements-{part}.txt" for part in ("dashboard", "dev", "infra", "training")),
+}
 
 
 @pytest.fixture(scope="module")

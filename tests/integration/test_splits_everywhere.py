@@ -56,9 +56,7 @@ def names(plain: SyntheticTape) -> list[Symbol]:
 def tape(plain: SyntheticTape, names: list[Symbol]) -> SplitTape:
     """Splits on the day, in its history, twice, and by ratios that leave roundings."""
     dates = plain.session_dates
-    both = Splits(
-        from_s=np.array([midnight_s(dates[-9]), midnight_s(dates[-3])]), factor=np.array([1 / 3, 7.0])
-    )  # fmt: skip
+    both = Splits(from_s=np.array([midnight_s(dates[-9]), midnight_s(dates[-3])]), factor=np.array([1 / 3, 7.0]))
     exact: dict[str, Splits] = {names[0]: split_at(ON, 4.0), names[1]: split_at(dates[-4], 0.5)}
     return SplitTape(plain, {**exact, names[2]: split_at(ON, 5.0), names[3]: both})
 

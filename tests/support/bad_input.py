@@ -17,9 +17,9 @@ ANOTHER = {"candidates.v1": "signal.v1", "signal.v1": "notice.v1", "order-intent
 """A schema that does not belong into the queue of the first."""
 
 NOT_SHOWN = (
-    "\r\nCRITICAL forged", "\n", "\r", "\t", "\x0b", "\x00", "\x1b[31m", "\x7f", "\x85", "\x9b",
-    "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069",
-)  # fmt: skip
+    *("\r\nCRITICAL forged", "\n", "\r", "\t", "\x0b", "\x00", "\x1b[31m", "\x7f", "\x85", "\x9b"),
+    *("\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"),
+)
 """What no text of a person may hold: control characters, ends of lines and paragraphs, turns of direction."""
 
 OUT_OF_RANGE: dict[str, dict[str, Any]] = {

@@ -290,25 +290,22 @@ class HandBroker:
 
     def available(self, symbol: Symbol) -> int:
         """Shares held that no open sale has taken already; the two of a pair take theirs once."""
-        open_sells = [
-            o
-            for o in self.book.values()
-            if o.symbol == symbol and o.side is Side.SELL
-            and not o.status.is_final and o.client_order_id[-5:] != ".stop"
-            and (o.parent_order_id is None or self.book[o.parent_order_id].status is OrderStatus.FILLED)
-        ]  # fmt: skip
-        return self.held(symbol) - sum(o.remaining_shares for o in open_sells)
+        sells = [o for o in self.book.values() if o.symbol == symbol and o.side is Side.SELL and not o.status.is_final]
+        entries = [(o, self._parent(o)) for o in sells if not o.client_order_id.endswith(".stop")]
+        taken = [o for o, entry in entries if entry is None or entry.status is OrderStatus.FILLED]
+        return self.held(symbol) - sum(o.remaining_shares for o in taken)
 
     def live(self, side: Side) -> list[BrokerOrder]:
         """Open orders of one side, legs of a working entry left out."""
+        found = [(o, self._parent(o)) for o in self.book.values() if o.side is side and not o.status.is_final]
         return [
             o
-            for o in self.book.values()
-            if o.side is side
-            and not o.status.is_final
-            and (o.parent_order_id is None or side is Side.BUY or self.book[o.parent_order_id].status.is_final
-                 or self.book[o.parent_order_id].side is Side.SELL)
-        ]  # fmt: skip
+            for o, entry in found
+            if entry is None or (side, entry.side) != (Side.SELL, Side.BUY) or entry.status.is_final
+        ]
+
+    def _parent(self, order: BrokerOrder) -> BrokerOrder | None:
+        return self.book.get(order.parent_order_id or "")
 
     def _begin(self, method: str) -> None:
         if self.outage is not None:

@@ -44,14 +44,14 @@ class VenueLife(Life):
 
 def venue_life(
     day: BasePrices, *, halts: Sequence[Halt] = (), exchange_at: datetime | None = None, **plan: object
-) -> VenueLife:  # fmt: skip
+) -> VenueLife:
     """An approved order of 100 AAA at 10:00 New York, and the market of its day."""
     return on_venue(new_life(**plan), day, halts=halts, exchange_at=exchange_at)  # type: ignore[arg-type]
 
 
 def on_venue(
     made: Life, day: BasePrices, *, halts: Sequence[Halt] = (), exchange_at: datetime | None = None
-) -> VenueLife:  # fmt: skip
+) -> VenueLife:
     """An order's life at the venue instead of the broker made by hand."""
     exchange = Exchange(HandTape(ON, {("AAA", ON): day}, halts=halts), start=exchange_at)
     theirs = account_id(exchange)

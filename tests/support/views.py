@@ -62,58 +62,54 @@ def many_days(source: MemorySource, count: int, *, until: date = ON) -> list[dat
     """
     days = [until - timedelta(days=number) for number in reversed(range(count))]
     for number, on in enumerate(days):
-        _position(source, on, "AAA", hour=14, shares=100, paid=10.0, got=10.3, stop=9.8, session="REG-AM")
-        _position(source, on, "BBB", hour=17, shares=50, paid=20.0, got=19.8, stop=19.6, session="REG-MID")
+        _position(source, on, "AAA", hour=14, shares=100, paid=10.0, got=10.3, stop=9.8)
+        _position(source, on, "BBB", hour=17, shares=50, paid=20.0, got=19.8, stop=19.6)
         for at, gained in (("0930", 0), ("1200", 30), ("1600", 20)):
             equity = 100_000 + 20 * number + gained
-            source.tables.put(Table.LEDGER, str(on), at, {
-                "at": f"{on}T{int(at[:2]) + 4:02d}:{at[2:]}:00Z", "session": "REG-AM", "equity_usd": str(equity),
-                "cash_usd": str(equity), "buying_power_usd": str(equity), "exposure_usd": "1000", "positions": 1,
-            })  # fmt: skip
+            point: Row = {"at": f"{on}T{int(at[:2]) + 4:02d}:{at[2:]}:00Z", "session": "REG-AM", "positions": 1}
+            usd: Row = dict.fromkeys(("equity_usd", "cash_usd", "buying_power_usd"), str(equity))
+            source.tables.put(Table.LEDGER, str(on), at, {**point, **usd, "exposure_usd": "1000"})
         source.blobs.put(Container.WATCHLISTS, f"{on}/0915.json", b"{}")
     return days
 
 
 def _position(
-    source: MemorySource, on: date, symbol: str, *, hour: int, shares: int, paid: float, got: float, stop: float,
-    session: str,
-) -> None:  # fmt: skip
-    tables, day, intent, decision = source.tables, str(on), f"i{symbol}{on}", f"d{symbol}{on}"
-    result = round((got - paid) * shares, 2)
-    tables.put(Table.SIGNALS, day, f"{symbol}|{hour - 4}00", {
-        "decision_id": decision, "symbol": symbol, "slot": f"{hour - 4}00", "session": session, "policy": "ENTER",
-        "p_up": 0.5, "p_none": 0.2, "p_down": 0.3, "edge": 0.2, "expected_move_bp": 20.0, "cost_bp": 5.0,
-        "price_usd": paid, "strategy": "momentum.v1", "scored_at": f"{on}T{hour}:00:00Z", "regime": "calm",
-    })  # fmt: skip
-    tables.put(Table.DECISIONS, day, f"{symbol}|{hour - 4}00|{decision}", {
-        "decision_id": decision, "symbol": symbol, "slot": f"{hour - 4}00", "session": session, "verdict": "approved",
-        "refused_by": "", "strategy": "momentum.v1", "decided_at": f"{on}T{hour}:00:00Z", "intent_id": intent,
-        "qty_shares": shares, "bound": "kelly",
-    })  # fmt: skip
-    tables.put(Table.ORDERS, day, f"{symbol}|{intent}", {
-        "intent_id": intent, "decision_id": decision, "symbol": symbol, "phase": "CLOSED", "exit_reason": "TARGET",
-        "qty_shares": shares, "bought_shares": shares, "sold_shares": shares, "entry_usd": str(paid), "seq": 4,
-        "stop_usd": str(stop), "realised_usd": str(result), "updated_at": f"{on}T{hour}:40:00Z",
-    })  # fmt: skip
+    source: MemorySource, on: date, symbol: str, *, hour: int, shares: int, paid: float, got: float, stop: float
+) -> None:
+    tables, day, intent, slot = source.tables, str(on), f"i{symbol}{on}", f"{hour - 4}00"
+    session = "REG-AM" if hour < 16 else "REG-MID"
+    whose: Row = {"decision_id": f"d{symbol}{on}", "symbol": symbol}
+    told: Row = {**whose, "slot": slot, "session": session, "strategy": "momentum.v1"}
+
+    scored: Row = {"policy": "ENTER", "price_usd": paid, "scored_at": f"{on}T{hour}:00:00Z", "regime": "calm"}
+    odds: Row = {"p_up": 0.5, "p_none": 0.2, "p_down": 0.3, "edge": 0.2, "expected_move_bp": 20.0, "cost_bp": 5.0}
+    tables.put(Table.SIGNALS, day, f"{symbol}|{slot}", {**told, **scored, **odds})
+
+    decided: Row = {"verdict": "approved", "refused_by": "", "decided_at": f"{on}T{hour}:00:00Z", "bound": "kelly"}
+    key = f"{symbol}|{slot}|{told['decision_id']}"
+    tables.put(Table.DECISIONS, day, key, {**told, **decided, "intent_id": intent, "qty_shares": shares})
+
+    ended: Row = {"phase": "CLOSED", "exit_reason": "TARGET", "seq": 4, "updated_at": f"{on}T{hour}:40:00Z"}
+    sizes: Row = dict.fromkeys(("qty_shares", "bought_shares", "sold_shares"), shares)
+    usd: Row = {"entry_usd": str(paid), "stop_usd": str(stop), "realised_usd": str(round((got - paid) * shares, 2))}
+    tables.put(Table.ORDERS, day, f"{symbol}|{intent}", {"intent_id": intent, **whose, **ended, **sizes, **usd})
+
     for role, side, price, minute in (("entry", "buy", paid, 1), ("target", "sell", got, 31)):
-        tables.put(Table.FILLS, day, f"{symbol}|{intent}-{role}|0001", {
-            "intent_id": intent, "symbol": symbol, "role": role, "side": side, "qty_shares": shares,
-            "price_usd": str(price), "session": session, "slippage_bp": 2.0 if role == "entry" else None,
-            "occurred_at": f"{on}T{hour}:{minute:02d}:00Z", "received_at": f"{on}T{hour}:{minute:02d}:01Z",
-            "client_order_id": f"{intent}-{role}",
-        })  # fmt: skip
+        at = f"{on}T{hour}:{minute:02d}"
+        order: Row = {"intent_id": intent, "client_order_id": f"{intent}-{role}", "symbol": symbol, "role": role}
+        fill: Row = {"side": side, "qty_shares": shares, "price_usd": str(price), "session": session}
+        seen: Row = {"occurred_at": f"{at}:00Z", "received_at": f"{at}:01Z"}
+        slipped: Row = {"slippage_bp": 2.0 if role == "entry" else None}
+        tables.put(Table.FILLS, day, f"{symbol}|{intent}-{role}|0001", {**order, **fill, **seen, **slipped})
 
 
 def current_ledger(source: MemorySource, on: date = ON, unexplained: str | None = None, **changes: object) -> None:
     """Write the ledger's row as it stands on a day."""
-    ledger = {
-        "opening_equity": "100000", "equity": "99000", "peak_equity": "101000", "is_day_halted": False,
-        "is_drawdown_halted": False, **changes,
-    }  # fmt: skip
-    source.tables.put(Table.LEDGER, ACCOUNT, CURRENT, {
-        "on": str(on), "ledger": json.dumps(ledger), "reservations": 1, "reserved_usd": "5000", "broker_failures": 0,
-        "market_failures": 2, "unexplained": unexplained,
-    })  # fmt: skip
+    equity = {"opening_equity": "100000", "equity": "99000", "peak_equity": "101000"}
+    ledger = {**equity, "is_day_halted": False, "is_drawdown_halted": False, **changes}
+    row: Row = {"on": str(on), "ledger": json.dumps(ledger), "reservations": 1, "reserved_usd": "5000"}
+    row |= {"broker_failures": 0, "market_failures": 2, "unexplained": unexplained}
+    source.tables.put(Table.LEDGER, ACCOUNT, CURRENT, row)
 
 
 @contextmanager

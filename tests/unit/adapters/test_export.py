@@ -36,9 +36,8 @@ def test_names_decide_on_money_and_instants() -> None:
 
 def test_other_columns_keep_their_type_and_absence_is_null() -> None:
     table = exported({"seq": 1, "is_on": True, "name": "x", "edge": 0.5}, {"seq": None, "edge": 1.0})
-    assert table.to_pylist()[1] == {
-        "day": ON, "row_key": "key-1", "seq": None, "is_on": None, "name": None, "edge": 1.0
-    }  # fmt: skip
+    absent = dict.fromkeys(("seq", "is_on", "name"))
+    assert table.to_pylist()[1] == {"day": ON, "row_key": "key-1", **absent, "edge": 1.0}
 
 
 def test_whole_numbers_among_fractions_are_fractions() -> None:

@@ -231,9 +231,13 @@ def test_probabilities_that_do_not_add_up_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "champion",
-    [b"{", b"{}", b'{"name":"move","version":"v1","promoted_at":"2025-10-14T22:00:00Z"}',
-     b'{"name":"signal","version":"../x","promoted_at":"2025-10-14T22:00:00Z"}'],
-)  # fmt: skip
+    [
+        b"{",
+        b"{}",
+        b'{"name":"move","version":"v1","promoted_at":"2025-10-14T22:00:00Z"}',
+        b'{"name":"signal","version":"../x","promoted_at":"2025-10-14T22:00:00Z"}',
+    ],
+)
 def test_a_broken_champion_blob_is_a_fault_and_keeps_the_model(
     champion: bytes, blobs: CountingBlobs, clock: HandClock
 ) -> None:

@@ -11,9 +11,7 @@ from shared.core.values import Symbol
 
 
 def position(symbol: str = "AAA", qty: int = 10, average: str = "9.00", market: str = "10.00") -> Position:
-    return Position(
-        symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(average), market_price=Decimal(market)
-    )  # fmt: skip
+    return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(average), market_price=Decimal(market))
 
 
 def test_value_and_open_profit_carry_the_sign_of_the_shares() -> None:

@@ -31,12 +31,9 @@ def test_a_run_is_sorted_into_facts_metrics_splits_and_curve() -> None:
     assert run_ids(source) == ["b"]
     run = load_run(source, "b")
     assert run is not None
-    assert run.facts == {
-        "verdict": "not proven", "reasons": "too few, costs", "models": "signal/1", "settings": "none"
-    }  # fmt: skip
-    assert run.metrics == {
-        "run.sharpe": 1.5, "trades.trades": 4.0, "trades.win_rate": 0.5, "benchmark.SPY.total_return": 0.02
-    }  # fmt: skip
+    assert run.facts == {"verdict": "not proven", "reasons": "too few, costs", "models": "signal/1", "settings": "none"}
+    trades = {"trades.trades": 4.0, "trades.win_rate": 0.5}
+    assert run.metrics == {"run.sharpe": 1.5, **trades, "benchmark.SPY.total_return": 0.02}
     assert run.splits == {"session": {"PRE": {"net_usd": 1.0, "t": None}}}
     assert list(run.curve["equity_usd"]) == [5.0]
 

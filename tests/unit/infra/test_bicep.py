@@ -52,9 +52,9 @@ TOO_MUCH = {
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 OF_THE_PLATFORM = {
-    "AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID",
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-}  # fmt: skip
+    *("AzureWebJobsStorage__credential", "AzureWebJobsStorage__clientId"),
+    *("AZURE_CLIENT_ID", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"),
+}
 """Read by the host, the storage SDK's identity and telemetry, never by our code."""
 NOT_IN_AZURE = {
     "AzureWebJobsStorage",  # a connection string holds a key; the account's name stands in for it
@@ -113,12 +113,11 @@ def test_settings_that_triggers_name_have_the_documented_values() -> None:
 
 
 def test_deployed_settings_are_accepted_and_are_the_codes_defaults() -> None:
-    resolved = settings() | {
-        "AzureWebJobsStorage__accountName": "account", "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "id",
-        "ALPACA_SECRET_KEY": "secret", "GATEHOUSE_ALLOW_LIVE": "", "GATEHOUSE_CODE_REVISION": "",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": "", "GATEHOUSE_PUBLIC_URL": "", "GATEHOUSE_LINK_KEY": "",
-        "GATEHOUSE_NOTICE_CHANNELS": "none",
-    }  # fmt: skip
+    given = {"AzureWebJobsStorage__accountName": "account", "GATEHOUSE_NOTICE_CHANNELS": "none"}
+    given |= {"ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "id", "ALPACA_SECRET_KEY": "secret"}
+    ours = (f"GATEHOUSE_{name}" for name in ("ALLOW_LIVE", "CODE_REVISION", "PUBLIC_URL", "LINK_KEY"))
+    unset = dict.fromkeys(("APPLICATIONINSIGHTS_CONNECTION_STRING", *ours), "")
+    resolved = settings() | given | unset
     found = parse_settings(resolved)
     least = {name: value for name, value in resolved.items() if value and not name.startswith("GATEHOUSE_")}
     assert found == parse_settings(least)
@@ -204,10 +203,8 @@ def test_app_gets_data_roles_on_its_own_resources_alone() -> None:
             config = item["config"]
             config = config.get("config", config)
             scopes[key] = config["scope"]
-    assert scopes == {
-        "appOnStorage": "account", "appOnInsights": "insights", "appOnVault": "vault",
-        "ownerOnStorage": "account", "ownerOnVault": "vault",
-    }  # fmt: skip
+    apps = {"appOnStorage": "account", "appOnInsights": "insights", "appOnVault": "vault"}
+    assert scopes == apps | {"ownerOnStorage": "account", "ownerOnVault": "vault"}
 
 
 def test_no_output_and_no_template_carries_a_secret() -> None:

@@ -46,10 +46,8 @@ from tests.support.indexed import FUNCTIONS
 from tests.unit.infra.bicep import prefixes_of_rules
 
 EXAMPLE = read_local_settings(ROOT / "local.settings.json.example")
-SCORE = Usage(
-    kind=TriggerKind.QUEUE, executions=100, wall_s=5.0, billed_s=100.0, ops=Counter({Op.TABLE: 200}),
-    written_bytes=Counter({Container.FEATURES.value: 1_000_000}),
-)  # fmt: skip
+OPS, WRITTEN = Counter({Op.TABLE: 200}), Counter({Container.FEATURES.value: 1_000_000})
+SCORE = Usage(kind=TriggerKind.QUEUE, executions=100, wall_s=5.0, billed_s=100.0, ops=OPS, written_bytes=WRITTEN)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SUPERVISE = Usage(kind=TriggerKind.TIMER, executions=1000, wall_s=10.0, billed_s=1000.0)
 

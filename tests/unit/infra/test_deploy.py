@@ -54,12 +54,11 @@ def folder(tmp_path: Path) -> Path:
 
 def deploy(folder: Path, *, good: str, newest: str = "released-package.zip", package: str = "app.zip") -> Ran:
     """Deploy a package; `good` is the content that answers once it runs."""
-    environment = {
-        "PATH": f"{folder}:{os.environ['PATH']}", "LOG": str(folder / "log"), "LIVE": str(folder / "live"),
-        "GOOD": good, "NEWEST": newest, "AZURE_RESOURCE_GROUP": "group", "AZURE_FUNCTION_NAME": "app",
-        "AZURE_STORAGE_ACCOUNT": "account", "GATEHOUSE_SMOKE_TRIES": "2", "GATEHOUSE_SMOKE_PAUSE_S": "0",
-        "GATEHOUSE_CODE_REVISION": "new-revision",
-    }  # fmt: skip
+    files = {name: str(folder / name.lower()) for name in ("LOG", "LIVE")}
+    stubs = {"PATH": f"{folder}:{os.environ['PATH']}", "GOOD": good, "NEWEST": newest, **files}
+    azure = {"AZURE_RESOURCE_GROUP": "group", "AZURE_FUNCTION_NAME": "app", "AZURE_STORAGE_ACCOUNT": "account"}
+    smoke = {"GATEHOUSE_SMOKE_TRIES": "2", "GATEHOUSE_SMOKE_PAUSE_S": "0", "GATEHOUSE_CODE_REVISION": "new-revision"}
+    environment = stubs | azure | smoke
     command = [str(INFRA / "deploy.sh"), str(folder / package)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     log = folder / "log"

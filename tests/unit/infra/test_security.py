@@ -13,17 +13,15 @@ from shared.contracts.settings import parse_settings
 from shared.core.errors import SettingsError
 from simulation.market.scenario import ROOT
 
-PAPER = {
-    "ALPACA_ENVIRONMENT": "paper", "ALPACA_KEY_ID": "key", "ALPACA_SECRET_KEY": "very-secret",
-    "AzureWebJobsStorage__accountName": "account",
-}  # fmt: skip
+KEYS = {"ALPACA_KEY_ID": "key", "ALPACA_SECRET_KEY": "very-secret"}
+PAPER = {"ALPACA_ENVIRONMENT": "paper", **KEYS, "AzureWebJobsStorage__accountName": "account"}
 ELSEWHERE = [
-    "https://paper-api.alpaca.markets.example.com", "https://paper-apialpaca.markets", "https://alpaca.markets.example",
-    "https://paper-api.alpaca.markets@example.com", "https://example.com/paper-api.alpaca.markets",
-    "https://example.com#.alpaca.markets", "http://paper-api.alpaca.markets", "https://169.254.169.254",
-    "https://example.com\\@paper-api.alpaca.markets", "https://paper-api@data.alpaca.markets",
-    "http://127.0.0.1:7080", "file:///etc/passwd", "//paper-api.alpaca.markets",
-]  # fmt: skip
+    *("https://paper-api.alpaca.markets.example.com", "https://paper-apialpaca.markets", "http://127.0.0.1:7080"),
+    *("https://paper-api.alpaca.markets@example.com", "https://example.com/paper-api.alpaca.markets"),
+    *("https://example.com#.alpaca.markets", "http://paper-api.alpaca.markets", "https://169.254.169.254"),
+    *("https://example.com\\@paper-api.alpaca.markets", "https://paper-api@data.alpaca.markets"),
+    *("file:///etc/passwd", "//paper-api.alpaca.markets", "https://alpaca.markets.example"),
+]
 
 
 @pytest.mark.parametrize("name", ["ALPACA_TRADING_URL", "ALPACA_DATA_URL"])

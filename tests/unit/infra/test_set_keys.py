@@ -35,11 +35,8 @@ def folder(tmp_path: Path) -> Path:
 def set_keys(folder: Path, typed: str, *names: str) -> tuple[int, str, list[str]]:
     """Exit code, all that was shown, and all that was asked for."""
     files = {name: str(folder / name.lower()) for name in ("LOG", "VAULT", "USED")}
-    done = subprocess.run(
-        [str(INFRA / "set_keys.sh"), *names],
-        input=typed, env={"PATH": f"{folder}:{os.environ['PATH']}", **files},
-        capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
+    command, given = [str(INFRA / "set_keys.sh"), *names], {"PATH": f"{folder}:{os.environ['PATH']}", **files}
+    done = subprocess.run(command, input=typed, env=given, capture_output=True, text=True, check=False, timeout=30)
     return done.returncode, done.stdout + done.stderr, (folder / "log").read_text().splitlines()
 
 

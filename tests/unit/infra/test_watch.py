@@ -57,13 +57,10 @@ def folder(tmp_path: Path) -> Path:
 def watch(folder: Path, *answers: str, **environment: str) -> Ran:
     """Watch an app that answers with these statuses, one after the other; `dead` is no answer."""
     (folder / "answers").write_text("".join(f"{answer}\n" for answer in answers))
-    given = {
-        "PATH": f"{folder}:{os.environ['PATH']}", "LOG": str(folder / "log"), "ANSWERS": str(folder / "answers"),
-        "BODY": str(folder / "body"), "GATEHOUSE_WATCH_PAUSE_S": "0", **(environment or AZURE),
-    }  # fmt: skip
-    done = subprocess.run(
-        [str(INFRA / "watch.sh")], env=given, capture_output=True, text=True, check=False, timeout=30
-    )  # fmt: skip
+    files = {name: str(folder / name.lower()) for name in ("LOG", "ANSWERS", "BODY")}
+    stubs = {"PATH": f"{folder}:{os.environ['PATH']}", **files}
+    given = {**stubs, "GATEHOUSE_WATCH_PAUSE_S": "0", **(environment or AZURE)}
+    done = subprocess.run([str(INFRA / "watch.sh")], env=given, capture_output=True, text=True, check=False, timeout=30)
     return Ran(code=done.returncode, asked=(folder / "log").read_text().splitlines(), said=done.stdout + done.stderr)
 
 

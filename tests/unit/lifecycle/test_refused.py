@@ -15,11 +15,10 @@ from shared.core.order_states import ABSENCES_BELIEVED, ExitReason, OrderState, 
 from shared.core.order_steps import REFUSALS_TOLD, next_step
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.values import Side
-from simulation.venue.orders import VenueOrderType as VenueType
-from simulation.venue.orders import VenueRequest, VenueTimeInForce
 from tests.support.orders import AAA, ON, PLAN, Life, entry_id, exit_id, extended_life, new_life, protect_id
 from tests.support.tape import ny
 from tests.support.venue_life import day_of, venue_life
+from tests.unit.simulation.venue.desk import send
 
 WASH = "potential wash trade detected. use complex orders"
 RULE = "this account may not sell"
@@ -403,16 +402,7 @@ def test_before_the_open_a_refused_exit_is_told_and_tried_on_and_guarded_from_th
 def test_a_persons_resting_order_on_the_venue_delays_an_exit_by_less_than_a_minute() -> None:
     life = venue_life(day_of({"09:30": 10.00}))
     life.until(lambda state: state.phase is Phase.PROTECTED)
-    theirs = life.exchange.submit(
-        VenueRequest(
-            symbol="AAA",
-            side=Side.BUY,
-            qty=Decimal(5),
-            type=VenueType.LIMIT,
-            limit_price=Decimal("9.50"),
-            time_in_force=VenueTimeInForce.DAY,
-        )
-    )
+    theirs = send(life.exchange, "buy", 5, "limit", limit_price="9.50")
     life.ask(ExitReason.KILL)
     began_at = life.ports.clock.now()
     state = life.to_end()

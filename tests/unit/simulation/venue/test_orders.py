@@ -99,10 +99,8 @@ def test_one_triggers_other_arms_its_only_leg_as_new() -> None:
 def test_oco_exits_reserve_the_shares_once() -> None:
     venue = exchange(CALM, at="09:40")
     send(venue, "buy", 100)
-    oco = send(
-        venue, "sell", 100, "limit", order_class="oco",
-        take_profit={"limit_price": 11}, stop_loss={"stop_price": 9},
-    )  # fmt: skip
+    exits = {"take_profit": {"limit_price": 11}, "stop_loss": {"stop_price": 9}}
+    oco = send(venue, "sell", 100, "limit", order_class="oco", **exits)
     assert venue.book.reserved_to_sell("AAA") == (Decimal(100), [oco.id])
     assert (oco.limit_price, oco.status.value, statuses(oco)) == (Decimal(11), "new", ["held"])
     with pytest.raises(Refusal) as caught:

@@ -32,9 +32,8 @@ def hour(at: str = "11:00") -> FakePorts:
     ledger = replace(open_ledger(ON, account_at()), is_day_halted=True)
     ports.tables.put(Table.LEDGER, ACCOUNT, CURRENT, ledger_row(ports, ledger))
     for slot, usd in (("1050", "99000"), ("1055", "99500.50")):
-        row: dict[str, Cell] = {
-            "at": iso(ny(ON, f"{slot[:2]}:{slot[2:]}")), "equity_usd": usd, "positions": 2, "exposure_usd": "1234.5"
-        }  # fmt: skip
+        at = iso(ny(ON, f"{slot[:2]}:{slot[2:]}"))
+        row: dict[str, Cell] = {"at": at, "equity_usd": usd, "positions": 2, "exposure_usd": "1234.5"}
         ports.tables.put(Table.LEDGER, str(ON), slot, row)
     for slot, status in (("1000", "done"), ("1015", "missed"), ("1030", "done")):
         ports.tables.put(Table.RUNS, str(ON), f"news-scan|{slot}", {"job": "news-scan", "slot": slot, "status": status})

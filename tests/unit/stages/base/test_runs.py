@@ -224,9 +224,8 @@ SCHEDULES = {
     "GATEHOUSE_NIGHTLY_SCHEDULE": frozenset({Job.CASES, Job.REPLAY_CHECK, Job.EXPORT}),
 }
 TELLING_DAYS = [
-    date(2026, 1, 2), date(2026, 3, 6), date(2026, 3, 9), date(2026, 7, 6), date(2026, 10, 30), date(2026, 11, 2),
-    date(2026, 11, 27), date(2026, 12, 24), date(2026, 12, 31),
-]  # fmt: skip
+    date(2026, *each) for each in ((1, 2), (3, 6), (3, 9), (7, 6), (10, 30), (11, 2), (11, 27), (12, 24), (12, 31))
+]
 
 
 @pytest.mark.parametrize("on", TELLING_DAYS, ids=str)

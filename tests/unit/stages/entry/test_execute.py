@@ -25,8 +25,8 @@ def test_an_intent_becomes_a_planned_order_with_the_policys_patience() -> None:
     plan = state.plan
     assert (state.phase, state.outcome, state.on) == (Phase.PLANNED, None, ON)
     assert (plan.patience_s, plan.max_reprices, plan.poll_s) == (45, 2, 7)
-    for name in ("intent_id", "decision_id", "symbol", "qty_shares", "arrival_price", "limit_price", "worst_price",
-                 "stop_price", "target_price", "expires_at", "exit_by"):  # fmt: skip
+    prices = ("arrival_price", "limit_price", "worst_price", "stop_price", "target_price")
+    for name in ("intent_id", "decision_id", "symbol", "qty_shares", *prices, "expires_at", "exit_by"):
         assert getattr(plan, name) == getattr(intent, name)
     (row,) = ports.rows("orders", ON).values()
     assert ports.codec.decode(OrderState, str(row["state"])) == state

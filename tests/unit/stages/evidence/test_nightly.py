@@ -73,9 +73,8 @@ def test_each_job_runs_once_in_its_slot() -> None:
 
 
 def test_on_a_half_day_they_follow_the_early_close() -> None:
-    assert [slot.key for slot in plan(trading_day(HALF_DAY), JOBS)] == [
-        "cases|1400", "replay-check|1415", "export|1430"
-    ]  # fmt: skip
+    slots = plan(trading_day(HALF_DAY), JOBS)
+    assert [slot.key for slot in slots] == ["cases|1400", "replay-check|1415", "export|1430"]
 
 
 def test_where_entries_after_the_close_are_enabled_they_run_once_more() -> None:

@@ -51,9 +51,7 @@ def by_link(life: Life, chosen: Answer) -> Reply:
     """Press the button of a link."""
     ports = life.ports
     ports.settings = replace(ports.settings, operator=replace(ports.settings.operator, link_key=KEY))
-    token = signed(
-        Claims(intent_id=INTENT, on=ON, symbol=AAA, answer=chosen, expires_at=DEADLINE), KEY
-    )  # fmt: skip
+    token = signed(Claims(intent_id=INTENT, on=ON, symbol=AAA, answer=chosen, expires_at=DEADLINE), KEY)
     found = asked(ports, token)
     if isinstance(found, Reply):
         return found
