@@ -12,7 +12,7 @@ ASK ?=
 QUERY_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage dashboard pictures test check fmt bench simulate train mutate drill replay query lock docs calendar infra-check package audit clean
+.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train mutate drill replay query lock docs calendar infra-check package audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,13 @@ dashboard: setup ## Show the last day, or the storage that its variables name, i
 pictures: setup ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of the sandbox
 	@RENEW_PICTURES=1 $(RUN) -m pytest tests/e2e/test_dashboard.py
 
-test: setup check ## Run all checks and tests
-	@$(RUN) -m pytest
+test: setup ## Run all checks and tests, side by side
+	@$(MAKE) --no-print-directory --jobs 2 check suite
+
+# One worker a core; what one process has compiled, the many that tests start need not compile again.
+suite: export PYTHONDONTWRITEBYTECODE :=
+suite: setup
+	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup ## Lint, types, layers
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports

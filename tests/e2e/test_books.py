@@ -19,7 +19,7 @@ from shared.contracts.cases import Case, CaseEnding
 from shared.contracts.records import Container
 from shared.stages.evidence.nightly import ReplayReport
 from simulation.market.scenario import DEFAULT_ON
-from tests.e2e.conftest import DayRuns
+from tests.support.days import DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -24,7 +24,7 @@ from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.ports import Row
 from simulation.market.scenario import DEFAULT_ON
-from tests.e2e.conftest import DayRuns
+from tests.support.days import DayRuns
 from tests.support.pages import CHROMIUM, Reader, dashboard_server, reader
 
 pytestmark = [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulation.day_checks import MAX_UNGUARDED_S
-from tests.e2e.conftest import SEEDED, DayRuns
+from tests.support.days import SEEDED, DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

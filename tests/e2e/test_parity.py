@@ -7,7 +7,7 @@ import pytest
 from sandbox.parity import app_rows, backtest_rows, compare
 from sandbox.prepared import Prepared
 from simulation.market.scenario import Scenario
-from tests.e2e.conftest import DayRuns
+from tests.support.days import DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -16,7 +16,7 @@ from shared.adapters.tables import AzureTables
 from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.packing import unpack
-from tests.e2e.conftest import DATA, HAS_RECORDINGS, RECORDED, DayRuns
+from tests.support.days import DATA, HAS_RECORDINGS, RECORDED, DayRuns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

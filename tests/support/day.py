@@ -30,19 +30,13 @@ from simulation.market.scenario import DEFAULT_ON, ROOT, Scenario
 START_WITHIN_S = 60.0
 
 
-def start_day(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start `python -m sandbox day` with its state and outcome (`day.json`) in a folder."""
+def run_day(folder: Path, *arguments: str) -> None:
+    """Run `python -m sandbox day` with its state and outcome (`day.json`) in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sandbox", "day", *arguments]
     command += ["--folder", str(folder / "state"), "--json", str(folder / "day.json")]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def outcome(process: subprocess.Popen[str], folder: Path) -> dict[str, Any]:
-    """Wait for a day and read what came of it."""
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed[-4000:]
-    return dict(json.loads((folder / "day.json").read_text()))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
-"""Whole days that the tests of this folder look at: each is run once, by a process of its own, beside other tests."""
+"""Whole days that tests look at: each is run once, by a process of its own, beside other tests."""
 
 from __future__ import annotations
 
+import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.state import held
 from simulation.market.scenario import ROOT
-from tests.support.day import outcome, start_day
+from tests.support.day import run_day
 
 DATA = Path(os.environ.get("GATEHOUSE_DATA", ROOT / ".." / "shared" / "data")).resolve()
 INTRADAY = DATA / "intraday" / "us101_5min_2025.parquet"
@@ -34,16 +35,15 @@ RECORDED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 HAS_RECORDINGS = INTRADAY.is_file() and LEAN.is_dir()
-HERE = Path(__file__).parent
 
 
 class DayRuns:
-    """Days that run in the background from the start of the session on.
+    """Days that run in the background from the start of the session on; each runs once for all workers.
 
     Parameters
     ----------
     folder : Path
-        Where each has a folder of its own.
+        Where each has a folder of its own; the workers of a session share it.
     at_once : int
         How many run side by side: one beside other tests, which take the second core, two where there are none.
     """
@@ -59,7 +59,13 @@ class DayRuns:
         self._days = {name: self._pool.submit(self._run, name, arguments) for name, arguments in wanted.items()}
 
     def _run(self, name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-        return outcome(start_day(self.folder / name, *arguments), self.folder / name)
+        """Run a day, or wait while another worker runs it: in all of them the same day comes next."""
+        place = self.folder / name
+        with held(place, "a test", waiting=lambda _: None):
+            if not (done := place / "done").exists():
+                run_day(place, *arguments)
+                done.touch()
+        return dict(json.loads((place / "day.json").read_text()))
 
     def outcomes(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What came of the days, as `--json` writes it."""
@@ -74,36 +80,33 @@ class DayRuns:
         self._pool.shutdown(cancel_futures=True)
 
 
-RUNS = pytest.StashKey[DayRuns]()
+def _is_e2e(item: pytest.Item) -> bool:
+    return item.nodeid.startswith("tests/e2e/")
 
 
-def _is_here(item: pytest.Item) -> bool:
-    return item.path.is_relative_to(HERE)
+def _needs_days(item: pytest.Item) -> bool:
+    return "day_runs" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for days comes last."""
-    items.sort(key=_is_here)
+    """Real processes come when the others are through, and what waits for days comes last."""
+    items.sort(key=lambda item: (_is_e2e(item), _needs_days(item)))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
-    """Run the days while the other tests run."""
-    needs_days = any("day_runs" in getattr(item, "fixturenames", ()) for item in session.items)
-    if not needs_days or session.config.option.collectonly:
-        return (yield)
-    is_alone = all(map(_is_here, session.items))
-    with tempfile.TemporaryDirectory(prefix="gatehouse-days-") as folder:
-        runs = session.config.stash[RUNS] = DayRuns(Path(folder), at_once=2 if is_alone else 1)
+@pytest.fixture(scope="session", autouse=True)
+def _background(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayRuns]:
+    """Run the days while the other tests run, if any test needs them."""
+    root, items = tmp_path_factory.getbasetemp(), request.session.items
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ  # whose folder is one beside those of the others
+    runs = DayRuns((root.parent if is_worker else root) / "days", at_once=2 if all(map(_is_e2e, items)) else 1)
+    if any(map(_needs_days, items)):
         runs.begin()
-        try:
-            return (yield)
-        finally:
-            runs.end()
+    yield runs
+    runs.end()
 
 
 @pytest.fixture(scope="session")
-def day_runs(request: pytest.FixtureRequest) -> DayRuns:
+def day_runs(_background: DayRuns) -> DayRuns:
     """The days that run in the background."""
-    return request.config.stash[RUNS]
+    return _background
