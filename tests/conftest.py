@@ -14,10 +14,14 @@ from simulation.market.scenario import Scenario
 from simulation.market.tape import Tape
 from tests.support.app import Sandbox
 
-pytest_plugins = ["tests.support.azurite"]
+pytest_plugins = ["tests.support.azurite", "tests.support.days"]
 
 # Mutants are to be noticed, not explained: no shrinking, the same examples for each.
 settings.register_profile("mutate", phases=(Phase.explicit, Phase.generate), derandomize=True, deadline=None)
+
+# How long an example takes is no finding: the machine may be busy, with the other tests for a start.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # Random lives at length, for which nobody waits: the machine that asks for this profile's name knows how long.
 settings.register_profile("nightly", deadline=None, print_blob=True)

@@ -55,7 +55,7 @@ def explore(told: dict[str, Any], url: str) -> set[str]:
             @BOUNDED
             @given(case=operation.as_strategy(generation_mode=mode))
             def ask(case: Any) -> None:
-                response = case.call(base_url=url, headers={"x-functions-key": KEYS.function})
+                response = case.call(base_url=url, headers={"x-functions-key": KEYS.function}, timeout=120)
                 case.validate_response(response)
 
             ask()
