@@ -49,7 +49,7 @@ dashboard: setup ## Show the last day, or the storage that its variables name, i
 pictures: setup ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of the sandbox
 	@RENEW_PICTURES=1 $(RUN) -m pytest tests/e2e/test_dashboard.py
 
-test: setup ## Run all checks and tests, side by side
+test: ## Run all checks and tests, side by side
 	@$(MAKE) --no-print-directory --jobs 2 check suite
 
 # One worker a core; what one process has compiled, the many that tests start need not compile again.
@@ -57,7 +57,7 @@ suite: export PYTHONDONTWRITEBYTECODE :=
 suite: setup
 	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-check: setup ## Lint, types, layers
+check: $(VENV)/.installed ## Lint, types, layers
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
 fmt: setup ## Format and fix what can be fixed
