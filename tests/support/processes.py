@@ -48,7 +48,9 @@ def shared_ports(
     return ports
 
 
-def _work(job: Job, given: Mapping[str, Any], barrier: Barrier, pipe: Connection) -> None:
+def _work(job: Job, given: Mapping[str, Any], barrier: Barrier, pipe: Connection, later: list[Connection]) -> None:
+    for other in later:
+        other.close()  # so that a rival that dies is heard of at once
     ports = shared_ports(**given)
     while (task := pipe.recv()) is not None:
         at: datetime | None
@@ -60,6 +62,19 @@ def _work(job: Job, given: Mapping[str, Any], barrier: Barrier, pipe: Connection
             pipe.send(job(ports, payload))
         except Exception as error:
             pipe.send(error)
+
+
+def _fork(job: Job, given: Mapping[str, Any], barrier: Barrier, pipes: list[Connection]) -> None:
+    """Import what the job needs once, and only then become two; nothing here runs in threads yet."""
+    context = multiprocessing.get_context("fork")
+    processes = []
+    while pipes:
+        pipe = pipes.pop(0)
+        processes.append(context.Process(target=_work, args=(job, given, barrier, pipe, pipes), daemon=True))
+        processes[-1].start()
+        pipe.close()
+    for process in processes:
+        process.join()
 
 
 class Rivals:
@@ -87,18 +102,17 @@ def rivals(job: Job, **given: Any) -> Iterator[Rivals]:
     """Start two processes with ports of their own; end them at the close."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2)
-    pairs = [context.Pipe() for _ in range(2)]
-    processes = [context.Process(target=_work, args=(job, given, barrier, theirs), daemon=True) for _, theirs in pairs]
-    for process, (_, theirs) in zip(processes, pairs, strict=True):
-        process.start()
-        theirs.close()  # so that a rival that dies is heard of at once
+    ours, theirs = zip(*(context.Pipe() for _ in range(2)), strict=True)
+    parent = context.Process(target=_fork, args=(job, given, barrier, list(theirs)))
+    parent.start()
+    for pipe in theirs:
+        pipe.close()
     try:
-        yield Rivals([ours for ours, _ in pairs])
+        yield Rivals(list(ours))
     finally:
-        for ours, _ in pairs:
+        for pipe in ours:
             with suppress(BrokenPipeError):
-                ours.send(None)
-        for process in processes:
-            process.join(10)
-            if process.is_alive():
-                process.kill()
+                pipe.send(None)
+        parent.join(10)
+        if parent.is_alive():
+            parent.kill()
