@@ -186,7 +186,7 @@ def test_the_spelling_is_canonical() -> None:
         NAIVE,
         datetime(2025, 1, 1, tzinfo=timezone(timedelta(hours=-5))),
         b"bytes",
-        object(),
+        pytest.param(object(), id="object"),
         "\ud800",
     ],
     ids=str,
