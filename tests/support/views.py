@@ -108,8 +108,8 @@ def current_ledger(source: MemorySource, on: date = ON, unexplained: str | None 
     equity = {"opening_equity": "100000", "equity": "99000", "peak_equity": "101000"}
     ledger = {**equity, "is_day_halted": False, "is_drawdown_halted": False, **changes}
     row: Row = {"on": str(on), "ledger": json.dumps(ledger), "reservations": 1, "reserved_usd": "5000"}
-    row |= {"broker_failures": 0, "market_failures": 2, "unexplained": unexplained}
-    source.tables.put(Table.LEDGER, ACCOUNT, CURRENT, row)
+    seen: Row = {"broker_failures": 0, "market_failures": 2, "unexplained": unexplained}
+    source.tables.put(Table.LEDGER, ACCOUNT, CURRENT, {**row, **seen})
 
 
 @contextmanager
