@@ -43,7 +43,9 @@ def show(run: DayRun, console: Console) -> None:
         console.print(f"VIOLATION {violation}", style="red", markup=False)
     if not evidence.violations:
         console.print("Tables, journal and the venue's log agree; no rule was broken.")
-    console.print("Look inside: make storage (Azure Storage Explorer, Emulator), README.md says what is where.")
+    console.print(
+        "Look inside: make storage (Azure Storage Explorer, Emulator), docs/DATA_SCHEMA.md says what is where."
+    )
 
 
 def _funnel(evidence: DayEvidence) -> Iterator[tuple[str, str]]:

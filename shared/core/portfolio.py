@@ -73,11 +73,6 @@ class Position:
         """Signed value in USD."""
         return self.market_price * (self.qty_shares + self.fraction)
 
-    @property
-    def unrealised(self) -> Decimal:
-        """Open profit in USD, before costs of closing."""
-        return (self.market_price - self.average_price) * (self.qty_shares + self.fraction)
-
 
 def hides_positions(account: Account, listed: Listing[Position]) -> bool:
     """Whether an empty list of positions is contradicted by the account, which counts a dollar or more as held.

@@ -47,7 +47,10 @@ class RecordedTape:
         self._on = on
         self._content_id = content_id
         self._quotes = quotes
-        self._quarantined = {**intraday.quarantined, **{f"daily: {k}": n for k, n in daily_quarantined.items()}}
+        self.quarantined_by_reason = {
+            **intraday.quarantined,
+            **{f"daily: {k}": n for k, n in daily_quarantined.items()},
+        }
         self._daily = {
             symbol: _history(daily(bars, intraday.edges), daily_bars.get(symbol), on)
             for symbol, bars in intraday.bars.items()
@@ -137,12 +140,7 @@ class RecordedTape:
     @property
     def quarantined(self) -> int:
         """How many rows were set aside."""
-        return sum(self._quarantined.values())
-
-    @property
-    def quarantined_by_reason(self) -> Mapping[str, int]:
-        """How many rows were set aside for what."""
-        return self._quarantined
+        return sum(self.quarantined_by_reason.values())
 
     @property
     def told(self) -> Sequence[str]:

@@ -14,10 +14,10 @@ def position(symbol: str = "AAA", qty: int = 10, average: str = "9.00", market: 
     return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(average), market_price=Decimal(market))
 
 
-def test_value_and_open_profit_carry_the_sign_of_the_shares() -> None:
-    assert (position().market_value, position().unrealised) == (Decimal(100), Decimal(10))
+def test_value_carries_the_sign_of_the_shares() -> None:
+    assert position().market_value == Decimal(100)
     short = position(qty=-10)
-    assert (short.market_value, short.unrealised) == (Decimal(-100), Decimal(-10))
+    assert short.market_value == Decimal(-100)
 
 
 def test_exposure_is_absolute_and_summed_by_symbol() -> None:
