@@ -44,7 +44,7 @@ def show(run: DayRun, console: Console) -> None:
     if not evidence.violations:
         console.print("Tables, journal and the venue's log agree; no rule was broken.")
     console.print(
-        "Look inside: make storage (Azure Storage Explorer, Emulator), docs/DATA_SCHEMA.md says what is where."
+        "Look inside: make storage (Azure Storage Explorer, Emulator); docs/DATA_SCHEMA.md says what is what."
     )
 
 
