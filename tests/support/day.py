@@ -134,7 +134,7 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-def wait_for(what: Callable[[], bool], name: str, patience_s: float = 30.0) -> None:
+def wait_for(what: Callable[[], bool], name: str, patience_s: float = 240.0) -> None:
     """Look again and again until something is so."""
     deadline = time.monotonic() + patience_s
     while not what():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -29,9 +28,7 @@ def real(name: str) -> Path:
 
 def test_us101_replays_a_real_day_as_the_file_has_it() -> None:
     path, on = real("intraday/us101_5min_2025.parquet"), date(2025, 10, 15)
-    started = time.perf_counter()
     tape = RecordedTape.from_parquet(path, on)
-    assert time.perf_counter() - started < 6  # about one second alone; room for a busy machine
     assert (tape.base_s, tape.on, len(tape.assets)) == (300, on, 101)
     assert len(tape.session_dates) > 100
     filters = [("ts", ">=", datetime(2025, 10, 15, 4, tzinfo=UTC)), ("ts", "<", datetime(2025, 10, 16, 4, tzinfo=UTC))]
