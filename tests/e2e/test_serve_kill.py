@@ -30,7 +30,7 @@ def became_order(box: Serving, symbol: str, slot: str) -> bool:
     quote = box.venue(f"/v2/stocks/{symbol}/quotes/latest")["quote"]
     box.send(Queue.SIGNALS, made_signal(box.clock().now(), symbol, quote["ap"], slot))
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: any(row["symbol"] == symbol for row in box.rows(Table.ORDERS)), "an order", 5)
+        wait_for(lambda: any(row["symbol"] == symbol for row in box.rows(Table.ORDERS)), "an order")
         return True
     return False
 
@@ -42,7 +42,7 @@ def working(box: Serving) -> dict[str, int]:
 
 def flatten(box: Serving) -> None:
     box.post("/api/kill", {"by": "test", "reason": "end of the test", "flatten": True})
-    wait_for(lambda: not OPEN & set(box.phases()), "every order to end", 45)
+    wait_for(lambda: not OPEN & set(box.phases()), "every order to end")
 
 
 def problems(evidence: DayEvidence) -> list[str]:

@@ -51,7 +51,7 @@ def test_a_second_day_is_refused_in_one_line_and_the_first_one_goes_on_beside_it
     command = [sys.executable, "-m", "sandbox", "day", "--folder", str(last)]
     first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        wait_for(lambda: bool(list(last.parent.glob("day.*.running/host/*"))), "the first day to run", 60)
+        wait_for(lambda: bool(list(last.parent.glob("day.*.running/host/*"))), "the first day to run")
         second = sandbox_command("day", "--folder", str(last))
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr.count("\n") == 1
@@ -70,7 +70,7 @@ def test_a_second_day_is_refused_in_one_line_and_the_first_one_goes_on_beside_it
     (rest,) = last.parent.glob("day.*.running")
     third = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        wait_for(lambda: not rest.exists(), "the broken-off day to be cleared away", 60)
+        wait_for(lambda: not rest.exists(), "the broken-off day to be cleared away")
         found = holder_of(last)
         assert found is not None
         assert found.pid == third.pid

@@ -103,7 +103,7 @@ def dashboard_server(connection: str, log: Path) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=sink, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: process.poll() is not None or _is_up(url), "the dashboard to listen", 60)
+        wait_for(lambda: process.poll() is not None or _is_up(url), "the dashboard to listen")
         assert process.poll() is None, log.read_text()[-4000:]
         yield url
     finally:
