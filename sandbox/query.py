@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,7 +35,13 @@ class QueryResult:
 
 def write_csv(found: QueryResult, sink: TextIO) -> None:
     """Write an answer as CSV that a spreadsheet does not compute."""
-    csv.writer(sink).writerows([found.columns, *(map(cell, row) for row in found.rows)])
+    csv.writer(sink).writerows([found.columns, *(map(_cell, row) for row in found.rows)])
+
+
+def _cell(value: Any) -> object:
+    """Instants are exported in UTC, and DuckDB gives them without saying so."""
+    is_naive = isinstance(value, datetime) and value.tzinfo is None
+    return cell(value.replace(tzinfo=UTC) if is_naive else value)
 
 
 def query(

@@ -81,7 +81,7 @@ def test_a_rule_broken_on_purpose_is_noticed(name: str) -> None:
 
 def test_what_is_planted_is_gone_afterwards() -> None:
     broken = simulate(SimulationRun(seed=2, mutant="no-release"))
-    assert broken.rule == "an order that is over has no room"
+    assert broken.rule == "an order that is over has no reservation"
     assert simulate(SimulationRun(seed=2)).rule == ""
 
 

@@ -27,7 +27,8 @@ from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
 from simulation.market.scenario import DEFAULT_ON, ROOT, Scenario
 
-START_WITHIN_S = 60.0
+ENVIRONMENT = dict(os.environ)
+"""As the session found it: a day in the background hears nothing of what a test sets for itself meanwhile."""
 
 
 def run_day(folder: Path, *arguments: str) -> None:
@@ -35,7 +36,7 @@ def run_day(folder: Path, *arguments: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sandbox", "day", *arguments]
     command += ["--folder", str(folder / "state"), "--json", str(folder / "day.json")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
@@ -117,7 +118,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
     with log.open("ab") as sink:
         process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=sink, start_new_session=True)
     try:
-        wait_for(lambda: places.is_file() or process.poll() is not None, "the sandbox to listen", START_WITHIN_S)
+        wait_for(lambda: places.is_file() or process.poll() is not None, "the sandbox to listen")
         assert process.poll() is None, log.read_text()[-4000:]
         yield Serving(process=process, folder=folder, places=json.loads(places.read_text()))
     finally:

@@ -110,6 +110,12 @@ def test_without_a_question_they_are_listed() -> None:
     assert all(name in sink.getvalue() for name in QUESTIONS)
 
 
+def test_an_instant_in_csv_is_utc(files: Mapping[str, Sequence[Path]]) -> None:
+    sink = io.StringIO()
+    write_csv(answer(files, "SELECT max(decided_at) AS at, typeof(max(decided_at)) AS type FROM decisions"), sink)
+    assert sink.getvalue().splitlines() == ["at,type", "2025-10-15T16:05:35Z,TIMESTAMP"]
+
+
 def test_a_headline_in_csv_is_no_formula(files: Mapping[str, Sequence[Path]]) -> None:
     sink = io.StringIO()
     write_csv(answer(files, "SELECT '=HYPERLINK(1)' AS headline, -2 AS n, DATE '2026-10-14' AS day"), sink)
