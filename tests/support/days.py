@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
@@ -46,20 +47,25 @@ class DayRuns:
         Where each has a folder of its own; the workers of a session share it.
     at_once : int
         How many run side by side: one beside other tests, which take the second core, two where there are none.
+    number : int
+        Of the worker.
     """
 
-    def __init__(self, folder: Path, at_once: int) -> None:
+    def __init__(self, folder: Path, at_once: int, number: int = 0) -> None:
         self.folder = folder
+        self._number = number
         self._pool = ThreadPoolExecutor(max_workers=at_once)
         self._days: dict[str, Future[dict[str, Any]]] = {}
 
     def begin(self) -> None:
-        """Queue every day, those first that most tests wait for."""
+        """Queue every day, those first that most tests wait for; each worker begins with others."""
         wanted = {**SEEDED, **(RECORDED if HAS_RECORDINGS else {})}
-        self._days = {name: self._pool.submit(self._run, name, arguments) for name, arguments in wanted.items()}
+        mine = deque(wanted.items())
+        mine.rotate(-self._number * len(SEEDED))
+        self._days = {name: self._pool.submit(self._run, name, arguments) for name, arguments in mine}
 
     def _run(self, name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-        """Run a day, or wait while another worker runs it: in all of them the same day comes next."""
+        """Run a day, or wait while another worker runs it."""
         place = self.folder / name
         with held(place, "a test", waiting=lambda _: None):
             if not (done := place / "done").exists():
@@ -98,8 +104,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _background(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayRuns]:
     """Run the days while the other tests run, if any test needs them."""
     root, items = tmp_path_factory.getbasetemp(), request.session.items
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ  # whose folder is one beside those of the others
-    runs = DayRuns((root.parent if is_worker else root) / "days", at_once=2 if all(map(_is_e2e, items)) else 1)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, ...: its folder is one beside those of the others
+    folder, at_once = (root.parent if worker else root) / "days", 2 if all(map(_is_e2e, items)) else 1
+    runs = DayRuns(folder, at_once, number=int(worker.removeprefix("gw") or 0))
     if any(map(_needs_days, items)):
         runs.begin()
     yield runs
