@@ -26,7 +26,7 @@ GRACE = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
+class MissedRun:
     """Something that is not heard, since when. `what` is kind and name, as part of a table key: `job-candidates`."""
 
     what: str
@@ -40,16 +40,16 @@ def subject(what: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRule:
-    """When silence is called so: slots in a row of a job of many, and how late any other job may be."""
+    """When runs count as missed: slots in a row of a job of many, and how late any other job may be."""
 
     slots: int
     late: timedelta
     sessions: frozenset[Session]
 
 
-def silences(
+def missed_runs(
     now: datetime, day: TradingDay, seen: Collection[str], alive_since: datetime, rule: WatchRule
-) -> list[Silence]:
+) -> list[MissedRun]:
     """Find every job that is silent.
 
     Parameters
@@ -57,23 +57,23 @@ def silences(
     seen : collection of str
         Keys (`job|slot`) of the day's run records, but for those of runs that began and never ended.
     alive_since : datetime
-        First sign of life of the app today: what was due before it is not silence but a late start.
+        First sign of life of the app today: what was due before it is no missed run but a late start.
     """
     slots = plan(day, frozenset(Job) - UNWATCHED, rule.sessions)
-    found: list[Silence] = []
+    found: list[MissedRun] = []
     for job in MANY_SLOTS:
         due = [slot for slot in slots if slot.job is job and alive_since <= slot.due_at <= now - GRACE]
         unseen = list(takewhile(lambda slot: slot.key not in seen, reversed(due)))
         if len(unseen) >= rule.slots:
-            found.append(Silence(what=f"job-{job}", since=unseen[-1].due_at))
+            found.append(MissedRun(what=f"job-{job}", since=unseen[-1].due_at))
     singles = [slot for slot in slots if slot.job not in MANY_SLOTS and slot.due_at <= now]
     return [*found, *_of_one(singles, now, seen, alive_since, rule)]
 
 
 def _of_one(
     slots: Sequence[DueJob], now: datetime, seen: Collection[str], alive_since: datetime, rule: WatchRule
-) -> Iterator[Silence]:
+) -> Iterator[MissedRun]:
     for slot in slots:
         is_late = max(slot.due_at, alive_since) + rule.late <= now < slot.until
         if is_late and slot.key not in seen:
-            yield Silence(what=f"job-{slot.job}-{slot.slot}", since=slot.due_at)
+            yield MissedRun(what=f"job-{slot.job}-{slot.slot}", since=slot.due_at)

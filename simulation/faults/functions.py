@@ -129,7 +129,7 @@ class Functions:
         return self.world.subject_of(message.text)
 
     def _poison(self, message: Queued) -> None:
-        """The sweep of one message, which fails and comes again until it is through."""
+        """The drain of one message, which fails and comes again until it is through."""
 
         def run() -> None:
             poisoned(self.world.ports, message.queue, message.text.encode())

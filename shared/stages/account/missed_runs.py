@@ -1,4 +1,4 @@
-"""Silence, noticed by another function than the silent one.
+"""Missed runs, noticed by another function than the one that missed them.
 
 Supervise watches the jobs' run records, the queues between stages and the market's bars; the news scan watches
 supervise by its row of equity. An alert is an incident whose key names what is silent and since when, so it is told
@@ -15,7 +15,7 @@ from shared.contracts.messages import Notice, Severity
 from shared.contracts.records import Queue, Table
 from shared.core.errors import ContractError, TransientError
 from shared.core.market import Timeframe, TradingDay
-from shared.core.missed_runs import Silence, WatchRule, silences, subject
+from shared.core.missed_runs import MissedRun, WatchRule, missed_runs, subject
 from shared.core.schedule import Job, slot_of
 from shared.core.sessions import Session, new_york_instant, pre_open_at, session_at
 from shared.core.values import iso, parse_utc
@@ -25,7 +25,7 @@ from shared.stages.base.notices import back, silent, to_notice
 from shared.stages.base.runs import is_abandoned
 
 WATCH_MIN = 5
-"""Supervise looks for silence every so many minutes of the regular session."""
+"""Supervise looks for missed runs every so many minutes of the regular session."""
 
 WATCH_AT = 3
 """Which minute of them: slots fall on the first."""
@@ -54,7 +54,7 @@ class _Watch:
     """One look: what is silent, and everything that was looked at."""
 
     watcher: str
-    found: tuple[Silence, ...]
+    found: tuple[MissedRun, ...]
     looked_at: tuple[str, ...]
     """Kinds of what was looked at; anything else stays as it was."""
 
@@ -75,7 +75,7 @@ def watch_stages(ports: Ports, queues: QueueGauge, fired_at: datetime) -> list[N
     is_rare = now.minute % RARE_MIN == RARE_AT
     if session is Session.CLOSED or not (session.is_regular or is_rare):
         return []
-    found, looked_at = _silent_jobs(ports, day, now), ["job"]
+    found, looked_at = _missed_jobs(ports, day, now), ["job"]
     if session.is_regular or session in ports.settings.policy.entry_sessions:
         looked_at.append("queue")
         found += _stuck_queues(queues, now)
@@ -95,11 +95,11 @@ def watch_supervise(ports: Ports) -> list[Notice]:
     if session_at(now, day) is Session.CLOSED or since < pre_open_at(day):
         return []
     rows = ports.tables.query(Table.LEDGER, str(day.on), key_from=slot_of(since), key_to=slot_of(now))
-    found = () if any(True for _ in rows) else tuple(_silent_supervise(ports, day, now, since))
+    found = () if any(True for _ in rows) else tuple(_missed_supervise(ports, day, now, since))
     return _tell(ports, day, now, _Watch(watcher="the news scan", found=found, looked_at=("supervise",)))
 
 
-def _silent_jobs(ports: Ports, day: TradingDay, now: datetime) -> list[Silence]:
+def _missed_jobs(ports: Ports, day: TradingDay, now: datetime) -> list[MissedRun]:
     """Jobs without a run. When the app came to life today is asked only where something seems silent."""
     settings = ports.settings
     rule = WatchRule(
@@ -109,23 +109,23 @@ def _silent_jobs(ports: Ports, day: TradingDay, now: datetime) -> list[Silence]:
     )
     runs = readable(ports, Table.RUNS, day.on, lambda row: is_abandoned(row, now))
     seen = {key for key, abandoned in runs if not abandoned}
-    if not silences(now, day, seen, pre_open_at(day), rule):
+    if not missed_runs(now, day, seen, pre_open_at(day), rule):
         return []
     first = next(readable(ports, Table.LEDGER, day.on, lambda row: parse_utc(str(row["at"]))), None)
     # A row is written some seconds into its minute; what was due at its beginning was due while the app lived.
     alive_since = now if first is None else first[1].replace(second=0, microsecond=0)
-    return silences(now, day, seen, alive_since, rule)
+    return missed_runs(now, day, seen, alive_since, rule)
 
 
-def _stuck_queues(queues: QueueGauge, now: datetime) -> Iterator[Silence]:
+def _stuck_queues(queues: QueueGauge, now: datetime) -> Iterator[MissedRun]:
     """Queues between stages whose oldest message has waited too long: the stage behind does not come."""
     for queue in BETWEEN_STAGES:
         oldest_at = queues.state(queue.value).oldest_at
         if oldest_at is not None and now - oldest_at > STUCK:
-            yield Silence(what=f"queue-{queue}", since=oldest_at)
+            yield MissedRun(what=f"queue-{queue}", since=oldest_at)
 
 
-def _no_bars(ports: Ports, now: datetime) -> Iterator[Silence]:
+def _no_bars(ports: Ports, now: datetime) -> Iterator[MissedRun]:
     """The market's own symbols without a bar: asked of the feed itself, not of what the score stage made of it."""
     symbols = ports.settings.watchlist.market_symbols
     try:
@@ -133,11 +133,11 @@ def _no_bars(ports: Ports, now: datetime) -> Iterator[Silence]:
     except (TransientError, ContractError):
         bars = {}
     if symbols and not any(len(found) for found in bars.values()):
-        yield Silence(what="bars", since=now - BARS_WINDOW)
+        yield MissedRun(what="bars", since=now - BARS_WINDOW)
 
 
-def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datetime) -> Iterator[Silence]:
-    """No row of equity: silence, unless the app has only just started, or supervise itself told why there is none."""
+def _missed_supervise(ports: Ports, day: TradingDay, now: datetime, since: datetime) -> Iterator[MissedRun]:
+    """No row of equity: missed, unless the app has only just started, or supervise itself told why there is none."""
     scans = ports.tables.query(
         Table.RUNS,
         str(day.on),
@@ -153,7 +153,7 @@ def _silent_supervise(ports: Ports, day: TradingDay, now: datetime, since: datet
         )
     )
     if any(True for _ in scans) and not any(True for _ in recorded):
-        yield Silence(what="supervise", since=since)
+        yield MissedRun(what="supervise", since=since)
 
 
 def _tell(ports: Ports, day: TradingDay, now: datetime, watch: _Watch) -> list[Notice]:

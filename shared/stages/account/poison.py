@@ -17,7 +17,7 @@ from shared.ports import PoisonQueues, Ports, QueueText
 from shared.stages.base.incidents import poisoned
 
 DRAIN_MIN, DRAIN_AT = 5, 1
-"""Every so many minutes, and in which of them: slots fall on the first, the watch for silence on the fourth."""
+"""Every so many minutes, and in which of them: slots fall on the first, the missed-run monitor on the fourth."""
 
 HIDDEN = timedelta(minutes=4)
 """How long a message that was taken stays out of sight: what a drain could not delete is there for the next."""
