@@ -11,6 +11,13 @@ REPLAY_ARGS ?=
 ASK ?=
 QUERY_ARGS ?=
 
+# Side by side: Python's packages and Azurite, checks and tests.
+MAKEFLAGS += --jobs=2
+
+# What is installed is compiled when it is first imported: most of it never is.
+export PYTHONDONTWRITEBYTECODE :=
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+
 .DEFAULT_GOAL := help
 .PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train mutate drill replay query lock docs calendar infra-check package audit clean
 
@@ -23,10 +30,11 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	@sh sandbox/check_python.sh "$(PYTHON)"
 	@echo "setting up $(VENV) (once, and again when a lock changes) ..."
 	@"$(PYTHON)" -m venv --clear $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(RUN) $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-sandbox/node_modules/.installed: sandbox/package-lock.json $(VENV)/.installed
+# Where Node is missing it comes from a Python package.
+sandbox/node_modules/.installed: sandbox/package-lock.json $(if $(shell command -v npm),,$(VENV)/.installed)
 	@echo "setting up Azurite (once, and again when its lock changes) ..."
 	@sh sandbox/npm_ci.sh
 	@touch $@
@@ -49,12 +57,9 @@ dashboard: setup ## Show the last day, or the storage that its variables name, i
 pictures: setup ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of the sandbox
 	@RENEW_PICTURES=1 $(RUN) -m pytest tests/e2e/test_dashboard.py
 
-test: ## Run all checks and tests, side by side
-	@$(MAKE) --no-print-directory --jobs 2 check suite
+test: check suite ## Run all checks and tests, side by side
 
-# One worker a core; what one process has compiled, the many that tests start need not compile again.
-suite: export PYTHONDONTWRITEBYTECODE :=
-suite: setup
+suite: setup # One worker a core
 	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed ## Lint, types, layers
@@ -119,7 +124,7 @@ TOOLS := .venv-infra
 $(TOOLS)/.installed: requirements-infra.txt | $(VENV)/.installed
 	@echo "setting up $(TOOLS) (once, and again when its lock changes) ..."
 	@"$(PYTHON)" -m venv --clear $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-infra.txt
+	@$(TOOLS)/bin/python $(PIP_INSTALL) -r requirements-infra.txt
 	@touch $@
 
 # checkov's own code fails on a public access that a parameter decides; infra/vault.bicep says why it would not hold.

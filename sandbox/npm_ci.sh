@@ -5,6 +5,6 @@ cd "$(dirname "$0")"
 if command -v npm >/dev/null 2>&1; then
   npm ci --silent --no-audit --no-fund
 else
-  ../.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.txt
+  ../.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-node.txt
   PATH="$(cd ../.venv/bin && pwd):$PATH" npm ci --silent --no-audit --no-fund
 fi
