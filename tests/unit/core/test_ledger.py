@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from shared.core.ledger import (
     CONFIRMED_AFTER,
+    DifferenceKind,
+    Doubt,
     Ledger,
     Reservation,
     Unexplained,
     mark,
+    names,
     open_ledger,
     release,
     reserve,
@@ -349,3 +352,55 @@ def test_halts_are_lifted_by_a_new_day_or_a_person_alone(marks: list[tuple[int, 
 def test_a_resume_at_a_wrong_print_sets_no_peak_that_was_never_reached() -> None:
     high = looked(marked(OPENED, 94_000), 180_000, 3 * MINUTE)
     assert resume(high).peak_equity == Decimal(100_000)
+
+
+def test_differences_of_older_code_are_read_from_their_texts() -> None:
+    texts = "position in AAA; unreadable open order in BBB; open order in a row in CCC; the ledger's row was lost"
+    read = replace(OPENED, unexplained=texts, suspected=("open order in ?", "")).unexplained  # type: ignore[arg-type]
+    assert [(each.kind, each.subject) for each in read] == [
+        (DifferenceKind.POSITION, "AAA"),
+        (DifferenceKind.UNREADABLE_ORDER, "BBB"),
+        (DifferenceKind.ORDER, "a row in CCC"),
+        (DifferenceKind.OTHER, "the ledger's row was lost"),
+    ]
+    assert names(read) == texts
+    assert Unexplained.parse("halted in a hurry") == Unexplained(subject="halted in a hurry")
+
+
+def test_a_resume_accepts_what_was_unexplained_and_clears_the_doubts_of_a_drawdown() -> None:
+    doubt = Doubt(since=AT, equity=Decimal(90_000))
+    odd = Unexplained.parse("position in AAA")
+    halted = replace(OPENED, unexplained=(odd,), is_drawdown_halted=True, drawdown_doubt=doubt, peak_doubt=doubt)
+    lifted = resume(halted)
+    assert (lifted.unexplained, lifted.accepted) == ((), (odd,))
+    assert (lifted.drawdown_doubt, lifted.peak_doubt) == (None, None)
+
+
+def test_a_doubt_names_what_is_wrong_with_it() -> None:
+    with pytest.raises(ValueError, match=r"^since must be"):
+        Doubt(since=AT.replace(tzinfo=None), equity=Decimal(1))
+    with pytest.raises(ValueError, match=r"^equity must be"):
+        Doubt(since=AT, equity=Decimal(0))
+
+
+def test_a_ledger_is_opened_for_its_account() -> None:
+    assert open_ledger(ON, account_at(account_id="mine")).account_id == "mine"
+
+
+def test_a_doubt_of_yesterday_halts_nothing_today() -> None:
+    doubted = looked(OPENED, 90_000)
+    assert doubted.day_doubt is not None
+    seen = account_at(90_000, last_equity=100_000)
+    assert not mark(doubted, ON + timedelta(days=1), seen, AT + timedelta(days=1), *LIMITS).is_day_halted
+
+
+def test_the_peak_itself_is_no_doubt() -> None:
+    assert looked(OPENED, OPENED.peak_equity).peak_doubt is None  # type: ignore[arg-type]
+
+
+def test_of_two_hasty_looks_the_one_nearer_the_bound_is_remembered() -> None:
+    lost = looked(looked(OPENED, 90_000, SECOND), 80_000, 2 * SECOND)
+    assert lost.day_doubt == lost.drawdown_doubt == Doubt(since=AT + SECOND, equity=Decimal(90_000))
+    assert looked(looked(OPENED, 80_000, SECOND), 90_000, 2 * SECOND).day_doubt == lost.day_doubt
+    risen = looked(looked(OPENED, 120_000, SECOND), 110_000, 2 * SECOND)
+    assert risen.peak_doubt == Doubt(since=AT + SECOND, equity=Decimal(110_000))

@@ -351,11 +351,11 @@ def test_a_failure_makes_a_planned_order_a_submitting_one_and_no_other() -> None
 
 
 def test_an_entry_found_at_the_close_is_carried_on_with_as_if_sent_now() -> None:
-    ended = state(outcome=Phase.DENIED, cancel_at=NOW, cancels=2)
+    ended = state(outcome=Phase.DENIED, why="SPREAD", cancel_at=NOW, cancels=2)
     found = replace(ORDER, client_order_id=entry_id())
     on = seen(ended, Command.CLOSE, SECOND, orders=(found,))
     assert (on.outcome, on.phase, on.attempt_at) == (None, Phase.WORKING, NOW + SECOND)
-    assert (on.cancel_at, on.cancels) == (None, 0)
+    assert (on.cancel_at, on.cancels, on.why) == (None, 0, "")
     assert seen(ended, Command.CLOSE).phase is Phase.DENIED
 
 

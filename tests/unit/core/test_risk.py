@@ -29,6 +29,7 @@ from shared.core.risk import (
 )
 from shared.core.sessions import Session
 from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings, SymbolGroup, Tuning
+from shared.core.unread import Unread
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
 from tests.support.broker import account_at
@@ -479,3 +480,11 @@ def test_a_smaller_size_is_refused_by_no_gate_that_passed_the_larger(of: World, 
     proposal_, facts_, limits_ = of
     smaller = replace(proposal_, qty_shares=max(min(1, proposal_.qty_shares), int(proposal_.qty_shares * fewer)))
     assert set(refusals(verdicts(smaller, facts_, limits_))) <= set(refusals(verdicts(proposal_, facts_, limits_)))
+
+
+def test_a_position_that_cannot_be_read_counts_by_its_market_value() -> None:
+    rows = tuple(
+        Unread(what="position", name=name, fault="odd", raw="{}", market_value=value)
+        for name, value in (("AAA", Decimal(300)), ("AAA", Decimal(50)), ("CCC", None))
+    )
+    assert replace(FACTS, unread=rows).exposure() == {AAA: Decimal(350), Symbol("CCC"): Decimal(0)}
