@@ -87,7 +87,7 @@ train: setup $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: a seeded m
 	@$(RUN) -m training train --data "$(or $(DATA),$(SYNTHETIC))" \
 	  $(if $(AzureWebJobsStorage)$(AzureWebJobsStorage__accountName),,--registry .sandbox/training/registry) $(TRAIN_ARGS)
 
-mutate: setup ## Change the order path in some 1,900 small ways and see that a test notices each (docs/MUTATION.md)
+mutate: setup ## Change the order path in some 2,300 small ways and see that a test notices each (docs/MUTATION.md)
 	@$(VENV)/bin/mutmut run && $(VENV)/bin/mutmut results
 
 drill: setup ## Turn the kill switch on over open positions, in virtual time, and show how long everything takes

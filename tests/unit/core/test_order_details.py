@@ -27,6 +27,7 @@ from shared.core.order_steps import (
     next_watch,
     observe,
     report,
+    stop_entering,
     wants_guard,
 )
 from shared.core.orders import OrderStatus
@@ -519,3 +520,8 @@ def test_one_share_is_a_position() -> None:
 def test_the_leg_that_sold_more_says_why_it_closed(target: int, stop: int, reason: str) -> None:
     legs = (view(Role.TARGET, target, target, OrderStatus.FILLED), view(Role.STOP, stop, stop, OrderStatus.FILLED))
     assert looked(state(bought(), *legs)).exit_reason == reason
+
+
+def test_an_order_that_is_over_takes_no_stop_in() -> None:
+    over = state(outcome=Phase.DENIED, phase=Phase.DENIED)
+    assert stop_entering(over) is over
