@@ -48,9 +48,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     row = _expired_row(ports, signal, decision.facts.now) if is_late else _row(ports, decision, intent, settings)
     is_first = ports.tables.insert(Table.DECISIONS, str(signal.on), key, row)
     if not is_first:
-        word = (
-            _decided(ports, signal, key) or []
-        )  # the first recorded decision wins
+        word = _decided(ports, signal, key) or []  # the first recorded decision wins
     if not is_first or (intent is None and is_reserved):
         _settle_reservation(ports, signal, decision, word)
     return word
