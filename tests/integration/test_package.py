@@ -121,7 +121,8 @@ def test_every_reason_to_leave_something_out_meets_a_file() -> None:
         for name in locked((ROOT / "requirements.txt").read_text(encoding="utf-8"))
         for file in distribution(name).files or ()
     ]
-    assert [p for p in LEFT_OUT if not any(fnmatchcase(name, p) for name in installed)] == []
+    unmet = {pattern for pattern in LEFT_OUT if not any(fnmatchcase(name, pattern) for name in installed)}
+    assert unmet <= {"*.pyc"}  # there where the installer has compiled, which make setup spares itself
     assert not is_left_out("pyarrow/parquet/core.py")
 
 
