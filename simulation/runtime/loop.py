@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
@@ -26,7 +27,7 @@ class Rank(IntEnum):
     FUNCTION_TIMER = 3
 
 
-class Loop:
+class Loop(ABC):
     """Keeps what is due and hands it out: by time, at one instant by rank, then first come first served.
 
     Between two due things nothing can happen, so nothing is looked at. A subclass says how an episode and an activity
@@ -87,10 +88,10 @@ class Loop:
 
     # -- what a subclass says --------------------------------------------------------------------------------------
 
+    @abstractmethod
     def episode(self, instance: Lifecycle) -> None:
         """Have the hub run an episode of an instance."""
-        raise NotImplementedError
 
+    @abstractmethod
     def activity(self, instance: Lifecycle, execution: int, key: int, text: str) -> None:
         """Have an activity run and its answer handed in."""
-        raise NotImplementedError

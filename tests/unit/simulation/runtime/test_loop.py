@@ -11,10 +11,21 @@ from shared.core.errors import InvariantError
 from simulation.runtime import loop
 from simulation.runtime.clock import SimClock
 from simulation.runtime.codec import MemoCodec
+from simulation.runtime.durable import Lifecycle
 from simulation.runtime.loop import Loop, Rank
 from tests.support.orders import NOW
 
 LATER = NOW + timedelta(minutes=1)
+
+
+class Line(Loop):
+    """A loop without lifecycles."""
+
+    def episode(self, instance: Lifecycle) -> None:
+        raise AssertionError(instance)
+
+    def activity(self, instance: Lifecycle, execution: int, key: int, text: str) -> None:
+        raise AssertionError(text)
 
 
 def run_all(line: Loop) -> None:
@@ -25,7 +36,7 @@ def run_all(line: Loop) -> None:
 
 
 def test_what_is_due_runs_by_time_then_rank_then_first_come_first_served() -> None:
-    line, done = Loop(SimClock(NOW), MemoCodec()), list[str]()
+    line, done = Line(SimClock(NOW), MemoCodec()), list[str]()
     for name, when, rank in (
         ("timer", NOW, Rank.FUNCTION_TIMER),
         ("later", LATER, Rank.DURABLE),
@@ -41,7 +52,7 @@ def test_what_is_due_runs_by_time_then_rank_then_first_come_first_served() -> No
 
 
 def test_what_is_cleared_comes_in_its_order_and_is_gone() -> None:
-    line = Loop(SimClock(NOW), MemoCodec())
+    line = Line(SimClock(NOW), MemoCodec())
     line.at(LATER, str, Rank.MESSAGE)
     line.at(NOW, int, Rank.FUNCTION_TIMER)
     line.at(NOW, float, Rank.DURABLE)
@@ -51,7 +62,7 @@ def test_what_is_cleared_comes_in_its_order_and_is_gone() -> None:
 
 def test_time_has_to_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "MAX_STEPS_AT_ONE_INSTANT", 50)
-    line = Loop(SimClock(NOW), MemoCodec())
+    line = Line(SimClock(NOW), MemoCodec())
 
     def again() -> None:
         line.at(line.now(), again)
