@@ -78,8 +78,13 @@ class TableStore(Protocol):
     def put_many(self, table: str, partition: str, rows: Mapping[str, Row]) -> None:
         """Insert or replace rows of one partition by key, in transactions of at most 100."""
 
-    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
-        """Yield (row key, row) of a partition with key_from <= key < key_to, in key order."""
+    def query(
+        self, table: str, partition: str, *, key_from: str = "", key_to: str = "", columns: Sequence[str] = ()
+    ) -> Iterable[tuple[str, Row]]:
+        """Yield (row key, row) of a partition with key_from <= key < key_to, in key order.
+
+        Of each row only the cells of `columns`, where a row has them; all of them where none is named.
+        """
 
 
 class BlobStore(Protocol):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -319,7 +320,7 @@ def read_bars(raw: Sequence[Any]) -> Bars:
         require(bool(np.all(columns[name] > 0)), name, columns[name].min(), "positive")
     require(bool(np.all(columns["v"] >= 0)), "v", columns["v"].min(), "not negative")
     return Bars(
-        start_s=np.fromiter((_epoch_s(bar) for bar in raw), np.int64, len(raw)),
+        start_s=np.fromiter((_epoch_s(_text(bar, "t")) for bar in raw), np.int64, len(raw)),
         open=columns["o"],
         high=columns["h"],
         low=columns["l"],
@@ -501,10 +502,12 @@ def _column(raw: Sequence[Any], name: str) -> FloatArray:
     return column
 
 
-def _epoch_s(bar: Mapping[str, Any]) -> int:
-    at = datetime.fromisoformat(_text(bar, "t"))
+@lru_cache(maxsize=4096)
+def _epoch_s(text: str) -> int:
+    """Seconds since 1970 of a bar's start, which it has in common with the bars of all other symbols."""
+    at = datetime.fromisoformat(text)
     if at.tzinfo is None:
-        raise ValueError(f"t must be an instant with its offset, got {bar['t']!r}")
+        raise ValueError(f"t must be an instant with its offset, got {text!r}")
     return int(at.timestamp())
 
 

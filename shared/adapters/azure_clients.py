@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
+from urllib.request import getproxies
 
 from shared.adapters.azure_errors import translated
 from shared.contracts.settings import StorageSettings
@@ -20,13 +22,22 @@ ONCE: dict[str, Any] = {"retry_total": 0}
 LINEAR: dict[str, Any] = {"backoff": 1, "retry_total": RETRIES, "random_jitter_range": 0}
 """Arguments of a `LinearRetry`, of which each SDK has its own."""
 
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
 _QUIET = logging.getLogger("gatehouse.storage")
 _QUIET.setLevel(logging.WARNING)  # the SDK would log every request at INFO, which Application Insights bills
 
 
 def service_client(cls: Any, settings: StorageSettings, service: str, **retry: Any) -> Any:
     """Return a client of one of storage's services, entered by connection string or by the app's identity."""
-    options = {"connection_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S, "logger": _QUIET, **retry}
+    options = {
+        "connection_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": READ_TIMEOUT_S,
+        "logger": _QUIET,
+        # Else every request looks through the environment for what is not there.
+        "use_env_settings": bool(getproxies()) or any(name in os.environ for name in _CERTIFICATES),
+        **retry,
+    }
     if settings.connection:
         return cls.from_connection_string(settings.connection, **options)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - only where there is an identity

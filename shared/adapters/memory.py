@@ -96,11 +96,13 @@ class MemoryTables:
         for key, row in checked.items():
             shelf.put(key, row)
 
-    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
+    def query(
+        self, table: str, partition: str, *, key_from: str = "", key_to: str = "", columns: Sequence[str] = ()
+    ) -> Iterable[tuple[str, Row]]:
         """Return (row key, row) of a partition with key_from <= key < key_to, in key order."""
         return sorted(
             (
-                (key, dict(stored.value))
+                (key, {name: cell for name, cell in stored.value.items() if not columns or name in columns})
                 for key, stored in self._shelf(table, partition).items.items()
                 if key >= key_from and (not key_to or key < key_to)
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.azure_clients import ONCE, RETRIES, NamedClients, service_client
@@ -98,7 +98,9 @@ class AzureTables(NamedClients["TableClient"]):
             with translated(f"put {len(part)} rows from ({partition}, {part[0]}) into table {table}"):
                 self._write(table, lambda client: client.submit_transaction(operations))  # noqa: B023 - called at once
 
-    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
+    def query(
+        self, table: str, partition: str, *, key_from: str = "", key_to: str = "", columns: Sequence[str] = ()
+    ) -> Iterable[tuple[str, Row]]:
         """Return (row key, row) of a partition with key_from <= key < key_to, in key order."""
         require_key("partition", partition)
         wanted, parameters = "PartitionKey eq @partition", {"partition": partition}
@@ -108,7 +110,8 @@ class AzureTables(NamedClients["TableClient"]):
             wanted, parameters = f"{wanted} and RowKey lt @key_to", {**parameters, "key_to": key_to}
         client = self._client(table)
         with translated(f"query {partition} of table {table}"), unless_absent():
-            found = client.query_entities(wanted, parameters=parameters)
+            select = ["RowKey", *columns] if columns else None
+            found = client.query_entities(wanted, parameters=parameters, select=select)
             return sorted(((entity["RowKey"], _row(entity)) for entity in found), key=lambda pair: pair[0])
         return []
 
@@ -136,11 +139,14 @@ def _entity(partition: str, key: str, row: Mapping[str, PlainCell]) -> dict[str,
 
 
 def _row(entity: Mapping[str, Any]) -> Row:
-    """Cells of one row as the SDK gives it, without its keys; 64-bit integers come wrapped in a pair."""
+    """Cells of one row as the SDK gives it, without its keys and the columns that it lacks.
+
+    64-bit integers come wrapped in a pair, a column that was asked for and is not there as null.
+    """
     return {
         name: cell[0] if isinstance(cell, tuple) else cell
         for name, cell in entity.items()
-        if name not in {"PartitionKey", "RowKey"}
+        if name not in {"PartitionKey", "RowKey"} and cell is not None
     }
 
 

@@ -150,9 +150,11 @@ class ObservedTables:
         for key, row in rows.items():
             self._rows.tell(table, key, row)
 
-    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
+    def query(
+        self, table: str, partition: str, *, key_from: str = "", key_to: str = "", columns: Sequence[str] = ()
+    ) -> Iterable[tuple[str, Row]]:
         """Yield (row key, row) of a partition with key_from <= key < key_to, in key order."""
-        return self._tables.query(table, partition, key_from=key_from, key_to=key_to)
+        return self._tables.query(table, partition, key_from=key_from, key_to=key_to, columns=columns)
 
     def __getattr__(self, name: str) -> Any:
         # What an adapter offers beyond the port.

@@ -240,10 +240,13 @@ class FaultyTables:
         """Insert or replace rows of one partition."""
         self._call(f"put_many {table}", lambda: self._tables.put_many(table, partition, rows))
 
-    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
+    def query(
+        self, table: str, partition: str, *, key_from: str = "", key_to: str = "", columns: Sequence[str] = ()
+    ) -> Iterable[tuple[str, Row]]:
         """Yield rows of a partition."""
         return self._call(
-            f"query {table}", lambda: self._tables.query(table, partition, key_from=key_from, key_to=key_to)
+            f"query {table}",
+            lambda: self._tables.query(table, partition, key_from=key_from, key_to=key_to, columns=columns),
         )
 
 

@@ -187,6 +187,13 @@ def test_a_query_gives_a_half_open_range_of_one_partition_in_key_order(tables: T
     assert list(tables.query(table, "p", key_from="d", key_to="b")) == []
 
 
+def test_a_query_gives_the_columns_asked_for_of_rows_that_have_them(tables: TableStore, table: str) -> None:
+    tables.put(table, "p", "a", {"edge": 0.1, "faults": "", "slot": "0930"})
+    tables.put(table, "p", "b", {"wide": 2**40, "slot": "0935"})
+    assert list(tables.query(table, "p", columns=("edge", "wide"))) == [("a", {"edge": 0.1}), ("b", {"wide": 2**40})]
+    assert list(tables.query(table, "p", key_from="b", columns=("slot",))) == [("b", {"slot": "0935"})]
+
+
 def test_a_query_reads_on_past_one_page(tables: TableStore, table: str) -> None:
     rows = {f"{n:05}": {"n": n} for n in range(1100)}
     tables.put_many(table, "p", rows)

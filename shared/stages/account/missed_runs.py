@@ -22,7 +22,7 @@ from shared.core.values import iso, parse_utc
 from shared.ports import Ports, QueueGauge, trading_day
 from shared.stages.base.incidents import CLOSED, OPEN, readable, record_incident
 from shared.stages.base.notices import back, silent, to_notice
-from shared.stages.base.runs import is_abandoned
+from shared.stages.base.runs import STATE, is_abandoned
 
 WATCH_MIN = 5
 """Supervise looks for missed runs every so many minutes of the regular session."""
@@ -94,7 +94,7 @@ def watch_supervise(ports: Ports) -> list[Notice]:
     since = now - BEAT_WINDOW
     if session_at(now, day) is Session.CLOSED or since < pre_open_at(day):
         return []
-    rows = ports.tables.query(Table.LEDGER, str(day.on), key_from=slot_of(since), key_to=slot_of(now))
+    rows = ports.tables.query(Table.LEDGER, str(day.on), key_from=slot_of(since), key_to=slot_of(now), columns=("at",))
     found = () if any(True for _ in rows) else tuple(_missed_supervise(ports, day, now, since))
     return _tell(ports, day, now, _Watch(watcher="the news scan", found=found, looked_at=("supervise",)))
 
@@ -107,7 +107,7 @@ def _missed_jobs(ports: Ports, day: TradingDay, now: datetime) -> list[MissedRun
         late=timedelta(minutes=settings.notices.late_min),
         sessions=frozenset(settings.policy.entry_sessions),
     )
-    runs = readable(ports, Table.RUNS, day.on, lambda row: is_abandoned(row, now))
+    runs = readable(ports, Table.RUNS, day.on, lambda row: is_abandoned(row, now), columns=STATE)
     seen = {key for key, abandoned in runs if not abandoned}
     if not missed_runs(now, day, seen, pre_open_at(day), rule):
         return []

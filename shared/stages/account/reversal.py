@@ -16,6 +16,8 @@ from shared.stages.base.incidents import BROKEN, record_broken
 AFTER_DIGITS = ":"
 """Sorts after every slot."""
 
+_READ = ("faults", "edge", "scored_at")
+
 
 def reversals(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
     """Orders that the newest score of their symbol tells to leave.
@@ -31,7 +33,7 @@ def reversals(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
 
 def _is_left(ports: Ports, on: date, reservation: Reservation) -> bool:
     since, until = symbol_key(reservation.symbol, ""), symbol_key(reservation.symbol, AFTER_DIGITS)
-    rows = list(ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until))
+    rows = list(ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until, columns=_READ))
     if not rows:
         return False
     key, newest = rows[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from shared.contracts.messages import Message, Notice, Severity
@@ -111,10 +111,10 @@ def _has_arrived(row: Row | None, now: datetime) -> bool:
 
 
 def readable[T](
-    ports: Ports, table: Table, on: date, read: Callable[[Row], T], *, key_from: str = "", key_to: str = ""
+    ports: Ports, table: Table, on: date, read: Callable[[Row], T], *, key_from: str = "", columns: Sequence[str] = ()
 ) -> Iterator[tuple[str, T]]:
     """Yield key and value of each row of a day that can be read; of any other a person is told, and it is passed by."""
-    for key, row in tuple(ports.tables.query(table, str(on), key_from=key_from, key_to=key_to)):
+    for key, row in tuple(ports.tables.query(table, str(on), key_from=key_from, columns=columns)):
         try:
             value = read(row)
         except BROKEN as error:
@@ -123,9 +123,11 @@ def readable[T](
         yield key, value
 
 
-def sound_rows(ports: Ports, table: Table, on: date, read: Callable[[Row], object]) -> list[Row]:
+def sound_rows(
+    ports: Ports, table: Table, on: date, read: Callable[[Row], object], *, columns: Sequence[str] = ()
+) -> list[Row]:
     """Return the rows of a day of which everything can be read that `read` takes."""
-    return [row for _, (row, _) in readable(ports, table, on, lambda row: (row, read(row)))]
+    return [row for _, (row, _) in readable(ports, table, on, lambda row: (row, read(row)), columns=columns)]
 
 
 def record_broken(ports: Ports, table: Table, partition: object, key: str, error: Exception) -> list[Notice]:

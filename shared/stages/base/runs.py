@@ -27,6 +27,9 @@ LEASE = timedelta(minutes=10)
 LOOKBACK = timedelta(hours=18)
 """How far back a firing looks for slots that earlier firings missed."""
 
+STATE = ("status", "started_at")
+"""Columns that say how a run stands: what is read of all runs of a day, every few minutes."""
+
 type JobRun = Callable[[DueJob], Sequence[Message]]
 
 
@@ -42,7 +45,7 @@ def run_due(ports: Ports, jobs: frozenset[Job], run: JobRun, *, lookback: timede
     firing = fired(now, day, jobs, lookback, frozenset(ports.settings.policy.entry_sessions))
     if not (firing.to_run or firing.missed):
         return []
-    known = dict(ports.tables.query(Table.RUNS, str(on)))
+    known = dict(ports.tables.query(Table.RUNS, str(on), columns=STATE))
     sent: list[Message] = []
     if day is not None and not any(key.partition("|")[0] in jobs for key in known):
         sent += _left_over(ports, jobs, day, now)
@@ -103,7 +106,7 @@ def is_abandoned(row: Row, now: datetime) -> bool:
 def _left_over(ports: Ports, jobs: frozenset[Job], day: TradingDay, now: datetime) -> list[Message]:
     """Slots of the day before that nobody came for, where the app was there to do others."""
     (before,) = ports.calendar.previous_days(day.on, 1)
-    known = dict(ports.tables.query(Table.RUNS, str(before.on)))
+    known = dict(ports.tables.query(Table.RUNS, str(before.on), columns=STATE))
     if not any(key.partition("|")[0] in jobs for key in known):
         return []
     sessions = frozenset(ports.settings.policy.entry_sessions)
@@ -117,7 +120,8 @@ def _missed(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> lis
         if not ports.tables.insert(Table.RUNS, str(slot.on), slot.key, _row(slot, "missed", now, attempt=0)):
             return []
     elif is_abandoned(known, now):
-        row = {**known, "status": "failed", "finished_at": iso(now)}
+        stored = ports.tables.get(Table.RUNS, str(slot.on), slot.key)
+        row = {**(stored.value if stored else known), "status": "failed", "finished_at": iso(now)}
         ports.tables.put(Table.RUNS, str(slot.on), slot.key, row)
     else:
         return []

@@ -38,7 +38,7 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
 
 def day_report(ports: Ports, on: date) -> DayReport:
     """Count a session date from its tables."""
-    rows = {table: sound_rows(ports, table, on, read) for table, read in _FIGURES.items()}
+    rows = {table: sound_rows(ports, table, on, read, columns=_FEW.get(table, ())) for table, read in _FIGURES.items()}
     signals, incidents, journal = rows[Table.SIGNALS], rows[Table.INCIDENTS], rows[Table.JOURNAL]
     return DayReport(
         on=on,
@@ -69,6 +69,9 @@ _FIGURES: Mapping[Table, Callable[[Row], object]] = {
 """What the report takes of a row: one that lacks it is told of and not counted. Of those read before them the incidents
 count it.
 """
+
+_FEW: Mapping[Table, Sequence[str]] = {Table.SIGNALS: ("policy",), Table.WATCHLIST: ("symbol",)}
+"""All that is read of tables with many rows of many columns."""
 
 
 def _of_decisions(decisions: Sequence[Row]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
     """Read the headlines since the last scan."""
     start = min(slot.due_at - OVERLAP, _last_scan(ports, slot)) - OVERLAP
     headlines = ports.market.news(start, ports.clock.now())
-    known = {story for _, row in ports.tables.query(Table.STORIES, str(slot.on)) if (story := row.get("story_id"))}
+    told = ports.tables.query(Table.STORIES, str(slot.on), columns=("story_id",))
+    known = {story for _, row in told if (story := row.get("story_id"))}
     rows: dict[str, Row] = {}
     for headline in headlines:
         story_id = story_of(headline)
@@ -53,7 +54,8 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
 
 def _last_scan(ports: Ports, slot: DueJob) -> datetime:
     """When the day's last finished scan was due; the day's first looks back over the night."""
-    rows = ports.tables.query(Table.RUNS, str(slot.on), key_from=f"{slot.job}|", key_to=f"{slot.job}}}")
+    first, after = f"{slot.job}|", f"{slot.job}}}"
+    rows = ports.tables.query(Table.RUNS, str(slot.on), key_from=first, key_to=after, columns=("status", "due_at"))
     done = [parse_utc(str(row["due_at"])) for _, row in rows if row["status"] == "done"]
     return max(done, default=slot.due_at - OVERNIGHT)
 
