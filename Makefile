@@ -1,4 +1,5 @@
-# Gatehouse: every target sets itself up (a virtual environment and Azurite in this folder) when a lock has changed.
+# Gatehouse: every target sets up what it needs (a virtual environment and Azurite in this folder) when a lock has
+# changed: the sandbox's packages, the dashboard's besides, or all.
 
 PYTHON ?= $(shell sh sandbox/find_python.sh)
 VENV := .venv
@@ -16,7 +17,10 @@ MAKEFLAGS += --jobs=2
 
 # What is installed is compiled when it is first imported: most of it never is.
 export PYTHONDONTWRITEBYTECODE :=
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+
+AZURITE := sandbox/node_modules/.installed
+SANDBOX := $(VENV)/.sandbox $(AZURITE)
+ALL := $(VENV)/.dev $(AZURITE)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train mutate drill replay query lock docs calendar infra-check package audit clean
@@ -24,54 +28,51 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile -
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.installed sandbox/node_modules/.installed ## Install what the locks name (done by the others as needed)
+setup: $(ALL) ## Install all that the locks name (the others install what they need)
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt
+# .sandbox, .dashboard and .dev say that the lock of that name is installed.
+$(VENV)/.%: requirements-%.txt
 	@sh sandbox/check_python.sh "$(PYTHON)"
-	@echo "setting up $(VENV) (once, and again when a lock changes) ..."
-	@"$(PYTHON)" -m venv --clear $(VENV)
-	@$(RUN) $(PIP_INSTALL) -r requirements-dev.txt
-	@touch $@
+	@"$(PYTHON)" sandbox/install.py $(VENV) $<
 
 # Where Node is missing it comes from a Python package.
-sandbox/node_modules/.installed: sandbox/package-lock.json $(if $(shell command -v npm),,$(VENV)/.installed)
-	@echo "setting up Azurite (once, and again when its lock changes) ..."
+$(AZURITE): sandbox/package-lock.json $(if $(shell command -v npm),,$(VENV)/.sandbox)
 	@sh sandbox/npm_ci.sh
 	@touch $@
 
-day: setup ## Run a whole trading day in virtual time (DAY_ARGS="--seed 8", "--bars FILE --on DATE")
+day: $(SANDBOX) ## Run a whole trading day in virtual time (DAY_ARGS="--seed 8", "--bars FILE --on DATE")
 	@$(RUN) -m sandbox day $(DAY_ARGS)
 
-serve: setup ## Run storage, venue and app by the clock on port 7071 until stopped
+serve: $(SANDBOX) ## Run storage, venue and app by the clock on port 7071 until stopped
 	@$(RUN) -m sandbox serve $(DAY_ARGS)
 
-venue: setup ## Run the Alpaca-compatible venue and storage alone, for func start
+venue: $(SANDBOX) ## Run the Alpaca-compatible venue and storage alone, for func start
 	@$(RUN) -m sandbox standalone $(DAY_ARGS)
 
-storage: setup ## Open the last day's storage on Azurite's standard ports, for Storage Explorer
+storage: $(SANDBOX) ## Open the last day's storage on Azurite's standard ports, for Storage Explorer
 	@$(RUN) -m sandbox storage
 
-dashboard: setup ## Show the last day, or the storage that its variables name, in the browser (docs/DASHBOARD_SPEC.md)
+dashboard: $(SANDBOX) $(VENV)/.dashboard ## Show the last day, or the storage that its variables name, in the browser (docs/DASHBOARD_SPEC.md)
 	@$(RUN) -m sandbox dashboard
 
-pictures: setup ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of the sandbox
+pictures: $(ALL) ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of the sandbox
 	@RENEW_PICTURES=1 $(RUN) -m pytest tests/e2e/test_dashboard.py
 
 test: check suite ## Run all checks and tests, side by side
 
-suite: setup # One worker a core
+suite: $(ALL) # One worker a core
 	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/.installed ## Lint, types, layers
+check: $(VENV)/.dev ## Lint, types, layers
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
-fmt: setup ## Format and fix what can be fixed
+fmt: $(ALL) ## Format and fix what can be fixed
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
-bench: setup ## Measure speed and memory
+bench: $(ALL) ## Measure speed and memory
 	@$(RUN) -m benchmarks
 
-simulate: setup ## Simulate 1,000 seeded days with all faults (SIM_ARGS="--prove-checkers", "--seed 7 --trace")
+simulate: $(SANDBOX) ## Simulate 1,000 seeded days with all faults (SIM_ARGS="--prove-checkers", "--seed 7 --trace")
 	@$(RUN) -m sandbox simulate $(SIM_ARGS)
 
 # A market with patterns twice as strong as a day's, so that there is something to find: see docs/MODELS.md.
@@ -79,24 +80,24 @@ MARKET_ARGS ?= --seed 11 --edge 2
 EMPTY :=
 SYNTHETIC := .sandbox/training/market$(subst $(EMPTY) ,,$(MARKET_ARGS)).parquet
 
-$(SYNTHETIC): | setup
+$(SYNTHETIC): | $(ALL)
 	@echo "writing a seeded market's past ..."
 	@$(RUN) -m sandbox market --out $@ $(MARKET_ARGS)
 
-train: setup $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: a seeded market, MARKET_ARGS), judge, promote or refuse, report (TRAIN_ARGS)
+train: $(ALL) $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: a seeded market, MARKET_ARGS), judge, promote or refuse, report (TRAIN_ARGS)
 	@$(RUN) -m training train --data "$(or $(DATA),$(SYNTHETIC))" \
 	  $(if $(AzureWebJobsStorage)$(AzureWebJobsStorage__accountName),,--registry .sandbox/training/registry) $(TRAIN_ARGS)
 
-mutate: setup ## Change the order path in some 2,300 small ways and see that a test notices each (docs/MUTATION.md)
+mutate: $(ALL) ## Change the order path in some 2,300 small ways and see that a test notices each (docs/MUTATION.md)
 	@$(VENV)/bin/mutmut run && $(VENV)/bin/mutmut results
 
-drill: setup ## Turn the kill switch on over open positions, in virtual time, and show how long everything takes
+drill: $(SANDBOX) ## Turn the kill switch on over open positions, in virtual time, and show how long everything takes
 	@$(RUN) -m sandbox drill kill
 
-replay: setup ## Decide the last day's cases again from their stored inputs (CASE=ID for one, REPLAY_ARGS="--count 100")
+replay: $(SANDBOX) ## Decide the last day's cases again from their stored inputs (CASE=ID for one, REPLAY_ARGS="--count 100")
 	@$(RUN) -m sandbox replay $(REPLAY_ARGS) $(CASE)
 
-query: setup ## Ask the exported tables (ASK=fills-by-session or ASK="SELECT ..."; without it, list the questions)
+query: $(ALL) ## Ask the exported tables (ASK=fills-by-session or ASK="SELECT ..."; without it, list the questions)
 	@$(RUN) -m sandbox query $(QUERY_ARGS) $(if $(ASK),"$(ASK)")
 
 lock: ## Renew the locks from pyproject.toml (needs uv)
@@ -105,6 +106,8 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	  --upgrade pyproject.toml -o requirements-dev.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra training --extra sandbox \
 	  -c requirements-dev.txt pyproject.toml -o requirements-training.txt
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra sandbox \
+	  -c requirements-dev.txt pyproject.toml -o requirements-sandbox.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --extra dashboard \
 	  -c requirements-dev.txt pyproject.toml -o requirements-dashboard.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --group infra --upgrade \
@@ -113,31 +116,29 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	  -o sandbox/requirements-node.txt
 	cd sandbox && npm update --package-lock-only
 
-docs: setup ## Renew the generated parts of the documents
+docs: $(ALL) ## Renew the generated parts of the documents
 	@$(RUN) -m tools.documents
 
-calendar: setup ## Renew the exchange's holidays from exchange_calendars
+calendar: $(ALL) ## Renew the exchange's holidays from exchange_calendars
 	@$(RUN) -m tools.calendar_data
 
 TOOLS := .venv-infra
 
-$(TOOLS)/.installed: requirements-infra.txt | $(VENV)/.installed
-	@echo "setting up $(TOOLS) (once, and again when its lock changes) ..."
-	@"$(PYTHON)" -m venv --clear $(TOOLS)
-	@$(TOOLS)/bin/python $(PIP_INSTALL) -r requirements-infra.txt
-	@touch $@
+$(TOOLS)/.infra: requirements-infra.txt
+	@sh sandbox/check_python.sh "$(PYTHON)"
+	@"$(PYTHON)" sandbox/install.py $(TOOLS) $<
 
 # checkov's own code fails on a public access that a parameter decides; infra/vault.bicep says why it would not hold.
 UNREADABLE := CKV_AZURE_189
 
-infra-check: $(VENV)/.installed $(TOOLS)/.installed ## Check the Azure templates, without a subscription
+infra-check: $(VENV)/.dev $(TOOLS)/.infra ## Check the Azure templates, without a subscription
 	@$(RUN) -m pytest tests/unit/infra
 	@$(TOOLS)/bin/checkov -d infra --framework bicep --skip-download --quiet --compact --skip-check $(UNREADABLE)
 
-package: $(VENV)/.installed ## Build what is deployed, libraries too, into dist/, and say what weighs what
+package: $(VENV)/.dev ## Build what is deployed, libraries too, into dist/, and say what weighs what
 	@$(RUN) -m tools.package
 
-audit: $(VENV)/.installed $(TOOLS)/.installed ## Look for secrets, lax workflows and known holes in the locks
+audit: $(VENV)/.dev $(TOOLS)/.infra ## Look for secrets, lax workflows and known holes in the locks
 	@$(RUN) -m tools.audit
 
 clean: ## Remove what the targets have made

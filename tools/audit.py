@@ -27,6 +27,7 @@ LOCKS = (
     "requirements-infra.txt",
     "requirements-training.txt",
     "requirements-dashboard.txt",
+    "requirements-sandbox.txt",
 )
 WORKFLOWS = ".github"
 

@@ -26,7 +26,7 @@ STAYS = {
     *("benchmarks", "infra", "docs", "dist", "mutants"),
     *("azure.yaml", "local.settings.json", "local.settings.json.example", "Makefile", "pyproject.toml"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"),
-    *(f"requirements-{part}.txt" for part in ("dashboard", "dev", "infra", "training")),
+    *(f"requirements-{part}.txt" for part in ("dashboard", "dev", "infra", "sandbox", "training")),
 }
 
 
