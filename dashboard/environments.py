@@ -74,7 +74,9 @@ def _profile(environment: Environment, source: Mapping[str, str]) -> StorageEnvi
     if bool(connection) == bool(account):
         raise SettingsError(f"one of {names['STORAGE']} and {names['ACCOUNT']} must be set, not both and not neither")
     address = address_of(api)
-    if api and not (address and (address.scheme == "https" or address.is_loopback)):
-        raise SettingsError(f"{names['API']} must be an https address (http on this machine only), got {api[:80]!r}")
+    is_near = address and (address.is_private if environment is Environment.SANDBOX else address.is_loopback)
+    if api and not (address and (address.scheme == "https" or is_near)):
+        where = "in a private network" if environment is Environment.SANDBOX else "on this machine"
+        raise SettingsError(f"{names['API']} must be an https address (http {where} only), got {api[:80]!r}")
     storage = StorageSettings(connection=connection, account_name=account)
     return StorageEnvironment(environment=environment, storage=storage, api=api.rstrip("/"))

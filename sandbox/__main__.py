@@ -99,11 +99,17 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-@_command("standalone", "run storage and venue for func start, on standard ports and real time", _world_options)
+def _standalone_options(command: argparse.ArgumentParser) -> None:
+    _world_options(command)
+    command.add_argument("--host", default="127.0.0.1", help="address the venue listens on (default %(default)s)")
+    command.add_argument("--storage", default="", help="connection string of a storage that runs; none: start Azurite")
+
+
+@_command("standalone", "run storage and venue for func start, on standard ports and real time", _standalone_options)
 def _standalone(options: argparse.Namespace, console: Console) -> int:
     from sandbox.standalone import standalone
 
-    standalone(_world(options), console)
+    standalone(_world(options), console, host=options.host, storage=options.storage)
     return 0
 
 
@@ -120,7 +126,7 @@ def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
     given = {"port": options.port, "clock_file": options.clock_file, "journal": options.journal}
-    serve_venue(_world(options), **given, is_hand_traded=options.beside is not None)
+    serve_venue(_world(options), **given, is_hand_traded=options.beside is not None, ends_with_parent=True)
     return 0
 
 

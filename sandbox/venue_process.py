@@ -25,7 +25,7 @@ from simulation.venue.beside import Beside, hand_traded
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
-from simulation.venue.face.server import run
+from simulation.venue.face.server import LOOPBACK, run
 
 KEYS = ("sandbox-key", "sandbox-secret")
 START_TIMEOUT_S = 60.0
@@ -36,9 +36,16 @@ class VenueError(GatehouseError):
 
 
 def serve_venue(
-    world: Scenario, *, port: int, clock_file: Path | None, journal: Path | None, is_hand_traded: bool = False
+    world: Scenario,
+    *,
+    port: int,
+    clock_file: Path | None,
+    journal: Path | None,
+    is_hand_traded: bool = False,
+    host: str = LOOPBACK,
+    ends_with_parent: bool = False,
 ) -> None:
-    """Serve a world's market until told to stop, or until whoever holds our standard input is gone.
+    """Serve a world's market until told to stop, or until whoever holds our standard input is gone, if it is a parent.
 
     With a journal, the venue comes back as it was after a kill.
     """
@@ -51,9 +58,9 @@ def serve_venue(
         return create_app(exchange, now, keys=KEYS)
 
     app = JournalledVenue(make, clock.now, journal) if journal else make(clock.now)
-    if not sys.stdin.isatty():
+    if ends_with_parent and not sys.stdin.isatty():
         threading.Thread(target=end_with_parent, daemon=True).start()
-    run(app, port=port)
+    run(app, port=port, host=host)
 
 
 def beside_of(world: Scenario, symbols: Iterable[str]) -> Beside:

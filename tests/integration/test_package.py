@@ -24,6 +24,7 @@ OURS = {"function_app.py", "functions", "host.json", "requirements.txt", "shared
 STAYS = {
     *("sandbox", "simulation", "training", "tools", "tests", "dashboard"),
     *("benchmarks", "infra", "docs", "dist", "mutants"),
+    *("compose.yaml", "Dockerfile"),
     *("azure.yaml", "local.settings.json", "local.settings.json.example", "Makefile", "pyproject.toml"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"),
     *(f"requirements-{part}.txt" for part in ("dashboard", "dev", "infra", "sandbox", "training")),

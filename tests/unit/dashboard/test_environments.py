@@ -30,6 +30,7 @@ def test_each_environment_has_its_own_storage_in_order_of_danger() -> None:
     [
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_ACCOUNT": "name"},
         {f"{PAPER}_API": "https://paper.example.com"},
+        {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://app"},
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://paper.example.com"},
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://127.0.0.1.example.com"},
         {f"{PAPER}_STORAGE": "conn", f"{PAPER}_API": "http://127.0.0.1\\@paper.example.com"},
@@ -40,6 +41,13 @@ def test_each_environment_has_its_own_storage_in_order_of_danger() -> None:
 def test_a_profile_that_cannot_be_used_is_named(source: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=PAPER):
         profiles_from(source)
+
+
+def test_only_the_sandboxs_app_may_be_a_private_host_without_https() -> None:
+    source = {"GATEHOUSE_DASHBOARD_SANDBOX_STORAGE": "conn", "GATEHOUSE_DASHBOARD_SANDBOX_API": "http://app"}
+    assert [one.api for one in profiles_from(source)] == ["http://app"]
+    with pytest.raises(SettingsError, match="private network only"):
+        profiles_from({**source, "GATEHOUSE_DASHBOARD_SANDBOX_API": "http://app.example.com"})
 
 
 def test_a_connection_string_is_never_told() -> None:

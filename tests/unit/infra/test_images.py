@@ -13,7 +13,13 @@ import pytest
 
 from simulation.market.scenario import ROOT
 
-IMAGES = {"training": "requirements-training.txt", "dashboard": "requirements-dashboard.txt"}
+IMAGES = {
+    "training": ("training/Dockerfile", "requirements-training.txt", "xgboost"),
+    "dashboard": ("dashboard/Dockerfile", "requirements-dashboard.txt", "streamlit"),
+    "sandbox": ("sandbox/Dockerfile", "requirements-training.txt", "uvicorn"),
+    "functions": ("Dockerfile", "requirements.txt", "azure.functions"),
+}
+"""Where the image of a package is described, its lock, and a library that its code is known to import."""
 OURS = ("functions", "shared", "simulation", "training", "sandbox", "tools", "dashboard", "benchmarks")
 SEEN_BY_NAME_ONLY = {"azure"}
 """Namespace packages: which library is meant says the second part of the name."""
@@ -25,6 +31,10 @@ def file_of(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def sources(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*.py") if "node_modules" not in path.parts)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -49,7 +59,7 @@ def imported(path: Path) -> Iterator[str]:
 
 def reached(start: str) -> tuple[set[str], set[str]]:
     """Our modules that a package's code leads to, and the foreign modules that these name."""
-    todo = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / start).rglob("*.py")]
+    todo = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources(ROOT / start)]
     ours: set[str] = set()
     foreign: set[str] = set()
     while todo:
@@ -86,16 +96,18 @@ def distributions(name: str) -> set[str]:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_every_library_that_an_images_code_imports_is_in_its_lock(image: str) -> None:
+    _, lock, known = IMAGES[image]
     _, foreign = reached(image)
-    have = locked(IMAGES[image])
+    have = locked(lock)
     missing = {name for name in foreign if distributions(name) and not distributions(name) & have}
     assert missing == set()
-    assert {"training": "xgboost", "dashboard": "streamlit"}[image] in foreign
+    assert known in foreign
 
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_every_folder_that_an_images_code_needs_is_copied(image: str) -> None:
+    dockerfile, lock, _ = IMAGES[image]
     ours, _ = reached(image)
-    text = (ROOT / image / "Dockerfile").read_text(encoding="utf-8")
+    text = (ROOT / dockerfile).read_text(encoding="utf-8")
     assert {module.split(".")[0] for module in ours} == set(re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE))
-    assert f"--requirement {IMAGES[image]}" in text
+    assert f"--require-hashes --requirement {lock}\n" in text
