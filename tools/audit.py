@@ -1,8 +1,8 @@
 """`python -m tools.audit`: secrets in files, workflows that trust too much, known holes in what the locks name.
 
 Secrets are looked for by shape, in every file that git would take, and by gitleaks in the whole history where it is
-installed. Workflows are held against GitHub's schema (check-jsonschema carries it) and read by zizmor, locks by
-pip-audit; these are in the environment of `make audit`. pip-audit asks PyPI for advisories: where it cannot be asked,
+installed. Workflows and compose.yaml are held against their schemas (check-jsonschema carries them), workflows read by
+zizmor, locks by pip-audit; these are in the environment of `make audit`. pip-audit asks PyPI for advisories: where it cannot be asked,
 that is said and the rest still counts.
 """
 
