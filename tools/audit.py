@@ -2,8 +2,8 @@
 
 Secrets are looked for by shape, in every file that git would take, and by gitleaks in the whole history where it is
 installed. Workflows and compose.yaml are held against their schemas (check-jsonschema carries them), workflows read by
-zizmor, locks by pip-audit; these are in the environment of `make audit`. pip-audit asks PyPI for advisories: where it cannot be asked,
-that is said and the rest still counts.
+zizmor, locks by pip-audit; these are in the environment of `make audit`. pip-audit asks PyPI for advisories: where it
+cannot be asked, that is said and the rest still counts.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dashboard.__main__ import PORT as PAGES_PORT
-from dashboard.environments import VARIABLES, profiles_from
+from dashboard.environments import profiles_from
 from sandbox.__main__ import _parser
 from sandbox.azurite import _FLAGS, ACCOUNT, STANDARD_PORTS, connection_string
 from sandbox.serve import HOST_PORT, VENUE_PORT
@@ -24,13 +24,8 @@ from tools.package import own_files
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 APP: dict[str, str] = SERVICES["app"]["environment"]
-BUILT = {
-    name: ("" if service["build"] == "." else f"{service['build']['dockerfile'].removesuffix('Dockerfile')}")
-    for name, service in SERVICES.items()
-    if "build" in service
-}
-"""Folder of each Dockerfile, with a slash at its end."""
-DOCKERFILES = {name: (ROOT / folder / "Dockerfile").read_text(encoding="utf-8") for name, folder in BUILT.items()}
+BUILT = {name: service["build"]["dockerfile"] for name, service in SERVICES.items() if "build" in service}
+DOCKERFILES = {name: (ROOT / path).read_text(encoding="utf-8") for name, path in BUILT.items()}
 STORAGE = connection_string(STANDARD_PORTS, "other").replace("other", ACCOUNT).replace("127.0.0.1", "storage")
 LISTENS = {
     "app": {80},  # the Functions image's own
@@ -57,13 +52,8 @@ def test_the_apps_settings_are_the_examples_on_other_hosts_and_the_code_takes_th
     assert {name: text for name, text in APP.items() if name not in OF_THE_HOST} == example | moved
     assert APP.keys() - example.keys() == OF_THE_HOST
     assert parse_settings(APP).storage.connection == STORAGE
-
-
-def test_the_dashboard_reads_the_apps_storage_and_knows_the_app() -> None:
-    given = SERVICES["dashboard"]["environment"]
-    assert given.keys() <= set(VARIABLES)
-    (profile,) = profiles_from(given)
-    assert (profile.name, profile.storage.connection, profile.api) == ("sandbox", STORAGE, "http://app")
+    (pages,) = profiles_from(SERVICES["dashboard"]["environment"])
+    assert (pages.name, pages.storage.connection, pages.api) == ("sandbox", STORAGE, "http://app")
 
 
 @pytest.mark.parametrize("name", LISTENS)
@@ -74,8 +64,7 @@ def test_every_address_leads_to_a_service_that_listens_there(name: str) -> None:
         if url.hostname == "127.0.0.1":
             assert str(url.port) in published, url
         else:
-            service = name if url.hostname == "localhost" else str(url.hostname)
-            assert (url.port or 80) in LISTENS[service], url
+            assert (url.port or 80) in LISTENS[name if url.hostname == "localhost" else str(url.hostname)], url
     for port in SERVICES[name].get("ports", ()):
         address, _, inside = port.split(":")
         assert (address, int(inside) in LISTENS[name]) == ("127.0.0.1", True)
