@@ -16,7 +16,7 @@ from simulation.market.scenario import ROOT
 IMAGES = {
     "training": ("training/Dockerfile", "requirements-training.txt", "xgboost"),
     "dashboard": ("dashboard/Dockerfile", "requirements-dashboard.txt", "streamlit"),
-    "sandbox": ("sandbox/Dockerfile", "requirements-training.txt", "uvicorn"),
+    "sandbox": ("sandbox/Dockerfile", "requirements-sandbox.txt", "uvicorn"),
     "functions": ("Dockerfile", "requirements.txt", "azure.functions"),
 }
 """Where the image of a package is described, its lock, and a library that its code is known to import."""
@@ -82,6 +82,8 @@ def locked(lock: str) -> set[str]:
 
 
 HOLDERS = packages_distributions()
+OF_OTHER_COMMANDS = {"sandbox": {"duckdb", "optuna"}}
+"""Imported by what the image's command does not run: `sandbox query`, and a training that tunes."""
 
 
 def distributions(name: str) -> set[str]:
@@ -100,7 +102,7 @@ def test_every_library_that_an_images_code_imports_is_in_its_lock(image: str) ->
     _, foreign = reached(image)
     have = locked(lock)
     missing = {name for name in foreign if distributions(name) and not distributions(name) & have}
-    assert missing == set()
+    assert {name.partition(".")[0] for name in missing} == OF_OTHER_COMMANDS.get(image, set())
     assert known in foreign
 
 
