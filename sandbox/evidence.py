@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sandbox.day_digest import day_digest
 from sandbox.venue_process import KEYS, beside_of
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.tables import AzureTables
 from shared.contracts.records import ACCOUNT, Container, Table
 from shared.contracts.settings import StorageSettings
-from shared.core.ids import canonical_json, digest
 from shared.core.sessions import hours_of
 from simulation.day_checks import Day, check_day, unwatched_stretches
 from simulation.market.scenario import Scenario
@@ -57,13 +57,6 @@ def gather_evidence(world: Scenario, connection: str, venue_url: str, *, is_hand
     orders = json.loads(_get(venue_url, "/v2/orders?status=open&limit=500&nested=false"))
     positions = json.loads(_get(venue_url, "/v2/positions"))
     account = json.loads(_get(venue_url, "/v2/account"))
-    content = {name: {key: _plain(row) for key, row in found.items()} for name, found in rows.items()}
-    hashes = {
-        f"{container}/{name}": digest(without_revision(blob.value) if name.endswith(".json") else blob.value)
-        for container in (Container.WATCHLISTS, Container.FEATURES, Container.REPORTS, Container.BARS, Container.CASES)
-        for name in blobs.names(container, "")
-        if (blob := blobs.get(container, name))
-    }
     session = XnysCalendar().day(world.on)
     hours = None if session is None else hours_of(session)
     beside = beside_of(world, world.tape().assets) if is_hand_traded else Beside()
@@ -75,7 +68,7 @@ def gather_evidence(world: Scenario, connection: str, venue_url: str, *, is_hand
         on=str(world.on),
         market=f"recorded bars {world.bars.name}" if world.bars else f"seed {world.seed}",
         seed=world.seed,
-        digest=digest(canonical_json({"tables": content, "blobs": hashes, "venue": log})),
+        digest=day_digest(rows, blobs, log),
         report=report,
         funnel=_funnel(rows),
         open_orders=len(orders),
@@ -95,16 +88,6 @@ def _without(beside: Beside, orders: list[Any], positions: list[Any]) -> tuple[l
     gone = [str(row.get("client_order_id") or row["symbol"]) for row in rows if row not in [*orders, *positions]]
     ours = [[row for row in found if row not in rows] for found in (orders, positions)]
     return ours[0], ours[1], gone
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without what differs from run to run without meaning anything: the code's revision."""
-    return {name: value for name, value in row.items() if name != "code_revision"}
-
-
-def without_revision(document: bytes) -> bytes:
-    """A JSON document as `_plain` leaves a row, at every depth: a day is the same whichever commit has run it."""
-    return canonical_json(json.loads(document, object_hook=_plain))
 
 
 def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:

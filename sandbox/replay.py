@@ -16,7 +16,7 @@ from rich.table import Table as RichTable
 
 from sandbox.books import opened
 from sandbox.state import DAY_FOLDER
-from shared.contracts.cases import Case, Replay, case_blob
+from shared.contracts.cases import WITHIN_TOLERANCE, Case, Replay, ReplayCheck, case_blob
 from shared.contracts.records import Container
 from shared.core.case_figures import sample
 from shared.core.errors import ContractError, SettingsError
@@ -48,7 +48,7 @@ def replay(
     folder: Path = DAY_FOLDER,
     json_file: Path | None = None,
 ) -> int:
-    """Replay, print what differs and the counts; return 0 if everything is equal, 1 if not.
+    """Replay, print what differs and the counts; return 0 if every replay agrees, 1 if one does not.
 
     Parameters
     ----------
@@ -70,12 +70,14 @@ def replay(
             {
                 "decision_id": item.case.decision_id,
                 "equal": item.replay.equal,
+                "agrees": item.replay.agrees,
+                "close": {c.name: [c.recorded, c.replayed] for c in item.replay.within_tolerance},
                 "differs": {c.name: [c.recorded, c.replayed] for c in item.replay.differences},
             }
             for item in found
         ]
         json_file.write_text(json.dumps(document, indent=1))
-    return 0 if all(item.replay.equal for item in found) else 1
+    return 0 if all(item.replay.agrees for item in found) else 1
 
 
 def replayed(ports: NightPorts, case: str = "", *, on: date | None = None, count: int = 0) -> Iterator[Replayed]:
@@ -162,10 +164,17 @@ def _show(found: Sequence[Replayed], console: Console) -> None:
         console.print(
             f"{case.on} {case.slot} {case.symbol}: {case.ending}, decided by {case.code_revision or 'unknown'}"
         )
-        console.print(", ".join(f"{check.name} {'equal' if check.equal else 'differs'}" for check in checks))
+        console.print(", ".join(f"{check.name} {_finding(check)}" for check in checks))
     endings = Counter(item.case.ending.value for item in found)
     equal = sum(item.replay.equal for item in found)
-    console.print(f"{len(found)} decisions replayed ({_counts(endings)}): {equal} equal, {len(found) - equal} differ.")
+    differ = sum(not item.replay.agrees for item in found)
+    close = len(found) - equal - differ
+    told = f" {close} {WITHIN_TOLERANCE}," if close else ""
+    console.print(f"{len(found)} decisions replayed ({_counts(endings)}): {equal} equal,{told} {differ} differ.")
+
+
+def _finding(check: ReplayCheck) -> str:
+    return "equal" if check.equal else "within tolerance" if check.close else "differs"
 
 
 def _counts(counter: Counter[str]) -> str:

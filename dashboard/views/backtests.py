@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import charts, theme, units
 from dashboard.runs import BacktestRun, load_run, run_ids
 from dashboard.view import View
+from shared.contracts.cases import WITHIN_TOLERANCE
 from shared.contracts.records import Container
 
 _MOST = 4
@@ -86,11 +87,13 @@ def _replays(view: View) -> None:
         return
     found = json.loads(stored)
     differs, revised = dict(found["differs"]), f"{found['revised']} decided by another revision"
+    close = found.get("close", 0)  # reports of older code know none
+    equal = f"bit for bit; {close:,} more {WITHIN_TOLERANCE}" if close else "bit for bit"
     theme.cards(
         [
             ("Cases of the day", f"{found['cases']:,}"),
             ("Replayed", f"{found['sampled']:,}", f"made {found['made_at']}"),
-            ("Equal", f"{found['equal']:,}", "bit for bit", "good" if not differs else "plain"),
+            ("Equal", f"{found['equal']:,}", equal, "good" if not differs else "plain"),
             ("Different", f"{len(differs):,}", revised, "bad" if len(differs) > found["revised"] else "plain"),
         ]
     )

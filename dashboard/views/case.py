@@ -12,7 +12,7 @@ from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.case_source import decided_on, load_case, symbol_of
 from dashboard.view import View
 from dashboard.views.links import DECISION, asked_decision
-from shared.contracts.cases import Case, CaseEnding
+from shared.contracts.cases import WITHIN_TOLERANCE, Case, CaseEnding, Replay
 from shared.core.errors import ContractError
 from shared.core.risk import Verdict
 from shared.ports import Row
@@ -92,7 +92,7 @@ def _head(view: View, case: Case, is_stored: bool) -> None:
     if outcome.exit_reason:
         marks.append((f"left by {outcome.exit_reason}", "plain"))
     if case.replay is not None:
-        marks.append(("replayed equal", "good") if case.replay.equal else ("replay differs", "bad"))
+        marks.append(_replayed(case.replay))
     marks.append(("case file" if is_stored else "put together now: the file is written after the day's end", "plain"))
     theme.chips(marks)
     at = case.decision.decided_at if case.decision else case.scores.scored_at
@@ -196,12 +196,19 @@ def _provenance(case: Case) -> None:
         )
     if case.replay is None:
         return
-    differences, checks = case.replay.differences, len(case.replay.checks)
+    differences, close, checks = case.replay.differences, case.replay.within_tolerance, len(case.replay.checks)
     replayed = f"Replayed {case.replay.at:%Y-%m-%d %H:%M} UTC by {case.replay.code_revision}"
-    st.caption(f"{replayed}: {checks - len(differences)} of {checks} checks equal.")
-    if differences:
-        rows = [(check.name, check.recorded, check.replayed) for check in differences]
+    within = f", {len(close)} within tolerance" if close else ""
+    st.caption(f"{replayed}: {checks - len(differences) - len(close)} of {checks} checks equal{within}.")
+    if told := (*differences, *close):
+        rows = [(check.name, check.recorded, check.replayed) for check in told]
         theme.facts(rows, head=("Check", "Recorded", "Replayed"))
+
+
+def _replayed(found: Replay) -> tuple[str, theme.Tone]:
+    if found.equal:
+        return "replayed equal", "good"
+    return (f"replayed {WITHIN_TOLERANCE}", "good") if found.agrees else ("replay differs", "bad")
 
 
 def _price(value: Decimal | None) -> str:

@@ -260,19 +260,41 @@ class ChartBars:
     volume: tuple[float, ...] = ()
 
 
+SCORE_TOLERANCE = 1e-6
+"""How far a replayed score may be from the recorded one, of 1 or of the score itself: some units of a float32."""
+FEATURE_TOLERANCE = 1e-8
+"""The same of a feature, of its own size: a sixth of what float32, as models take features, can tell apart."""
+FEATURE_TOLERANCE_AT_ZERO = 1e-11
+"""What may be left of a feature that cancels out."""
+WITHIN_TOLERANCE = "equal in decisions, scores within 1e-6"
+"""What to say of a replay that agrees and is not equal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCheck:
-    """One thing that a replay compared. Equal, or what was recorded and what came out."""
+    """One thing that a replay compared: equal, close, or different, then with what was recorded and what came out.
+
+    It is close where floats alone are apart, by no more than their tolerance, as on another processor.
+    """
 
     name: str
     equal: bool
+    close: bool = False
     recorded: str = ""
     replayed: str = ""
+
+    def __post_init__(self) -> None:
+        require(not (self.equal and self.close), "close", self.close, "false where equal")
+
+    @property
+    def differs(self) -> bool:
+        """Neither equal nor close."""
+        return not (self.equal or self.close)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What a replay found: equal when every check is."""
+    """What a replay found."""
 
     at: datetime
     code_revision: str
@@ -284,9 +306,19 @@ class Replay:
         return all(check.equal for check in self.checks)
 
     @property
+    def agrees(self) -> bool:
+        """The same decision: texts, amounts and verdicts equal, floats equal or close."""
+        return not self.differences
+
+    @property
     def differences(self) -> tuple[ReplayCheck, ...]:
-        """Checks that are not equal."""
-        return tuple(check for check in self.checks if not check.equal)
+        """Checks that came out otherwise."""
+        return tuple(check for check in self.checks if check.differs)
+
+    @property
+    def within_tolerance(self) -> tuple[ReplayCheck, ...]:
+        """Checks that are close and not equal."""
+        return tuple(check for check in self.checks if check.close)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,10 @@ JOBS = frozenset({Job.CASES, Job.REPLAY_CHECK, Job.EXPORT})
 class ReplayReport:
     """`YYYY-MM-DD/replay.json` in container reports: what the nightly check found.
 
-    `differs` names each case that came out otherwise with the parts that differ; `revised` counts those of them that
-    another revision of the code had decided, which may be right.
+    `equal` counts the cases that came out the same bit for bit, `close` those that did but for floats within their
+    tolerance (absent in reports of older code, which knew none). `differs` names each case that came out otherwise with
+    the parts that differ; `revised` counts those of them that another revision of the code had decided, which may be
+    right.
     """
 
     schema_id: str = "replay-report.v1"
@@ -45,6 +47,7 @@ class ReplayReport:
     cases: int
     sampled: int
     equal: int
+    close: int = 0
     revised: int
     differs: Mapping[str, tuple[str, ...]]
 
@@ -129,16 +132,18 @@ def replay_sample(ports: NightPorts, on: date) -> ReplayReport:
             replay = replayer.replay(case)
             put_case(ports, replace(case, replay=replay))
             found.append((case, replay))
-    unequal = [(case, replay) for case, replay in found if not replay.equal]
+    otherwise = [(case, replay) for case, replay in found if not replay.agrees]
+    equal = sum(replay.equal for _, replay in found)
     return ReplayReport(
         on=on,
         made_at=iso(ports.clock.now()),
         code_revision=ports.code_revision,
         cases=len(names),
         sampled=len(found),
-        equal=len(found) - len(unequal),
-        revised=sum(case.code_revision not in ("", ports.code_revision) for case, _ in unequal),
-        differs={case.decision_id: tuple(check.name for check in replay.differences) for case, replay in unequal},
+        equal=equal,
+        close=len(found) - len(otherwise) - equal,
+        revised=sum(case.code_revision not in ("", ports.code_revision) for case, _ in otherwise),
+        differs={case.decision_id: tuple(check.name for check in replay.differences) for case, replay in otherwise},
     )
 
 

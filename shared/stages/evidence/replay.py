@@ -1,19 +1,31 @@
 """Replay: a case decided again from its stored inputs, by the code that runs now, and held against what was recorded.
 
 Nothing is asked of broker or market. Features are computed from the stored bars, models asked by version, policy,
-sizing and gates run on the stored facts under the stored settings; each result must equal the recorded one to the last
-bit. What differs is told part by part, with both values: another revision of the code may differ for good reasons, the
-same one may not.
+sizing and gates run on the stored facts under the stored settings; each result must equal the recorded one, to the last
+bit on the same kind of processor. On another one numpy and onnxruntime run other code, which may round otherwise:
+floats may then be apart by a tolerance, and nothing else may. What differs is told part by part, with both values:
+another revision of the code may differ for good reasons, the same one may not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from shared.contracts.cases import Case, Replay, ReplayCheck, SliceInputs
+from shared.contracts.cases import (
+    FEATURE_TOLERANCE,
+    FEATURE_TOLERANCE_AT_ZERO,
+    SCORE_TOLERANCE,
+    Case,
+    Replay,
+    ReplayCheck,
+    SliceInputs,
+)
+from shared.contracts.messages import Message, Signal
 from shared.contracts.records import Container
 from shared.core.errors import GatehouseError, TransientError
 from shared.core.features import FEATURE_NAMES, SymbolDay, latest_features
@@ -73,6 +85,7 @@ class Replayer:
         return Replay(at=self._ports.clock.now(), code_revision=self._ports.code_revision, checks=checks)
 
     def _checks(self, case: Case) -> Iterator[ReplayCheck]:
+        signal = case.inputs.signal
         try:
             scored = self._scored(case)
         except TransientError:
@@ -84,8 +97,15 @@ class Replayer:
         else:
             yield ReplayCheck(name="inputs", equal=True)
             yield from self._score_checks(case, scored)
+            if signal is not None:
+                opinion = scored.of(case.symbol)[1]
+                again = signal_of(scored.scene, opinion) if opinion.code is PolicyCode.ENTER else None
+                check = self._messages("signal", signal, again)
+                yield check
+                # What this processor makes of the signal must come to the same size and the same verdicts.
+                signal = again if again is not None and check.close else signal
         if case.decision is not None:
-            yield from self._gate_checks(case)
+            yield from self._gate_checks(case, signal)
 
     def _scored(self, case: Case) -> _Scored:
         """Score the slice of a case again from its stored bars."""
@@ -138,24 +158,23 @@ class Replayer:
         scores, score = case.scores, opinion.score
         recorded = [scores.p_up, scores.p_none, scores.p_down, scores.edge, scores.expected_move_bp]
         found = [score.p_up, score.p_none, score.p_down, score.edge, score.expected_move * float(BASIS_POINTS)]
-        yield _same("scores", recorded, found)
+        yield _near("scores", recorded, found, SCORE_TOLERANCE, SCORE_TOLERANCE)
         yield _same("policy", scores.policy, opinion.code.value)
         if scores.regime is not None:
             yield _same("regime", scores.regime, opinion.regime.regime.value if opinion.regime.regime else "unknown")
         if scores.price_usd is not None:
-            said = [scores.price_usd, scores.atr_usd, scores.cost_bp]
-            yield _same("prices of the score", said, [_known(v) for v in (opinion.price, opinion.atr, opinion.cost_bp)])
-        if case.inputs.signal is not None:
-            again = signal_of(scored.scene, opinion) if opinion.code is PolicyCode.ENTER else None
-            yield self._texts("signal", case.inputs.signal, again)
+            said = [scores.price_usd, scores.cost_bp]
+            yield _same("price and cost", said, [_known(v) for v in (opinion.price, opinion.cost_bp)])
+            atr = [_known(opinion.atr)]
+            yield _near("ATR", [scores.atr_usd], atr, FEATURE_TOLERANCE, FEATURE_TOLERANCE_AT_ZERO)
 
-    def _gate_checks(self, case: Case) -> Iterator[ReplayCheck]:
+    def _gate_checks(self, case: Case, signal: Signal | None) -> Iterator[ReplayCheck]:
         recorded, inputs = case.decision, case.inputs
-        if recorded is None or inputs.signal is None:
+        if recorded is None or signal is None:
             yield ReplayCheck(name="facts", equal=False, recorded="none", replayed="the signal was not kept")
             return
         if recorded.verdict == "expired":
-            yield _same("verdict", True, recorded.decided_at >= inputs.signal.expires_at)
+            yield _same("verdict", True, recorded.decided_at >= signal.expires_at)
             return
         if not recorded.gates and recorded.refused_by == ("SPREAD",):  # as versions before recorded it
             yield _same("verdict", "refused", "refused" if not _is_priceable(case) else "priceable")
@@ -164,7 +183,7 @@ class Replayer:
             yield ReplayCheck(name="facts", equal=False, recorded="none", replayed="the gates' facts were not kept")
             return
         try:
-            decided = decide(inputs.signal, inputs.facts, inputs.settings)
+            decided = decide(signal, inputs.facts, inputs.settings)
         except ValueError as error:
             yield ReplayCheck(name="gates", equal=False, recorded=recorded.verdict, replayed=str(error))
             return
@@ -192,12 +211,19 @@ class Replayer:
         yield _same("gates", len(recorded.gates), len(decided.verdicts))
         yield _same("refused by", list(recorded.refused_by), [str(gate) for gate in refusals(decided.verdicts)])
         intent = intent_of(decided, settings) if decided.is_approved else None
-        yield self._texts("intent", recorded.intent, intent)
+        yield self._messages("intent", recorded.intent, intent)
 
     def _texts(self, name: str, recorded: object, replayed: object) -> ReplayCheck:
         """Compare by the one spelling that a value has."""
-        said, found = ("none" if v is None else self._ports.codec.encode(v) for v in (recorded, replayed))
-        return _same(name, said, found)
+        return _same(name, self._ports.codec.encode(recorded), self._ports.codec.encode(replayed))
+
+    def _messages(self, name: str, recorded: Message | None, replayed: Message | None) -> ReplayCheck:
+        """Compare by the one spelling, in which floats may be close."""
+        one, other = (
+            "none" if message is None else self._ports.codec.encode(message) for message in (recorded, replayed)
+        )
+        both = recorded is not None and replayed is not None
+        return _same(name, one, other, is_close=both and one != other and _is_alike(json.loads(one), json.loads(other)))
 
 
 def _is_priceable(case: Case) -> bool:
@@ -216,25 +242,51 @@ def _is_priceable(case: Case) -> bool:
 
 
 def _vectors(names: Sequence[str], recorded: FloatArray, replayed: FloatArray) -> ReplayCheck:
-    """Compare two feature vectors bit for bit; differing features are named with both values."""
+    """Compare two feature vectors; features that differ are named with both values, those beyond tolerance alone."""
     if tuple(names) != FEATURE_NAMES:
         changed = sorted(set(names) ^ set(FEATURE_NAMES))
         text = f"the code knows other features: {', '.join(changed[:SHOWN])}"
         return ReplayCheck(name="features", equal=False, recorded=f"{len(names)} features", replayed=text)
     apart = np.flatnonzero(recorded.view(np.uint64) != replayed.view(np.uint64))
+    near = np.isclose(replayed, recorded, rtol=FEATURE_TOLERANCE, atol=FEATURE_TOLERANCE_AT_ZERO, equal_nan=True)
+    beyond = np.flatnonzero(~near)
     if not apart.size:
         return ReplayCheck(name="features", equal=True)
+    shown = beyond if beyond.size else apart
     said, found = (
-        ", ".join(f"{names[k]}={values[k]!r}" for k in apart[:SHOWN]) + (", ..." if apart.size > SHOWN else "")
+        ", ".join(f"{names[k]}={values[k]!r}" for k in shown[:SHOWN]) + (", ..." if shown.size > SHOWN else "")
         for values in (recorded.tolist(), replayed.tolist())
     )
-    return ReplayCheck(name="features", equal=False, recorded=said, replayed=found)
+    return ReplayCheck(name="features", equal=False, close=not beyond.size, recorded=said, replayed=found)
 
 
-def _same(name: str, recorded: object, replayed: object) -> ReplayCheck:
+def _near(
+    name: str, recorded: Sequence[float | None], replayed: Sequence[float | None], relative: float, absolute: float
+) -> ReplayCheck:
+    """Compare floats; None is equal to None alone."""
+    is_close = recorded != replayed and all(
+        one == other
+        or (one is not None and other is not None and math.isclose(one, other, rel_tol=relative, abs_tol=absolute))
+        for one, other in zip(recorded, replayed, strict=True)
+    )
+    return _same(name, recorded, replayed, is_close=is_close)
+
+
+def _is_alike(one: object, other: object) -> bool:
+    """Whether two JSON values are the same but for floats, and those within the tolerance of scores."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=SCORE_TOLERANCE, abs_tol=SCORE_TOLERANCE)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_is_alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_alike, one, other))
+    return one == other
+
+
+def _same(name: str, recorded: object, replayed: object, *, is_close: bool = False) -> ReplayCheck:
     if recorded == replayed:
         return ReplayCheck(name=name, equal=True)
-    return ReplayCheck(name=name, equal=False, recorded=str(recorded), replayed=str(replayed))
+    return ReplayCheck(name=name, equal=False, close=is_close, recorded=str(recorded), replayed=str(replayed))
 
 
 def _known(value: float) -> float | None:

@@ -142,6 +142,10 @@ def test_nightly_replay_that_found_a_difference_names_it() -> None:
     source.blobs.put(Container.REPORTS, f"{ON}/replay.json", json.dumps(found).encode())
     with shown("backtests", source) as app:
         assert "d1" in words(app)
+    found |= {"differs": {}, "equal": 2, "close": 3}
+    source.blobs.put(Container.REPORTS, f"{ON}/replay.json", json.dumps(found).encode())
+    with shown("backtests", source) as app:
+        assert "3 more equal in decisions, scores within 1e-6" in words(app)
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

@@ -134,6 +134,19 @@ def test_one_case_shows_every_part(ports: NightFakes, monkeypatch: pytest.Monkey
     assert "intent equal" in text
 
 
+def test_floats_of_another_processor_do_not_fail_the_command(
+    ports: NightFakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nearly = case(ports)
+    put_case(ports, replace(nearly, scores=replace(nearly.scores, p_up=(nearly.scores.p_up or 0) + 1e-7)))
+    code, text = run(ports, monkeypatch, tmp_path / "out.json")
+    assert code == 0
+    assert "2 equal, 1 equal in decisions, scores within 1e-6, 0 differ." in text
+    (found,) = [item for item in json.loads((tmp_path / "out.json").read_text()) if not item["equal"]]
+    assert (found["agrees"], list(found["close"]), found["differs"]) == (True, ["scores"], {})
+    assert "scores within tolerance" in run(ports, monkeypatch, tmp_path / "out.json", case=AAA)[1]
+
+
 def test_what_differs_is_shown_with_both_values_and_the_command_fails(
     ports: NightFakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -128,6 +128,26 @@ def test_a_difference_under_the_same_revision_is_an_incident() -> None:
     assert report(ports).differs == {wrong.decision_id: ("scores",)}
 
 
+def test_floats_of_another_processor_are_counted_and_no_incident() -> None:
+    ports = day_over()
+    close_books(ports)
+    case = cases(ports)[0]
+    put_case(ports, replace(case, scores=replace(case.scores, p_up=(case.scores.p_up or 0) + 1e-7)))
+    ports.clock.at = ny(ON, "17:15")
+    assert close_books(ports) == []
+    found = report(ports)
+    assert (found.sampled, found.equal, found.close, found.differs) == (3, 2, 1, {})
+    assert ports.rows("incidents", ON) == {}
+
+
+def test_a_report_of_older_code_is_read() -> None:
+    ports = day_over()
+    found = replay_sample(ports, ON)
+    older = ports.codec.encode(found).replace('"close":0,', "")
+    assert "close" not in older
+    assert ports.codec.decode(ReplayReport, older) == found
+
+
 def test_a_difference_under_another_revision_is_counted_and_no_incident() -> None:
     ports = day_over()
     close_books(ports)

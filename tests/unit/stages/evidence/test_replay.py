@@ -1,4 +1,4 @@
-"""A replay comes to the same decision bit for bit, and tells what differs where an input or a record was changed."""
+"""A replay comes to the same decision bit for bit, or within tolerance, and tells what differs where not."""
 
 from __future__ import annotations
 
@@ -6,25 +6,39 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
 
+import shared.stages.evidence.replay
 from shared.adapters.history import BlobHistory
-from shared.contracts.cases import Case, CaseDecision, Replay, SliceInputs
+from shared.contracts.cases import (
+    FEATURE_TOLERANCE,
+    FEATURE_TOLERANCE_AT_ZERO,
+    SCORE_TOLERANCE,
+    Case,
+    CaseDecision,
+    Replay,
+    ReplayCheck,
+    SliceInputs,
+)
+from shared.contracts.messages import Signal
 from shared.contracts.records import CONTROLS, KILL
 from shared.core.errors import TransientError
+from shared.core.features import FEATURE_NAMES
 from shared.core.ids import decision_id
 from shared.core.market import Timeframe
 from shared.core.packing import pack, unpack
 from shared.core.risk import GATES
 from shared.core.splits import Splits
 from shared.core.values import Symbol
+from shared.decision.entries import Decision, decide
 from shared.decision.opinions import STRATEGY
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
 from shared.stages.evidence.case_maker import CaseMaker, day_records
-from shared.stages.evidence.replay import Replayer
+from shared.stages.evidence.replay import Replayer, _vectors
 from tests.support.books import Eager, NightFakes, decided, night_ports, slice_of, traded
 from tests.support.market_day import ON, OTHERS
 from tests.support.models import tiny_model
@@ -54,7 +68,7 @@ def gated(case: Case) -> CaseDecision:
     return case.decision
 
 
-PARTS = ["inputs", "features", "scores", "policy", "regime", "prices of the score"]
+PARTS = ["inputs", "features", "scores", "policy", "regime", "price and cost", "ATR"]
 GATED = [*PARTS, "signal", "size", "prices", "gates", "refused by", "intent"]
 
 
@@ -155,26 +169,149 @@ def test_a_second_delivery_does_not_disturb_the_replay_of_the_first() -> None:
     assert replay(ports, case_of(ports)).equal
 
 
-def test_one_changed_bar_shows_although_its_blob_is_whole() -> None:
-    """Somebody writes another bar under a name that its hash fits, and points the inputs at it."""
-    ports = night_ports()
-    traded(ports)
-    case = case_of(ports)
-    name = str(case.inputs.features_blob)
+def reinterpreted(ports: NightFakes, change: Callable[[SliceInputs], SliceInputs]) -> None:
+    """Change the kept inputs of AAA's slice under a hash that fits."""
+    name = str(case_of(ports).inputs.features_blob)
     stored = ports.blobs.get("features", name)
     assert stored is not None
-    document = ports.codec.decode(SliceInputs, unpack(stored.value))
-    bars = {frame: dict(own) for frame, own in ports.history.bars(document.bars_blob).items()}
-    own = bars[Timeframe.MIN_5][Symbol("AAA")]
-    close = own.close.copy()
-    close[-1] = np.nextafter(close[-1], np.inf)
-    bars[Timeframe.MIN_5][Symbol("AAA")] = replace(own, close=close)
-    other = replace(document, bars_blob=ports.history.write(ON, "1200", bars, kind="today"))
-    ports.blobs.put("features", name, pack(ports.codec.encode(other).encode()))
-    found = replay(ports, case_of(ports))
+    document = change(ports.codec.decode(SliceInputs, unpack(stored.value)))
+    ports.blobs.put("features", name, pack(ports.codec.encode(document).encode()))
+
+
+def with_last_close(ports: NightFakes, change: Callable[[float], float]) -> Replay:
+    """What a replay finds where somebody has written another bar and pointed the inputs at it."""
+
+    def rewritten(document: SliceInputs) -> SliceInputs:
+        bars = {frame: dict(own) for frame, own in ports.history.bars(document.bars_blob).items()}
+        own = bars[Timeframe.MIN_5][Symbol("AAA")]
+        close = own.close.copy()
+        close[-1] = change(close[-1])
+        bars[Timeframe.MIN_5][Symbol("AAA")] = replace(own, close=close)
+        return replace(document, bars_blob=ports.history.write(ON, "1200", bars, kind="today"))
+
+    reinterpreted(ports, rewritten)
+    return replay(ports, case_of(ports))
+
+
+def test_one_changed_bar_shows_although_its_blob_is_whole() -> None:
+    ports = night_ports()
+    traded(ports)
+    found = with_last_close(ports, lambda usd: usd + 0.01)
     (features,) = [check for check in found.differences if check.name == "features"]
     assert "close_over_sma_36=" in features.recorded
     assert features.recorded != features.replayed
+
+
+def test_a_price_is_the_same_or_another_however_little() -> None:
+    ports = night_ports()
+    traded(ports)
+    found = with_last_close(ports, lambda usd: float(np.nextafter(usd, np.inf)))
+    assert [check.name for check in found.differences] == ["price and cost"]
+    assert "features" in [check.name for check in found.within_tolerance]
+
+
+def with_feature(ports: NightFakes, change: Callable[[float], float | None]) -> ReplayCheck:
+    """What a replay finds of the features where one of AAA's was recorded otherwise."""
+    column = FEATURE_NAMES.index("return_60m")
+
+    def rewritten(document: SliceInputs) -> SliceInputs:
+        place = document.symbols.index(Symbol("AAA"))
+        row = list(document.rows[place])
+        row[column] = change(row[column] or 0.0)
+        return replace(document, rows=(*document.rows[:place], tuple(row), *document.rows[place + 1 :]))
+
+    reinterpreted(ports, rewritten)
+    return next(check for check in replay(ports, case_of(ports)).checks if check.name == "features")
+
+
+@pytest.mark.parametrize(
+    ("change", "is_close"),
+    [
+        (lambda value: float(np.nextafter(value, np.inf)), True),
+        (lambda value: value * (1 + 0.9 * FEATURE_TOLERANCE), True),
+        (lambda value: value + 0.9 * FEATURE_TOLERANCE_AT_ZERO, True),
+        (lambda value: value * (1 + 9 * FEATURE_TOLERANCE), False),
+        (lambda value: value + 1e-3, False),
+        (lambda _: None, False),
+    ],
+)
+def test_a_feature_within_its_tolerance_is_close(change: Callable[[float], float | None], is_close: bool) -> None:
+    ports = night_ports()
+    traded(ports)
+    found = with_feature(ports, change)
+    assert (found.equal, found.close, found.differs) == (False, is_close, not is_close)
+    assert "return_60m=" in found.recorded
+
+
+def test_where_features_differ_those_within_tolerance_are_not_in_the_way() -> None:
+    recorded = np.linspace(1, 2, len(FEATURE_NAMES))
+    replayed = np.nextafter(recorded, 3)
+    replayed[-1] += 1e-3
+    found = _vectors(FEATURE_NAMES, recorded, replayed)
+    assert found.differs
+    assert found.recorded == f"{FEATURE_NAMES[-1]}=2.0"
+
+
+def slightly(value: float | None) -> float:
+    """The same but for some units of a float32."""
+    return (value or 0.0) + 1e-7
+
+
+def test_scores_of_another_processor_are_close_and_the_decision_is_the_same() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    signal, scores = case.inputs.signal, case.scores
+    assert signal is not None
+    other = replace(
+        case,
+        scores=replace(scores, p_up=slightly(scores.p_up), edge=slightly(scores.edge)),
+        inputs=replace(case.inputs, signal=replace(signal, p_up=slightly(signal.p_up))),
+    )
+    found = replay(ports, other)
+    assert [check.name for check in found.within_tolerance] == ["scores", "signal"]
+    assert (found.equal, found.agrees) == (False, True)
+
+
+def test_what_is_close_must_still_come_to_the_same_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gates judge the signal as it came out now, so a size that hangs on the tolerance is a difference."""
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    signal = case.inputs.signal
+    assert signal is not None
+    judged: list[Signal] = []
+
+    def noted(given: Signal, *rest: Any) -> Decision:
+        judged.append(given)
+        return decide(given, *rest)
+
+    monkeypatch.setattr(shared.stages.evidence.replay, "decide", noted)
+    for recorded in (replace(signal, p_up=slightly(signal.p_up)), replace(signal, p_up=signal.p_up - 0.0005)):
+        replay(ports, replace(case, inputs=replace(case.inputs, signal=recorded)))
+    assert judged == [signal, recorded], "one that differs is judged as it was recorded: its own part has told it"
+
+
+@pytest.mark.parametrize("text", ["reference_price", "atr"])
+def test_an_amount_in_a_message_is_never_close(text: str) -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    signal = case.inputs.signal
+    assert signal is not None
+    changed = replace(signal, **{text: getattr(signal, text) + Decimal("0.0001")})
+    assert differing(ports, replace(case, inputs=replace(case.inputs, signal=changed)))[0] == "signal"
+
+
+def test_a_case_file_of_older_code_is_read() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    noted = replace(case, replay=replay(ports, case))
+    text = ports.codec.encode(noted)
+    older = text.replace('"close":false,', "")
+    assert older != text
+    assert ports.codec.decode(Case, older) == noted
 
 
 def test_inputs_that_were_changed_are_not_decided_on() -> None:
@@ -241,10 +378,12 @@ class Silent:
 
 
 CHANGES: list[tuple[Callable[[Case], Case], list[str]]] = [
-    (lambda c: replace(c, scores=replace(c.scores, p_up=np.nextafter(c.scores.p_up or 0, 1))), ["scores"]),
+    (lambda c: replace(c, scores=replace(c.scores, p_up=(c.scores.p_up or 0) + 3 * SCORE_TOLERANCE)), ["scores"]),
+    (lambda c: replace(c, scores=replace(c.scores, p_up=None)), ["scores"]),
     (lambda c: replace(c, scores=replace(c.scores, policy="EDGE_TOO_SMALL")), ["policy"]),
     (lambda c: replace(c, scores=replace(c.scores, regime="stressed")), ["regime"]),
-    (lambda c: replace(c, scores=replace(c.scores, cost_bp=1.0)), ["prices of the score"]),
+    (lambda c: replace(c, scores=replace(c.scores, cost_bp=1.0)), ["price and cost"]),
+    (lambda c: replace(c, scores=replace(c.scores, atr_usd=(c.scores.atr_usd or 0) * 1.000001)), ["ATR"]),
     (lambda c: replace(c, decision=replace(gated(c), qty_shares=1)), ["size"]),
     (lambda c: replace(c, decision=replace(gated(c), stop_usd=Decimal("0.01"))), ["prices"]),
     (lambda c: replace(c, decision=replace(gated(c), refused_by=("SPREAD", "SIZE"))), ["refused by"]),
