@@ -219,7 +219,7 @@ def _replay_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", type=Path, help="write what was found as JSON")
 
 
-@_command("replay", "decide again from stored inputs, and compare bit for bit", _replay_options)
+@_command("replay", "decide again from stored inputs, and compare", _replay_options)
 def _replay(options: argparse.Namespace, console: Console) -> int:
     from sandbox.replay import replay
 

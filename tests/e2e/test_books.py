@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from shared.contracts.records import Container
 from shared.stages.evidence.nightly import ReplayReport
 from simulation.market.scenario import DEFAULT_ON
 from tests.support.days import DayRuns
+from tests.support.kernels import lesser_kernels, run_under
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -31,12 +33,18 @@ def day(day_runs: DayRuns) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def books(day: dict[str, Any], day_runs: DayRuns, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def left(day: dict[str, Any], day_runs: DayRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what that day has left in storage: other tests may have the original open."""
     assert day["violations"] == []
     folder = tmp_path_factory.mktemp("books")
     shutil.copytree(day_runs.storage("first"), folder / "azurite")
-    with opened("", folder) as ports:
+    return folder
+
+
+@pytest.fixture(scope="module")
+def books(left: Path) -> Iterator[App]:
+    """That copy, opened."""
+    with opened("", left) as ports:
         yield ports
 
 
@@ -59,6 +67,14 @@ def test_a_hundred_decisions_of_the_day_replay_equal(books: App) -> None:
     found = list(replayed(books, count=100))
     assert len(found) == 100
     assert [(item.case.decision_id, item.replay.differences) for item in found if not item.replay.equal] == []
+
+
+def test_decisions_of_the_day_replay_within_tolerance_under_other_kernels(left: Path, tmp_path: Path) -> None:
+    found, given = tmp_path / "found.json", ["--count", "40", "--folder", str(left)]
+    run_under(lesser_kernels(), "-m", "sandbox", "replay", *given, "--json", str(found))
+    replays = json.loads(found.read_text())
+    assert [(each["agrees"], each["differs"]) for each in replays] == [(True, {})] * 40
+    assert {part for each in replays for part in each["close"]} <= {"features", "scores", "ATR", "signal", "intent"}
 
 
 def test_the_nightly_check_found_its_sample_equal(books: App) -> None:

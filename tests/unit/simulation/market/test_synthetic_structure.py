@@ -17,6 +17,7 @@ from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
 from simulation.market.days import DayEdges, midnight_s
 from simulation.market.synthetic import SyntheticTape
 from simulation.market.tape import BasePrices, Tape
+from tests.support.kernels import lesser_kernels, run_under
 from tests.unit.simulation.market.conftest import DAY
 
 ALWAYS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
@@ -51,13 +52,23 @@ def minutes_of(tape: SyntheticTape, symbol: str) -> Bars:
     return tape.bars(symbol, Timeframe.MIN_1, *ALWAYS)
 
 
-def test_same_seed_gives_the_same_bits_in_another_process() -> None:
-    here = digest_of(SyntheticTape(5, date(2026, 3, 9), n_symbols=20, history_days=3))
+@pytest.fixture(scope="module")
+def here() -> str:
+    """Digest of the market that other processes make too."""
+    return digest_of(SyntheticTape(5, date(2026, 3, 9), n_symbols=20, history_days=3))
+
+
+def test_same_seed_gives_the_same_bits_in_another_process(here: str) -> None:
     for seed, is_equal in ((5, True), (6, False)):
         there = subprocess.run(
             [sys.executable, "-c", _DIGEST_PROGRAM.format(seed=seed)], capture_output=True, text=True, check=True
         ).stdout.strip()
         assert (there == here) is is_equal
+
+
+def test_same_seed_gives_the_same_prices_under_other_kernels(here: str) -> None:
+    """The latent path has other last bits; what is traded is rounded to cents and shares."""
+    assert run_under(lesser_kernels(), "-c", _DIGEST_PROGRAM.format(seed=5)).strip() == here
 
 
 def test_order_of_reading_does_not_matter(tape: SyntheticTape) -> None:
