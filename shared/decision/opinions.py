@@ -1,4 +1,7 @@
-"""What models and policy say of each candidate. Pure: the same inputs give the same opinions, bit for bit."""
+"""What models and policy say of each candidate.
+
+Pure: the same inputs give the same opinions, bit for bit on the same kind of processor.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,7 @@ class Scene:
 def opinions(
     scene: Scene, items: Sequence[SymbolDay], features: FloatArray, quotes: Mapping[Symbol, Quote]
 ) -> list[Opinion]:
-    """What models and policy say of each symbol. Pure: the same inputs give the same opinions, bit for bit.
+    """What models and policy say of each symbol.
 
     Parameters
     ----------

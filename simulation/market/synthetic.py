@@ -32,7 +32,8 @@ class SyntheticTape:
     """An invented market of US equities, SPY, QQQ, BTC/USD and ETH/USD, whole and repeatable from a seed.
 
     Every symbol-day has a generator of its own, derived from (seed, symbol, date): the same arguments give the same
-    bits in every process, in whatever order the tape is read.
+    bits in every process, in whatever order the tape is read. Another kind of processor leaves other last bits in the
+    latent path, and the same prices and volumes, which are rounded, but for one of them in some 20,000 markets.
 
     Parameters
     ----------
