@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from dashboard import shell
 from dashboard.shell import PAGES
+from dashboard.views.case import _replayed
+from shared.contracts.cases import WITHIN_TOLERANCE, Replay, ReplayCheck
 from shared.contracts.records import CONTROLS, KILL, Container, Table
 from shared.core.errors import TransientError
 from shared.ports import Row
@@ -146,6 +149,20 @@ def test_nightly_replay_that_found_a_difference_names_it() -> None:
     source.blobs.put(Container.REPORTS, f"{ON}/replay.json", json.dumps(found).encode())
     with shown("backtests", source) as app:
         assert "3 more equal in decisions, scores within 1e-6" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (ReplayCheck(name="features", equal=True), ("replayed equal", "good")),
+        (ReplayCheck(name="features", equal=False, close=True), (f"replayed {WITHIN_TOLERANCE}", "good")),
+        (ReplayCheck(name="features", equal=False), ("replay differs", "bad")),
+    ],
+)
+def test_a_case_says_how_its_replay_came_out(check: ReplayCheck, said: tuple[str, str]) -> None:
+    at = datetime(ON.year, ON.month, ON.day, 22, tzinfo=UTC)
+    checks = (ReplayCheck(name="inputs", equal=True), check)
+    assert _replayed(Replay(at=at, code_revision="abc", checks=checks)) == said
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
