@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from sandbox.day import prepared_world
 from sandbox.prepared import Prepared
@@ -17,14 +17,15 @@ from tests.support.app import Sandbox
 pytest_plugins = ["tests.support.azurite", "tests.support.days"]
 
 # Mutants are to be noticed, not explained: no shrinking, the same examples for each.
-settings.register_profile("mutate", phases=(Phase.explicit, Phase.generate), derandomize=True, deadline=None)
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("mutate", phases=(Phase.explicit, Phase.generate), derandomize=True, **_PATIENT)
 
 # How long an example takes is no finding: the machine may be busy, with the other tests for a start.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", **_PATIENT)
 settings.load_profile("patient")
 
 # Random lives at length, for which nobody waits: the machine that asks for this profile's name knows how long.
-settings.register_profile("nightly", deadline=None, print_blob=True)
+settings.register_profile("nightly", print_blob=True, **_PATIENT)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from simulation.market.scenario import DEFAULT_ON
 from tests.support.days import DayRuns
 from tests.support.kernels import lesser_kernels, run_under
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

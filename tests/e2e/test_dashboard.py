@@ -29,7 +29,6 @@ from tests.support.pages import CHROMIUM, Reader, dashboard_server, reader
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt-get install chromium"),
 ]
 

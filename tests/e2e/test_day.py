@@ -9,7 +9,7 @@ import pytest
 from simulation.day_checks import MAX_UNGUARDED_S
 from tests.support.days import SEEDED, DayRuns
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 
 STAGES = ("watchlist", "scored", "signals", "decided", "approved", "orders", "positions", "fills", "stories")
 

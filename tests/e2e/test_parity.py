@@ -9,7 +9,7 @@ from sandbox.prepared import Prepared
 from simulation.market.scenario import Scenario
 from tests.support.days import DayRuns
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 
 
 def test_backtest_decides_orders_and_fills_as_the_app_does(

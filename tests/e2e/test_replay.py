@@ -18,7 +18,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.packing import unpack
 from tests.support.days import DATA, HAS_RECORDINGS, RECORDED, DayRuns
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 
 
 @dataclass(frozen=True, kw_only=True)

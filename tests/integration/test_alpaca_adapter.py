@@ -61,8 +61,11 @@ def slept() -> list[float]:
 
 
 @pytest.fixture
-def broker(server: ScriptedServer, slept: list[float]) -> AlpacaBroker:
-    return AlpacaBroker(settings_for(server.url), sleep=slept.append)
+def broker(server: ScriptedServer, slept: list[float], request: pytest.FixtureRequest) -> AlpacaBroker:
+    """Impatient where the server is to say nothing."""
+    callspec = getattr(request.node, "callspec", None)
+    is_silent = callspec is not None and callspec.params.get("failure") is SILENCE
+    return AlpacaBroker(settings_for(server.url, **({"timeout_s": 1.0} if is_silent else {})), sleep=slept.append)
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
@@ -111,10 +114,10 @@ def test_what_changes_something_is_never_sent_twice(
     assert slept == []
 
 
-def test_no_call_outlives_its_time_out(server: ScriptedServer, broker: AlpacaBroker) -> None:
+def test_no_call_outlives_its_time_out(server: ScriptedServer) -> None:
     server.will_answer(SILENCE)
     with pytest.raises(TransientError, match="ReadTimeout"):
-        broker.submit(ENTRY)
+        AlpacaBroker(settings_for(server.url, timeout_s=0.25)).submit(ENTRY)
 
 
 def test_too_many_requests_is_its_own_error_and_its_wait_is_honoured(

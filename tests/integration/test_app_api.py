@@ -344,7 +344,7 @@ def test_the_caller_is_named_only_where_a_setting_says_that_the_header_can_be_be
 
     async def scenario(box: Sandbox) -> None:
         address = f"{box.host.url}/api/notices/test"
-        await asyncio.to_thread(requests.post, address, json=WHO, headers=headers, timeout=30)
+        await asyncio.to_thread(requests.post, address, json=WHO, headers=headers, timeout=300)
 
     box = sandbox(settings=QUIET, with_models=False)
     box.run(scenario)

@@ -48,12 +48,12 @@ async def waiting(box: Sandbox, symbol: str = "SPY") -> dict[str, str]:
 
 async def opened(box: Sandbox, token: str) -> requests.Response:
     """Open a link as a phone or a chat program does: without a key."""
-    return await asyncio.to_thread(requests.get, f"{box.host.url}/api/answer", params={"token": token}, timeout=30)
+    return await asyncio.to_thread(requests.get, f"{box.host.url}/api/answer", params={"token": token}, timeout=300)
 
 
 async def pressed(box: Sandbox, token: str, **options: Any) -> requests.Response:
     """Press the page's button."""
-    given: dict[str, Any] = {"data": {"token": token, "reason": "as planned"}, "timeout": 30} | options
+    given: dict[str, Any] = {"data": {"token": token, "reason": "as planned"}, "timeout": 300} | options
     return await asyncio.to_thread(requests.post, f"{box.host.url}/api/answer", **given)
 
 

@@ -85,6 +85,6 @@ def test_without_connection_or_interval_nothing_is_imported() -> None:
 
 def python(code: str, *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=100
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=900
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -80,7 +80,7 @@ def test_a_night_fetches_trains_is_killed_goes_on_and_is_done_once(
     killed = subprocess.Popen([sys.executable, "-m", "training", *words], cwd=ROOT, stderr=subprocess.DEVNULL)
     until_trained(killed, blobs)
     killed.kill()
-    killed.wait(10)
+    killed.wait()
     first = night_of(blobs)
     assert first is not None
     assert not first.is_over

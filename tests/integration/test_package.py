@@ -45,7 +45,7 @@ def package(made: tuple[Path, Package]) -> Path:
 def run(code: str, cwd: Path, *arguments: str, flags: str = "-P") -> str:
     """Run code in a fresh interpreter that sees of package, checkout and libraries only what the code asks for."""
     command = [sys.executable, flags, "-c", textwrap.dedent(code), *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

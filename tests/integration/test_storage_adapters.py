@@ -209,7 +209,9 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(row=st.dictionaries(st.from_regex(r"[a-z_][A-Za-z0-9_]{0,20}", fullmatch=True), CELLS, max_size=8))
 def test_every_row_comes_back_as_it_was_written_without_its_nones(tables: TableStore, row: dict[str, Cell]) -> None:
     written = {name: cell for name, cell in row.items() if cell is not None}

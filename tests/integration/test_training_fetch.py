@@ -133,7 +133,7 @@ def test_a_fetch_that_was_killed_goes_on_where_it_stood(
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()
-    process.wait(10)
+    process.wait()
     before = blobs.names("bars", "")
     again = requests_of(fetch(tmp_path / "cache", storage))
     whole = requests_of(fetch(tmp_path / "folder", ""))

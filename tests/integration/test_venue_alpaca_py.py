@@ -447,7 +447,7 @@ def test_crypto_trades_around_the_clock(venue: Venue) -> None:
 
 def test_log_tells_the_whole_story(venue: Venue) -> None:
     venue.trading.submit_order(bracket())
-    lines = requests.get(f"{venue.url}/sandbox/log", timeout=5).text.splitlines()
+    lines = requests.get(f"{venue.url}/sandbox/log", timeout=60).text.splitlines()
     assert len(lines) == len(venue.exchange.log)
-    rest = requests.get(f"{venue.url}/sandbox/log", params={"after": 4}, timeout=5).text.splitlines()
+    rest = requests.get(f"{venue.url}/sandbox/log", params={"after": 4}, timeout=60).text.splitlines()
     assert rest == lines[4:]

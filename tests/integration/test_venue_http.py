@@ -19,7 +19,7 @@ from tests.support.tape import market, ny
 
 ON = date(2025, 10, 15)
 KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
-WAIT_S = 5
+WAIT_S = 60
 
 
 class Api:

@@ -22,14 +22,14 @@ class FixedClock:
 
 
 def settings_for(url: str, **changes: Any) -> BrokerSettings:
-    """Settings of a sandbox account whose APIs are at `url`."""
+    """Settings of a sandbox account whose APIs are at `url`. An answer has as long as a busy machine may take."""
     settings = BrokerSettings(
         environment=Environment.SANDBOX,
         key_id="the-key",
         secret_key="the-secret",
         trading_url=url,
         data_url=url,
-        timeout_s=0.25,
+        timeout_s=20.0,
         max_tries=3,
     )
     return replace(settings, **changes)

@@ -195,13 +195,13 @@ class Sandbox:
     def venue(self, method: str, path: str, **options: Any) -> Any:
         """Ask the venue."""
         headers = {"APCA-API-KEY-ID": KEYS[0], "APCA-API-SECRET-KEY": KEYS[1]}
-        answer = requests.request(method, self.venue_url + path, headers=headers, timeout=30, **options)
+        answer = requests.request(method, self.venue_url + path, headers=headers, timeout=300, **options)
         answer.raise_for_status()
         return answer.json()
 
     def venue_log(self) -> list[dict[str, Any]]:
         """The venue's own log."""
-        text = requests.get(f"{self.venue_url}/sandbox/log", timeout=30).text
+        text = requests.get(f"{self.venue_url}/sandbox/log", timeout=300).text
         return [dict(decode_json(dict[str, Any], line)) for line in text.splitlines()]
 
     def sent(self) -> Counter[str]:
@@ -234,7 +234,7 @@ class Sandbox:
         text = body if isinstance(body, str | bytes | None) else json.dumps(body)
 
         def call() -> Any:
-            answer = requests.request(method, self.host.url + path, data=text, headers=headers, timeout=30)
+            answer = requests.request(method, self.host.url + path, data=text, headers=headers, timeout=300)
             is_json = answer.headers.get("Content-Type", "").startswith("application/json")
             return answer.status_code, answer.json() if is_json else answer.text
 

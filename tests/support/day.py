@@ -82,14 +82,14 @@ class Serving:
 
     def _venue(self, path: str) -> str:
         headers = {"APCA-API-KEY-ID": KEYS[0], "APCA-API-SECRET-KEY": KEYS[1]}
-        answer = requests.get(self.places["venue"] + path, headers=headers, timeout=10)
+        answer = requests.get(self.places["venue"] + path, headers=headers, timeout=60)
         answer.raise_for_status()
         return answer.text
 
     def post(self, path: str, body: dict[str, Any]) -> None:
         """Call an HTTP function of the app."""
         headers = {"x-functions-key": self.places["key"]}
-        requests.post(self.places["app"] + path, json=body, headers=headers, timeout=30).raise_for_status()
+        requests.post(self.places["app"] + path, json=body, headers=headers, timeout=300).raise_for_status()
 
     def evidence(self, world: Scenario) -> DayEvidence:
         """Everything that storage and venue say, checked."""
@@ -135,7 +135,7 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-def wait_for(what: Callable[[], bool], name: str, patience_s: float = 240.0) -> None:
+def wait_for(what: Callable[[], bool], name: str, patience_s: float = 1_500.0) -> None:
     """Look again and again until something is so."""
     deadline = time.monotonic() + patience_s
     while not what():

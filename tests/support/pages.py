@@ -25,6 +25,8 @@ from tests.support.day import wait_for
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 """Debian's package, or what GitHub's machines have; empty where neither is installed."""
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+PATIENCE_MS = 600_000
+"""Of a wait for the page: what is only slow gets there."""
 WIDTH, MAX_HEIGHT = 1280, 1800
 COLOURS = 160
 """Of a picture: enough for calm pages, and a fifth of the bytes."""
@@ -32,8 +34,10 @@ COLOURS = 160
 _DRAWN = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
   && [...document.querySelectorAll('[data-testid="stDataFrame"]')].every(
     (grid) => grid.offsetParent === null || grid.querySelector('canvas td'))
+  && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(
+    (chart) => chart.offsetParent === null || chart.querySelector('svg.main-svg'))
   && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"]')"""
-"""The script has run, and every visible grid has spelt its cells out for who cannot see it."""
+"""The script has run, visible grids have spelt their cells out for who cannot see them, visible charts are drawn."""
 
 
 @dataclass(kw_only=True)
@@ -133,6 +137,7 @@ def reader(url: str) -> Iterator[Reader]:
     """Open the first page, from Berlin."""
     with browser() as chromium:
         page = chromium.new_page(viewport={"width": WIDTH, "height": 900}, timezone_id="Europe/Berlin")
+        page.set_default_timeout(PATIENCE_MS)
         made = Reader(page=page, url=url)
         made.watch()
         page.goto(url)

@@ -22,7 +22,7 @@ from tests.support.orders import NOW
 from tests.support.ports import FakePorts, fake_ports
 
 SYMBOLS = ("AAA", "BBB")
-PATIENCE_S = 60.0
+PATIENCE_S = 600.0
 
 type Job = Callable[[FakePorts, Any], Any]
 

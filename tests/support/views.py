@@ -122,7 +122,7 @@ def shown(page: str, source: Source) -> Iterator[AppTest]:
     main = sys.modules["__main__"]
     try:
         with patch("dashboard.shell.StorageView", lambda _: source):
-            yield AppTest.from_function(_script, args=(page,), default_timeout=30).run()
+            yield AppTest.from_function(_script, args=(page,), default_timeout=300).run()
     finally:
         sys.modules["__main__"] = main
         st.cache_resource.clear()

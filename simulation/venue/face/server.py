@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 LOOPBACK = "127.0.0.1"
-START_WITHIN_S = 10.0
+START_WITHIN_S = 60.0
 STOP_WITHIN_S = 5.0
 
 
@@ -70,7 +70,7 @@ class ServerThread:
         Raises
         ------
         RuntimeError
-            If it is not up within ten seconds.
+            If it is not up within a minute.
         """
         self._thread.start()
         waited = threading.Event()

@@ -60,7 +60,7 @@ def deploy(folder: Path, *, good: str, newest: str = "released-package.zip", pac
     smoke = {"GATEHOUSE_SMOKE_TRIES": "2", "GATEHOUSE_SMOKE_PAUSE_S": "0", "GATEHOUSE_CODE_REVISION": "new-revision"}
     environment = stubs | azure | smoke
     command = [str(INFRA / "deploy.sh"), str(folder / package)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     log = folder / "log"
     asked = log.read_text().splitlines() if log.exists() else []
     return Ran(code=done.returncode, live=(folder / "live").read_text(), asked=asked, said=done.stdout + done.stderr)

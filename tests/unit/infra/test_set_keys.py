@@ -36,7 +36,7 @@ def set_keys(folder: Path, typed: str, *names: str) -> tuple[int, str, list[str]
     """Exit code, all that was shown, and all that was asked for."""
     files = {name: str(folder / name.lower()) for name in ("LOG", "VAULT", "USED")}
     command, given = [str(INFRA / "set_keys.sh"), *names], {"PATH": f"{folder}:{os.environ['PATH']}", **files}
-    done = subprocess.run(command, input=typed, env=given, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, input=typed, env=given, capture_output=True, text=True, check=False, timeout=300)
     return done.returncode, done.stdout + done.stderr, (folder / "log").read_text().splitlines()
 
 

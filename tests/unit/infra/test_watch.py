@@ -60,7 +60,9 @@ def watch(folder: Path, *answers: str, **environment: str) -> Ran:
     files = {name: str(folder / name.lower()) for name in ("LOG", "ANSWERS", "BODY")}
     stubs = {"PATH": f"{folder}:{os.environ['PATH']}", **files}
     given = {**stubs, "GATEHOUSE_WATCH_PAUSE_S": "0", **(environment or AZURE)}
-    done = subprocess.run([str(INFRA / "watch.sh")], env=given, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [str(INFRA / "watch.sh")], env=given, capture_output=True, text=True, check=False, timeout=300
+    )
     return Ran(code=done.returncode, asked=(folder / "log").read_text().splitlines(), said=done.stdout + done.stderr)
 
 

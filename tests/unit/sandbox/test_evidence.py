@@ -49,7 +49,7 @@ class Left:
     def buy(self) -> None:
         body = {"symbol": "SPY", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
         headers = {"APCA-API-KEY-ID": KEYS[0], "APCA-API-SECRET-KEY": KEYS[1]}
-        requests.post(f"{self.url}/v2/orders", json=body, headers=headers, timeout=10).raise_for_status()
+        requests.post(f"{self.url}/v2/orders", json=body, headers=headers, timeout=60).raise_for_status()
 
 
 @pytest.fixture
