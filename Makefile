@@ -60,8 +60,11 @@ pictures: $(ALL) ## Renew the pictures in docs/DASHBOARD_SPEC.md from a day of t
 
 test: check suite ## Run all checks and tests, side by side
 
-suite: $(ALL) # One worker a core
-	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One worker more than cores: some tests wait.
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN | awk '{ print $$1 < 4 ? $$1 + 1 : 5 }')
+
+suite: $(ALL)
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## Lint, types, layers
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports

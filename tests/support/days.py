@@ -96,8 +96,8 @@ def _needs_days(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real processes come when the others are through, and what waits for days comes last."""
-    items.sort(key=lambda item: (_is_e2e(item), _needs_days(item)))
+    """Real processes come first, since who waits for them leaves the cores to others; what waits for days comes last."""
+    items.sort(key=lambda item: (_needs_days(item), not _is_e2e(item)))
 
 
 @pytest.fixture(scope="session", autouse=True)
