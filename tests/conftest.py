@@ -16,16 +16,16 @@ from tests.support.app import Sandbox
 
 pytest_plugins = ["tests.support.azurite", "tests.support.days"]
 
-# Mutants are to be noticed, not explained: no shrinking, the same examples for each.
-_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("mutate", phases=(Phase.explicit, Phase.generate), derandomize=True, **_PATIENT)
-
 # How long an example takes is no finding: the machine may be busy, with the other tests for a start.
-settings.register_profile("patient", **_PATIENT)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", PATIENT)
 settings.load_profile("patient")
 
+# Mutants are to be noticed, not explained: no shrinking, the same examples for each.
+settings.register_profile("mutate", PATIENT, phases=(Phase.explicit, Phase.generate), derandomize=True)
+
 # Random lives at length, for which nobody waits: the machine that asks for this profile's name knows how long.
-settings.register_profile("nightly", print_blob=True, **_PATIENT)
+settings.register_profile("nightly", PATIENT, print_blob=True)
 
 
 @pytest.fixture(scope="session")

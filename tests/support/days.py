@@ -22,12 +22,8 @@ INTRADAY = DATA / "intraday" / "us101_5min_2025.parquet"
 LEAN = DATA / "lean"
 """Recorded bars. They are no part of the checkout."""
 
-SEEDED: Mapping[str, tuple[str, ...]] = {
-    "first": ("--seed", "7"),
-    "again": ("--seed", "7"),
-    "other": ("--seed", "8"),
-}
-"""The same seed twice, and another."""
+SEEDED: Mapping[str, tuple[str, ...]] = {"first": ("--seed", "7"), "other": ("--seed", "8")}
+"""The day that the README shows, and another."""
 RECORDED: Mapping[str, tuple[str, ...]] = {
     str(date(2025, 10, 15)): ("--on", "2025-10-15", "--bars", str(INTRADAY)),
     str(date(2013, 10, 10)): (
@@ -96,7 +92,7 @@ def _needs_days(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real processes come first, since who waits for them leaves the cores to others; what waits for days comes last."""
+    """Real processes come first: who waits for them leaves the cores to others. What waits for days comes last."""
     items.sort(key=lambda item: (_needs_days(item), not _is_e2e(item)))
 
 
