@@ -97,7 +97,7 @@ CASES: dict[str, tuple[dict[str, str], str, Fill, str]] = {
 def test_exactly_one_of_two_processes_gets_the_last_room(what: str, storage: str) -> None:
     settings, equity, fill, code = CASES[what]
     ports = shared_ports(storage, equity=equity, settings=settings)
-    for symbol in ("XXX", "YYY"):  # two day trades were made today
+    for symbol in ("ADC", "EFG"):  # two day trades were made today
         for side in ("buy", "sell"):
             row = {"symbol": symbol, "side": side, "occurred_at": iso(NOW)}
             ports.tables.put(Table.FILLS, str(ON), f"{symbol}|{side}", row)

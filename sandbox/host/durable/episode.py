@@ -11,7 +11,14 @@ from typing import Any
 
 from sandbox.host.durable.history import Event, EventType, event, kind_of
 from sandbox.host.durable.instance import Instance
-from sandbox.host.durable.tasks import ActionType, DurableTask, NonDeterministicError, TaskKind, flatten
+from sandbox.host.durable.tasks import (
+    ActionType,
+    DurableTask,
+    NonDeterministicError,
+    TaskKind,
+    UnservedActionError,
+    flatten,
+)
 
 _MARK = "\n\n$OutOfProcData$:"
 """The SDK raises a failed orchestration with its state behind this mark."""
@@ -77,7 +84,7 @@ def decide(instance: Instance, arrived: Sequence[Event], answer: EpisodeAnswer, 
     if answer.actions or answer.error is None:
         try:
             tasks += book.read(answer.actions)
-        except (NonDeterministicError, NotImplementedError) as refused:
+        except (NonDeterministicError, UnservedActionError) as refused:
             book.open.clear()
             return EpisodeOutcome(tasks=[], ending=OrchestrationEnding(error=str(refused)))
     if answer.error is not None:

@@ -22,6 +22,10 @@ class NonDeterministicError(GatehouseError):
     """An orchestrator asked for fewer tasks than in an earlier replay."""
 
 
+class UnservedActionError(GatehouseError):
+    """An orchestrator asked for what this hub has not: entities, HTTP calls."""
+
+
 class ActionType(IntEnum):
     """What an orchestrator asks for, numbered as in the protocol."""
 
@@ -146,6 +150,8 @@ class TaskBook:
         ------
         NonDeterministicError
             If there are fewer than before.
+        UnservedActionError
+            If one is of a kind that this hub has not.
         """
         if len(actions) < self.seen:
             raise NonDeterministicError(f"the replay asked for {len(actions)} tasks, an earlier one for {self.seen}")
@@ -161,7 +167,7 @@ class TaskBook:
                 if kind == ActionType.CREATE_TIMER:
                     self.timer_of_action[index] = task[0]
             elif kind != ActionType.CONTINUE_AS_NEW:
-                raise NotImplementedError(f"action type {kind} (entities, HTTP calls) is not served by the sandbox")
+                raise UnservedActionError(f"action type {kind} (entities, HTTP calls) is not served by the sandbox")
         self.seen = len(actions)
         self._cancel_timers(actions)
         return added

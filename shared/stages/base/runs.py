@@ -121,7 +121,9 @@ def _missed(ports: Ports, slot: DueJob, now: datetime, known: Row | None) -> lis
             return []
     elif is_abandoned(known, now):
         stored = ports.tables.get(Table.RUNS, str(slot.on), slot.key)
-        row = {**(stored.value if stored else known), "status": "failed", "finished_at": iso(now)}
+        if stored is None:
+            return []
+        row = {**stored.value, "status": "failed", "finished_at": iso(now)}
         ports.tables.put(Table.RUNS, str(slot.on), slot.key, row)
     else:
         return []

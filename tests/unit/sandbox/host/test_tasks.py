@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.host.durable.history import EventType, event
-from sandbox.host.durable.tasks import NonDeterministicError, TaskBook, TaskKind, flatten
+from sandbox.host.durable.tasks import NonDeterministicError, TaskBook, TaskKind, UnservedActionError, flatten
 
 NOW = datetime(2025, 3, 3, 14, 0, tzinfo=UTC)
 
@@ -102,6 +102,11 @@ def test_replay_that_asks_for_less_is_not_deterministic() -> None:
 
     with pytest.raises(NonDeterministicError, match="asked for 1 tasks"):
         book.read([activity("a")])
+
+
+def test_an_entity_is_refused_by_its_number() -> None:
+    with pytest.raises(UnservedActionError, match="action type 7 "):
+        TaskBook().read([{"actionType": 7}])
 
 
 @given(st.lists(st.sampled_from(["activity", "retried", "timer", "wait"]), max_size=12), st.data())

@@ -152,6 +152,18 @@ def test_an_abandoned_run_is_taken_over_after_its_lease_and_not_before() -> None
     assert (row["status"], row["attempt"]) == ("done", 2)
 
 
+def test_a_run_whose_runner_died_and_whose_time_is_over_keeps_its_record_as_failed() -> None:
+    timer = Fired(ny(ON, "07:00"), PREMARKET)
+    timer.during = crash
+    with pytest.raises(TransientError):
+        timer.at(ny(ON, "07:00"))
+    timer.during = lambda slot: None
+    begun = timer.rows()["premarket-rough|0700"]
+    assert timer.at(ny(ON, "09:20")) == ["Missed: premarket-rough of 0700", "premarket-final|0915"]
+    ended = {"status": "failed", "finished_at": "2026-03-10T13:20:00Z"}
+    assert timer.rows()["premarket-rough|0700"] == begun | ended
+
+
 def test_two_that_find_an_abandoned_run_take_it_over_once() -> None:
     timer = Fired(ny(ON, "07:00"), PREMARKET)
     timer.during = crash
