@@ -27,8 +27,11 @@ _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully lis
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
 
-# The wrapper ends Azurite when the pipe to its parent closes, which happens however the parent ends.
+# The wrapper ends Azurite when the pipe to its parent closes, which happens however the parent ends. Azurite then says
+# that it closes, to nobody; without someone who hears of that error it would die of it before it has saved.
 _WRAPPER = """
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
 process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM'));
 process.stdin.on('error', () => process.kill(process.pid, 'SIGTERM'));
 process.stdin.resume();

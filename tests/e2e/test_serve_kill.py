@@ -22,7 +22,6 @@ AZURITE_SAVES_EVERY_S = 5.0
 """What Azurite, the emulator, has taken in since its last save is lost with it. The real service loses nothing."""
 
 WORKING = {Phase.SUBMITTING, Phase.WORKING, Phase.PARTIALLY_FILLED}
-OPEN = WORKING | {Phase.PLANNED, Phase.FILLED, Phase.PROTECTED, Phase.EXITING}
 
 
 def became_order(box: Serving, symbol: str, slot: str) -> bool:
@@ -42,7 +41,7 @@ def working(box: Serving) -> dict[str, int]:
 
 def flatten(box: Serving) -> None:
     box.post("/api/kill", {"by": "test", "reason": "end of the test", "flatten": True})
-    wait_for(lambda: not OPEN & set(box.phases()), "every order to end")
+    wait_for(lambda: all(Phase(phase).is_over for phase in box.phases()), "every order to end")
 
 
 def problems(evidence: DayEvidence) -> list[str]:
@@ -95,6 +94,7 @@ def test_an_entry_outlives_a_kill_of_the_app_while_it_works(
         assert before
 
     with serving(tmp_path) as box:
+        assert {row["intent_id"] for row in box.rows(Table.ORDERS)} >= before.keys()
         flatten(box)
         evidence = box.evidence(world)
 

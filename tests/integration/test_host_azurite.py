@@ -6,21 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 
 from sandbox import azurite as module
 from sandbox.azurite import STANDARD_PORTS, Azurite, AzuriteError, AzuritePorts, connection_string
 from shared.core.errors import SettingsError
+from tests.support.day import group_lives, wait_for
 
 _PARENT = """
 import sys, time
+from pathlib import Path
 from sandbox.azurite import Azurite
-emulator = Azurite().start()
-print(emulator.ports.blob, flush=True)
+emulator = Azurite(Path(sys.argv[1])).start()
+print(emulator.connection_string, flush=True)
 time.sleep(600)
 """
 
@@ -40,19 +42,22 @@ def test_blobs_are_kept_over_a_restart(tmp_path: Path) -> None:
         assert client.get_blob_client("kept", "a").download_blob().readall() == b"data"
 
 
-def test_emulator_ends_when_its_parent_is_killed() -> None:
-    parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
+def test_emulator_ends_when_its_parent_is_killed_and_keeps_what_it_has_taken_in(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PARENT, str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert parent.stdout is not None
-    port = int(parent.stdout.readline())
-    assert is_listening(port)
+    with TableServiceClient.from_connection_string(parent.stdout.readline()) as service:
+        service.create_table("kept").create_entity({"PartitionKey": "a", "RowKey": "1"})
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
+    wait_for(lambda: not group_lives(parent.pid), "the emulator to end")
 
-    deadline = time.monotonic() + 600
-    while is_listening(port) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_listening(port)
+    with (
+        Azurite(tmp_path) as emulator,
+        TableServiceClient.from_connection_string(emulator.connection_string) as service,
+    ):
+        assert [row["RowKey"] for row in service.get_table_client("kept").list_entities()] == ["1"]
 
 
 def test_taken_port_is_an_error_that_carries_what_azurite_printed() -> None:

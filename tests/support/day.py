@@ -104,7 +104,7 @@ class Serving:
         """kill -9 of the app; storage and venue notice and end in order."""
         self.process.kill()
         self.process.wait()
-        wait_for(lambda: not _group_lives(self.process.pid), "storage and venue to end")
+        wait_for(lambda: not group_lives(self.process.pid), "storage and venue to end")
 
 
 @contextlib.contextmanager
@@ -127,7 +127,8 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
         process.wait()
 
 
-def _group_lives(group: int) -> bool:
+def group_lives(group: int) -> bool:
+    """Whether a process of a group is there."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
