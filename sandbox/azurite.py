@@ -25,16 +25,22 @@ _ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K
 _FLAGS = ("--loose", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at http://[^:]+:(\d+)")
 _START_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 15.0
+_STOP_TIMEOUT_S = 120.0
+"""It saves before it ends; killed earlier, it loses what has come in since its last save."""
 
-# The wrapper ends Azurite when the pipe to its parent closes, which happens however the parent ends. Azurite then says
-# that it closes, to nobody; without someone who hears of that error it would die of it before it has saved.
+# The wrapper ends Azurite when the pipe to its parent closes, which happens however the parent ends, or when its terminal
+# does. Azurite saves at the first signal and dies of a second one, so it gets one. That nobody reads its last words is an
+# error of its output; unheard, it would be dead before it has saved.
 _WRAPPER = """
+let isAsked = false;
+const end = () => {
+  if (!isAsked) process.kill(process.pid, 'SIGTERM');
+  isAsked = true;
+};
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
-process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM'));
-process.stdin.on('error', () => process.kill(process.pid, 'SIGTERM'));
-process.stdin.resume();
+process.stdin.on('end', end).on('error', end).resume();
+process.on('SIGHUP', end);
 require(process.argv[1]);
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -42,13 +43,17 @@ def test_blobs_are_kept_over_a_restart(tmp_path: Path) -> None:
         assert client.get_blob_client("kept", "a").download_blob().readall() == b"data"
 
 
-def test_emulator_ends_when_its_parent_is_killed_and_keeps_what_it_has_taken_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parent_only", [True, False], ids=["parent killed", "terminal closed"])
+def test_emulator_ends_with_its_parent_and_keeps_what_it_has_taken_in(tmp_path: Path, *, parent_only: bool) -> None:
     command = [sys.executable, "-c", _PARENT, str(tmp_path)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert parent.stdout is not None
     with TableServiceClient.from_connection_string(parent.stdout.readline()) as service:
         service.create_table("kept").create_entity({"PartitionKey": "a", "RowKey": "1"})
-    parent.send_signal(signal.SIGKILL)
+    if parent_only:
+        parent.send_signal(signal.SIGKILL)
+    else:
+        os.killpg(parent.pid, signal.SIGHUP)
     parent.wait()
     parent.stdout.close()
     wait_for(lambda: not group_lives(parent.pid), "the emulator to end")
