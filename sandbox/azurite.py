@@ -28,9 +28,9 @@ _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 120.0
 """It saves before it ends; killed earlier, it loses what has come in since its last save."""
 
-# The wrapper ends Azurite when the pipe to its parent closes, which happens however the parent ends, or when its terminal
-# does. Azurite saves at the first signal and dies of a second one, so it gets one. That nobody reads its last words is an
-# error of its output; unheard, it would be dead before it has saved.
+# The wrapper ends Azurite with its terminal, and when the pipe to its parent closes, which happens however that ends.
+# Azurite saves at the first signal and dies of a second, so it gets one. That nobody reads its last words is an error
+# of its output; unheard, it would be dead before it has saved.
 _WRAPPER = """
 let isAsked = false;
 const end = () => {
