@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from shared.core.market import Bars
+from shared.strategies import Wishes
+from shared.strategies.sma_cross import SmaCross
 from simulation.market.bar_rows import PRICES
 from simulation.market.scenario import ROOT
-from training.strategies import SmaCross, Trades, Wishes, run, step
+from training.engines import Trades, run, step
 
 PEERS = {
     "vectorbt": ("vectorbt==1.2.0", "numba==0.68.1", "pandas==3.1.1", "numpy==2.5.5"),
@@ -71,7 +73,7 @@ def timed(engine: Callable[[Bars, Wishes], Trades], bars: list[Bars], repeats: i
     seconds, cross = [], SmaCross()
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        found = [engine(of, cross(of)) for of in bars]
+        found = [engine(of, cross.wishes(of)) for of in bars]
         seconds.append(time.perf_counter() - start)
     keys = [list(zip(t.entry_bar.tolist(), t.exit_bar.tolist(), t.entry_price.tolist(), strict=True)) for t in found]
     return Result(cold_s=seconds[0], warm_s=min(seconds), trades=keys)

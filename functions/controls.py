@@ -50,6 +50,20 @@ def resume_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.Http
     return act(routes.RESUME, req, controls.resume, notices)
 
 
+@bp.route(routes.HALT_STRATEGY.path, methods=[routes.HALT_STRATEGY.method], auth_level=func.AuthLevel.FUNCTION)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def halt_one_strategy(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
+    """Entries of one strategy off."""
+    return act(routes.HALT_STRATEGY, req, controls.halt_strategy, notices)
+
+
+@bp.route(routes.RESUME_STRATEGY.path, methods=[routes.RESUME_STRATEGY.method], auth_level=func.AuthLevel.FUNCTION)
+@bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
+def resume_one_strategy(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:
+    """Entries of one strategy on again."""
+    return act(routes.RESUME_STRATEGY, req, controls.resume_strategy, notices)
+
+
 @bp.route(routes.ACCEPT_LIVE.path, methods=[routes.ACCEPT_LIVE.method], auth_level=func.AuthLevel.FUNCTION)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
 def accept_live_trading(req: func.HttpRequest, notices: func.Out[Texts]) -> func.HttpResponse:

@@ -39,6 +39,7 @@ from shared.core.market import Timeframe
 from shared.core.order_states import ExitReason
 from shared.core.risk import Gate
 from shared.core.sessions import NEW_YORK, Session
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import Symbol, parse_utc, to_price
 from simulation.market.scenario import ROOT, STATE, Scenario
 from simulation.market.tape import Tape
@@ -177,7 +178,7 @@ class _Scene:
         now = self.clock.now()
         bars = self.tape.bars(symbol, Timeframe.MIN_1, now - 5 * MINUTE, now)
         price = to_price(float(bars.close[-1]))
-        decided = decision_id(self.world.on, slot, Symbol(symbol), "drill.v1")
+        decided = decision_id(self.world.on, slot, Symbol(symbol), FIRST_STRATEGY)
         return Signal(
             message_id=hash_id("signal", decided),
             correlation_id=decided,
@@ -188,7 +189,7 @@ class _Scene:
             on=self.world.on,
             slot=slot,
             symbol=Symbol(symbol),
-            strategy="drill.v1",
+            strategy=FIRST_STRATEGY,
             session=Session.REG_AM,
             reference_price=price,
             atr=to_price(max(float(price) * 0.01, 0.01)),

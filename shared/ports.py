@@ -22,7 +22,7 @@ from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.unread import Listing
 from shared.core.values import Symbol
-from shared.decision.opinions import Predictor
+from shared.strategies.protocol import Predictor
 
 type Cell = str | int | float | bool | None
 type Row = Mapping[str, Cell]

@@ -58,6 +58,7 @@ _HEADINGS = {
     "watchlist": "Watchlist",
     "policy": "Policy",
     "risk": "Risk",
+    "strategies": "Strategies",
     "storage": "Storage",
     "cases": "Case files",
     "notices": "Notices",
@@ -98,7 +99,7 @@ def spelled(value: Any) -> str:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, tuple):
-        return " ".join(value)
+        return " ".join(map(str, value))
     if isinstance(value, int | float | Decimal):
         return str(int(value)) if value == int(value) else f"{value:.10f}".rstrip("0")
     return str(value)

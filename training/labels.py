@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from shared.core.features.history import BAR_S
 from shared.core.market import Bars, FloatArray, IntArray
+from shared.core.policy import assumed_cost_bp
 from shared.core.sessions import Session
+from shared.core.settings import PolicySettings
 from shared.core.values import require, require_at_least, require_positive
 
 DOWN, NONE, UP = 0, 1, 2
@@ -45,7 +47,7 @@ class BarrierRule:
     horizon_min: int = 60
     session_horizons: tuple[tuple[Session, int], ...] = ()
     flatten_min: int = 10
-    cost_bp: float = 10.0
+    cost_bp: float = assumed_cost_bp(PolicySettings())
     move_clip: float = 0.1
 
     def __post_init__(self) -> None:

@@ -8,8 +8,8 @@ from shared.adapters.codec import decode_json
 from shared.adapters.scorer import CONTAINER, OnnxPredictor, verified
 from shared.contracts.model_card import ModelCard
 from shared.core.errors import ModelError
-from shared.decision.opinions import Predictor
 from shared.ports import BlobStore
+from shared.strategies.protocol import Predictor
 
 KEPT = 8
 """Versions kept in memory: a day has few."""

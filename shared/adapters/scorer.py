@@ -29,8 +29,8 @@ from shared.core.ids import digest
 from shared.core.market import FloatArray
 from shared.core.sessions import NEW_YORK
 from shared.core.values import require
-from shared.decision.opinions import Predictor
 from shared.ports import BlobStore, Clock, ModelState
+from shared.strategies.protocol import Predictor
 
 CONTAINER = "models"
 LOOK_EVERY = timedelta(minutes=1)

@@ -10,13 +10,14 @@ Money and prices in USD as Decimal, scores and features as float64, basis points
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from shared.contracts.messages import OrderIntent, Signal
 from shared.core.market import Quote, TradingDay
+from shared.core.portfolio import Entered
 from shared.core.risk import Facts, Verdict
 from shared.core.settings import DecisionSettings
 from shared.core.values import Symbol, require, require_utc
@@ -55,6 +56,8 @@ class SliceInputs:
         Why no model could be asked; empty: they were.
     settings_id : str
         Hash of `settings`.
+    entered : mapping of strategy to (mapping of Symbol to Entered)
+        What strategies that look at their positions held of the symbols.
     """
 
     schema_id: str = "features.v2"
@@ -74,6 +77,7 @@ class SliceInputs:
     model_fault: str
     settings_id: str
     settings: DecisionSettings
+    entered: Mapping[str, Mapping[Symbol, Entered]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.schema_id == "features.v2", "schema_id", self.schema_id, "features.v2")

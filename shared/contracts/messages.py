@@ -15,6 +15,7 @@ from typing import Literal
 from shared.core.ids import hash_id
 from shared.core.notices import Severity as Severity  # noqa: PLC0414 - part of this module, for who makes notices
 from shared.core.sessions import Session
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.sizing import Basis
 from shared.core.values import (
     Side,
@@ -106,10 +107,11 @@ class CandidateSlice(Envelope):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal(Envelope):
-    """score -> gate: a model's opinion that policy wants to act on.
+    """score -> gate: a strategy's opinion that policy wants to act on.
 
     Prices in USD per share. `expected_move` is a fraction of price, before costs. `atr` is the 5-minute average
-    true range.
+    true range. A strategy without models gives no probabilities and no expected move; one that names stop, target or
+    time limit does so exactly, the settings' own hold where it names none.
     """
 
     schema_id: Literal["signal.v1"] = "signal.v1"
@@ -123,10 +125,13 @@ class Signal(Envelope):
     atr: Decimal
     adv_shares: int
     daily_volatility: float
-    p_up: float
-    p_none: float
-    p_down: float
-    expected_move: float
+    p_up: float | None = None
+    p_none: float | None = None
+    p_down: float | None = None
+    expected_move: float | None = None
+    stop_price: Decimal | None = None
+    target_price: Decimal | None = None
+    hold_min: int | None = None
     features_blob: str
     model_versions: tuple[str, ...]
     parameter_set: str
@@ -148,11 +153,32 @@ class Signal(Envelope):
         require_positive("atr", self.atr)
         require_at_least("adv_shares", self.adv_shares, 0)
         require_at_least("daily_volatility", self.daily_volatility, 0)
+        self._check_scores()
+        for name in ("stop_price", "target_price"):
+            if getattr(self, name) is not None:
+                require_positive(name, getattr(self, name))
+        if self.hold_min is not None:
+            require_at_least("hold_min", self.hold_min, 1)
+
+    def _check_scores(self) -> None:
+        """All of them or none."""
+        if self.p_up is None or self.p_none is None or self.p_down is None or self.expected_move is None:
+            found = (self.p_up, self.p_none, self.p_down, self.expected_move)
+            require(not any(value is not None for value in found), "scores", found, "all or none")
+            return
         for name in ("p_up", "p_none", "p_down"):
             require_fraction(name, getattr(self, name))
         total = self.p_up + self.p_none + self.p_down
         require(abs(total - 1) < 1e-3, "p_up + p_none + p_down", total, "1")
         require(abs(self.expected_move) < 1, "expected_move", self.expected_move, "a fraction of price")
+
+    @property
+    def p_win(self) -> float | None:
+        """Probability of up given that a barrier is touched; None of a strategy that gives none."""
+        if self.p_up is None or self.p_down is None:
+            return None
+        touched = self.p_up + self.p_down
+        return self.p_up / touched if touched > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +193,7 @@ class OrderIntent(Envelope):
     schema_id: Literal["order-intent.v1"] = "order-intent.v1"
     intent_id: str
     decision_id: str
+    strategy: str = FIRST_STRATEGY
     on: date
     symbol: Symbol
     side: Side
@@ -188,6 +215,7 @@ class OrderIntent(Envelope):
         require(len(self.account_id) <= 64, "account_id", self.account_id[:80], "at most 64 characters")
         _require_id("intent_id", self.intent_id)
         _require_id("decision_id", self.decision_id)
+        _require_name("strategy", self.strategy)
         _require_name("parameter_set", self.parameter_set)
         require_symbol("symbol", self.symbol)
         require(self.side is Side.BUY, "side", self.side, "buy (long only)")

@@ -15,7 +15,7 @@ from typing import Literal
 
 from shared.contracts.settings import PolicySettings, RiskSettings, Settings, with_values
 from shared.core.errors import SettingsError
-from shared.core.settings import Tuning
+from shared.core.settings import StrategySettings, Tuning
 from shared.core.values import require, require_utc
 
 OWN_SETTINGS = "default"
@@ -34,7 +34,7 @@ def names_of(group: type) -> Mapping[str, str]:
 
 def _tuned(*allowed: Tuning) -> frozenset[str]:
     """Settings of decisions that a set may change so."""
-    items = (item for group in (PolicySettings, RiskSettings) for item in dataclasses.fields(group))
+    items = (item for group in (PolicySettings, RiskSettings, StrategySettings) for item in dataclasses.fields(group))
     return frozenset(item.metadata["name"] for item in items if item.metadata["tuning"] in allowed)
 
 

@@ -70,6 +70,11 @@ def symbol_key(symbol: str, *parts: str) -> str:
     return "|".join((symbol.replace("/", "_"), *parts))
 
 
+def strategy_key(strategy: str) -> str:
+    """Row key in table controls of a person's halt of a strategy."""
+    return f"strategy|{strategy}"
+
+
 def time_key(at: datetime, *parts: str) -> str:
     """Row key that starts with New York time as HHMMSS."""
     return "|".join((at.astimezone(NEW_YORK).strftime("%H%M%S"), *parts))

@@ -48,6 +48,10 @@ class ModelError(GatehouseError):
     """A published model that cannot be trusted. Keep the last good one."""
 
 
+class StrategyError(GatehouseError):
+    """A strategy that cannot be asked, or whose answer cannot be used. It gives no opinion; the others do."""
+
+
 class ConflictError(GatehouseError):
     """Another writer changed the row first (ETag mismatch) or inserted it already."""
 

@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
 from shared.core.breaker import CLOSED, Breaker
-from shared.core.portfolio import Account, another_account
+from shared.core.portfolio import Account, Position, another_account
 from shared.core.sessions import NEW_YORK
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
 
 CONFIRMED_AFTER = timedelta(seconds=30)
@@ -37,16 +38,24 @@ class Doubt:
         require_positive("equity", self.equity)
 
 
-class Entry(Protocol):
-    """What an entry reserves. Prices in USD per share."""
+class Owned(Protocol):
+    """What tells whose a reservation is."""
 
     @property
     def intent_id(self) -> str:
         """Whose reservation it is."""
 
     @property
+    def strategy(self) -> str:
+        """Whose idea it is."""
+
+    @property
     def symbol(self) -> Symbol:
         """What is bought."""
+
+
+class Entry(Owned, Protocol):
+    """What an entry reserves. Prices in USD per share."""
 
     @property
     def worst_price(self) -> Decimal:
@@ -69,6 +78,7 @@ class Reservation:
     """
 
     intent_id: str
+    strategy: str = FIRST_STRATEGY
     symbol: Symbol
     qty_shares: int
     notional: Decimal
@@ -87,6 +97,7 @@ class Reservation:
         """Room for so many shares of an entry: an intent, or the plan that an order has of it."""
         return cls(
             intent_id=entry.intent_id,
+            strategy=entry.strategy,
             symbol=entry.symbol,
             qty_shares=qty_shares,
             notional=entry.worst_price * qty_shares,
@@ -99,6 +110,29 @@ class Reservation:
     def reserved_on(self) -> date:
         """New York date of the decision; the order's rows are under it, also when it is held over night."""
         return self.reserved_at.astimezone(NEW_YORK).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyBook:
+    """What a strategy has made of its share today, in USD.
+
+    `realised` is that of orders which have ended, `open_result` that of what it holds, as last seen. One that has lost
+    its share of the day's loss enters no more that day, unless a person resumes it.
+    """
+
+    realised: Decimal = ZERO
+    open_result: Decimal = ZERO
+    is_day_halted: bool = False
+
+    @property
+    def result(self) -> Decimal:
+        """Of the day, in USD before fees."""
+        return self.realised + self.open_result
+
+
+def cooling_key(strategy: str, symbol: Symbol) -> str:
+    """Key of a symbol that cools down for a strategy."""
+    return f"{strategy}|{symbol}"
 
 
 class DifferenceKind(StrEnum):
@@ -182,8 +216,10 @@ class Ledger:
         Those that a person has resumed on and that stand still: they are the person's own, and halt nothing.
     broker, market : Breaker
         Circuit breakers of the trading and the market data API.
-    cooling_until : mapping of symbol to datetime
-        Symbols that may not be entered before that instant.
+    cooling_until : mapping of `cooling_key` to datetime
+        Symbols that a strategy may not enter before that instant.
+    books : mapping of strategy to StrategyBook
+        The day's result of each strategy that has traded.
     """
 
     on: date
@@ -202,11 +238,20 @@ class Ledger:
     broker: Breaker = CLOSED
     market: Breaker = CLOSED
     reservations: tuple[Reservation, ...] = ()
-    cooling_until: Mapping[Symbol, datetime] = field(default_factory=dict)
+    cooling_until: Mapping[str, datetime] = field(default_factory=dict)
+    books: Mapping[str, StrategyBook] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("suspected", "unexplained", "accepted"):
             object.__setattr__(self, name, _read(getattr(self, name)))
+
+    def book_of(self, strategy: str) -> StrategyBook:
+        """A strategy's book of the day."""
+        return self.books.get(strategy, StrategyBook())
+
+    def reservations_of(self, strategy: str) -> tuple[Reservation, ...]:
+        """Room that a strategy takes."""
+        return tuple(r for r in self.reservations if r.strategy == strategy)
 
     @property
     def reserved_notional(self) -> Decimal:
@@ -251,7 +296,13 @@ def mark(  # noqa: PLR0917 - what was seen, when, and the two limits
         return ledger
     if on > ledger.on:
         ledger = replace(
-            ledger, on=on, opening_equity=account.equity, is_day_halted=False, day_doubt=None, cooling_until={}
+            ledger,
+            on=on,
+            opening_equity=account.equity,
+            is_day_halted=False,
+            day_doubt=None,
+            cooling_until={},
+            books={},
         )
     # The broker's last close is taken anew at each look: one that it rolls late, or got wrong once, holds no longer.
     opening = account.opening_equity or ledger.opening_equity
@@ -306,9 +357,47 @@ def reserve(ledger: Ledger, reservation: Reservation) -> Ledger:
     return replace(kept, reservations=(*kept.reservations, reservation))
 
 
-def release(ledger: Ledger, intent_id: str, symbol: Symbol, cooling_until: datetime) -> Ledger:
-    """Release an intent's reservation and let its symbol cool down."""
-    return replace(without(ledger, intent_id), cooling_until={**ledger.cooling_until, symbol: cooling_until})
+def release(ledger: Ledger, entry: Owned, cooling_until: datetime, realised: Decimal) -> Ledger:
+    """Release an entry's reservation: its strategy has realised so much in USD, and lets the symbol cool down.
+
+    What is released already counts no second time.
+    """
+    cooling = {**ledger.cooling_until, cooling_key(entry.strategy, entry.symbol): cooling_until}
+    books = ledger.books
+    if any(r.intent_id == entry.intent_id for r in ledger.reservations):
+        book = ledger.book_of(entry.strategy)
+        books = {**books, entry.strategy: replace(book, realised=book.realised + realised)}
+    return replace(without(ledger, entry.intent_id), cooling_until=cooling, books=books)
+
+
+def mark_strategies(ledger: Ledger, positions: Iterable[Position], loss_max: Mapping[str, Decimal]) -> Ledger:
+    """Carry each strategy's book to what it holds, and halt for the day one that has lost its share.
+
+    Parameters
+    ----------
+    loss_max : mapping of strategy to Decimal
+        What each may lose in a day, in USD.
+    """
+    owners = {r.symbol: r.strategy for r in ledger.reservations}
+    held: dict[str, Decimal] = {}
+    for position in positions:
+        owner = owners.get(position.symbol)
+        if owner is not None:
+            held[owner] = held.get(owner, ZERO) + position.open_result
+    books = dict(ledger.books)
+    for strategy in sorted({*held, *books}):
+        book = replace(ledger.book_of(strategy), open_result=held.get(strategy, ZERO))
+        limit = loss_max.get(strategy)
+        is_lost = limit is not None and -book.result >= limit
+        books[strategy] = replace(book, is_day_halted=book.is_day_halted or is_lost)
+    return replace(ledger, books=books)
+
+
+def resume_strategy(ledger: Ledger, strategy: str) -> Ledger:
+    """Lift a strategy's halt of the day by a person's act. Where its loss still stands, the next look sets it again."""
+    if strategy not in ledger.books:
+        return ledger
+    return replace(ledger, books={**ledger.books, strategy: replace(ledger.book_of(strategy), is_day_halted=False)})
 
 
 def without(ledger: Ledger, intent_id: str) -> Ledger:

@@ -18,6 +18,7 @@ from enum import StrEnum
 from shared.core.approvals import Answered
 from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
 from shared.core.sessions import Hours
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.sizing import Basis
 from shared.core.values import ZERO, Side, Symbol, require_at_least, require_utc
 
@@ -56,6 +57,7 @@ class ExitReason(StrEnum):
     STOP = "STOP"
     TIME_LIMIT = "TIME_LIMIT"
     REVERSAL = "REVERSAL"
+    SIGNAL = "SIGNAL"
     FLATTEN = "FLATTEN"
     KILL = "KILL"
     UNPROTECTED = "UNPROTECTED"
@@ -97,6 +99,7 @@ class EntryPlan:
 
     intent_id: str
     decision_id: str
+    strategy: str = FIRST_STRATEGY
     account_id: str = ""
     symbol: Symbol
     qty_shares: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from shared.core.unread import Listing
-from shared.core.values import ZERO, Symbol, require_at_least, require_symbol
+from shared.core.values import ZERO, Symbol, require_at_least, require_symbol, require_utc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,22 @@ class Position:
     def market_value(self) -> Decimal:
         """Signed value in USD."""
         return self.market_price * (self.qty_shares + self.fraction)
+
+    @property
+    def open_result(self) -> Decimal:
+        """What it has gained since it was bought, in USD before fees."""
+        return (self.market_price - self.average_price) * (self.qty_shares + self.fraction)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """When, in UTC, and at which average price in USD what is held was bought, as a strategy sees it."""
+
+    at: datetime
+    price: float
+
+    def __post_init__(self) -> None:
+        require_utc("at", self.at)
 
 
 def hides_positions(account: Account, listed: Listing[Position]) -> bool:

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from shared.core.ledger import Ledger
+from shared.core.ledger import Ledger, cooling_key
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
 from shared.core.portfolio import Account, Position, another_account, exposure_by_symbol
 from shared.core.sessions import Session, entries_end_at, session_at
-from shared.core.settings import DecisionSettings
+from shared.core.settings import FIRST_STRATEGY, DecisionSettings
 from shared.core.unread import Unread
 from shared.core.values import ZERO, Symbol, from_epoch, require_at_least, require_positive, require_utc
 
@@ -45,6 +45,9 @@ class Gate(StrEnum):
     DATA_QUALITY = "DATA_QUALITY"
     MODEL_HEALTH = "MODEL_HEALTH"
     BROKER_HEALTH = "BROKER_HEALTH"
+    STRATEGY_HALTED = "STRATEGY_HALTED"
+    STRATEGY_POSITIONS = "STRATEGY_POSITIONS"
+    STRATEGY_EXPOSURE = "STRATEGY_EXPOSURE"
     APPROVAL = "APPROVAL"
 
 
@@ -56,6 +59,7 @@ class EntryProposal:
     """
 
     intent_id: str
+    strategy: str = FIRST_STRATEGY
     symbol: Symbol
     qty_shares: int
     limit_price: Decimal
@@ -85,6 +89,7 @@ class Facts:
     """The world as a decision found it. The ledger does not count the proposal's own reservation.
 
     `day_trades` are those of the four sessions before and of today so far, `unread` the positions that cannot be read.
+    `strategy_halt` says why the proposal's strategy may not enter, where a person has halted it.
     """
 
     now: datetime
@@ -97,6 +102,7 @@ class Facts:
     model_fault: str
     day_trades: int = 0
     unread: tuple[Unread, ...] = ()
+    strategy_halt: str = ""
 
     def __post_init__(self) -> None:
         require_utc("now", self.now)
@@ -278,8 +284,8 @@ def session(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
 
 
 def cooldown(proposal: EntryProposal, facts: Facts, _: DecisionSettings) -> Verdict:
-    """Symbol not cooling down after an entry or exit."""
-    until = facts.ledger.cooling_until.get(proposal.symbol)
+    """Symbol not cooling down after an entry or exit of the same strategy."""
+    until = facts.ledger.cooling_until.get(cooling_key(proposal.strategy, proposal.symbol))
     fault = f"until {until:%H:%M:%S}Z" if until is not None and facts.now < until else ""
     return _is_clear(Gate.COOLDOWN, fault, "not cooling")
 
@@ -314,6 +320,42 @@ def broker_health(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdi
         *map(str, ledger.unexplained),
     )
     return _is_clear(Gate.BROKER_HEALTH, "; ".join(filter(None, faults)), "healthy")
+
+
+ALL_OF_IT = "the account's own"
+"""Limit of a strategy that has the whole budget: the account's gates hold it."""
+
+
+def strategy_halted(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
+    """The strategy trades, nobody has halted it, and it has not lost its share of the day's loss."""
+    book = facts.ledger.book_of(proposal.strategy)
+    faults = (
+        "" if rules.strategies.share_of(proposal.strategy) is not None else "not among GATEHOUSE_STRATEGIES",
+        facts.strategy_halt,
+        f"lost {_text(-book.result)} USD today" if book.is_day_halted else "",
+    )
+    return _is_clear(Gate.STRATEGY_HALTED, "; ".join(filter(None, faults)), "not halted")
+
+
+def strategy_positions(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
+    """The strategy's own positions and reservations, this one counted, within its share of all."""
+    if _share(proposal, rules) == 1:
+        return _is_clear(Gate.STRATEGY_POSITIONS, "", ALL_OF_IT)
+    found = len({r.symbol for r in facts.ledger.reservations_of(proposal.strategy)}) + 1
+    return _at_most(Gate.STRATEGY_POSITIONS, found, int(_share(proposal, rules) * rules.risk.max_positions))
+
+
+def strategy_exposure(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
+    """The strategy's own reservations, this one counted, within its share of gross exposure."""
+    if _share(proposal, rules) == 1:
+        return _is_clear(Gate.STRATEGY_EXPOSURE, "", ALL_OF_IT)
+    held = sum((r.notional for r in facts.ledger.reservations_of(proposal.strategy)), ZERO)
+    limit = facts.account.equity * rules.risk.gross_exposure_max_fraction * _share(proposal, rules)
+    return _at_most(Gate.STRATEGY_EXPOSURE, held + proposal.notional, limit)
+
+
+def _share(proposal: EntryProposal, rules: DecisionSettings) -> Decimal:
+    return rules.strategies.share_of(proposal.strategy) or ZERO
 
 
 def approval(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
@@ -352,6 +394,9 @@ GATES: Mapping[Gate, GateRule] = {
     Gate.DATA_QUALITY: data_quality,
     Gate.MODEL_HEALTH: model_health,
     Gate.BROKER_HEALTH: broker_health,
+    Gate.STRATEGY_HALTED: strategy_halted,
+    Gate.STRATEGY_POSITIONS: strategy_positions,
+    Gate.STRATEGY_EXPOSURE: strategy_exposure,
     Gate.APPROVAL: approval,
 }
 """Every gate, in the one order in which verdicts are recorded."""
@@ -388,6 +433,7 @@ NEED_A_PRICE = frozenset(
         Gate.LIQUIDITY,
         Gate.SLIPPAGE,
         Gate.DATA_QUALITY,
+        Gate.STRATEGY_EXPOSURE,
         Gate.APPROVAL,
     }
 )

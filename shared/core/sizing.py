@@ -1,4 +1,4 @@
-"""How many shares: the smallest of six bounds, the binding one named. Shares round down."""
+"""How many shares: the smallest of up to six bounds, the binding one named. Shares round down."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What a size rests on beside account and prices: the score's chance to win, daily volatility and volume."""
+    """What a size rests on beside account and prices: the chance to win where it is known, daily volatility, volume."""
 
-    p_win: float
+    p_win: float | None
     daily_volatility: float
     adv_shares: int
 
     def __post_init__(self) -> None:
-        require_fraction("p_win", self.p_win)
+        if self.p_win is not None:
+            require_fraction("p_win", self.p_win)
         require_at_least("daily_volatility", self.daily_volatility, 0)
         require_at_least("adv_shares", self.adv_shares, 0)
 
@@ -44,8 +45,9 @@ class SizingInputs:
         What a share costs at first asking, and the most that it may cost.
     stop_price, target_price : Decimal
         Where it is left.
-    p_win : float
-        Calibrated probability that the target is reached before the stop, given that one is.
+    p_win : float or None
+        Calibrated probability that the target is reached before the stop, given that one is; where nobody knows it, the
+        Kelly bound does not apply.
     daily_volatility : float
         Standard deviation of daily returns; NaN or zero switches that bound off only if it is unknown, in which case
         the size is zero (fail closed).
@@ -62,7 +64,7 @@ class SizingInputs:
     worst_price: Decimal
     stop_price: Decimal
     target_price: Decimal
-    p_win: float
+    p_win: float | None
     daily_volatility: float
     adv_shares: int
     buying_power: Decimal
@@ -109,19 +111,17 @@ _FLOOR = Context(rounding=ROUND_FLOOR)
 
 
 def size(inputs: SizingInputs) -> Size:
-    """Smallest of the six bounds; the first in `Bound`'s order wins a tie.
+    """Smallest of the bounds; the first in `Bound`'s order wins a tie.
 
     What is risked is counted from the worst price. Kelly's odds are those of the limit: the chance to win was learned
     on entries that pay slippage already, and the worst price would charge it twice.
     """
     i = inputs
     loss = i.worst_price - i.stop_price
-    stake = kelly_stake(i.p_win, i.target_price - i.limit_price, i.limit_price - i.stop_price)
-    kelly = i.equity * i.kelly_fraction * stake
     volatility = Decimal(repr(i.daily_volatility)) if i.daily_volatility > 0 else None
     bounds = {
         Bound.TRADE_RISK: _shares(i.equity * i.trade_risk_fraction, loss),
-        Bound.KELLY: _shares(kelly, loss),
+        **_kelly_bound(i, loss),
         Bound.VOLATILITY: 0
         if volatility is None
         else _shares(i.equity * i.volatility_target_fraction, i.worst_price * volatility),
@@ -131,3 +131,10 @@ def size(inputs: SizingInputs) -> Size:
     }
     binding = min(bounds, key=lambda bound: bounds[bound])
     return Size(qty_shares=bounds[binding], binding=binding, bounds=bounds)
+
+
+def _kelly_bound(i: SizingInputs, loss: Decimal) -> dict[Bound, int]:
+    if i.p_win is None:
+        return {}
+    stake = kelly_stake(i.p_win, i.target_price - i.limit_price, i.limit_price - i.stop_price)
+    return {Bound.KELLY: _shares(i.equity * i.kelly_fraction * stake, loss)}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.contracts.messages import OrderIntent, Signal, intent_id_of
 from shared.core.ids import hash_id
-from shared.core.policy import EntryPrices, Score, entry_prices, is_priceable
+from shared.core.policy import EntryPrices, entry_prices, is_priceable
 from shared.core.risk import EntryProposal, Facts, Verdict, needs_approval, verdicts, verdicts_without_price
 from shared.core.sessions import session_at
 from shared.core.settings import DecisionSettings
@@ -38,7 +38,7 @@ class Decision:
 
 def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:
     """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
-    if not is_priceable(facts.quote):
+    if not is_priceable(facts.quote, signal.stop_price, signal.target_price):
         return _without_price(signal, facts, settings)
     policy, risk = settings.policy, settings.risk
     prices = entry_prices(
@@ -49,6 +49,9 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
         stop_min_bp=policy.stop_min_bp,
         slippage_max_bp=risk.slippage_max_bp,
         is_extended=not session_at(facts.now, facts.day).is_regular,
+        stop=signal.stop_price,
+        target=signal.target_price,
+        has_own_exits=signal.p_win is None,
     )
     sized = entry_size(
         facts,
@@ -62,6 +65,7 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
     )
     proposal = EntryProposal(
         intent_id=intent_id_of(signal.decision_id),
+        strategy=signal.strategy,
         symbol=signal.symbol,
         qty_shares=sized.qty_shares,
         limit_price=prices.limit,
@@ -79,6 +83,7 @@ def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> 
     """Refuse what nobody can price, with the verdict of every gate that needs no price."""
     proposal = EntryProposal(
         intent_id=intent_id_of(signal.decision_id),
+        strategy=signal.strategy,
         symbol=signal.symbol,
         qty_shares=0,
         limit_price=signal.reference_price,
@@ -93,14 +98,14 @@ def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> 
 
 
 def _basis(signal: Signal) -> Basis:
-    scored = Score(p_up=signal.p_up, p_none=signal.p_none, p_down=signal.p_down, expected_move=signal.expected_move)
-    return Basis(p_win=scored.p_win, daily_volatility=signal.daily_volatility, adv_shares=signal.adv_shares)
+    return Basis(p_win=signal.p_win, daily_volatility=signal.daily_volatility, adv_shares=signal.adv_shares)
 
 
 def _exit_by(decision: Decision, settings: DecisionSettings) -> datetime:
     """Time limit of the position; a person's time to approve comes on top."""
     waits = settings.risk.approval_wait_min if _waits(decision, settings) else 0
-    return decision.facts.now + timedelta(minutes=settings.policy.hold_max_min + waits)
+    hold = decision.signal.hold_min or settings.policy.hold_max_min
+    return decision.facts.now + timedelta(minutes=hold + waits)
 
 
 def _waits(decision: Decision, settings: DecisionSettings) -> bool:
@@ -120,6 +125,7 @@ def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
         expires_at=signal.expires_at,
         intent_id=decision.proposal.intent_id,
         decision_id=signal.decision_id,
+        strategy=signal.strategy,
         on=signal.on,
         symbol=signal.symbol,
         side=Side.BUY,

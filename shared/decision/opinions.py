@@ -1,4 +1,4 @@
-"""What models and policy say of each candidate.
+"""What strategies and policy say of each candidate.
 
 Pure: the same inputs give the same opinions, bit for bit on the same kind of processor.
 """
@@ -7,63 +7,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from decimal import Decimal
 
 from shared.contracts.cases import ModelUsed
 from shared.contracts.messages import Signal
-from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL, ModelCard
-from shared.core.features import (
-    SymbolDay,
-    adv_shares,
-    atr_5m,
-    daily_volatility,
-    data_faults,
-    feature_faults,
-)
+from shared.contracts.model_card import MOVE_MODEL, REGIME_MODEL, SIGNAL_MODEL
+from shared.core.errors import StrategyError
+from shared.core.features import SymbolDay, adv_shares, atr_5m, daily_volatility, data_faults
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import FloatArray, Quote, TradingDay
-from shared.core.policy import PolicyCode, Score, judge
-from shared.core.regime import UNKNOWN, RegimeView, view_of
+from shared.core.order_states import ExitReason
+from shared.core.policy import PolicyCode, round_trip_cost_bp
+from shared.core.portfolio import Entered
 from shared.core.sessions import Session, entries_end_at, session_at
 from shared.core.settings import DecisionSettings
 from shared.core.values import Rounding, Symbol, to_price
-
-STRATEGY = "momentum.v1"
-
+from shared.strategies.asking import ask
+from shared.strategies.catalogue import Traded
+from shared.strategies.protocol import Advice, Look, Predictor, Strategy
 
 SCORED_BY = (SIGNAL_MODEL, MOVE_MODEL)
-"""The models that give an opinion."""
-
-
-COST_BESIDE_SPREAD_BP = 4.0
-"""Expected slippage and fees of a round trip beyond the spread, in basis points."""
-
-
-class Predictor(Protocol):
-    """A model that has passed its checks."""
-
-    @property
-    def card(self) -> ModelCard:
-        """Return the card the model was checked against."""
-
-    def predict(self, features: FloatArray) -> FloatArray:
-        """Score float64 features of shape (n, n_features), NaN for missing; return (n, n_outputs)."""
+"""The models that give an opinion; without them one that needs them has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """What came of one candidate."""
+    """What came of one candidate of one strategy. `code` is the policy's word, `advice` the strategy's."""
 
+    strategy: str
     item: SymbolDay
     quote: Quote | None
-    score: Score
+    advice: Advice
     code: PolicyCode
     faults: tuple[str, ...]
     cost_bp: float
     atr: float
-    regime: RegimeView = UNKNOWN
+
+    @property
+    def leave(self) -> ExitReason | None:
+        """Why the strategy's own position in the symbol is to be left, where that is said on sound data."""
+        return None if self.faults else self.advice.leave
 
     @property
     def price(self) -> float:
@@ -73,12 +58,10 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionModels:
-    """The models that give opinions, with what is wrong where one cannot be trusted."""
+    """The trusted models by name. `fault` says why others are not; without the regime's a market is a normal one."""
 
-    signal: Predictor | None
-    move: Predictor | None
-    fault: str
-    regime: Predictor | None = None
+    predictors: Mapping[str, Predictor]
+    fault: str = ""
     regime_fault: str = ""
 
     @property
@@ -89,13 +72,21 @@ class DecisionModels:
     @property
     def used(self) -> tuple[ModelUsed, ...]:
         """Each as its card names it."""
-        cards = (predictor.card for predictor in (self.signal, self.move, self.regime) if predictor is not None)
+        cards = (predictor.card for predictor in self.predictors.values())
         return tuple(ModelUsed(name=card.name, version=card.version, sha256=card.sha256) for card in cards)
+
+    def lacking(self, strategy: Strategy) -> str:
+        """Why a strategy cannot be trusted for want of a model; empty where it has all."""
+        missing = [name for name in strategy.needs.models if name not in self.predictors]
+        return self.fault or f"no model {', '.join(missing)}" if missing else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What all opinions of one slice share. `now` is the instant at which sessions, ages and lateness are judged."""
+    """What all opinions of one slice share. `now` is the instant at which sessions, ages and lateness are judged.
+
+    `entered` is what each rule of state holds.
+    """
 
     on: date
     slot: str
@@ -105,6 +96,7 @@ class Scene:
     settings: DecisionSettings
     models: DecisionModels
     features_blob: str
+    entered: Mapping[str, Mapping[Symbol, Entered]] = field(default_factory=dict)
 
     @property
     def session(self) -> Session:
@@ -120,94 +112,101 @@ class Scene:
 
 
 def opinions(
-    scene: Scene, items: Sequence[SymbolDay], features: FloatArray, quotes: Mapping[Symbol, Quote]
+    scene: Scene,
+    strategies: Sequence[Traded],
+    items: Sequence[SymbolDay],
+    features: FloatArray,
+    quotes: Mapping[Symbol, Quote],
 ) -> list[Opinion]:
-    """What models and policy say of each symbol.
+    """What each strategy, in its order, and the policy say of each symbol.
+
+    Where two want one symbol, the first has it. A strategy that cannot be used, or fails, has no opinion of any symbol
+    of the slice, and says why.
 
     Parameters
     ----------
     features : float64 of shape (len(items), n_features)
     """
-    scores = _predict(scene.models, features)
-    regime = _regime(scene.models, features)
-    return [
-        _opinion(scene, item, row, scored, quote=quotes.get(item.symbol), regime=regime)
-        for item, row, scored in zip(items, features, scores, strict=True)
-    ]
+    wanted: set[Symbol] = set()
+    found: list[Opinion] = []
+    for each in strategies:
+        said, fault = _advised(scene, each, items, features, quotes)
+        for item, advice in zip(items, said, strict=True):
+            opinion = _opinion(scene, each, item, advice, quote=quotes.get(item.symbol), fault=fault)
+            if opinion.code is PolicyCode.ENTER and item.symbol in wanted:
+                opinion = replace(opinion, code=PolicyCode.DUPLICATE)
+            wanted |= {item.symbol} if opinion.code is PolicyCode.ENTER else set()
+            found.append(opinion)
+    return found
 
 
-def models_of(predictors: Mapping[str, Predictor | None], fault: str, regime_fault: str = "") -> DecisionModels:
-    """The models of `SCORED_BY` by name; one that is missing or None could not be trusted, as `fault` says.
-
-    The regime model is not needed: without it, as `regime_fault` says, thresholds are those of a normal market.
-    """
-    return DecisionModels(
-        signal=predictors.get(SIGNAL_MODEL),
-        move=predictors.get(MOVE_MODEL),
-        fault=fault,
-        regime=predictors.get(REGIME_MODEL),
-        regime_fault=regime_fault,
+def _advised(
+    scene: Scene,
+    each: Traded,
+    items: Sequence[SymbolDay],
+    features: FloatArray,
+    quotes: Mapping[Symbol, Quote],
+) -> tuple[Sequence[Advice], str]:
+    """Ask a strategy; its fault, where it has one, stands instead of all that it could have said."""
+    nothing = [Advice(code=PolicyCode.NO_WISH)] * len(items)
+    if each.strategy is None:
+        return nothing, each.fault
+    look = Look(
+        day=scene.day,
+        now=scene.now,
+        session=scene.session,
+        items=items,
+        features=features,
+        quotes=quotes,
+        predictors=scene.models.predictors,
+        policy=scene.settings.policy,
+        entered=scene.entered.get(each.name, {}),
     )
-
-
-def _regime(models: DecisionModels, features: FloatArray) -> RegimeView:
-    """Ask the regime model once: what it looks at is the index, the same in every row."""
-    if models.regime is None or not len(features):
-        return UNKNOWN
-    return view_of(models.regime.predict(features[:1])[0])
-
-
-def _predict(models: DecisionModels, features: FloatArray) -> list[Score]:
-    """Ask both models; without a trusted one every score is flat, which no policy enters on."""
-    if models.signal is None or models.move is None or not len(features):
-        return [Score(p_up=0.0, p_none=1.0, p_down=0.0, expected_move=0.0)] * len(features)
-    down, none, up = (SIGNAL_CLASSES.index(name) for name in ("down", "none", "up"))
-    return [
-        Score(p_up=float(p[up]), p_none=float(p[none]), p_down=float(p[down]), expected_move=float(m[0]))
-        for p, m in zip(models.signal.predict(features), models.move.predict(features), strict=True)
-    ]
+    try:
+        return ask(each.strategy, look, scene.settings.strategies.strategy_timeout_s), ""
+    except StrategyError as error:
+        return nothing, str(error)
 
 
 def _opinion(
-    scene: Scene,
-    item: SymbolDay,
-    row: FloatArray,
-    scored: Score,
-    *,
-    quote: Quote | None,
-    regime: RegimeView,
+    scene: Scene, each: Traded, item: SymbolDay, advice: Advice, *, quote: Quote | None, fault: str
 ) -> Opinion:
     settings = scene.settings
-    faults = data_faults(item, scene.day, at=scene.now, bar_age_max_s=settings.risk.bar_age_max_s)
-    if not faults:
-        faults = feature_faults(row)
-    two_sided = quote is not None and quote.is_two_sided
-    if not two_sided:
+    faults = data_faults(item, scene.day, at=scene.now, bar_age_max_s=settings.risk.bar_age_max_s) or advice.faults
+    if quote is None or not quote.is_two_sided:
         faults = (*faults, "quote: none, or one-sided")
     atr = atr_5m(item)
     if not atr > 0:
         faults = (*faults, "atr: undefined")
-    cost_bp = float(quote.spread_bp) + COST_BESIDE_SPREAD_BP if quote is not None and two_sided else math.nan
-    code = judge(
-        scored,
-        cost_bp=cost_bp,
-        session=scene.session,
-        is_late=scene.is_late,
-        faults=faults,
-        policy=settings.policy,
-        regime=regime.regime,
-    )
-    if scene.models.fault:
+    lacks = "" if each.strategy is None else scene.models.lacking(each.strategy)
+    if fault:
+        code = PolicyCode.STRATEGY_HEALTH
+    elif lacks:
         code = PolicyCode.MODEL_HEALTH
+    elif faults:
+        code = PolicyCode.DATA_QUALITY
+    elif scene.session not in settings.policy.entry_sessions:
+        code = PolicyCode.SESSION_NOT_ENABLED
+    elif scene.is_late:
+        code = PolicyCode.TOO_LATE
+    else:
+        code = advice.code
     return Opinion(
-        item=item, quote=quote, score=scored, code=code, faults=faults, cost_bp=cost_bp, atr=atr, regime=regime
+        strategy=each.name,
+        item=item,
+        quote=quote,
+        advice=advice,
+        code=code,
+        faults=(fault, *faults) if fault else faults or ((lacks,) if lacks else ()),
+        cost_bp=round_trip_cost_bp(quote, settings.policy),
+        atr=atr,
     )
 
 
 def signal_of(scene: Scene, opinion: Opinion) -> Signal:
     """The signal of an opinion that policy wants to act on."""
-    symbol, scored = opinion.item.symbol, opinion.score
-    decided = decision_id(scene.on, scene.slot, symbol, STRATEGY)
+    symbol, advice, score = opinion.item.symbol, opinion.advice, opinion.advice.score
+    decided = decision_id(scene.on, scene.slot, symbol, opinion.strategy)
     return Signal(
         message_id=hash_id("signal", decided),
         correlation_id=decided,
@@ -218,17 +217,35 @@ def signal_of(scene: Scene, opinion: Opinion) -> Signal:
         on=scene.on,
         slot=scene.slot,
         symbol=symbol,
-        strategy=STRATEGY,
+        strategy=opinion.strategy,
         session=scene.session,
         reference_price=to_price(opinion.price),
         atr=to_price(opinion.atr, Rounding.UP),
         adv_shares=int(adv_shares(opinion.item)),
         daily_volatility=daily_volatility(opinion.item),
-        p_up=scored.p_up,
-        p_none=scored.p_none,
-        p_down=scored.p_down,
-        expected_move=scored.expected_move,
+        p_up=None if score is None else score.p_up,
+        p_none=None if score is None else score.p_none,
+        p_down=None if score is None else score.p_down,
+        expected_move=None if score is None else score.expected_move,
+        stop_price=_exactly(advice.stop),
+        target_price=_exactly(advice.target),
+        hold_min=advice.hold_min,
         features_blob=scene.features_blob,
         model_versions=scene.models.versions,
         parameter_set=scene.settings.policy.parameter_set,
     )
+
+
+def _exactly(price: float) -> Decimal | None:
+    """A price as a strategy has said it; the gate puts it on the tick."""
+    return None if math.isnan(price) else Decimal(repr(price))
+
+
+def models_of(predictors: Mapping[str, Predictor | None], fault: str, regime_fault: str = "") -> DecisionModels:
+    """Models by name; one that is None could not be trusted, as `fault` says.
+
+    The regime model is not needed: without it, as `regime_fault` says, thresholds are those of a normal market.
+    """
+    names = (*SCORED_BY, REGIME_MODEL, *(name for name in predictors if name not in {*SCORED_BY, REGIME_MODEL}))
+    trusted = {name: found for name in names if (found := predictors.get(name)) is not None}
+    return DecisionModels(predictors=trusted, fault=fault, regime_fault=regime_fault)

@@ -71,6 +71,7 @@ _VARIED = {
     "GATEHOUSE_GROUP_EXPOSURE_MAX_FRACTION": ("0.12", "0.3"),
     "GATEHOUSE_DAY_TRADES_MAX": ("0", "0", "3"),
     "GATEHOUSE_DAY_TRADES_BELOW_USD": ("200000",),
+    "GATEHOUSE_STRATEGIES": ("trend.v1=0.5 narrative.v1=0.5",),
 }
 
 

@@ -17,7 +17,7 @@ from shared.core.values import Symbol
 from simulation.faults.market import SYMBOLS, SimTape
 
 TTL = timedelta(seconds=240)
-STRATEGIES = ("trend", "narrative")
+STRATEGIES = ("trend.v1", "narrative.v1")
 GARBAGE = ("", "no base64!", "e30=", '{"schema_id":"signal.v1"}', '{"schema_id":"notice.v1","kind":1}', "AAAA" * 40)
 
 

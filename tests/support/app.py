@@ -33,6 +33,7 @@ from shared.contracts.settings import StorageSettings
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import Timeframe
 from shared.core.sessions import NEW_YORK, Session
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import Symbol, from_epoch, to_price
 from simulation.market.scenario import DEFAULT_ON, ROOT
 from simulation.market.tape import Tape
@@ -248,7 +249,7 @@ class Sandbox:
 
 def made_signal(now: datetime, symbol: str, ask: float, slot: str = "1000") -> Signal:
     """A signal that the gates would pass at this time and price."""
-    decided = decision_id(DEFAULT_ON, slot, Symbol(symbol), "test.v1")
+    decided = decision_id(DEFAULT_ON, slot, Symbol(symbol), FIRST_STRATEGY)
     price = to_price(ask)
     return Signal(
         message_id=hash_id("signal", decided),
@@ -260,7 +261,7 @@ def made_signal(now: datetime, symbol: str, ask: float, slot: str = "1000") -> S
         on=DEFAULT_ON,
         slot=slot,
         symbol=Symbol(symbol),
-        strategy="test.v1",
+        strategy=FIRST_STRATEGY,
         session=Session.REG_AM,
         reference_price=price,
         atr=to_price(max(float(price) * 0.004, 0.01)),

@@ -15,11 +15,11 @@ from shared.core.errors import ModelError
 from shared.core.ids import hash_id
 from shared.core.market import FloatArray
 from shared.core.values import Symbol
-from shared.decision.opinions import Predictor
 from shared.ports import ModelState
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
+from shared.strategies.protocol import Predictor
 from tests.support.market_day import ON, OTHERS, history_of, market_ports
 from tests.support.models import tiny_model
 from tests.support.orders import Life

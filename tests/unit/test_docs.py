@@ -195,7 +195,7 @@ def test_every_field_of_every_message_is_documented() -> None:
 WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.RUNS: {"base/runs": ("_row", "run_due"), "account/supervise": ("_record_flatten",)},
     Table.WATCHLIST: {"market/scan": ("_publish",)},
-    Table.SIGNALS: {"entry/score": ("_row", "_base_row", "_unknown_row", "_regime_cells")},
+    Table.SIGNALS: {"entry/score": ("_row", "_base_row", "_unknown_row", "_score_cells", "_regime_cells")},
     Table.DECISIONS: {
         "entry/gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells")
     },
@@ -206,7 +206,7 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.LEDGER: {"base/ledger": ("ledger_row", "_back_up"), "account/supervise": ("_heartbeat",)},
     Table.CONTROLS: {
         "base/requests": ("record_call",),
-        "operator/controls": ("_switch", "accept_live"),
+        "operator/controls": ("_switch", "_switch_strategy", "accept_live"),
         "operator/parameters": ("accept",),
         "operator/approvals": ("_claim",),
     },

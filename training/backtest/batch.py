@@ -25,9 +25,9 @@ from shared.core.market import BASIS_POINTS, FloatArray, IntArray, Timeframe, Tr
 from shared.core.regime import Regime
 from shared.core.schedule import Job, plan
 from shared.core.sessions import Session
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.splits import NO_SPLITS
 from shared.core.values import Symbol, from_epoch, require
-from shared.decision.opinions import COST_BESIDE_SPREAD_BP
 from shared.ports import Ports
 from shared.stages.base.ledger import load_ledger
 from shared.stages.entry.score import score
@@ -192,7 +192,7 @@ class BatchedScore:
         policy = ports.settings.policy
         with np.errstate(invalid="ignore"):
             # The spread is still to be paid: what does not clear the threshold before it clears none after it.
-            least_bp = policy.net_move_min_bp + COST_BESIDE_SPREAD_BP - SLACK
+            least_bp = policy.net_move_min_bp + policy.cost_beside_spread_bp - SLACK
             enters = (edge >= _least_edge(policy) - SLACK) & (move * float(BASIS_POINTS) >= least_bp)
             turned = edge <= -policy.edge_min + SLACK
         stored = load_ledger(ports)
@@ -216,7 +216,7 @@ class BatchedScore:
         assert self.scores is not None
         slot = self.scores.slots.index(message.slot)
         for symbol in wanted:
-            stored = ports.tables.get(Table.SIGNALS, str(message.on), symbol_key(symbol, message.slot))
+            stored = ports.tables.get(Table.SIGNALS, str(message.on), symbol_key(symbol, message.slot, FIRST_STRATEGY))
             if stored is None or "edge" not in stored.value or not stored.value.get("models"):
                 continue
             found, expected = float(str(stored.value["edge"])), float(self.scores.edge[slot, self._column[symbol]])

@@ -12,7 +12,7 @@ from shared.contracts.model_card import SIGNAL_CLASSES, ModelCard
 from shared.core.drift import FeatureDrift, drifted_share
 from shared.core.market import FloatArray
 from shared.core.values import require_at_least, require_fraction
-from shared.decision.opinions import Predictor
+from shared.strategies.protocol import Predictor
 from training.backtest.metrics import t_statistic
 from training.baseline import Record, nothing, record_of
 from training.calibrate import brier

@@ -19,8 +19,8 @@ from shared.core.drift import drifts
 from shared.core.errors import ConflictError, ModelError
 from shared.core.sessions import new_york_instant
 from shared.core.values import iso, require
-from shared.decision.opinions import Predictor
 from shared.ports import BlobStore, Calendar, Cell, Clock, Stored, TableStore
+from shared.strategies.protocol import Predictor
 from training import publish
 from training.baseline import best_simple
 from training.dataset import Dataset, Progress

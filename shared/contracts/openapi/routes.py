@@ -40,6 +40,13 @@ INCIDENT = Field(
     example="poison|signals|0123456789abcdef",
 )
 MODEL = Field(name="name", what="model", max_characters=40, pattern="[a-z][a-z0-9-]{0,39}", example="signal")
+STRATEGY = Field(
+    name="name",
+    what="strategy with its version",
+    max_characters=40,
+    pattern="[a-z][a-z0-9]*(-[a-z0-9]+)*\\.v[1-9][0-9]*",
+    example="dip-buyer.v1",
+)
 VERSION = Field(
     name="version",
     what="version that must be in use now: the rollback is from it",
@@ -222,6 +229,24 @@ ACCEPT_PARAMETERS = Route(
         409: "it breaks a bound, lifts a limit, or another was accepted at the same time",
     },
 )
+HALT_STRATEGY = Route(
+    name="halt-strategy",
+    method="POST",
+    path="strategies/{name}/halt",
+    summary="No entries of one strategy; its positions stay, every other strategy trades on",
+    fields=WHO_AND_WHY,
+    parts=(STRATEGY,),
+    answers={**_DONE, 404: "no strategy of that name trades"},
+)
+RESUME_STRATEGY = Route(
+    name="resume-strategy",
+    method="POST",
+    path="strategies/{name}/resume",
+    summary="Lift the halt of one strategy, a person's or that of its day's loss",
+    fields=WHO_AND_WHY,
+    parts=(STRATEGY,),
+    answers={**_DONE, 404: "no strategy of that name trades"},
+)
 ROLL_BACK = Route(
     name="roll-back",
     method="POST",
@@ -266,6 +291,8 @@ ROUTES: Mapping[str, Route] = {
         PARAMETERS,
         PARAMETER_SET,
         ACCEPT_PARAMETERS,
+        HALT_STRATEGY,
+        RESUME_STRATEGY,
         ROLL_BACK,
         ACCEPT_LIVE,
     )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from shared.contracts.settings.address import PRIVATE_ENDINGS, Address, address_of
 from shared.contracts.settings.groups import Settings
 from shared.core.sessions import Session
-from shared.core.settings.declare import Environment
+from shared.core.settings import Environment
+from shared.core.settings.strategies import is_strategy_name
 
 
 def contradictions(settings: Settings) -> list[str]:
@@ -23,10 +24,39 @@ def contradictions(settings: Settings) -> list[str]:
         problems.append("GATEHOUSE_ENTRY_SESSIONS holds CLOSED: expected sessions in which the exchange trades")
     if risk.trade_risk_fraction > risk.trade_risk_max_fraction:
         problems.append("GATEHOUSE_TRADE_RISK_FRACTION: expected at most GATEHOUSE_TRADE_RISK_MAX_FRACTION")
+    problems += _strategy_contradictions(settings)
     problems += _operate_contradictions(settings)
     if not settings.storage.connection and not settings.storage.account_name:
         either = "a connection string or AzureWebJobsStorage__accountName"
         problems.append(f"AzureWebJobsStorage is missing: expected {either}")
+    return problems
+
+
+def _strategy_contradictions(settings: Settings) -> list[str]:
+    """Names that are none, one named twice, shares beyond the whole, and a share that holds no position."""
+    traded, most = settings.strategies.traded, settings.risk.max_positions
+    names = [each.name for each in traded]
+    problems = [
+        f"GATEHOUSE_STRATEGIES holds {name[:80]!r}: expected a name with a version, as dip-buyer.v1"
+        for name in (*names, *(each.strategy for each in settings.strategies.parameters))
+        if not is_strategy_name(name)
+    ]
+    problems += [f"GATEHOUSE_STRATEGIES names {name} twice" for name in sorted(set(names)) if names.count(name) > 1]
+    problems += [
+        f"GATEHOUSE_STRATEGIES: {each.name} has a share of {each.share}: expected above 0, and a position out of {most}"
+        for each in traded
+        if not 0 < each.share <= 1 or int(each.share * most) < 1
+    ]
+    if (total := sum(each.share for each in traded)) > 1:
+        problems.append(f"GATEHOUSE_STRATEGIES: shares add up to {total}: expected 1 at most")
+    if not traded:
+        problems.append("GATEHOUSE_STRATEGIES is empty: expected a strategy")
+    given = [(each.strategy, each.name) for each in settings.strategies.parameters]
+    problems += [
+        f"GATEHOUSE_STRATEGY_PARAMETERS gives {strategy}.{name} twice"
+        for strategy, name in sorted(set(given))
+        if given.count((strategy, name)) > 1
+    ]
     return problems
 
 

@@ -12,7 +12,7 @@ from shared.contracts.settings.operator import OperatorSettings
 from shared.contracts.settings.storage import StorageSettings
 from shared.contracts.settings.telemetry import TelemetrySettings
 from shared.contracts.settings.watchlist import WatchlistSettings
-from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings, setting
+from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings, StrategySettings, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class Settings:
     watchlist: WatchlistSettings
     policy: PolicySettings
     risk: RiskSettings
+    strategies: StrategySettings
     storage: StorageSettings
     cases: CaseSettings
     notices: NoticeSettings
@@ -45,7 +46,7 @@ class Settings:
     @property
     def decision(self) -> DecisionSettings:
         """Those that a decision depends on."""
-        return DecisionSettings(policy=self.policy, risk=self.risk)
+        return DecisionSettings(policy=self.policy, risk=self.risk, strategies=self.strategies)
 
 
 GROUPS: Mapping[str, type] = {
@@ -53,6 +54,7 @@ GROUPS: Mapping[str, type] = {
     "watchlist": WatchlistSettings,
     "policy": PolicySettings,
     "risk": RiskSettings,
+    "strategies": StrategySettings,
     "storage": StorageSettings,
     "cases": CaseSettings,
     "notices": NoticeSettings,

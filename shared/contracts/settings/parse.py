@@ -15,7 +15,7 @@ from shared.contracts.settings.notices import NoticeChannel, parse_channels, par
 from shared.core.errors import SettingsError
 from shared.core.notices import QuietHours
 from shared.core.sessions import Session
-from shared.core.settings.declare import Environment, Feed, SymbolGroup
+from shared.core.settings import Environment, Feed, StrategyParameter, StrategyShare, SymbolGroup
 from shared.core.values import Symbol, require_symbol
 
 MAX_DIGITS = 30
@@ -39,6 +39,21 @@ def _parse_groups(text: str) -> tuple[SymbolGroup, ...]:
 def _parse_symbol(text: str) -> Symbol:
     require_symbol("symbol", text)
     return Symbol(text)
+
+
+def _parse_share(text: str) -> StrategyShare:
+    name, equals, share = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"{text!r} is not NAME=SHARE")
+    return StrategyShare(name=name, share=_parse_decimal(share))
+
+
+def _parse_parameter(text: str) -> StrategyParameter:
+    names, equals, value = text.partition("=")
+    strategy, _, name = names.rpartition(".")
+    if not (equals and strategy and name and value):
+        raise ValueError(f"{text!r} is not NAME.PARAMETER=VALUE")
+    return StrategyParameter(strategy=strategy, name=name, value=value)
 
 
 def _parse_float(text: str) -> float:
@@ -65,6 +80,14 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     Feed: (Feed, f"one of {', '.join(Feed)}"),
     tuple[Symbol, ...]: (lambda text: _parse_tuple(text, _parse_symbol), "symbols, split by blanks or commas"),
     tuple[SymbolGroup, ...]: (_parse_groups, "groups as NAME: SYMBOLS, split by semicolons"),
+    tuple[StrategyShare, ...]: (
+        lambda text: _parse_tuple(text, _parse_share),
+        "strategies as NAME=SHARE, split by blanks or commas",
+    ),
+    tuple[StrategyParameter, ...]: (
+        lambda text: _parse_tuple(text, _parse_parameter),
+        "parameters as NAME.PARAMETER=VALUE, split by blanks or commas",
+    ),
     tuple[str, ...]: (lambda text: _parse_tuple(text, str), "words, split by blanks or commas"),
     tuple[NoticeChannel, ...]: (parse_channels, "NAME: URL | SEVERITY, one to a line or split by semicolons"),
     QuietHours: (QuietHours.parse, "HH:MM-HH:MM, or none"),

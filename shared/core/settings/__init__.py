@@ -1,18 +1,23 @@
 """The settings that decisions depend on, declared as gates and policy use them: name, default, bounds and reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.settings.declare import REQUIRED, Environment, Feed, SymbolGroup, Tuning, setting
 from shared.core.settings.policy import PolicySettings
 from shared.core.settings.risk import RiskSettings
+from shared.core.settings.strategies import FIRST_STRATEGY, StrategyParameter, StrategySettings, StrategyShare
 
 __all__ = [
+    "FIRST_STRATEGY",
     "REQUIRED",
     "DecisionSettings",
     "Environment",
     "Feed",
     "PolicySettings",
     "RiskSettings",
+    "StrategyParameter",
+    "StrategySettings",
+    "StrategyShare",
     "SymbolGroup",
     "Tuning",
     "setting",
@@ -25,3 +30,4 @@ class DecisionSettings:
 
     policy: PolicySettings
     risk: RiskSettings
+    strategies: StrategySettings = field(default_factory=StrategySettings)

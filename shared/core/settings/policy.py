@@ -91,7 +91,17 @@ class PolicySettings:
         low=-1000,
         high=10_000,
         unit="bp",
-        why="Left after the spread and 4 bp of slippage and fees",
+        why="Left after the spread and GATEHOUSE_COST_BESIDE_SPREAD_BP",
+        tuning=Tuning.FREE,
+    )
+    cost_beside_spread_bp: float = setting(
+        "GATEHOUSE_COST_BESIDE_SPREAD_BP",
+        4.0,
+        "slippage and fees of a round trip beside the spread",
+        low=0,
+        high=1000,
+        unit="bp",
+        why="Labels assume it too, with a spread of 6 bp beside it: 10 bp a round trip",
         tuning=Tuning.FREE,
     )
     entry_sessions: tuple[Session, ...] = setting(

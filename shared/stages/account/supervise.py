@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import Message
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Table
 from shared.core.breaker import succeeded
 from shared.core.errors import BrokerError, ContractError, TransientError
-from shared.core.ledger import Ledger, Reservation
+from shared.core.ledger import Ledger, Reservation, mark_strategies
 from shared.core.market import TradingDay
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING
@@ -26,6 +27,7 @@ from shared.core.sessions import NEW_YORK, Session, pre_open_at, session_at
 from shared.core.unread import Listing
 from shared.core.values import ZERO, iso
 from shared.ports import Ports, Row, Stored, trading_day
+from shared.stages.account.leaving import leaves
 from shared.stages.account.reconcile import (
     AccountView,
     Difference,
@@ -39,10 +41,10 @@ from shared.stages.account.reconcile import (
     wake,
     without_order,
 )
-from shared.stages.account.reversal import reversals
+from shared.stages.base.facts import strategy_halt
 from shared.stages.base.incidents import record_broken, record_incident
 from shared.stages.base.ledger import live_orders, load_ledger, opened, reservation_of, update_ledger, watching
-from shared.stages.base.notices import halt
+from shared.stages.base.notices import halt, strategy_halted
 from shared.stages.operator.approvals import unheard
 
 logger = logging.getLogger("gatehouse.supervise")
@@ -88,13 +90,14 @@ def supervise(ports: Ports) -> Supervision:
     with _by_itself("heartbeat"):
         _heartbeat(ports, day, now, look)
     is_halted = after.is_day_halted or after.is_drawdown_halted
-    asked = _orders_to_all(ports, day, now, controls, after.reservations, is_halted=is_halted)
+    halted = _halted_strategies(ports, after)
+    asked = _orders_to_all(ports, day, now, controls, after.reservations, is_halted=is_halted, halted=halted)
     # Who leaves looks by itself. Who only stops entering sleeps on: what was to be looked at is looked at besides.
     leaving = [each for each in asked if each.event in ExitReason]
     gone = {each.intent_id for each in leaving}
     staying = replace(after, reservations=tuple(r for r in after.reservations if r.intent_id not in gone))
-    with _by_itself("reversals"):
-        leaving += reversals(ports, day.on, staying)
+    with _by_itself("leaving"):
+        leaving += leaves(ports, day.on, staying)
     gone |= {each.intent_id for each in leaving}
     answered: list[Wake] = []
     with _by_itself("answers"):
@@ -195,6 +198,8 @@ def _settle(
         known = {reservation.intent_id for reservation in ledger.reservations}
         taken[:] = [reservation for reservation in repair.found if reservation.intent_id not in known]
         after = settled(ledger, repair, found)
+        if seen.positions is not None:
+            after = mark_strategies(after, seen.positions, _loss_max(ports, after))
         return after if look.faults else replace(after, broker=succeeded(ledger.broker))
 
     try:
@@ -206,6 +211,12 @@ def _settle(
     except TransientError as error:
         logger.warning("the ledger is not carried on: %s", error)
         return (), Repair(), before
+
+
+def _loss_max(ports: Ports, ledger: Ledger) -> Mapping[str, Decimal]:
+    """What each strategy may lose in a day, in USD: its share of what the account may."""
+    whole = ledger.opening_equity * ports.settings.risk.day_loss_max_fraction
+    return {each.name: whole * each.share for each in ports.settings.strategies.traded}
 
 
 @contextmanager
@@ -250,18 +261,29 @@ def _orders_to_all(
     reservations: Sequence[Reservation],
     *,
     is_halted: bool,
+    halted: frozenset[str] = frozenset(),
 ) -> tuple[Wake, ...]:
     """What every open order is told: to leave, where the kill switch flattens or the close is near; to stop entering,
-    where entries are killed or halted. Told every minute while it holds, so that a lost event costs a minute.
+    where entries are killed or halted, all or those of its strategy. Told every minute while it holds, so that a lost
+    event costs a minute.
     """
     killed = controls is not None and bool(controls.value.get("is_on"))
     if killed and controls is not None and controls.value.get("is_flattening"):
         return _tell(reservations, ExitReason.KILL)
     leaving = _flattened(ports, day, now, reservations)
     staying = [r for r in reservations if r not in leaving]
-    if killed or is_halted:
-        return (*_tell(leaving, ExitReason.FLATTEN), *_tell(staying, STOP_ENTERING))
-    return _tell(leaving, ExitReason.FLATTEN)
+    stopping = staying if killed or is_halted else [r for r in staying if r.strategy in halted]
+    return (*_tell(leaving, ExitReason.FLATTEN), *_tell(stopping, STOP_ENTERING))
+
+
+def _halted_strategies(ports: Ports, ledger: Ledger) -> frozenset[str]:
+    """Strategies with open orders that have lost their share of the day, or that a person has halted."""
+    found: set[str] = set()
+    with _by_itself("strategies"):
+        for strategy in {reservation.strategy for reservation in ledger.reservations}:
+            if ledger.book_of(strategy).is_day_halted or strategy_halt(ports, strategy):
+                found.add(strategy)
+    return frozenset(found)
 
 
 def _flattened(ports: Ports, day: TradingDay, now: datetime, reservations: Sequence[Reservation]) -> list[Reservation]:
@@ -327,6 +349,12 @@ def _halts(ports: Ports, day: TradingDay, ledger: Ledger, now: datetime) -> list
             text = halt(name, figure, ledger)
             notices += record_incident(
                 ports, day.on, f"halt|{name}", now=now, kind="halt", title=text.title, body=text.body
+            )
+    for strategy, book in ledger.books.items():
+        if book.is_day_halted and ledger.on == day.on:
+            text = strategy_halted(strategy, book.result, ledger)
+            notices += record_incident(
+                ports, day.on, f"halt|{strategy}", now=now, kind="halt", title=text.title, body=text.body
             )
     return notices
 

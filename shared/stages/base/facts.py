@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from shared.contracts.records import CONTROLS, KILL, LIVE, Table
+from shared.contracts.records import CONTROLS, KILL, LIVE, Table, strategy_key
 from shared.contracts.settings import Environment
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ContractError, TransientError
@@ -15,10 +15,11 @@ from shared.core.market import Quote
 from shared.core.portfolio import another_account, hides_positions
 from shared.core.risk import Facts
 from shared.core.sessions import NEW_YORK
-from shared.core.settings import DecisionSettings
+from shared.core.settings import FIRST_STRATEGY, DecisionSettings
 from shared.core.values import Side, Symbol, parse_utc
 from shared.ports import Ports, Row, trading_day
 from shared.stages.base.ledger import load_ledger, opened
+from shared.strategies.catalogue import installed
 
 DAY_TRADE_SESSIONS = 5
 
@@ -65,8 +66,28 @@ def cautious(facts: Facts, day_loss_max: Decimal) -> Facts:
     return replace(facts, account=replace(facts.account, equity=last))
 
 
-def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts:
+def strategy_halt(ports: Ports, strategy: str) -> str:
+    """Why a person has halted a strategy; empty where nobody has."""
+    stored = ports.tables.get(Table.CONTROLS, CONTROLS, strategy_key(strategy))
+    if stored is None or not stored.value.get("is_on"):
+        return ""
+    return f"halted by {stored.value.get('by')}: {stored.value.get('reason')}"
+
+
+def model_fault(ports: Ports, strategy: str) -> str:
+    """Why the models that a strategy needs cannot be trusted; empty where they can, and where it needs none."""
+    known = installed().strategies.get(strategy)
+    states = [ports.models.current(name) for name in known.needs.models] if known else []
+    return "; ".join(state.fault for state in states if state.predictor is None)
+
+
+def gather(ports: Ports, on: date, quote: Quote, fault: str = "", *, strategy: str = FIRST_STRATEGY) -> Facts:
     """Gather what the gates judge on, the ledger as it is stored.
+
+    Parameters
+    ----------
+    fault : str
+        Why the strategy's models cannot be trusted.
 
     Raises
     ------
@@ -87,7 +108,8 @@ def gather(ports: Ports, on: date, quote: Quote, model_fault: str = "") -> Facts
         unread=held.unread,
         ledger=stored.value if stored else opened(ports, on, account),
         quote=quote,
-        model_fault=model_fault,
+        model_fault=fault,
+        strategy_halt=strategy_halt(ports, strategy),
         day_trades=_day_trades(ports, on) if ports.settings.risk.day_trades_max else 0,
     )
 

@@ -129,9 +129,9 @@ class DecisionStory:
     exit_by: datetime
     session: str
     strategy: str
-    p_up: float
-    p_down: float
-    expected_move: float
+    p_up: float | None
+    p_down: float | None
+    expected_move: float | None
     bound: str = ""
     gates_passed: int = 0
     indicators: Mapping[str, float] = ()  # type: ignore[assignment]
@@ -155,7 +155,7 @@ def decision(story: DecisionStory) -> NoticeText:
             if tape
             else None,
             f"Indicators: {_indicators(story.indicators)}" if story.indicators else None,
-            f"Opinion: up {story.p_up:.0%}, down {story.p_down:.0%}, expected {story.expected_move * 10_000:+.0f} bp",
+            _opinion(story),
             f"Plan: stop {story.stop_price}, target {story.target_price}, leaves by {clock(story.exit_by)}",
             f"Risk: {usd(story.risk)} at the stop",
             f"Reasons: {story.strategy} in {story.session}"
@@ -165,6 +165,12 @@ def decision(story: DecisionStory) -> NoticeText:
             f"Rests on: {story.models or 'no models'}, parameters {story.parameter_set}",
         ],
     )
+
+
+def _opinion(story: DecisionStory) -> str | None:
+    if story.p_up is None or story.p_down is None or story.expected_move is None:
+        return None
+    return f"Opinion: up {story.p_up:.0%}, down {story.p_down:.0%}, expected {story.expected_move * 10_000:+.0f} bp"
 
 
 def _indicators(found: Mapping[str, float]) -> str:
@@ -313,6 +319,18 @@ def halt(name: str, figure: Decimal, ledger: Ledger) -> NoticeText:
             f"Equity {usd(ledger.equity)}, opened at {usd(ledger.opening_equity)}, peak {usd(ledger.peak_equity)}.",
             "What is held keeps its exits.",
             lifted,
+        ],
+    )
+
+
+def strategy_halted(strategy: str, result: Decimal, ledger: Ledger) -> NoticeText:
+    """A strategy has lost its share of the day's loss."""
+    return _text(
+        f"{strategy} halted: {usd(result)} today",
+        [
+            f"It has lost its share of what the day may lose; equity {usd(ledger.equity)}.",
+            "What it holds keeps its exits, and every other strategy trades on.",
+            "Lifted by itself at the next session.",
         ],
     )
 

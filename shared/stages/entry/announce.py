@@ -122,7 +122,8 @@ def _headlines(signal: Signal, ports: Ports) -> tuple[str, ...]:
 
 def _tape(signal: Signal, ports: Ports) -> TapeStory | None:
     """Narrative against tape, where the score stage recorded one."""
-    stored = ports.tables.get(Table.SIGNALS, str(signal.on), symbol_key(signal.symbol, signal.slot))
+    key = symbol_key(signal.symbol, signal.slot, signal.strategy)
+    stored = ports.tables.get(Table.SIGNALS, str(signal.on), key)
     row: Row = stored.value if stored else {}
     found = [row.get(name) for name in ("narrative", "price_score", "divergence")]
     if any(value is None for value in found):

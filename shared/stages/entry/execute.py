@@ -33,6 +33,7 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
     plan = EntryPlan(
         intent_id=intent.intent_id,
         decision_id=intent.decision_id,
+        strategy=intent.strategy,
         account_id=intent.account_id,
         symbol=intent.symbol,
         qty_shares=intent.qty_shares,

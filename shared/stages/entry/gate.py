@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.contracts.messages import OrderIntent, Signal, intent_id_of
-from shared.contracts.model_card import SIGNAL_MODEL
 from shared.contracts.records import Table, symbol_key
 from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
@@ -15,7 +14,7 @@ from shared.core.settings import DecisionSettings
 from shared.core.values import iso
 from shared.decision.entries import Decision, decide, intent_of
 from shared.ports import Cell, Ports
-from shared.stages.base.facts import cautious, gather, settings_id
+from shared.stages.base.facts import cautious, gather, model_fault, settings_id
 from shared.stages.base.ledger import update_ledger, watching
 
 MAX_CELL_CHARACTERS = 32 * 1024
@@ -73,10 +72,9 @@ def _decide_under_ledger(
     tuple of Decision and bool
         And whether the ledger holds a reservation of this intent, made by this or by another delivery of the signal.
     """
-    state = ports.models.current(SIGNAL_MODEL)
-    fault = "" if state.predictor is not None else state.fault
+    fault = model_fault(ports, signal.strategy)
     with watching(ports, "broker"):
-        seen = gather(ports, signal.on, quote, fault)
+        seen = gather(ports, signal.on, quote, fault, strategy=signal.strategy)
     world = cautious(seen, settings.risk.day_loss_max_fraction)
     intent_id = intent_id_of(signal.decision_id)
     decided: list[Decision] = []

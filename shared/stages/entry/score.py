@@ -21,17 +21,23 @@ from shared.core.features import (
 )
 from shared.core.ids import decision_id, digest
 from shared.core.market import BASIS_POINTS, FloatArray, Quote, Timeframe
+from shared.core.order_states import Role
 from shared.core.packing import pack
-from shared.core.policy import PolicyCode
+from shared.core.policy import PolicyCode, Score
+from shared.core.portfolio import Entered
 from shared.core.regime import RegimeView
 from shared.core.unread import unread_in, why_unread
 from shared.core.values import Symbol, iso
-from shared.decision.opinions import SCORED_BY, STRATEGY, DecisionModels, Opinion, Scene, models_of, opinions, signal_of
+from shared.decision.opinions import SCORED_BY, DecisionModels, Opinion, Scene, models_of, opinions, signal_of
 from shared.ports import Cell, Ports, Row
+from shared.stages.account.reconcile import recorded_order
 from shared.stages.base.day_market import tell_unread
 from shared.stages.base.facts import settings_id
 from shared.stages.base.history import SliceBars, load_panel
-from shared.stages.base.ledger import watching
+from shared.stages.base.incidents import record_incident
+from shared.stages.base.ledger import load_ledger, watching
+from shared.strategies import StateRule
+from shared.strategies.catalogue import Traded, traded
 
 
 def score(message: CandidateSlice, ports: Ports) -> list[Signal]:
@@ -55,7 +61,7 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         panel = load_panel(ports, message.symbols, message.history_blob, day)
     features = latest_features(panel.items, panel.market, day)
     quotes = ports.market.quotes([item.symbol for item in panel.items])
-    settings = ports.settings
+    settings, strategies = ports.settings, traded(ports.settings.strategies)
     scene = Scene(
         on=message.on,
         slot=message.slot,
@@ -63,31 +69,66 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         day=day,
         now=now,
         settings=settings.decision,
-        models=_models(ports),
+        models=_models(ports, strategies),
         features_blob="",
+        entered=_entered(ports, message, strategies),
     )
     scene = replace(
         scene, features_blob=_keep_inputs(ports, scene, message.history_blob, panel, features=features, quotes=quotes)
     )
-    found = opinions(scene, panel.items, features, quotes)
+    found = opinions(scene, strategies, panel.items, features, quotes)
     rows: dict[str, Row] = {
-        symbol_key(symbol, message.slot): _unknown_row(message, symbol, why, now)
+        symbol_key(symbol, message.slot, each.name): _unknown_row(message, symbol, each.name, why, now)
+        for each in strategies
         for symbol, why in panel.unknown.items()
     }
     for opinion in found:
         symbol = opinion.item.symbol
-        rows[symbol_key(symbol, message.slot)] = _row(ports, scene, opinion, why_unread(symbol, panel, quotes))
+        key = symbol_key(symbol, message.slot, opinion.strategy)
+        rows[key] = _row(ports, scene, opinion, why_unread(symbol, panel, quotes))
     ports.tables.put_many(Table.SIGNALS, str(message.on), rows)
     signals = [signal_of(scene, opinion) for opinion in found if opinion.code is PolicyCode.ENTER]
-    return signals, tell_unread(ports, day, unread_in(panel, quotes))
+    return signals, [*tell_unread(ports, day, unread_in(panel, quotes)), *_tell_broken(ports, message, found)]
 
 
-def _models(ports: Ports) -> DecisionModels:
-    states = {name: ports.models.current(name) for name in SCORED_BY}
+def _tell_broken(ports: Ports, message: CandidateSlice, found: Sequence[Opinion]) -> list[Notice]:
+    """Record and tell of each strategy that could not be asked or failed, once a day."""
+    faults = {each.strategy: each.faults[0] for each in found if each.code is PolicyCode.STRATEGY_HEALTH}
+    notices: list[Notice] = []
+    for strategy, fault in faults.items():
+        title = f"{strategy} gives no opinion"
+        body = f"{fault}\nNothing is traded by it on this slice; every other strategy trades on."
+        key = f"strategy-fault|{strategy}"
+        notices += record_incident(
+            ports, message.on, key, now=ports.clock.now(), kind="strategy-fault", title=title, body=body
+        )
+    return notices
+
+
+def _models(ports: Ports, strategies: Sequence[Traded]) -> DecisionModels:
+    needed = (name for each in strategies if each.strategy for name in each.strategy.needs.models)
+    states = {name: ports.models.current(name) for name in dict.fromkeys((*SCORED_BY, *needed))}
     fault = "; ".join(state.fault for state in states.values() if state.predictor is None)
     regime = ports.models.current(REGIME_MODEL)
     predictors = {name: state.predictor for name, state in states.items()} | {REGIME_MODEL: regime.predictor}
     return models_of(predictors, fault, "" if regime.predictor else regime.fault)
+
+
+def _entered(
+    ports: Ports, message: CandidateSlice, strategies: Sequence[Traded]
+) -> Mapping[str, Mapping[Symbol, Entered]]:
+    """What strategies that look at their positions hold of a slice's symbols."""
+    asking = [each.name for each in strategies if isinstance(each.strategy, StateRule)]
+    stored = load_ledger(ports) if asking else None
+    found: dict[str, dict[Symbol, Entered]] = {}
+    for reservation in stored.value.reservations if stored else ():
+        if reservation.strategy in asking and reservation.symbol in message.symbols:
+            state = recorded_order(ports, reservation.reserved_on, reservation.symbol, reservation.intent_id)
+            if state is not None and state.held > 0:
+                price = float(state.value(Role.ENTRY) / state.bought)
+                entered = Entered(at=state.filled_at or reservation.reserved_at, price=price)
+                found.setdefault(reservation.strategy, {})[reservation.symbol] = entered
+    return found
 
 
 def _keep_inputs(
@@ -122,6 +163,7 @@ def _keep_inputs(
         model_fault=scene.models.fault,
         settings_id=settings_id(ports, scene.settings),
         settings=scene.settings,
+        entered=scene.entered,
     )
     data = pack(ports.codec.encode(document).encode())
     name = f"{scene.on}/{scene.slot}/{scene.message_id}.json.gz"
@@ -138,17 +180,16 @@ def _number(value: float) -> float | None:
 
 
 def _row(ports: Ports, scene: Scene, opinion: Opinion, unread: Sequence[str]) -> Row:
-    scored, quote = opinion.score, opinion.quote
+    quote, leave = opinion.quote, opinion.leave
     return {
-        **_base_row(scene, opinion.item.symbol, opinion.code, scene.now),
-        "faults": "; ".join((*opinion.faults, *unread)) or scene.models.fault,
+        **_base_row(scene, opinion.item.symbol, opinion.strategy, opinion.code, scene.now),
+        "faults": "; ".join((*opinion.faults, *unread)),
         "session": scene.session.value,
-        "p_up": scored.p_up,
-        "p_none": scored.p_none,
-        "p_down": scored.p_down,
-        "edge": scored.edge,
-        "expected_move_bp": scored.expected_move * float(BASIS_POINTS),
-        **_regime_cells(scene, opinion.regime),
+        "leave": None if leave is None or unread else leave.value,
+        **_score_cells(opinion.advice.score),
+        **_regime_cells(scene, opinion.advice.regime),
+        "stop_usd": _number(opinion.advice.stop),
+        "target_usd": _number(opinion.advice.target),
         "cost_bp": _number(opinion.cost_bp),
         "price_usd": _number(opinion.price),
         "atr_usd": _number(opinion.atr),
@@ -161,6 +202,18 @@ def _row(ports: Ports, scene: Scene, opinion: Opinion, unread: Sequence[str]) ->
     }
 
 
+def _score_cells(score: Score | None) -> dict[str, Cell]:
+    if score is None:
+        return {}
+    return {
+        "p_up": score.p_up,
+        "p_none": score.p_none,
+        "p_down": score.p_down,
+        "edge": score.edge,
+        "expected_move_bp": score.expected_move * float(BASIS_POINTS),
+    }
+
+
 def _regime_cells(scene: Scene, view: RegimeView) -> dict[str, Cell]:
     if view.regime is None:
         return {"regime": "unknown", "regime_fault": scene.models.regime_fault or None}
@@ -168,26 +221,29 @@ def _regime_cells(scene: Scene, view: RegimeView) -> dict[str, Cell]:
     return {"regime": view.regime.value, "p_calm": calm, "p_normal": normal, "p_stressed": stressed}
 
 
-def _base_row(scene: Scene | CandidateSlice, symbol: Symbol, code: PolicyCode, now: datetime) -> dict[str, Cell]:
+def _base_row(
+    scene: Scene | CandidateSlice, symbol: Symbol, strategy: str, code: PolicyCode, now: datetime
+) -> dict[str, Cell]:
     return {
-        "decision_id": decision_id(scene.on, scene.slot, symbol, STRATEGY),
+        "decision_id": decision_id(scene.on, scene.slot, symbol, strategy),
         "symbol": symbol,
         "slot": scene.slot,
-        "strategy": STRATEGY,
+        "strategy": strategy,
         "policy": code.value,
         "scored_at": iso(now),
         "message_id": scene.message_id,
     }
 
 
-def _unknown_row(message: CandidateSlice, symbol: Symbol, why: str, now: datetime) -> Row:
-    return _base_row(message, symbol, PolicyCode.DATA_QUALITY, now) | {"faults": why}
+def _unknown_row(message: CandidateSlice, symbol: Symbol, strategy: str, why: str, now: datetime) -> Row:
+    return _base_row(message, symbol, strategy, PolicyCode.DATA_QUALITY, now) | {"faults": why}
 
 
 def _record_dropped(ports: Ports, message: CandidateSlice, now: datetime) -> None:
     """A slice too old to act on leaves a row for each symbol that has none yet, and nothing else."""
     fault = f"message expired at {iso(message.expires_at)}"
     partition = str(message.on)
-    for symbol in message.symbols:
-        row = _base_row(message, symbol, PolicyCode.TOO_LATE, now) | {"faults": fault}
-        ports.tables.insert(Table.SIGNALS, partition, symbol_key(symbol, message.slot), row)
+    for each in ports.settings.strategies.traded:
+        for symbol in message.symbols:
+            row = _base_row(message, symbol, each.name, PolicyCode.TOO_LATE, now) | {"faults": fault}
+            ports.tables.insert(Table.SIGNALS, partition, symbol_key(symbol, message.slot, each.name), row)

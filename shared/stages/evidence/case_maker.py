@@ -223,8 +223,8 @@ class CaseMaker:
             p_up=signal.p_up,
             p_none=signal.p_none,
             p_down=signal.p_down,
-            edge=signal.p_up - signal.p_down,
-            expected_move_bp=signal.expected_move * float(BASIS_POINTS),
+            edge=None if signal.p_up is None or signal.p_down is None else signal.p_up - signal.p_down,
+            expected_move_bp=None if signal.expected_move is None else signal.expected_move * float(BASIS_POINTS),
             contributions=contributions,
         )
 

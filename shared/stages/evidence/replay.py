@@ -39,6 +39,7 @@ from shared.decision.entries import Decision, decide, intent_of
 from shared.decision.opinions import Opinion, Scene, models_of, opinions, signal_of
 from shared.ports import ModelArchive, Ports
 from shared.stages.evidence.case_parts import vector
+from shared.strategies.catalogue import traded
 
 SHOWN = 5
 """Features named where vectors differ."""
@@ -53,9 +54,13 @@ class _Scored:
     features: FloatArray
     opinions: Sequence[Opinion]
 
-    def of(self, symbol: Symbol) -> tuple[FloatArray, Opinion]:
-        place = self.document.symbols.index(symbol)
-        return self.features[place], self.opinions[place]
+    def of(self, symbol: Symbol, strategy: str) -> tuple[FloatArray, Opinion]:
+        row = self.features[self.document.symbols.index(symbol)]
+        found = (o for o in self.opinions if o.item.symbol == symbol and o.strategy == strategy)
+        opinion = next(found, None)
+        if opinion is None:
+            raise ValueError(f"{strategy} is not among the strategies that the slice was shown to")
+        return row, opinion
 
 
 class Replayer:
@@ -98,7 +103,7 @@ class Replayer:
             yield ReplayCheck(name="inputs", equal=True)
             yield from self._score_checks(case, scored)
             if signal is not None:
-                opinion = scored.of(case.symbol)[1]
+                opinion = scored.of(case.symbol, case.strategy)[1]
                 again = signal_of(scored.scene, opinion) if opinion.code is PolicyCode.ENTER else None
                 check = self._messages("signal", signal, again)
                 yield check
@@ -145,23 +150,26 @@ class Replayer:
             settings=document.settings,
             models=models_of(predictors, document.model_fault),
             features_blob=blob,
+            entered=document.entered,
         )
         days = items(document.symbols)
         features = latest_features(days, items(document.market_symbols), document.day)
-        found_opinions = opinions(scene, days, features, document.quotes)
+        found_opinions = opinions(scene, traded(document.settings.strategies), days, features, document.quotes)
         return _Scored(document=document, scene=scene, features=features, opinions=found_opinions)
 
     def _score_checks(self, case: Case, scored: _Scored) -> Iterator[ReplayCheck]:
-        row, opinion = scored.of(case.symbol)
+        row, opinion = scored.of(case.symbol, case.strategy)
         kept = vector(scored.document.rows[scored.document.symbols.index(case.symbol)])
         yield _vectors(scored.document.names, kept, row)
-        scores, score = case.scores, opinion.score
+        scores, score = case.scores, opinion.advice.score
         recorded = [scores.p_up, scores.p_none, scores.p_down, scores.edge, scores.expected_move_bp]
-        found = [score.p_up, score.p_none, score.p_down, score.edge, score.expected_move * float(BASIS_POINTS)]
+        move_bp = None if score is None else score.expected_move * float(BASIS_POINTS)
+        found = [None] * 5 if score is None else [score.p_up, score.p_none, score.p_down, score.edge, move_bp]
         yield _near("scores", recorded, found, SCORE_TOLERANCE, SCORE_TOLERANCE)
         yield _same("policy", scores.policy, opinion.code.value)
         if scores.regime is not None:
-            yield _same("regime", scores.regime, opinion.regime.regime.value if opinion.regime.regime else "unknown")
+            regime = opinion.advice.regime.regime
+            yield _same("regime", scores.regime, regime.value if regime else "unknown")
         if scores.price_usd is not None:
             said = [scores.price_usd, scores.cost_bp]
             yield _same("price and cost", said, [_known(v) for v in (opinion.price, opinion.cost_bp)])

@@ -8,19 +8,22 @@ from datetime import timedelta
 
 from shared.contracts.messages import Severity
 from shared.contracts.model_card import MODELS
-from shared.contracts.records import CONTROLS, KILL, LIVE, Table
+from shared.contracts.records import CONTROLS, KILL, LIVE, Table, strategy_key
 from shared.contracts.settings import Environment
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import hash_id
+from shared.core.ledger import Ledger
 from shared.core.ledger import resume as lift_halts
+from shared.core.ledger import resume_strategy as lift_strategy
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports, trading_day
-from shared.stages.base.facts import kill_reason, not_ours
+from shared.stages.base.facts import kill_reason, not_ours, strategy_halt
 from shared.stages.base.incidents import close_incidents
 from shared.stages.base.ledger import load_ledger, update_ledger
 from shared.stages.base.notices import notice
-from shared.stages.base.requests import CONFLICT, DOWN, Call, Reply, act_notice, refused
+from shared.stages.base.requests import CONFLICT, DOWN, NOT_FOUND, Call, Reply, act_notice, refused
+from shared.strategies.catalogue import traded
 
 CANCEL_LOOK = timedelta(days=7)
 """How far back a cancel of everything looks for open orders: ours live a day, others may stand longer."""
@@ -42,6 +45,7 @@ def status(ports: Ports) -> Mapping[str, object]:
         "kill_switch": kill_reason(ports) or None,
         "is_day_halted": bool(ledger and ledger.is_day_halted),
         "is_drawdown_halted": bool(ledger and ledger.is_drawdown_halted),
+        "strategies": _strategies(ports, ledger),
         "equity_usd": str(account.equity),
         "open_intents": [r.intent_id for r in ledger.reservations] if ledger else [],
         "positions": {p.symbol: p.qty_shares for p in ports.broker.positions()},
@@ -50,6 +54,21 @@ def status(ports: Ports) -> Mapping[str, object]:
             for name, s in models.items()
         },
     }
+
+
+def _strategies(ports: Ports, ledger: Ledger | None) -> Mapping[str, object]:
+    """Each strategy that trades: its share, why it does not enter, and what it has made of the day."""
+    found: dict[str, object] = {}
+    for each in traded(ports.settings.strategies):
+        book = ledger.book_of(each.name) if ledger else None
+        found[each.name] = {
+            "share": str(each.share),
+            "fault": each.fault or None,
+            "halted": strategy_halt(ports, each.name) or ("day loss" if book and book.is_day_halted else None),
+            "result_usd": str(book.result) if book else None,
+            "positions": len(ledger.reservations_of(each.name)) if ledger else 0,
+        }
+    return found
 
 
 def positions(ports: Ports) -> Mapping[str, object]:
@@ -165,6 +184,44 @@ def resume(ports: Ports, call: Call) -> Reply:
     record: dict[str, Cell] = {"is_on": False, "is_flattening": False}
     body = {"kill_switch": kill_reason(ports) or None}
     return Reply(body=body, messages=(act_notice(ports, "Trading resumed", call),), record=record)
+
+
+def halt_strategy(ports: Ports, call: Call) -> Reply:
+    """No entries of one strategy until a person resumes it; what it holds stays, with its exits."""
+    return _switch_strategy(ports, call, is_on=True)
+
+
+def resume_strategy(ports: Ports, call: Call) -> Reply:
+    """Lift the halt of one strategy. One that still stands under its share of the day's loss halts itself again."""
+    name = call.text("name")
+    reply = _switch_strategy(ports, call, is_on=False)
+    if reply.is_done and load_ledger(ports) is not None:
+        on = ports.clock.now().astimezone(NEW_YORK).date()
+        update_ledger(ports, on, None, lambda ledger: lift_strategy(ledger, name))
+        close_incidents(ports, on, f"halt|{name}")
+    return reply
+
+
+def _switch_strategy(ports: Ports, call: Call, *, is_on: bool) -> Reply:
+    name = call.text("name")
+    if ports.settings.strategies.share_of(name) is None:
+        trading = " ".join(each.name for each in ports.settings.strategies.traded)
+        return refused(NOT_FOUND, f"no strategy of that name trades: there are {trading}", "name")
+    row: dict[str, Cell] = {
+        "act": call.route,
+        "strategy": name,
+        "is_on": is_on,
+        "by": call.by,
+        "reason": call.reason,
+        "at": iso(ports.clock.now()),
+    }
+    ports.tables.put(Table.CONTROLS, CONTROLS, strategy_key(name), row)
+    title = f"{name} {'halted' if is_on else 'resumed'}"
+    return Reply(
+        body={"strategy": name, "is_on": is_on},
+        messages=(act_notice(ports, title, call),),
+        record={"strategy": name, "is_on": is_on},
+    )
 
 
 def accept_live(ports: Ports, call: Call) -> Reply:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
-from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.ledger import without
 from shared.core.market import Quote, Timeframe
 from shared.core.order_states import OrderState
@@ -16,7 +15,7 @@ from shared.core.sizing import Basis
 from shared.core.values import Rounding, round_to_tick, to_price
 from shared.decision.size import entry_size
 from shared.ports import Ports
-from shared.stages.base.facts import cautious, gather
+from shared.stages.base.facts import cautious, gather, model_fault
 
 UNRESERVED = "UNRESERVED"
 """Why an entry is not sent whose reservation is gone from the ledger: no other decision would have counted it."""
@@ -52,17 +51,17 @@ def look_again(state: OrderState, ports: Ports, quote: Quote) -> Recheck:
     return Recheck(qty_shares=state.wanted, verdicts=found, is_reserved=is_reserved)
 
 
-def _facts(state: OrderState, ports: Ports, quote: Quote, model_fault: str = "") -> tuple[Facts, bool]:
+def _facts(state: OrderState, ports: Ports, quote: Quote, fault: str = "") -> tuple[Facts, bool]:
     """Return the facts without this order's own reservation, and whether it had one."""
-    facts = cautious(gather(ports, state.on, quote, model_fault), ports.settings.risk.day_loss_max_fraction)
+    seen = gather(ports, state.on, quote, fault, strategy=state.plan.strategy)
+    facts = cautious(seen, ports.settings.risk.day_loss_max_fraction)
     others = without(facts.ledger, state.plan.intent_id)
     return replace(facts, ledger=others), others != facts.ledger
 
 
 def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote) -> Recheck:
     plan = state.plan
-    model = ports.models.current(SIGNAL_MODEL)
-    facts, is_reserved = _facts(state, ports, quote, "" if model.predictor is not None else model.fault)
+    facts, is_reserved = _facts(state, ports, quote, model_fault(ports, plan.strategy))
     sized = entry_size(
         facts,
         ports.settings.decision,
@@ -89,6 +88,7 @@ def _proposal(state: OrderState, quote: Quote, *, qty_shares: int, reference_pri
     plan = state.plan
     return EntryProposal(
         intent_id=plan.intent_id,
+        strategy=plan.strategy,
         symbol=plan.symbol,
         qty_shares=qty_shares,
         limit_price=round_to_tick(quote.ask, Rounding.UP),

@@ -28,6 +28,7 @@ def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
     return {
         "intent_id": plan.intent_id,
         "decision_id": plan.decision_id,
+        "strategy": plan.strategy,
         "symbol": plan.symbol,
         "phase": state.phase.value,
         "exit_reason": state.exit_reason.value if state.exit_reason else None,
@@ -148,6 +149,7 @@ def journal_row(ports: Ports, step: Step, after: OrderState, at: datetime, gates
     """
     return {
         "intent_id": after.plan.intent_id,
+        "strategy": after.plan.strategy,
         "symbol": after.plan.symbol,
         "seq": after.seq,
         "command": step.command.value,
@@ -200,6 +202,7 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
     paid_beyond = (reference - price if is_sell else price - reference) / reference * 10_000
     return {
         "intent_id": state.plan.intent_id,
+        "strategy": state.plan.strategy,
         "symbol": state.plan.symbol,
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
@@ -229,6 +232,7 @@ def _position(state: OrderState, at: datetime) -> Row:
     average = state.value(Role.ENTRY) / state.bought if state.bought else None
     return {
         "intent_id": state.plan.intent_id,
+        "strategy": state.plan.strategy,
         "symbol": state.plan.symbol,
         "qty_shares": state.held,
         "bought_shares": state.bought,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from shared.contracts.messages import Notice
-from shared.core.errors import BrokerError, ContractError, TransientError
+from shared.core.errors import BrokerError, ContractError, StrategyError, TransientError
 from shared.core.ids import client_order_id
 from shared.core.ledger import Ledger, release
 from shared.core.order_exit import beyond_exits, can_pair, exit_limit, exit_request, pair_request
@@ -31,6 +31,7 @@ from shared.stages.order.notices import notices, oversold, troubles
 from shared.stages.order.recheck import look_again
 from shared.stages.order.records import chained, record_step, recorded_step
 from shared.stages.order.standing import Standing, flat, held_shares, refused, standing, unknown_of_ours, with_unknown
+from shared.strategies.catalogue import cooldown_min
 
 DUPLICATE_CLIENT_ORDER_ID = 40010001
 """Alpaca's code for a client order id that is used already: the order is there, whatever was answered before."""
@@ -318,15 +319,24 @@ def _close(state: OrderState, _: Step, ports: Ports) -> Observation:
     # An order that was too old when execute read it has asked nobody.
     is_open = state.plan.approve_by is not None and state.answered is None and state.outcome is not Phase.EXPIRED
     answered = heard(ports, state, now, is_last=True) if is_open else None
-    until = now + timedelta(minutes=ports.settings.policy.cooldown_min)
+    until = now + timedelta(minutes=_cooldown_min(ports, state.plan.strategy))
 
     def change(ledger: Ledger) -> Ledger:
-        released = release(ledger, state.plan.intent_id, state.plan.symbol, until)
+        released = release(ledger, state.plan, until, state.realised)
         known = dict.fromkeys(filter(None, (*ledger.unexplained, oversold(state))))
         return replace(released, unexplained=tuple(known))
 
     update_ledger(ports, state.on, _account(ports), change, at=now)
     return Observation(at=now, answered=answered)
+
+
+def _cooldown_min(ports: Ports, strategy: str) -> int:
+    """Minutes for which the symbol rests; a strategy that has them wrong is refused before, and gets the settings'."""
+    own = ports.settings.policy.cooldown_min
+    try:
+        return cooldown_min(ports.settings.strategies.parameters_of(strategy), own)
+    except StrategyError:
+        return own
 
 
 def _account(ports: Ports) -> Account | None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shared.contracts.parameters import CAPPED, TUNABLE, Evidence, ParameterSet, names_of, overlaid
 from shared.contracts.settings import PolicySettings, RiskSettings
 from shared.core.errors import SettingsError
+from shared.core.settings import StrategySettings
 from tests.support.ports import settings_with
 
 NOW = datetime(2026, 10, 14, 21, 0, tzinfo=UTC)
@@ -35,7 +36,9 @@ def test_a_set_is_laid_over_the_apps_own_settings_and_named_in_them() -> None:
 
 def test_of_every_setting_of_a_decision_it_is_said_what_a_set_may_do_with_it() -> None:
     risk, policy = names_of(RiskSettings).keys(), names_of(PolicySettings).keys()
-    assert CAPPED < TUNABLE < risk | policy
+    strategies = names_of(StrategySettings).keys()
+    assert CAPPED < TUNABLE < risk | policy | strategies
+    assert strategies & TUNABLE == {"GATEHOUSE_STRATEGY_PARAMETERS"}
     assert risk > CAPPED
     assert risk - TUNABLE == {
         "GATEHOUSE_SYMBOL_GROUPS",

@@ -17,6 +17,7 @@ from shared.core.ledger import (
     Ledger,
     Reservation,
     Unexplained,
+    cooling_key,
     mark,
     names,
     open_ledger,
@@ -25,6 +26,7 @@ from shared.core.ledger import (
     resume,
     without,
 )
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import Symbol
 from tests.support.broker import account_at
 from tests.support.orders import reservation as reserved
@@ -257,14 +259,15 @@ def test_room_is_counted_in_all_and_by_symbol() -> None:
 def test_releasing_gives_back_exactly_its_own_room_and_cools_the_symbol() -> None:
     until = AT + timedelta(minutes=15)
     ledger = reserve(reserve(OPENED, reservation()), reservation("i2", BBB))
-    released = release(ledger, "i1", AAA, until)
+    released = release(ledger, reservation(), until, Decimal(-7))
     assert [r.intent_id for r in released.reservations] == ["i2"]
-    assert released.cooling_until == {AAA: until}
-    assert release(released, "i1", AAA, until) == released
+    assert released.cooling_until == {cooling_key(FIRST_STRATEGY, AAA): until}
+    assert released.book_of(FIRST_STRATEGY).realised == -7
+    assert release(released, reservation(), until, Decimal(-7)) == released, "what is released counts once"
 
 
 def test_a_new_day_keeps_reservations_and_forgets_cooldowns() -> None:
-    ledger = release(reserve(OPENED, reservation("i2", BBB)), "i1", AAA, AT)
+    ledger = release(reserve(OPENED, reservation("i2", BBB)), reservation(), AT, Decimal(0))
     tomorrow = marked(ledger, 100_000, days=1)
     assert [r.intent_id for r in tomorrow.reservations] == ["i2"]
     assert tomorrow.cooling_until == {}

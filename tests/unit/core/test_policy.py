@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -45,7 +46,7 @@ def prices(
 
 
 def verdict(score: Score = GOOD, **changes: object) -> PolicyCode:
-    asked: dict[str, object] = {"cost_bp": 5.0, "session": Session.REG_AM, "is_late": False, "faults": ()}
+    asked: dict[str, object] = {"cost_bp": 5.0, "session": Session.REG_AM}
     return judge(score, policy=POLICY, **(asked | changes))  # type: ignore[arg-type]
 
 
@@ -56,29 +57,19 @@ def test_a_score_over_every_threshold_enters() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"faults": ("gap: 3 missing",)}, PolicyCode.DATA_QUALITY),
-        ({"session": Session.PRE}, PolicyCode.SESSION_NOT_ENABLED),
-        ({"is_late": True}, PolicyCode.TOO_LATE),
         ({"score": replace(GOOD, p_up=0.34)}, PolicyCode.EDGE_TOO_SMALL),
         ({"cost_bp": 17.01}, PolicyCode.MOVE_TOO_SMALL),
+        ({"cost_bp": math.nan}, PolicyCode.MOVE_TOO_SMALL),
     ],
 )
 def test_each_reason_refuses(changes: dict[str, object], code: PolicyCode) -> None:
     assert verdict(**changes) is code  # type: ignore[arg-type]
 
 
-def test_the_first_reason_is_the_answer() -> None:
-    bad = replace(GOOD, p_up=0.0, expected_move=-0.01)
-    assert verdict(bad, faults=("x",), session=Session.AFT, is_late=True) is PolicyCode.DATA_QUALITY
-    assert verdict(bad, session=Session.AFT, is_late=True) is PolicyCode.SESSION_NOT_ENABLED
-    assert verdict(bad, is_late=True) is PolicyCode.TOO_LATE
-    assert verdict(bad) is PolicyCode.EDGE_TOO_SMALL
-
-
 def test_thresholds_themselves_pass() -> None:
     exact = replace(POLICY, edge_min=0.25)
     score = replace(GOOD, expected_move=0.0008)
-    assert judge(score, cost_bp=5.0, session=Session.REG_AM, is_late=False, faults=(), policy=exact) is PolicyCode.ENTER
+    assert judge(score, cost_bp=5.0, session=Session.REG_AM, policy=exact) is PolicyCode.ENTER
 
 
 def test_chances_are_taken_among_touched_barriers() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.breaker import Breaker
-from shared.core.ledger import Doubt, Unexplained, open_ledger, release, reserve
+from shared.core.ledger import Doubt, StrategyBook, Unexplained, cooling_key, open_ledger, reserve
 from shared.core.market import Quote
 from shared.core.portfolio import Account, Position
 from shared.core.risk import (
@@ -28,7 +28,15 @@ from shared.core.risk import (
     verdicts,
 )
 from shared.core.sessions import Session
-from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings, SymbolGroup, Tuning
+from shared.core.settings import (
+    FIRST_STRATEGY,
+    DecisionSettings,
+    PolicySettings,
+    RiskSettings,
+    StrategyShare,
+    SymbolGroup,
+    Tuning,
+)
 from shared.core.unread import Unread
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
@@ -114,10 +122,10 @@ def held(symbol: str, qty: int, price: str = "10") -> Position:
     return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(price), market_price=Decimal(price))
 
 
-def reserved(*reservations: tuple[str, str]) -> Change:
+def reserved(*reservations: tuple[str, str], strategy: str = FIRST_STRATEGY) -> Change:
     ledger = FACTS.ledger
     for number, (symbol, notional) in enumerate(reservations):
-        ledger = reserve(ledger, reservation(f"other-{number}", symbol, notional))
+        ledger = reserve(ledger, replace(reservation(f"other-{number}", symbol, notional), strategy=strategy))
     return facts(ledger=ledger)
 
 
@@ -139,7 +147,22 @@ def account(**changes: Any) -> Change:
 
 
 def cooling(seconds: float) -> Change:
-    return facts(ledger=release(FACTS.ledger, "x", AAA, NOW + timedelta(seconds=seconds)))
+    return facts(
+        ledger=replace(FACTS.ledger, cooling_until={cooling_key(FIRST_STRATEGY, AAA): NOW + timedelta(seconds=seconds)})
+    )
+
+
+def booked(**book: Any) -> Change:
+    return facts(ledger=replace(FACTS.ledger, books={FIRST_STRATEGY: StrategyBook(**book)}))
+
+
+def shares(share: str) -> Change:
+    traded = (StrategyShare(name=FIRST_STRATEGY, share=Decimal(share)),)
+
+    def change(of: World) -> World:
+        return of[0], of[1], replace(of[2], strategies=replace(of[2].strategies, traded=traded))
+
+    return change
 
 
 def at(clock: str, on: date = ON) -> Change:
@@ -250,6 +273,18 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, market=OPEN))),
     (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, unexplained=(Unexplained(subject="7 ZZZ"),)))),
     (Gate.BROKER_HEALTH, True, both(facts(ledger=replace(FACTS.ledger, broker=OPEN)), facts(now=OPEN_UNTIL))),
+    (Gate.STRATEGY_HALTED, False, facts(strategy_halt="halted by me: looks wrong")),
+    (Gate.STRATEGY_HALTED, False, booked(is_day_halted=True)),
+    (Gate.STRATEGY_HALTED, True, booked(realised=Decimal(-9999))),
+    (Gate.STRATEGY_HALTED, False, proposal(strategy="gone.v1")),
+    (Gate.STRATEGY_POSITIONS, True, both(shares("0.7"), reserved(("BBB", "1")))),
+    (Gate.STRATEGY_POSITIONS, False, both(shares("0.7"), reserved(("BBB", "1"), ("CCC", "1")))),
+    (Gate.STRATEGY_POSITIONS, True, both(shares("0.7"), reserved(("BBB", "1"), ("CCC", "1"), strategy="other.v1"))),
+    # 0.4 of 100,000, of which this one takes 1,002
+    (Gate.STRATEGY_EXPOSURE, True, both(shares("0.4"), reserved(("BBB", "38998")))),
+    (Gate.STRATEGY_EXPOSURE, False, both(shares("0.4"), reserved(("BBB", "38998.01")))),
+    (Gate.STRATEGY_EXPOSURE, True, both(shares("0.4"), reserved(("BBB", "90000"), strategy="other.v1"))),
+    (Gate.STRATEGY_EXPOSURE, True, reserved(("BBB", "200000"))),
     (Gate.APPROVAL, True, proposal(qty_shares=99_999)),
 ]
 
@@ -322,6 +357,9 @@ FOUND = {
     Gate.DUPLICATE: ("clear", "not held"),
     Gate.MODEL_HEALTH: ("clear", "trusted"),
     Gate.BROKER_HEALTH: ("clear", "healthy"),
+    Gate.STRATEGY_HALTED: ("clear", "not halted"),
+    Gate.STRATEGY_POSITIONS: ("clear", "the account's own"),
+    Gate.STRATEGY_EXPOSURE: ("clear", "the account's own"),
 }
 
 

@@ -202,7 +202,7 @@ def test_more_equity_never_gives_fewer_shares(i: SizingInputs, more: Decimal) ->
 
 @given(i=inputs(), higher=st.floats(0, 1))
 def test_a_better_chance_never_gives_fewer_shares(i: SizingInputs, higher: float) -> None:
-    assume(higher >= i.p_win)
+    assume(i.p_win is not None and higher >= i.p_win)
     assert size(replace(i, p_win=higher)).qty_shares >= size(i).qty_shares
 
 

@@ -19,14 +19,14 @@ from sandbox.replay import last_day, replay, replayed
 from shared.contracts.cases import Case, case_blob
 from shared.core.errors import ContractError, SettingsError
 from shared.core.ids import decision_id
-from shared.decision.opinions import STRATEGY
+from shared.core.settings import FIRST_STRATEGY
 from shared.stages.evidence.nightly import load_case, put_case, write_cases
 from tests.support.books import NightFakes, decided, night_ports, slice_of, traded
 from tests.support.market_day import ON
 from tests.support.tape import ny
 
-AAA = decision_id(ON, "1200", "AAA", STRATEGY)
-CCC = decision_id(ON, "1205", "CCC", STRATEGY)
+AAA = decision_id(ON, "1200", "AAA", FIRST_STRATEGY)
+CCC = decision_id(ON, "1205", "CCC", FIRST_STRATEGY)
 
 
 @pytest.fixture

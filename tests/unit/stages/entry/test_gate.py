@@ -383,7 +383,7 @@ def test_an_intent_that_waits_for_a_person_carries_what_its_size_rests_on() -> N
     ports = fake_ports(NOW, GATEHOUSE_APPROVAL_FRACTION="0.01")
     (intent,) = gate(signal(), ports)
     assert intent.basis == Basis(
-        p_win=signal().p_up / (signal().p_up + signal().p_down),
+        p_win=signal().p_win,
         daily_volatility=signal().daily_volatility,
         adv_shares=signal().adv_shares,
     )

@@ -132,7 +132,7 @@ def test_an_expired_slice_is_recorded_and_dropped() -> None:
     ports.clock.at = message.expires_at
     assert score(message, ports) == []
     assert policies(ports) == {"AAA": "TOO_LATE", "BBB": "TOO_LATE"}
-    assert "message expired at" in str(ports.rows("signals", ON)["AAA|1200"]["faults"])
+    assert "message expired at" in str(ports.rows("signals", ON)["AAA|1200|momentum.v1"]["faults"])
 
 
 def test_an_expired_repeat_of_a_scored_slice_leaves_its_rows_alone() -> None:
@@ -182,7 +182,7 @@ def test_a_symbol_that_stopped_trading_is_not_signalled() -> None:
     bars = ports.market.history["AAA", Timeframe.MIN_5]
     ports.market.history["AAA", Timeframe.MIN_5] = bars.between(0, int(ny(ON, "11:30").timestamp()))
     assert score(message, ports) == []
-    assert "stale-bar" in str(ports.rows("signals", ON)["AAA|1200"]["faults"])
+    assert "stale-bar" in str(ports.rows("signals", ON)["AAA|1200|momentum.v1"]["faults"])
 
 
 def test_a_symbol_without_any_bar_today_is_a_refusal_and_no_crash() -> None:
@@ -200,7 +200,7 @@ def test_a_symbol_listed_yesterday_is_a_refusal_and_no_crash() -> None:
     for frame, kept in ((Timeframe.DAY_1, 3), (Timeframe.MIN_5, 500)):
         ports.market.history["AAA", frame] = ports.market.history["AAA", frame][-kept:]
     assert [s.symbol for s in score(ask(ports, "AAA", "BBB"), ports)] == ["BBB"]
-    assert "daily-history" in str(ports.rows("signals", ON)["AAA|1200"]["faults"])
+    assert "daily-history" in str(ports.rows("signals", ON)["AAA|1200|momentum.v1"]["faults"])
 
 
 def test_in_the_last_minutes_nothing_is_signalled() -> None:

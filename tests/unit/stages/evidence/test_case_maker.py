@@ -20,8 +20,8 @@ from shared.core.ids import decision_id, digest
 from shared.core.packing import unpack
 from shared.core.portfolio import Position
 from shared.core.risk import Gate
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import Symbol
-from shared.decision.opinions import STRATEGY
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
@@ -35,7 +35,7 @@ from tests.support.orders import Life
 
 def case_of(ports: NightFakes, symbol: str, slot: str = "1200") -> Case:
     records = day_records(ports, ON)
-    return CaseMaker(ports, ports.archive, records).case(decision_id(ON, slot, symbol, STRATEGY))
+    return CaseMaker(ports, ports.archive, records).case(decision_id(ON, slot, symbol, FIRST_STRATEGY))
 
 
 def switch_off(ports: NightFakes) -> None:

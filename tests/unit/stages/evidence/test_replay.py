@@ -31,10 +31,10 @@ from shared.core.ids import decision_id
 from shared.core.market import Timeframe
 from shared.core.packing import pack, unpack
 from shared.core.risk import GATES
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.splits import Splits
 from shared.core.values import Symbol
 from shared.decision.entries import Decision, decide
-from shared.decision.opinions import STRATEGY
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
 from shared.stages.evidence.case_maker import CaseMaker, day_records
@@ -52,7 +52,7 @@ def cases_of(ports: NightFakes) -> list[Case]:
 
 
 def case_of(ports: NightFakes, symbol: str = "AAA") -> Case:
-    return CaseMaker(ports, ports.archive, day_records(ports, ON)).case(decision_id(ON, "1200", symbol, STRATEGY))
+    return CaseMaker(ports, ports.archive, day_records(ports, ON)).case(decision_id(ON, "1200", symbol, FIRST_STRATEGY))
 
 
 def replay(ports: NightFakes, case: Case) -> Replay:
@@ -280,6 +280,7 @@ def test_what_is_close_must_still_come_to_the_same_size(monkeypatch: pytest.Monk
     case = case_of(ports)
     signal = case.inputs.signal
     assert signal is not None
+    assert signal.p_up is not None
     judged: list[Signal] = []
 
     def noted(given: Signal, *rest: Any) -> Decision:

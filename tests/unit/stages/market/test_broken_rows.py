@@ -105,7 +105,7 @@ def test_a_journal_row_that_cannot_be_read_is_written_anew_by_the_run_that_finds
 
 def test_a_score_that_cannot_be_read_turns_no_order_and_stops_none() -> None:
     life = new_life().protected()
-    life.ports.tables.put(Table.SIGNALS, str(ON), f"{AAA}|1000", {"edge": "much", "scored_at": "soon"})
+    life.ports.tables.put(Table.SIGNALS, str(ON), f"{AAA}|1000", {"leave": "much", "scored_at": "soon"})
     assert supervise(life.ports).wakes == ()
     life.ports.clock.at = ny(ON, "15:50")
     assert [wake.event for wake in supervise(life.ports).wakes] == [ExitReason.FLATTEN]

@@ -13,10 +13,11 @@ import pytest
 
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.approvals import Answer, Answered
-from shared.core.ledger import Ledger, Unexplained, reserve, without
+from shared.core.ledger import Ledger, Unexplained, cooling_key, reserve, without
 from shared.core.market import Bars, Timeframe
 from shared.core.order_states import Phase
 from shared.core.risk import BEFORE_SUBMIT, GATES, Gate
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.sizing import Basis
 from shared.core.unread import Unread
 from shared.core.values import Symbol
@@ -99,7 +100,7 @@ def lose_buying_power(life: Life) -> None:
 
 def cool_down(life: Life) -> None:
     until = life.ports.clock.now() + timedelta(seconds=1)
-    change_ledger(life, lambda ledger: replace(ledger, cooling_until={AAA: until}))
+    change_ledger(life, lambda ledger: replace(ledger, cooling_until={cooling_key(FIRST_STRATEGY, AAA): until}))
 
 
 @pytest.mark.parametrize(

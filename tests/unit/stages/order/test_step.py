@@ -262,7 +262,7 @@ def test_closing_gives_the_room_back_and_cools_the_symbol() -> None:
     stored = life.ports.tables.get("ledger", "account", "current")
     assert stored is not None
     assert stored.value["reservations"] == 0
-    assert '"AAA":"2025-10-15T14:15:00Z"' in str(stored.value["ledger"])
+    assert '"momentum.v1|AAA":"2025-10-15T14:15:00Z"' in str(stored.value["ledger"])
 
 
 def test_the_journal_of_a_whole_life_is_one_unbroken_chain() -> None:

@@ -1,32 +1,29 @@
-"""Strategies as pure functions: both engines make the same trades; nothing fills where it was decided."""
+"""Both engines make the same trades; nothing fills where it was decided."""
 
 from __future__ import annotations
 
 import doctest
-import re
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.errors import StrategyError
 from shared.core.market import Bars, FloatArray
-from training.strategies import (
-    Costs,
-    ExitCause,
-    HeldPosition,
-    Move,
-    SmaCross,
-    StateRule,
-    Trades,
-    Wishes,
-    run,
-    sma_cross,
-    step,
-    step_state,
-)
+from shared.strategies import HeldPosition, Move, StateRule, Wishes, sma_cross
+from shared.strategies.sma_cross import SmaCross
+from training.engines import Costs, ExitCause, Trades, run, step, step_state
+
+
+class Made(StateRule):
+    """A rule of state whose features are the closes."""
+
+    name = "made.v1"
+
+    def features(self, bars: Bars) -> FloatArray:
+        return bars.close[:, None]
 
 
 def bars_of(*rows: tuple[float, float, float, float]) -> Bars:
@@ -96,16 +93,17 @@ def test_jumping_engine_makes_the_trades_of_the_stepping_one(  # noqa: PLR0917 -
 def test_sma_cross_as_a_rule_of_state_makes_the_same_trades(seed: int, n: int) -> None:
     bars, cross = walk(seed, n), SmaCross(fast=3, slow=9)
 
-    def features(of: Bars) -> FloatArray:
-        wishes = cross(of)
-        return np.column_stack([wishes.enter, wishes.leave]).astype(np.float64)
+    class AsState(Made):
+        def features(self, bars: Bars) -> FloatArray:
+            wishes = cross.wishes(bars)
+            return np.column_stack([wishes.enter, wishes.leave]).astype(np.float64)
 
-    def decide(row: FloatArray, held: HeldPosition | None) -> Move:
-        if held is None:
-            return Move.ENTER if row[0] else Move.STAY
-        return Move.LEAVE if row[1] else Move.STAY
+        def decide(self, row: FloatArray, held: HeldPosition | None) -> Move:
+            if held is None:
+                return Move.ENTER if row[0] else Move.STAY
+            return Move.LEAVE if row[1] else Move.STAY
 
-    assert same(run(bars, cross(bars)), step_state(bars, StateRule(features=features, decide=decide)))
+    assert same(run(bars, cross.wishes(bars)), step_state(bars, AsState()))
 
 
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, 299))
@@ -114,8 +112,8 @@ def test_later_bars_change_no_earlier_wish_and_no_earlier_trade(seed: int, cut: 
     bars, other = walk(seed, 300), walk(seed + 1, 300)
     spliced = Bars(**{f.name: np.r_[getattr(bars, f.name)[:cut], getattr(other, f.name)[cut:]] for f in fields(Bars)})
     cross = SmaCross(fast=5, slow=20)
-    assert np.array_equal(cross(bars).enter[:cut], cross(spliced).enter[:cut])
-    done = [run(of, cross(of)) for of in (bars, spliced)]
+    assert np.array_equal(cross.wishes(bars).enter[:cut], cross.wishes(spliced).enter[:cut])
+    done = [run(of, cross.wishes(of)) for of in (bars, spliced)]
     ended = [[(a, b) for a, b in zip(t.entry_bar, t.exit_bar, strict=True) if b < cut] for t in done]
     assert ended[0] == ended[1]
 
@@ -180,30 +178,28 @@ def test_wishes_of_another_length_are_refused() -> None:
 def test_rule_of_state_sees_how_long_and_how_high_it_is() -> None:
     seen: list[HeldPosition | None] = []
 
-    def decide(row: FloatArray, held: HeldPosition | None) -> Move:
-        seen.append(held)
-        return Move.ENTER if held is None else Move.LEAVE if held.bars_held == 2 else Move.STAY
+    class Watcher(Made):
+        def decide(self, row: FloatArray, held: HeldPosition | None) -> Move:
+            seen.append(held)
+            return Move.ENTER if held is None else Move.LEAVE if held.bars_held == 2 else Move.STAY
 
     bars = bars_of(FLAT, (10.0, 12.0, 9.5, 10.0), (10.0, 11.0, 9.5, 10.0), FLAT, FLAT)
-    trades = step_state(bars, StateRule(features=lambda of: of.close[:, None], decide=decide))
+    trades = step_state(bars, Watcher())
     assert seen[2] == HeldPosition(entry_bar=1, entry_price=10.0, bars_held=2, highest=12.0)
     assert (trades.entry_bar.tolist(), trades.exit_bar.tolist()) == ([1, 4], [3, 5])
 
 
 def test_rule_of_state_cannot_leave_what_it_does_not_hold() -> None:
-    rule = StateRule(features=lambda of: of.close[:, None], decide=lambda row, held: Move.LEAVE)
-    with pytest.raises(ValueError, match="decision at bar 0"):
-        step_state(bars_of(FLAT, FLAT), rule)
+    class Leaver(Made):
+        def decide(self, row: FloatArray, held: HeldPosition | None) -> Move:
+            return Move.LEAVE
+
+    with pytest.raises(StrategyError, match="can be made while flat"):
+        step_state(bars_of(FLAT, FLAT), Leaver())
 
 
-def test_examples_in_the_documentation_run() -> None:
+def test_the_example_of_the_cross_runs() -> None:
     assert doctest.testmod(sma_cross).failed == 0
-    text = (Path(__file__).parents[3] / "docs" / "STRATEGIES.md").read_text(encoding="utf-8")
-    known: dict[str, object] = {"bars": walk(1, 500), "my_features": lambda of: np.c_[of.close, SmaCross()(of).enter]}
-    for code in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        exec(compile(code, "docs/STRATEGIES.md", "exec"), known)
-    assert isinstance(known["trades"], Trades)
-    assert len(known["trades"]) > 0
 
 
 def test_sma_cross_refuses_means_in_the_wrong_order() -> None:

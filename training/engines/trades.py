@@ -1,4 +1,4 @@
-"""What a strategy says and what comes of it: wishes per bar in, trades out. Long only, one position per symbol.
+"""What comes of a strategy: wishes or moves per bar in, trades out. Long only, one position per symbol.
 
 How both engines fill, in this order within a bar:
 
@@ -12,18 +12,16 @@ A bar that holds both stop and target is taken as a stop: what came first is not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
-from typing import Protocol
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.market import Bars, FloatArray
-from shared.core.values import require, require_at_least
+from shared.core.market import FloatArray
+from shared.core.values import require_at_least
 
-type BoolArray = NDArray[np.bool_]
 type BarArray = NDArray[np.int64]
 
 
@@ -35,75 +33,6 @@ class ExitCause(IntEnum):
     STOP = 2
     TARGET = 3
     TIME_LIMIT = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What a strategy wants at each bar's close, knowing the bars up to it.
-
-    Attributes
-    ----------
-    enter, leave : array of bool, shape (n,)
-        Enter if flat, leave if long; where both are set and the position is long, it is left.
-    stop, target : array of float64, shape (n,), or None
-        Price of the protective orders that an entry decided at this bar carries; NaN for none.
-    hold_bars : int
-        Bars after which a position is left at the open, counted from the bar of its entry; 0 for no limit.
-    """
-
-    enter: BoolArray
-    leave: BoolArray
-    stop: FloatArray | None = None
-    target: FloatArray | None = None
-    hold_bars: int = 0
-
-    def __post_init__(self) -> None:
-        require_at_least("hold_bars", self.hold_bars, 0)
-        for name in ("enter", "leave", "stop", "target"):
-            values = getattr(self, name)
-            if values is not None:
-                require(values.shape == self.enter.shape, name, values.shape, f"shape {self.enter.shape}")
-
-
-class Strategy(Protocol):
-    """A pure function of bars. Row t of its answer may depend on bars up to t only: `leakcheck` tries that."""
-
-    def __call__(self, bars: Bars) -> Wishes:
-        """Return the wishes at every bar's close."""
-
-
-class Move(Enum):
-    """What a strategy of state decides at a bar's close."""
-
-    STAY = "stay"
-    ENTER = "enter"
-    LEAVE = "leave"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldPosition:
-    """An open position as a strategy of state sees it: bar and price of its entry, bars held, highest high since."""
-
-    entry_bar: int
-    entry_price: float
-    bars_held: int
-    highest: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateRule:
-    """A strategy whose decision depends on the position: a pure function of one row of features and the state.
-
-    Attributes
-    ----------
-    features : callable
-        Bars to an array of shape (n, k); row t from bars up to t only.
-    decide : callable
-        (row of shape (k,), Held or None where flat) to Move.
-    """
-
-    features: Callable[[Bars], FloatArray]
-    decide: Callable[[FloatArray, HeldPosition | None], Move]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

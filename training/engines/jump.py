@@ -8,7 +8,8 @@ import numpy as np
 
 from shared.core.market import Bars, FloatArray
 from shared.core.values import require
-from training.strategies.rules import Costs, ExitCause, RoundTrip, Trades, Wishes
+from shared.strategies.wishes import Wishes
+from training.engines.trades import Costs, ExitCause, RoundTrip, Trades
 
 _WINDOW = 64
 """Bars of the first look for a price; each further look is twice as long."""
@@ -28,7 +29,7 @@ def run(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
     Returns
     -------
     Trades
-        Equal to what `step` returns: tests/unit/training/test_strategies.py.
+        Equal to what `step` returns: tests/unit/training/test_engines.py.
 
     Raises
     ------

@@ -6,7 +6,9 @@ import math
 
 from shared.core.market import Bars
 from shared.core.values import require
-from training.strategies.rules import Costs, ExitCause, HeldPosition, Move, RoundTrip, StateRule, Trades, Wishes
+from shared.strategies.protocol import StateRule, moved, rows_of
+from shared.strategies.wishes import HeldPosition, Move, Wishes
+from training.engines.trades import Costs, ExitCause, RoundTrip, Trades
 
 
 def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
@@ -31,19 +33,14 @@ def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None) -> Trade
 
     Raises
     ------
-    ValueError
+    StrategyError
         If the rule does not give one row of features per bar, or leaves what it does not hold.
     """
-    features = rule.features(bars)
-    require(features.shape[0] == len(bars), "features", features.shape, f"{len(bars)} rows")
+    features = rows_of(rule, bars)
     book = _Book(bars, 0)
     for t in range(len(bars)):
         book.open_of(t)
-        held = book.held
-        move = rule.decide(features[t], held)
-        barred = Move.LEAVE if held is None else Move.ENTER
-        require(move is not barred, f"decision at bar {t}", move, "one that can be done")
-        book.decided = move
+        book.decided = moved(rule, features[t], book.held)
     return Trades.settled(book.finished(), costs or Costs())
 
 

@@ -6,40 +6,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.core.market import Bars
-from shared.core.values import require, require_at_least
-from training.strategies.rules import Wishes
+from shared.strategies import Bars, Needs, Rule, Wishes, parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmaCross:
+class SmaCross(Rule):
     """Enter where the fast simple mean of closes comes to be above the slow one, leave where it ceases to be.
-
-    Parameters
-    ----------
-    fast, slow : int
-        Bars in each mean.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from shared.core.market import Bars
-    >>> from training.strategies import SmaCross, run
+    >>> from shared.strategies import Bars
+    >>> from shared.strategies.sma_cross import SmaCross
     >>> close = np.r_[np.linspace(10, 8, 20), np.linspace(8, 12, 20), np.linspace(12, 9, 20)]
     >>> bars = Bars(start_s=60 * np.arange(60), open=close, high=close, low=close, close=close, volume=close)
-    >>> trades = run(bars, SmaCross(fast=3, slow=9)(bars))
-    >>> trades.entry_bar.tolist(), trades.exit_bar.tolist(), trades.total_growth > 1
-    ([24], [45], True)
+    >>> wishes = SmaCross(fast=3, slow=9).wishes(bars)
+    >>> np.flatnonzero(wishes.enter).tolist(), np.flatnonzero(wishes.leave).tolist()
+    ([23], [44])
     """
 
-    fast: int = 10
-    slow: int = 50
+    name = "sma-cross.v1"
+    needs = Needs(history_bars=150)
+
+    fast: int = parameter(10, "bars in the fast mean", low=2, high=149)
+    slow: int = parameter(50, "bars in the slow mean", low=3, high=150)
 
     def __post_init__(self) -> None:
-        require_at_least("fast", self.fast, 2)
-        require(self.slow > self.fast, "slow", self.slow, f"more than fast, {self.fast}")
+        """Check that the means are in order."""
+        Rule.__post_init__(self)
+        if self.slow <= self.fast:
+            raise ValueError(f"slow must be more than fast, {self.fast}, got {self.slow}")
 
-    def __call__(self, bars: Bars) -> Wishes:
+    def wishes(self, bars: Bars) -> Wishes:
         """Return the wishes: none before the slow mean is known."""
         import talib  # noqa: PLC0415 (it imports pandas: only who computes pays)
 
