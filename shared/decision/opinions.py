@@ -25,8 +25,8 @@ from shared.core.sessions import Session, entries_end_at, session_at
 from shared.core.settings import DecisionSettings
 from shared.core.values import Rounding, Symbol, to_price
 from shared.strategies.asking import ask
-from shared.strategies.catalogue import Traded
-from shared.strategies.protocol import Advice, Look, Predictor, Strategy
+from shared.strategies.catalogue import ActiveStrategy
+from shared.strategies.protocol import Advice, Predictor, SliceView, Strategy
 
 SCORED_BY = (SIGNAL_MODEL, MOVE_MODEL)
 """The models that give an opinion; without them one that needs them has none."""
@@ -113,7 +113,7 @@ class Scene:
 
 def opinions(
     scene: Scene,
-    strategies: Sequence[Traded],
+    strategies: Sequence[ActiveStrategy],
     items: Sequence[SymbolDay],
     features: FloatArray,
     quotes: Mapping[Symbol, Quote],
@@ -142,7 +142,7 @@ def opinions(
 
 def _advised(
     scene: Scene,
-    each: Traded,
+    each: ActiveStrategy,
     items: Sequence[SymbolDay],
     features: FloatArray,
     quotes: Mapping[Symbol, Quote],
@@ -151,7 +151,7 @@ def _advised(
     nothing = [Advice(code=PolicyCode.NO_WISH)] * len(items)
     if each.strategy is None:
         return nothing, each.fault
-    look = Look(
+    view = SliceView(
         day=scene.day,
         now=scene.now,
         session=scene.session,
@@ -163,13 +163,13 @@ def _advised(
         entered=scene.entered.get(each.name, {}),
     )
     try:
-        return ask(each.strategy, look, scene.settings.strategies.strategy_timeout_s), ""
+        return ask(each.strategy, view, scene.settings.strategies.strategy_timeout_s), ""
     except StrategyError as error:
         return nothing, str(error)
 
 
 def _opinion(
-    scene: Scene, each: Traded, item: SymbolDay, advice: Advice, *, quote: Quote | None, fault: str
+    scene: Scene, each: ActiveStrategy, item: SymbolDay, advice: Advice, *, quote: Quote | None, fault: str
 ) -> Opinion:
     settings = scene.settings
     faults = data_faults(item, scene.day, at=scene.now, bar_age_max_s=settings.risk.bar_age_max_s) or advice.faults

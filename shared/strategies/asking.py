@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.core.errors import StrategyError
-from shared.strategies.protocol import Advice, Look, Strategy
+from shared.strategies.protocol import Advice, SliceView, Strategy
 
 logger = logging.getLogger("gatehouse.strategies")
 
@@ -17,13 +17,13 @@ _busy: dict[str, threading.Thread] = {}
 
 
 @dataclass(slots=True)
-class _Answer:
+class _Said:
     found: object = None
     error: Exception | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
 
-def ask(strategy: Strategy, look: Look, timeout_s: float) -> Sequence[Advice]:
+def ask(strategy: Strategy, view: SliceView, timeout_s: float) -> Sequence[Advice]:
     """Ask a strategy about a slice.
 
     A thread cannot be stopped: one that does not answer in time is left alone, and the strategy is not asked again
@@ -37,11 +37,11 @@ def ask(strategy: Strategy, look: Look, timeout_s: float) -> Sequence[Advice]:
     earlier = _busy.get(strategy.name)
     if earlier is not None and earlier.is_alive():
         raise StrategyError(f"{strategy.name} still works on an earlier slice")
-    answer = _Answer()
+    answer = _Said()
 
     def run() -> None:
         try:
-            answer.found = strategy.advise(look)
+            answer.found = strategy.advise(view)
         except Exception as error:  # a strategy may raise anything
             answer.error = error
         finally:
@@ -60,6 +60,6 @@ def ask(strategy: Strategy, look: Look, timeout_s: float) -> Sequence[Advice]:
         kind = type(answer.error).__name__
         raise StrategyError(f"{strategy.name} raised {kind}: {answer.error}") from answer.error
     found = answer.found
-    if not isinstance(found, Sequence) or len(found) != len(look.items) or any(type(a) is not Advice for a in found):
-        raise StrategyError(f"{strategy.name} must return one Advice for each of {len(look.items)} symbols")
+    if not isinstance(found, Sequence) or len(found) != len(view.items) or any(type(a) is not Advice for a in found):
+        raise StrategyError(f"{strategy.name} must return one Advice for each of {len(view.items)} symbols")
     return found

@@ -129,7 +129,7 @@ def load(name: str, parameters: Mapping[str, str], catalogue: Catalogue | None =
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traded:
+class ActiveStrategy:
     """A strategy that trades with its share; None, and why, where it cannot be used."""
 
     name: str
@@ -138,12 +138,12 @@ class Traded:
     fault: str = ""
 
 
-def traded(settings: StrategySettings, catalogue: Catalogue | None = None) -> tuple[Traded, ...]:
+def traded(settings: StrategySettings, catalogue: Catalogue | None = None) -> tuple[ActiveStrategy, ...]:
     """The strategies that settings name, in order of priority. One that cannot be used keeps none from trading."""
     return tuple(_traded(each.name, each.share, settings, catalogue) for each in settings.traded)
 
 
-def _traded(name: str, share: Decimal, settings: StrategySettings, catalogue: Catalogue | None) -> Traded:
+def _traded(name: str, share: Decimal, settings: StrategySettings, catalogue: Catalogue | None) -> ActiveStrategy:
     try:
         given = settings.parameters_of(name)
         strategy = load(name, given, catalogue)
@@ -154,8 +154,8 @@ def _traded(name: str, share: Decimal, settings: StrategySettings, catalogue: Ca
         if strategy.needs.text:
             raise StrategyError(f"{name} reads news: the app gives strategies none")
     except StrategyError as error:
-        return Traded(name=name, share=share, strategy=None, fault=str(error))
-    return Traded(name=name, share=share, strategy=strategy)
+        return ActiveStrategy(name=name, share=share, strategy=None, fault=str(error))
+    return ActiveStrategy(name=name, share=share, strategy=strategy)
 
 
 def cooldown_min(parameters: Mapping[str, str], otherwise: int) -> int:

@@ -11,7 +11,7 @@ from shared.core.market import FloatArray
 from shared.core.order_states import ExitReason
 from shared.core.policy import Score, judge, round_trip_cost_bp
 from shared.core.regime import UNKNOWN, RegimeView, view_of
-from shared.strategies.protocol import Advice, Look, Needs, Predictor, Strategy
+from shared.strategies.protocol import Advice, Needs, Predictor, SliceView, Strategy
 
 NO_SCORE = Score(p_up=0.0, p_none=1.0, p_down=0.0, expected_move=0.0)
 """Of a symbol that no model could be asked about: no policy enters on it."""
@@ -27,26 +27,26 @@ class Momentum(Strategy):
     name = "momentum.v1"
     needs = Needs(models=(SIGNAL_MODEL, MOVE_MODEL))
 
-    def advise(self, look: Look) -> Sequence[Advice]:
+    def advise(self, view: SliceView) -> Sequence[Advice]:
         """Score all features in one batch."""
-        regime = _regime(look.predictors, look.features)
-        scores = _predict(look.predictors, look.features)
+        regime = _regime(view.predictors, view.features)
+        scores = _predict(view.predictors, view.features)
         return [
             Advice(
                 code=judge(
                     score,
-                    cost_bp=round_trip_cost_bp(look.quotes.get(item.symbol), look.policy),
-                    session=look.session,
-                    policy=look.policy,
+                    cost_bp=round_trip_cost_bp(view.quotes.get(item.symbol), view.policy),
+                    session=view.session,
+                    policy=view.policy,
                     regime=regime.regime,
                 ),
                 # Scored down as far as an entry must be scored up.
-                leave=ExitReason.REVERSAL if score.edge <= -look.policy.edge_min else None,
+                leave=ExitReason.REVERSAL if score.edge <= -view.policy.edge_min else None,
                 score=score,
                 regime=regime,
                 faults=feature_faults(row),
             )
-            for item, row, score in zip(look.items, look.features, scores, strict=True)
+            for item, row, score in zip(view.items, view.features, scores, strict=True)
         ]
 
 

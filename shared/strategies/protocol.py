@@ -71,7 +71,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class SliceView:
     """What a strategy is shown: a slice of symbols at the close of their last bar.
 
     Attributes
@@ -161,7 +161,7 @@ class Strategy:
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             require(is_number and low <= value <= high, item.name, value, f"a number from {low} to {high}")
 
-    def advise(self, look: Look) -> Sequence[Advice]:
+    def advise(self, view: SliceView) -> Sequence[Advice]:
         """Say what to do with each symbol of a slice, in order."""
         raise NotImplementedError
 
@@ -185,11 +185,11 @@ class Rule(Strategy):
         """
         raise NotImplementedError
 
-    def advise(self, look: Look) -> Sequence[Advice]:
+    def advise(self, view: SliceView) -> Sequence[Advice]:
         """Ask for the wishes of each symbol's day, and say those of its last bar."""
-        return [self._advice(item, look) for item in look.items]
+        return [self._advice(item, view) for item in view.items]
 
-    def _advice(self, item: SymbolDay, look: Look) -> Advice:
+    def _advice(self, item: SymbolDay, view: SliceView) -> Advice:
         faults = lacking(self, len(item.past.tail), item.today)
         if faults:
             return Advice(code=PolicyCode.NO_WISH, faults=faults)
@@ -205,7 +205,7 @@ class Rule(Strategy):
             leave=ExitReason.SIGNAL if leaves else None,
             stop=stop,
             target=target,
-            hold_min=hold_min(wishes.hold_bars, look),
+            hold_min=hold_min(wishes.hold_bars, view),
         )
 
 
@@ -220,23 +220,23 @@ class StateRule(Strategy):
         """Decide on one row of shape (k,) and what is held, None where flat."""
         raise NotImplementedError
 
-    def advise(self, look: Look) -> Sequence[Advice]:
+    def advise(self, view: SliceView) -> Sequence[Advice]:
         """Decide for each symbol on the last row of its day's features."""
-        return [self._advice(item, look) for item in look.items]
+        return [self._advice(item, view) for item in view.items]
 
-    def _advice(self, item: SymbolDay, look: Look) -> Advice:
+    def _advice(self, item: SymbolDay, view: SliceView) -> Advice:
         faults = lacking(self, len(item.past.tail), item.today)
         if faults:
             return Advice(code=PolicyCode.NO_WISH, faults=faults)
         bars = window(self, item.past.tail, item.today)
         row = rows_of(self, bars)[-1]
-        entered = look.entered.get(item.symbol)
+        entered = view.entered.get(item.symbol)
         held = None if entered is None else HeldPosition.since(bars, entered.at.timestamp(), entered.price)
         move = moved(self, row, held)
         return Advice(
             code=PolicyCode.ENTER if move is Move.ENTER else PolicyCode.NO_WISH,
             leave=ExitReason.SIGNAL if move is Move.LEAVE else None,
-            hold_min=hold_min(0, look),
+            hold_min=hold_min(0, view),
         )
 
 
@@ -258,11 +258,11 @@ def window(strategy: Strategy, past: Bars, today: Bars) -> Bars:
     return past[len(past) - needed :].then(today) if needed else today
 
 
-def hold_min(hold_bars: int, look: Look) -> int:
+def hold_min(hold_bars: int, view: SliceView) -> int:
     """Minutes that a position of so many bars lasts; without a limit, those until the regular close."""
     if hold_bars:
         return hold_bars * BAR_S // 60
-    return max(1, math.ceil((look.day.close_at - look.now).total_seconds() / 60))
+    return max(1, math.ceil((view.day.close_at - view.now).total_seconds() / 60))
 
 
 def sound(strategy: Strategy, wishes: object, bars: Bars) -> Wishes:

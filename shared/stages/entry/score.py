@@ -37,7 +37,7 @@ from shared.stages.base.history import SliceBars, load_panel
 from shared.stages.base.incidents import record_incident
 from shared.stages.base.ledger import load_ledger, watching
 from shared.strategies import StateRule
-from shared.strategies.catalogue import Traded, traded
+from shared.strategies.catalogue import ActiveStrategy, traded
 
 
 def score(message: CandidateSlice, ports: Ports) -> list[Signal]:
@@ -105,7 +105,7 @@ def _tell_broken(ports: Ports, message: CandidateSlice, found: Sequence[Opinion]
     return notices
 
 
-def _models(ports: Ports, strategies: Sequence[Traded]) -> DecisionModels:
+def _models(ports: Ports, strategies: Sequence[ActiveStrategy]) -> DecisionModels:
     needed = (name for each in strategies if each.strategy for name in each.strategy.needs.models)
     states = {name: ports.models.current(name) for name in dict.fromkeys((*SCORED_BY, *needed))}
     fault = "; ".join(state.fault for state in states.values() if state.predictor is None)
@@ -115,7 +115,7 @@ def _models(ports: Ports, strategies: Sequence[Traded]) -> DecisionModels:
 
 
 def _entered(
-    ports: Ports, message: CandidateSlice, strategies: Sequence[Traded]
+    ports: Ports, message: CandidateSlice, strategies: Sequence[ActiveStrategy]
 ) -> Mapping[str, Mapping[Symbol, Entered]]:
     """What strategies that look at their positions hold of a slice's symbols."""
     asking = [each.name for each in strategies if isinstance(each.strategy, StateRule)]
