@@ -23,7 +23,7 @@ SANDBOX := $(VENV)/.sandbox $(AZURITE)
 ALL := $(VENV)/.dev $(AZURITE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train mutate drill replay query lock docs calendar infra-check package audit clean
+.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train backtest mutate drill replay query lock docs calendar infra-check package audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ $(SYNTHETIC): | $(ALL)
 train: $(ALL) $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: a seeded market, MARKET_ARGS), judge, promote or refuse, report (TRAIN_ARGS)
 	@$(RUN) -m training train --data "$(or $(DATA),$(SYNTHETIC))" \
 	  $(if $(AzureWebJobsStorage)$(AzureWebJobsStorage__accountName),,--registry .sandbox/training/registry) $(TRAIN_ARGS)
+
+BACKTEST_ARGS ?=
+
+backtest: $(ALL) ## Trade recorded days as the app would (STRATEGY=NAME DATA=FILE, BACKTEST_ARGS="--from 2025-11-03 --model FOLDER")
+	@test -n "$(STRATEGY)" -a -n "$(DATA)" || { echo "make backtest STRATEGY=NAME[=SHARE] DATA=FILE" >&2; exit 2; }
+	@$(RUN) -m training backtest run --bars "$(DATA)" --strategy "$(STRATEGY)" $(BACKTEST_ARGS)
 
 mutate: $(ALL) ## Change the order path in some 2,300 small ways and see that a test notices each (docs/MUTATION.md)
 	@$(VENV)/bin/mutmut run && $(VENV)/bin/mutmut results

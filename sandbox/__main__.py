@@ -15,6 +15,7 @@ from rich.console import Console
 from shared.core.errors import GatehouseError, SettingsError
 from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED, STATE, Scenario, parse_date, parse_on
 from training.commands.options import named_values
+from training.commands.strategy_options import strategy_options, strategy_settings
 
 type Declare = Callable[[argparse.ArgumentParser], None]
 type Run = Callable[[argparse.Namespace, Console], int]
@@ -66,6 +67,7 @@ def _day_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--beside", choices=["hand-traded"], help="an account that a person trades in by hand as well")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
+    strategy_options(command)
 
 
 @_command("day", "run a whole trading day in virtual time", _day_options)
@@ -73,7 +75,8 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    given = {"folder": options.folder, "settings": named_values(options.set)}
+    settings = {**named_values(options.set), **strategy_settings(options.strategy, options.parameter)}
+    given = {"folder": options.folder, "settings": settings}
     done = run_day(_world(options), console, **given, is_hand_traded=options.beside is not None)
     show(done, console)
     if options.json:
@@ -88,6 +91,7 @@ def _serve_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--speed", type=float, default=1.0, help="seconds a second (default %(default)s)")
     command.add_argument("--free-ports", action="store_true", help="listen on free ports, not the standard ones")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
+    strategy_options(command)
 
 
 @_command("serve", "run venue, storage and app by the clock until stopped", _serve_options)
@@ -95,7 +99,8 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
     from sandbox.serve import serve
 
     how = {"at": options.at, "speed": options.speed, "free_ports": options.free_ports}
-    serve(_world(options), console, folder=options.folder, settings=named_values(options.set), **how)
+    settings = {**named_values(options.set), **strategy_settings(options.strategy, options.parameter)}
+    serve(_world(options), console, folder=options.folder, settings=settings, **how)
     return 0
 
 

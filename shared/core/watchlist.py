@@ -21,6 +21,7 @@ ATR_BARS = 14
 class Why(StrEnum):
     """Why a symbol is watched, most telling first: the first that applies is recorded."""
 
+    HELD = "held"
     GAP = "gap"
     RVOL_SPIKE = "rvol-spike"
     RANGE_EXPANSION = "range-expansion"

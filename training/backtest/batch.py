@@ -2,8 +2,8 @@
 
 A row of the batch holds the same bits as the row that the score stage computes at that instant (tests prove it for
 features, and the run checks it for every candidate that the stage sees). So candidates that no threshold lets through
-need not go through the stage one by one: it is asked only about those that may be entered, and about held symbols that
-the models have turned against.
+need not go through the stage one by one: it is asked only about those that may be entered, about held symbols that the
+models have turned against, and about all that a strategy without models holds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.adapters.scorer import OnnxPredictor, verified
 from shared.contracts.messages import CandidateSlice, Signal
@@ -31,6 +32,9 @@ from shared.core.values import Symbol, from_epoch, require
 from shared.ports import Ports
 from shared.stages.base.ledger import load_ledger
 from shared.stages.entry.score import score
+from shared.strategies.catalogue import ActiveStrategy
+from shared.strategies.protocol import Rule, StateRule, lacking, moved, rows_of, sound, window
+from shared.strategies.wishes import Move
 from simulation.market.tape import Tape
 from training.backtest.records import Judged
 from training.labels import DOWN, UP, BarrierRule, triple_barrier
@@ -72,13 +76,15 @@ class DayScores:
     """Scores of every symbol at every candidates slot of a day.
 
     `edge` and `move` of shape (n_slots, n_symbols): p_up - p_down and the expected move as a fraction, NaN without a
-    bar. `slots` names the rows, `symbols` the columns.
+    bar or models. `wishes` of the same shape: whether a strategy beside the models' may want to enter. `slots` names
+    the rows, `symbols` the columns.
     """
 
     slots: tuple[str, ...]
     symbols: tuple[Symbol, ...]
     edge: FloatArray
     move: FloatArray
+    wishes: NDArray[np.bool_]
     judged: Judged
     rows: int
 
@@ -100,43 +106,88 @@ def symbol_days(
 
 
 def score_day(
-    tape: Tape, day: TradingDay, models: tuple[OnnxPredictor, OnnxPredictor], context: Sequence[str]
+    tape: Tape,
+    day: TradingDay,
+    models: tuple[OnnxPredictor, OnnxPredictor] | None,
+    context: Sequence[str],
+    strategies: Sequence[ActiveStrategy] = (),
 ) -> DayScores:
-    """Compute features and scores of a whole day.
+    """Compute features and scores of a whole day, and ask strategies for it.
 
     Parameters
     ----------
     tape : Tape
     day : TradingDay
-    models : tuple of OnnxPredictor
-        Signal and move.
+    models : tuple of OnnxPredictor or None
+        Signal and move; without them there are no scores.
     context : sequence of str
         Symbols whose bars are context of every row, as `context_symbols` gives them.
+    strategies : sequence of ActiveStrategy
+        Those that trade; the models' own is passed over.
     """
     items = symbol_days(tape, day, tape.assets)
-    by_symbol = {item.symbol: item for item in items}
-    market = [by_symbol[Symbol(name)] for name in context if name in by_symbol]
-    tables = day_features(items, market, day)
-    rows = np.concatenate(tables)
-    probabilities, moves = models[0].predict(rows), models[1].predict(rows)[:, 0]
-    edges = np.cumsum([0, *(len(table) for table in tables)])
+    scored = None if models is None else _scored(items, models, context, day)
+    edges = np.cumsum([0, *(len(item.today) for item in items)])
     jobs = plan(day, frozenset({Job.CANDIDATES}), frozenset(Session))
     slots_s = np.array([int(job.due_at.timestamp()) for job in jobs])
     edge, move = (np.full((len(jobs), len(items)), np.nan) for _ in range(2))
+    wishes = np.zeros((len(jobs), len(items)), np.bool_)
     for k, item in enumerate(items):
         last = np.searchsorted(item.today.start_s + BAR_S, slots_s, side="right") - 1
         there = last >= 0
-        at = edges[k] + last[there]
-        edge[there, k] = probabilities[at, UP] - probabilities[at, DOWN]
-        move[there, k] = moves[at]
+        if scored is not None:
+            at = edges[k] + last[there]
+            edge[there, k] = scored.probabilities[at, UP] - scored.probabilities[at, DOWN]
+            move[there, k] = scored.moves[at]
+        for each in strategies:
+            wishes[there, k] |= may_enter(each, item)[last[there]]
     return DayScores(
         slots=tuple(job.slot for job in jobs),
         symbols=tuple(item.symbol for item in items),
         edge=edge,
         move=move,
-        judged=_judged(items, probabilities, edges, day),
-        rows=len(rows),
+        wishes=wishes,
+        judged=Judged.together([]) if scored is None else _judged(items, scored.probabilities, edges, day),
+        rows=int(edges[-1]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredDay:
+    """Probabilities of shape (n, 3) and expected moves of shape (n,) of all bars of a day, symbol after symbol."""
+
+    probabilities: FloatArray
+    moves: FloatArray
+
+
+def _scored(
+    items: Sequence[SymbolDay], models: tuple[OnnxPredictor, OnnxPredictor], context: Sequence[str], day: TradingDay
+) -> _ScoredDay:
+    by_symbol = {item.symbol: item for item in items}
+    market = [by_symbol[Symbol(name)] for name in context if name in by_symbol]
+    rows = np.concatenate(day_features(items, market, day))
+    return _ScoredDay(models[0].predict(rows), models[1].predict(rows)[:, 0])
+
+
+def may_enter(each: ActiveStrategy, item: SymbolDay) -> NDArray[np.bool_]:
+    """Bars of a day, shape (n,), at whose close a strategy may want to enter; all of them where that is not known.
+
+    What a rule says of a bar depends on no later one, so the whole day is asked at once. One that fails is left to the
+    stage, which refuses and records it.
+    """
+    strategy, today = each.strategy, item.today
+    if isinstance(strategy, Rule | StateRule) and lacking(strategy, len(item.past.tail), today):
+        return np.zeros(len(today), np.bool_)
+    try:
+        if isinstance(strategy, Rule):
+            bars = window(strategy, item.past.tail, today)
+            return sound(strategy, strategy.wishes(bars), bars).enter[len(bars) - len(today) :]
+        if isinstance(strategy, StateRule):
+            rows = rows_of(strategy, window(strategy, item.past.tail, today))[-len(today) :]
+            return np.array([moved(strategy, row, None) is Move.ENTER for row in rows], np.bool_)
+    except Exception:  # a strategy may raise anything
+        return np.ones(len(today), np.bool_)
+    return np.full(len(today), each.name != FIRST_STRATEGY)
 
 
 def _judged(items: Sequence[SymbolDay], probabilities: FloatArray, edges: IntArray, day: TradingDay) -> Judged:
@@ -189,18 +240,21 @@ class BatchedScore:
             return score(message, ports)
         slot, columns = self.scores.slots.index(message.slot), [self._column[s] for s in message.symbols]
         edge, move = self.scores.edge[slot, columns], self.scores.move[slot, columns]
+        wishes = self.scores.wishes[slot, columns]
         policy = ports.settings.policy
         with np.errstate(invalid="ignore"):
             # The spread is still to be paid: what does not clear the threshold before it clears none after it.
             least_bp = policy.net_move_min_bp + policy.cost_beside_spread_bp - SLACK
-            enters = (edge >= _least_edge(policy) - SLACK) & (move * float(BASIS_POINTS) >= least_bp)
+            enters = wishes | ((edge >= _least_edge(policy) - SLACK) & (move * float(BASIS_POINTS) >= least_bp))
             turned = edge <= -policy.edge_min + SLACK
         stored = load_ledger(ports)
-        held = {reservation.symbol for reservation in stored.value.reservations} if stored else set()
+        reservations = stored.value.reservations if stored else ()
+        held = {reservation.symbol for reservation in reservations}
+        asking = {reservation.symbol for reservation in reservations if reservation.strategy != FIRST_STRATEGY}
         wanted = tuple(
             symbol
-            for symbol, may_enter, is_turned in zip(message.symbols, enters.tolist(), turned.tolist(), strict=True)
-            if may_enter or (symbol in held and (is_turned or symbol in self._turned))
+            for symbol, may_be, is_turned in zip(message.symbols, enters.tolist(), turned.tolist(), strict=True)
+            if may_be or symbol in asking or (symbol in held and (is_turned or symbol in self._turned))
         )
         self.skipped += len(message.symbols) - len(wanted)
         if not wanted:

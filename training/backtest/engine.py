@@ -28,6 +28,7 @@ from shared.core.market import Timeframe, TradingDay
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.core.splits import NO_SPLITS, in_terms_of
 from shared.core.values import Side, Symbol, from_epoch
+from shared.strategies.catalogue import ActiveStrategy, traded
 from simulation.market.days import tradable_day
 from simulation.runtime.clock import SimClock
 from simulation.runtime.runner import JOBS, Runner, Stages
@@ -128,6 +129,7 @@ class _Run:
         venue = dataclasses.replace(spec.venue, cash=spec.cash_usd)
         self.exchange = Exchange(tape, venue, start=self.clock.at)
         self.app = BacktestApp(self.environment, self.exchange, self.clock, "backtest", tape.trades_on)
+        self.strategies = traded(self.app.settings.strategies)
         watchlist = self.app.settings.watchlist
         self.market_symbols = watchlist.market_symbols
         self.context = context_symbols(
@@ -169,11 +171,13 @@ class _Run:
         if not self.spec.workers:
             opened = _Opened(self.tape)
             for day, pair in zip(self.days, pairs, strict=True):
-                yield opened.score(day, pair, self.context)
+                yield opened.score(day, pair, self.context, self.strategies)
             return
         job, spec = delayed(_score_in_worker), self.spec
         tasks: Iterable[Any] = (
-            job(str(spec.bars), spec.until, day, pair, self.context) for day, pair in zip(self.days, pairs, strict=True)
+            job(str(spec.bars), spec.until, self.strategies, day=day, pair=pair, context=self.context)
+            for day, pair in zip(self.days, pairs, strict=True)
+            for day, pair in zip(self.days, pairs, strict=True)
         )
         pool = Parallel(n_jobs=self.spec.workers, return_as="generator", pre_dispatch="2*n_jobs", batch_size=2)
         yield from pool(tasks)
@@ -312,13 +316,16 @@ class _Opened:
         self._version = ""
         self._predictors: Any = None
 
-    def score(self, day: TradingDay, pair: TrainedSet | None, context: Sequence[str]) -> DayScores | None:
-        """Scores of a day; None without a model."""
+    def score(
+        self, day: TradingDay, pair: TrainedSet | None, context: Sequence[str], strategies: Sequence[ActiveStrategy]
+    ) -> DayScores | None:
+        """Scores and wishes of a day; None where the stage alone can say, without a model that a strategy needs."""
         if pair is None:
-            return None
+            needing = any(each.strategy is None or each.strategy.needs.models for each in strategies)
+            return None if needing else score_day(self.tape, day, None, context, strategies)
         if pair.version != self._version:
             self._predictors, self._version = pair.predictors(), pair.version
-        return score_day(self.tape, day, self._predictors, context)
+        return score_day(self.tape, day, self._predictors, context, strategies)
 
 
 _IN_WORKER: dict[tuple[str, date | None], _Opened] = {}
@@ -342,8 +349,14 @@ def _read_in_worker(path: str, until: date | None) -> None:
 
 
 def _score_in_worker(
-    path: str, until: date | None, day: TradingDay, pair: TrainedSet | None, context: Sequence[str]
+    path: str,
+    until: date | None,
+    strategies: Sequence[ActiveStrategy],
+    *,
+    day: TradingDay,
+    pair: TrainedSet | None,
+    context: Sequence[str],
 ) -> DayScores | None:
     """Runs in a process of joblib's."""
     _read_in_worker(path, until)
-    return _IN_WORKER[path, until].score(day, pair, context)
+    return _IN_WORKER[path, until].score(day, pair, context, strategies)

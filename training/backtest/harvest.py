@@ -108,11 +108,17 @@ def _trade(day: Harvest, order: Row, decision: Row, fills: Sequence[Fill], *, re
         exit_reason=str(order.get("exit_reason") or ""),
         slippage_bp=float((paid / qty - arrival) / arrival * 10_000),
         spread_bp=float((ask - bid) / ((ask + bid) / 2) * 10_000),
-        p_up=float(str(decision["p_up"])),
-        p_down=float(str(decision["p_down"])),
-        expected_move_bp=float(str(decision["expected_move"])) * 10_000,
+        p_up=_known(decision, "p_up"),
+        p_down=_known(decision, "p_down"),
+        expected_move_bp=_known(decision, "expected_move", 10_000),
         in_sample=in_sample,
     )
+
+
+def _known(decision: Row, name: str, times: float = 1.0) -> float | None:
+    """A figure of the models, None of a strategy without."""
+    value = decision.get(name)
+    return None if value is None else float(str(value)) * times
 
 
 def _event(day: Harvest, symbol: str, slot: str) -> str:

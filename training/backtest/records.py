@@ -32,7 +32,7 @@ class Trade:
         Entry paid beyond the mid at the decision, in basis points; positive is worse.
     spread_bp : float
         Spread of the quote that the gates saw.
-    p_up, p_down, expected_move_bp : float
+    p_up, p_down, expected_move_bp : float or None
         What the models said.
     in_sample : bool
         Whether the model had learned from this session.
@@ -56,9 +56,9 @@ class Trade:
     exit_reason: str
     slippage_bp: float
     spread_bp: float
-    p_up: float
-    p_down: float
-    expected_move_bp: float
+    p_up: float | None
+    p_down: float | None
+    expected_move_bp: float | None
     in_sample: bool = False
 
     @property

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from training.commands import command
 from training.commands.options import BARS_FILE, date_option, named_values, progress_bars, say, storage_blobs
+from training.commands.strategy_options import needs_models, strategy_options, strategy_settings
 
 if TYPE_CHECKING:
     from shared.ports import BlobStore
@@ -48,6 +49,7 @@ def _market_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="since", type=date_option, help="first traded day (default: the file's)")
     parser.add_argument("--to", dest="until", type=date_option, help="last traded day (default: the file's)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting")
+    strategy_options(parser)
     parser.add_argument("--model", help="champion, or a folder that fit has written")
     parser.add_argument("--walk-forward", type=int, metavar="N", help="train every N sessions on what is known then")
     parser.add_argument("--allow-in-sample", action="store_true", help="trade days that the model has learned from")
@@ -84,7 +86,7 @@ def _spec(options: argparse.Namespace) -> Spec:
         bars=options.bars,
         since=options.since,
         until=options.until,
-        changed=named_values(options.set),
+        changed={**named_values(options.set), **strategy_settings(options.strategy, options.parameter)},
         cash_usd=options.cash,
         workers=options.workers,
         core=options.core,
@@ -113,6 +115,8 @@ def _models(options: argparse.Namespace, spec: Spec, show: Any) -> tuple[Spec, M
         first = plan.steps[0][0]
         return replace(spec, since=max(spec.since or first, first)), plan
     if options.model is None:
+        if not needs_models(spec.changed):
+            return spec, ModelPlan(steps=())
         raise ValueError("give --model FOLDER, --model champion, or --walk-forward N")
     found = read_champion(_storage()) if options.model == CHAMPION else read_models(Path(options.model))
     plan = ModelPlan(steps=((date.min, found),))

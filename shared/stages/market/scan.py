@@ -14,6 +14,7 @@ from shared.core.ids import hash_id
 from shared.core.market import Bars, Snapshot, Timeframe, TradingDay
 from shared.core.schedule import DueJob, Job
 from shared.core.sessions import pre_open_at
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import Symbol, iso, parse_utc
 from shared.core.watchlist import (
     RVOL_WINDOW_BARS,
@@ -29,6 +30,7 @@ from shared.core.watchlist import (
 from shared.ports import Ports, Row
 from shared.stages.base.day_market import DayMarket
 from shared.stages.base.history import write_history
+from shared.stages.base.ledger import load_ledger
 from shared.stages.base.notices import notice
 from shared.stages.base.runs import run_due
 
@@ -147,6 +149,16 @@ def _refresh(ports: Ports, slot: DueJob) -> Sequence[Message]:
     return _publish(ports, market, slot, [*picks, *_story_picks(ports, day)], _Kept(current=current, watched=kept))
 
 
+def _held(ports: Ports) -> list[Watched]:
+    """Symbols in which a strategy beside the models' own has an order: it must be asked every slot when to leave."""
+    if all(each.name == FIRST_STRATEGY for each in ports.settings.strategies.traded):
+        return []
+    stored = load_ledger(ports)
+    reservations = stored.value.reservations if stored else ()
+    symbols = dict.fromkeys(r.symbol for r in reservations if r.strategy != FIRST_STRATEGY)
+    return [Watched(symbol=symbol, why=Why.HELD, score=0.0) for symbol in symbols]
+
+
 def _after_hours(ports: Ports, slot: DueJob) -> Sequence[Message]:
     """What moved after the close at any price: tomorrow's and tonight's candidates, kept as a watchlist of its own."""
     day = _day(ports, slot)
@@ -209,7 +221,7 @@ class _Kept:
 
 def _picked(current: Watchlist | None) -> tuple[Watched, ...]:
     """What a watchlist holds beside the core."""
-    return () if current is None else tuple(w for w in current.watched if w.why is not Why.CORE)
+    return () if current is None else tuple(w for w in current.watched if w.why not in {Why.CORE, Why.HELD})
 
 
 def _publish(ports: Ports, market: DayMarket, slot: DueJob, picks: Sequence[Watched], kept: _Kept) -> Sequence[Message]:
@@ -217,7 +229,11 @@ def _publish(ports: Ports, market: DayMarket, slot: DueJob, picks: Sequence[Watc
     tradable = {asset.symbol for asset in market.assets()}
     core = [s for s in settings.watchlist.core_symbols if s in tradable]
     entering = [pick for pick in picks if pick.symbol in tradable]
-    watched = merge(core, entering, kept.watched, settings.watchlist.max_watchlist)
+    most = settings.watchlist.max_watchlist
+    watched = merge(core, entering, kept.watched, most)
+    listed_already = {each.symbol for each in watched}
+    dropped = [each for each in _held(ports) if each.symbol not in listed_already and each.symbol in tradable]
+    watched = (*dropped, *watched)[:most]
     now = ports.clock.now()
     watchlist = Watchlist(
         on=slot.on,

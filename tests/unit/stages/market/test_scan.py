@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from shared.contracts.messages import MAX_SLICE, CandidateSlice, Message, Notice, Severity
 from shared.core.errors import TransientError
+from shared.core.ledger import reserve
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.watchlist import Why
+from shared.stages.base.ledger import update_ledger
 from shared.stages.market.news import news
 from shared.stages.market.scan import Watchlist, current_watchlist, scan
 from tests.support.market_day import CORE, ON, Shape, fresh, market_ports, wake_up
+from tests.support.orders import reservation
 from tests.support.ports import FakePorts
 from tests.support.tape import ny
 from tests.unit.stages.market.test_news import headline
@@ -111,6 +117,21 @@ def test_the_refresh_adds_what_woke_up_and_drops_what_died() -> None:
     scan(ports)
     assert watched(ports)["BBB"] is Why.RVOL_SPIKE
     assert "AAA" not in watched(ports), "last traded at seven"
+
+
+@pytest.mark.parametrize(("strategy", "stays"), [("dip-buyer.v1", True), (FIRST_STRATEGY, False)])
+def test_what_a_strategy_of_its_own_word_holds_stays_on_the_list(strategy: str, stays: bool) -> None:
+    ports = market_ports(ny(ON, "07:00"), GATEHOUSE_STRATEGIES="momentum.v1=0.5 dip-buyer.v1=0.5")
+    fresh(ports, "AAA", GAP)
+    wake_up(ports, "AAA", 20)
+    at(ports, "07:00")
+    held = replace(reservation("i1", "AAA", Decimal(1000)), strategy=strategy)
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, held))
+    ports.clock.at = ny(ON, "11:30")
+    fresh(ports, "BBB", Shape(last=50.0, previous=50.0))
+    ports.tables.put("runs", str(ON), "premarket-final|0915", {"status": "done", "started_at": "x", "attempt": 1})
+    scan(ports)
+    assert (watched(ports).get("AAA") is Why.HELD) is stays, "last traded at seven"
 
 
 def test_a_story_brings_its_symbols_to_the_list() -> None:
