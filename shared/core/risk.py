@@ -328,11 +328,13 @@ ALL_OF_IT = "the account's own"
 
 def strategy_halted(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """The strategy trades, nobody has halted it, and it has not lost its share of the day's loss."""
-    book = facts.ledger.book_of(proposal.strategy)
+    book, share = facts.ledger.book_of(proposal.strategy), _share(proposal, rules)
+    may_lose = facts.ledger.opening_equity * rules.risk.day_loss_max_fraction * share
+    has_lost = share < 1 and -book.result >= may_lose
     faults = (
         "" if rules.strategies.share_of(proposal.strategy) is not None else "not among GATEHOUSE_STRATEGIES",
         facts.strategy_halt,
-        f"lost {_text(-book.result)} USD today" if book.is_day_halted else "",
+        f"lost {_text(-book.result)} USD today" if book.is_day_halted or has_lost else "",
     )
     return _is_clear(Gate.STRATEGY_HALTED, "; ".join(filter(None, faults)), "not halted")
 

@@ -157,7 +157,7 @@ class Duties:
                 self._leave("a kill that flattens sells what is held", reservation.intent_id, reservation.symbol, now)
             elif self._is_late(reservation, began):
                 self._leave("positions are left before the close", reservation.intent_id, reservation.symbol, now)
-            elif seen.is_stopped_since(began):
+            elif seen.is_stopped_since(began) or seen.is_strategy_stopped_since(reservation.strategy, began):
                 if reservation.intent_id in self._world.hub.instances:  # an intent on its way hears nothing yet
                     self._told_to_stop.add(reservation.intent_id)
                 self._stop(

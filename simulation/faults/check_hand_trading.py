@@ -63,7 +63,8 @@ class BesideRules:
         if ledger is None:
             return
         heard = {wake.intent_id for wake in seen.wakes if wake.event in {STOP_ENTERING, *ExitReason}}
-        reservations = {r.intent_id for r in ledger.reservations} if world.seen.is_stopped_since(began_at) else set()
+        is_stopped, is_own = world.seen.is_stopped_since(began_at), world.seen.is_strategy_stopped_since
+        reservations = {r.intent_id for r in ledger.reservations if is_stopped or is_own(r.strategy, began_at)}
         if missing := sorted(each for each in reservations - heard if self._stood(each, ledger, began_at)):
             raise Violation("who is to enter no more is told", f"{missing} at {began_at}")
         if not (is_told or is_late):

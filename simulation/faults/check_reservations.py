@@ -1,7 +1,8 @@
 """What must hold of the ledger from one write to the next, and of the reservations in it.
 
 - Its date never goes back; a day's halt ends with its day, the others and an unexplained difference by a person.
-- Nothing is approved of a symbol that cools down, nor while a circuit breaker is open, nor beyond the buying power.
+- Nothing is approved of a symbol that cools down for its strategy, nor while a circuit breaker is open, nor beyond the
+  buying power.
 - What was lost is reserved again for what its order still takes.
 - The reservation of what is held stays; an order that is over has none; the recorded decision alone has any.
 - A call that the broker did not answer is counted against its breaker.
@@ -35,7 +36,7 @@ class ReservationRules:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._cooling: dict[Symbol, datetime] = {}
+        self._cooling: dict[tuple[str, Symbol], datetime] = {}
         self._breaker_opened_at: datetime | None = None
         self._counted = self._counted_at_begin = 0
         self._is_carried_on = self._had_ledger = False
@@ -89,7 +90,9 @@ class ReservationRules:
         seen, symbol = self._world.seen, reservation.symbol
         if work is not None and work.intent_id == reservation.intent_id and work.label.startswith("activity"):
             began = work.began_at or self._world.now()
-            self._cooling[symbol] = began + timedelta(minutes=self._world.settings.policy.cooldown_min)
+            self._cooling[reservation.strategy, symbol] = began + timedelta(
+                minutes=self._world.settings.policy.cooldown_min
+            )
         is_ours = seen.bought[reservation.intent_id] > seen.sold[reservation.intent_id]
         is_held = self._world.exchange.account.held(symbol) > 0 and symbol not in seen.split
         if work is not None and is_ours and is_held:
@@ -100,7 +103,7 @@ class ReservationRules:
         if is_adopted or reservation.intent_id in self._world.seen.lost_reservations:
             self._taken_again(reservation)
             return
-        until = self._cooling.get(reservation.symbol)
+        until = self._cooling.get((reservation.strategy, reservation.symbol))
         if until is not None and reservation.reserved_at < until and after.on == before.on:
             raise Violation("nothing is approved of a symbol that cools down", f"{reservation.symbol} until {until}")
         for breaker in (before.broker, before.market):

@@ -25,6 +25,7 @@ from simulation.faults.check_hand_trading import BesideRules
 from simulation.faults.check_protection import Guard
 from simulation.faults.check_refused import RefusalRules
 from simulation.faults.check_reservations import ReservationRules
+from simulation.faults.check_strategies import StrategyRules
 from simulation.faults.check_submissions import SubmissionRules
 from simulation.faults.observer import WorldObserver
 from simulation.faults.seen import intent_of
@@ -58,6 +59,7 @@ class Checkers(WorldObserver):
         self._submissions = SubmissionRules(world)
         self._refusals = RefusalRules(world)
         self._beside = BesideRules(world)
+        self._strategies = StrategyRules(world)
         self._cash = world.exchange.account.cash
         self._positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._noted = False
@@ -89,6 +91,7 @@ class Checkers(WorldObserver):
         if work is not None and work.began_at is not None and not work.is_hurt:
             self.guard.duties.supervised(work.began_at)
             self._equity.supervised(work.began_at)
+            self._strategies.supervised()
 
     def step_begins(self, asked: StepCall) -> None:
         """An order's step begins."""
@@ -235,6 +238,7 @@ class Checkers(WorldObserver):
         if seen.is_halted_since(began):
             raise Violation("no entry after halt", request.client_order_id)
         self._equity.before_entry(request.client_order_id, began)
+        self._strategies.before_entry(request, began)
         self._in_session(request, began)
         if seen.ledger is None or intent_id not in {r.intent_id for r in seen.ledger.reservations}:
             raise Violation("entries are reserved", f"{request.client_order_id} has no reservation in the ledger")
@@ -278,6 +282,7 @@ class Checkers(WorldObserver):
         """No limit is exceeded once an entry stands; the venue's own book is what counts."""
         if request.side is not Side.BUY:
             return
+        self._strategies.submitted(request)
         world, risk = self.world, self.world.settings.risk
         exchange = world.exchange
         exposure: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -341,6 +346,7 @@ class Checkers(WorldObserver):
         known = {r.intent_id for r in before.reservations} if before is not None else set()
         added = [r for r in after.reservations if r.intent_id not in known]
         self._reservations.written(before, after, self.world.current)
+        self._strategies.written(before, after)
         if not added:
             return
         risk = self.world.settings.risk
@@ -400,12 +406,16 @@ class Checkers(WorldObserver):
         if sign > 0:
             intent_id = entry.client_order_id.rsplit("-", 2)[0]
             seen.bought[intent_id] += entry.fill_qty
+            self._strategies.filled(entry, intent_id)
             asked = seen.intents[intent_id].qty_shares
             if seen.bought[intent_id] > asked:
                 raise Violation("one entry per intent", f"{intent_id} bought {seen.bought[intent_id]} of {asked}")
         else:
             self._refusals.sold(entry.symbol)
             head = self.world.exchange.book.orders[entry.head_id]
-            seen.sold[head.client_order_id.rsplit("-", 2)[0]] += entry.fill_qty
+            intent_id = head.client_order_id.rsplit("-", 2)[0]
+            seen.sold[intent_id] += entry.fill_qty
+            if intent_id in seen.intents:
+                self._strategies.filled(entry, intent_id)
             if entry.position_after == 0:
                 seen.all_sold(entry.symbol)

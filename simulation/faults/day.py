@@ -18,7 +18,7 @@ from shared.core.order_states import Phase
 from shared.core.sessions import Session, aft_close_at
 from shared.core.values import Side
 from shared.stages.base.requests import Call
-from shared.stages.operator.controls import kill, resume
+from shared.stages.operator.controls import halt_strategy, kill, resume, resume_strategy
 from simulation.faults.check_end_of_day import check_end, table_digest
 from simulation.faults.checkers import Checkers
 from simulation.faults.functions import Functions
@@ -36,7 +36,7 @@ from simulation.faults.outages import (
     set_storage,
 )
 from simulation.faults.refusing import plan_refusals
-from simulation.faults.signals import GARBAGE, Planned, plan_signals
+from simulation.faults.signals import GARBAGE, STRATEGIES, Planned, plan_signals
 from simulation.faults.splits import split_what_is_held
 from simulation.faults.violation import Violation
 from simulation.faults.work import Work
@@ -159,6 +159,7 @@ class _Days:
         plan_outages(world, day)
         busy = [planned.at for planned in signals]
         self._plan_while_entering(day, busy)
+        self._plan_strategy_halts(day, busy)
         plan_keys(world, day, busy)
         plan_losses(world, day, busy)
         plan_lost_lifecycles(world, day, busy)
@@ -263,6 +264,20 @@ class _Days:
             self._person(at, "kill", lambda: kill(world.ports, _call("kill", flags)))
             back = at + timedelta(seconds=rng.randrange(100, 400))
             self._person(back, "resume", lambda: resume(world.ports, _call("resume", {})))
+
+    def _plan_strategy_halts(self, day: TradingDay, busy: list[datetime]) -> None:
+        """A person halts one strategy, mostly while an entry may work, and resumes it: drawn apart from all else."""
+        world, rng = self.world, random.Random(f"strategies:{self.world.run.seed}:{day.on}")
+        if rng.random() >= world.faults.strategy_halt:
+            return
+        strategy = rng.choice(STRATEGIES)
+        at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=rng.choice((-20, 5, 30)))
+        self._person(at, "halt", lambda: halt_strategy(world.ports, _call("halt-strategy", {"name": strategy})))
+        if rng.random() < 0.7:
+            back = at + timedelta(seconds=rng.randrange(60, 3600))
+            self._person(
+                back, "go on", lambda: resume_strategy(world.ports, _call("resume-strategy", {"name": strategy}))
+            )
 
     # -- people ------------------------------------------------------------------------------------------------------
 

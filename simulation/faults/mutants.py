@@ -38,6 +38,7 @@ from shared.stages.order import step as order
 from simulation.faults.faults import FaultyTables
 from simulation.faults.mutants_ledger import LEDGER_RULES
 from simulation.faults.mutants_rules import RULES
+from simulation.faults.mutants_strategies import STRATEGY_RULES
 from simulation.faults.proxy import Proxy
 
 type Patches = Iterator[Any]
@@ -443,6 +444,7 @@ MUTANTS: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "one-row-for-all": ("a row that cannot be read ends the look at all the others", _one_row_for_all),
     **RULES,
     **LEDGER_RULES,
+    **STRATEGY_RULES,
     "no-guard-again": ("what a refused exit leaves is not guarded again", _no_guard_again),
     "refusals-untold": ("nobody is told of exits that are refused", _refusals_untold),
     "refused-for-good": ("under its guard a refused exit is not tried again", _refused_for_good),

@@ -90,6 +90,8 @@ class Faults:
         person's own buy stands in a symbol of ours.
     positions_empty : float
         Per day, several times: the broker answers for a while as if nothing were held.
+    strategy_halt : float
+        Per day: a person halts one strategy, and perhaps resumes it.
     """
 
     duplicated: float = 0.0
@@ -138,6 +140,7 @@ class Faults:
     other_keys: float = 0.0
     refusing: float = 0.0
     positions_empty: float = 0.0
+    strategy_halt: float = 0.0
 
 
 ALL = Faults(
@@ -187,6 +190,7 @@ ALL = Faults(
     other_keys=0.2,
     refusing=0.3,
     positions_empty=0.3,
+    strategy_halt=0.4,
 )
 """Every fault, as likely as a very bad day makes it."""
 

@@ -64,6 +64,9 @@ class SeenFacts:
         self.lost_reservations: set[str] = set()
         self.split: set[str] = set()
         self.hand_closed: set[str] = set()
+        self.strategy_halted_at: dict[str, datetime] = {}
+        self.strategy_lost_at: dict[str, datetime] = {}
+        self._strategies: dict[str, str] = {}
         self.killed_at: datetime | None = None
         self.flattening_at: datetime | None = None
         self.halted_at = now
@@ -107,6 +110,8 @@ class SeenFacts:
         }
         if _is_halted(after) and not _is_halted(before):
             self.halted_at = now
+        halted = {strategy for strategy, book in after.books.items() if book.is_day_halted}
+        self.strategy_lost_at = {strategy: self.strategy_lost_at.get(strategy, now) for strategy in sorted(halted)}
 
     def ledger_lost(self) -> Ledger | None:
         """Take in that the ledger's row has vanished, and with it what was halted and counted; return what it was."""
@@ -117,9 +122,30 @@ class SeenFacts:
 
     def controlled(self, row: Row, now: datetime) -> None:
         """Take in that the kill switch was turned, on or off, or from on to on."""
+        if "strategy" in row:
+            self._strategy_controlled(str(row["strategy"]), now, is_on=bool(row.get("is_on")))
+            return
         is_on, is_flattening = bool(row.get("is_on")), bool(row.get("is_flattening"))
         self.killed_at = (self.killed_at or now) if is_on else None
         self.flattening_at = (self.flattening_at or now) if is_on and is_flattening else None
+
+    def _strategy_controlled(self, strategy: str, now: datetime, *, is_on: bool) -> None:
+        """Take in that a person has halted a strategy, or resumed it."""
+        if is_on:
+            self.strategy_halted_at.setdefault(strategy, now)
+        else:
+            self.strategy_halted_at.pop(strategy, None)
+
+    def strategy_of(self, intent_id: str) -> str:
+        """Whose an intent is, by the signal that it follows from; empty where none was sent."""
+        if len(self._strategies) < len(self.signals):
+            self._strategies = {intent_id_of(decision): signal.strategy for decision, signal in self.signals.items()}
+        return self._strategies.get(intent_id, "")
+
+    def is_strategy_stopped_since(self, strategy: str, began: datetime) -> bool:
+        """Whether a person, or its own loss, has stopped a strategy's entries since before an instant."""
+        at = self.strategy_halted_at.get(strategy), self.strategy_lost_at.get(strategy)
+        return any(each is not None and each < began for each in at)
 
     def is_flattening_since(self, began: datetime) -> bool:
         """Whether the kill switch has wanted a flat account since before an instant."""

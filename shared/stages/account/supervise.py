@@ -214,9 +214,9 @@ def _settle(
 
 
 def _loss_max(ports: Ports, ledger: Ledger) -> Mapping[str, Decimal]:
-    """What each strategy may lose in a day, in USD: its share of what the account may."""
+    """What each strategy may lose in a day, in USD. Of one that has the whole, the account's own halt takes care."""
     whole = ledger.opening_equity * ports.settings.risk.day_loss_max_fraction
-    return {each.name: whole * each.share for each in ports.settings.strategies.traded}
+    return {each.name: whole * each.share for each in ports.settings.strategies.traded if each.share < 1}
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
         quote = ports.market.quotes([signal.symbol]).get(signal.symbol) or no_quote(signal.symbol)
     settings = ports.settings.decision
     decision, is_reserved = _decide_under_ledger(ports, signal, quote, settings)
-    is_late = decision.facts.now >= signal.expires_at  # it expired while it was judged
+    is_late = _is_late(decision)
     intent = intent_of(decision, settings) if decision.is_approved and not is_late else None
     word = [] if intent is None else [intent]
     row = _expired_row(ports, signal, decision.facts.now) if is_late else _row(ports, decision, intent, settings)
@@ -84,10 +84,17 @@ def _decide_under_ledger(
         decision = decide(signal, facts, settings)
         decided.append(decision)
         # A refusal leaves alone what an earlier delivery has reserved, until it is recorded which of the two counts.
-        return reserve(ledger, reservation_for(intent_of(decision, settings))) if decision.is_approved else ledger
+        if not decision.is_approved or _is_late(decision):
+            return ledger
+        return reserve(ledger, reservation_for(intent_of(decision, settings)))
 
     after = update_ledger(ports, signal.on, seen.account, change, at=seen.now)
     return decided[-1], any(r.intent_id == intent_id for r in after.reservations)
+
+
+def _is_late(decision: Decision) -> bool:
+    """Whether the signal expired while it was judged."""
+    return decision.facts.now >= decision.signal.expires_at
 
 
 def reservation_for(intent: OrderIntent) -> Reservation:
