@@ -17,7 +17,9 @@ from typing import Any
 from shared.contracts.records import CURRENT, Table
 from shared.core.ids import canonical_json, digest
 from shared.core.order_states import Phase
+from shared.core.policy import PolicyCode
 from shared.core.sessions import Hours
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import ZERO, iso, parse_utc
 
 type Rows = Mapping[str, Mapping[str, Any]]
@@ -52,6 +54,7 @@ def check_day(day: Day) -> list[str]:
         fills_agree,
         every_order_ended,
         journal_whole,
+        first_strategy_has_it,
         counted,
     )
     return [f"{check.__name__}: {problem}" for check in checks for problem in check(day)]
@@ -231,6 +234,27 @@ def _hash(row: Mapping[str, Any], previous: str) -> str:
     state["chain"] = previous
     gates = [row["gates"]] if row.get("gates") else []
     return digest(canonical_json([previous, row["command"], row["at"], canonical_json(state).decode(), *gates]))
+
+
+def first_strategy_has_it(day: Day) -> Iterator[str]:
+    """Of the strategies that want one symbol in one slot the first alone enters; those after it are refused for it."""
+    said: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for row in day.rows[Table.SIGNALS].values():
+        if row.get("policy") in {PolicyCode.ENTER, PolicyCode.DUPLICATE}:
+            said[str(row["symbol"]), str(row["slot"])][str(row.get("strategy", FIRST_STRATEGY))] = row["policy"]
+    order = _priority(day)
+    for (symbol, slot), codes in said.items():
+        entering = [strategy for strategy, code in codes.items() if code == PolicyCode.ENTER]
+        if len(entering) != 1:
+            yield f"{symbol} at {slot}: {len(entering)} strategies enter, {', '.join(sorted(codes))} want to"
+        elif order and entering[0] != min(codes, key=order.index):
+            yield f"{symbol} at {slot}: {entering[0]} enters before {min(codes, key=order.index)}"
+
+
+def _priority(day: Day) -> list[str]:
+    """Strategies in the order in which the day's decisions had them."""
+    settings = next((row["settings"] for row in day.rows[Table.DECISIONS].values() if row.get("settings")), None)
+    return [] if settings is None else [each["name"] for each in json.loads(settings)["strategies"]["traded"]]
 
 
 def counted(day: Day) -> Iterator[str]:

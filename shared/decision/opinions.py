@@ -78,7 +78,7 @@ class DecisionModels:
     def lacking(self, strategy: Strategy) -> str:
         """Why a strategy cannot be trusted for want of a model; empty where it has all."""
         missing = [name for name in strategy.needs.models if name not in self.predictors]
-        return self.fault or f"no model {', '.join(missing)}" if missing else ""
+        return f"{', '.join(missing)}: {self.fault or 'not there'}" if missing else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

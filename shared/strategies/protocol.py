@@ -167,8 +167,9 @@ class Strategy:
 
 
 def parameters_of(strategy: type[Strategy]) -> tuple[dataclasses.Field[Any], ...]:
-    """The declared parameters of a strategy."""
-    return tuple(item for item in fields(strategy) if "what" in item.metadata)  # type: ignore[arg-type]
+    """The declared parameters of a strategy; one that is no dataclass has none."""
+    known: tuple[dataclasses.Field[Any], ...] = fields(strategy) if dataclasses.is_dataclass(strategy) else ()
+    return tuple(item for item in known if "what" in item.metadata)
 
 
 class Rule(Strategy):

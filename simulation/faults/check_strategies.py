@@ -135,7 +135,8 @@ class StrategyRules:
         Not judged while an order has sold a part, which is counted when it has ended.
         """
         seen, ledger = self._world.seen, self._world.seen.ledger
-        if ledger is None or not self._is_plain():
+        if ledger is None or not self._is_plain() or self._world.is_hiding or self._world.parts_down:
+            self._looks.clear()
             return
         for strategy, by_intent in self._cash.items():
             held, cash = self._held(strategy), sum(by_intent.values(), ZERO)

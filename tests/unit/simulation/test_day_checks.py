@@ -104,17 +104,27 @@ def fill(client_order_id: str, qty: int, price: str) -> dict[str, Any]:
     return {"client_order_id": client_order_id, "qty_shares": qty, "price_usd": price}
 
 
+def opinion(strategy: str, policy: str) -> dict[str, Any]:
+    return {"symbol": "ABC", "slot": "1000", "strategy": strategy, "policy": policy}
+
+
 def sound_day() -> Day:
     rows: dict[str, Any] = {table.value: {} for table in Table}
-    rows[Table.SIGNALS] = {"ABC|1000": {}}
-    rows[Table.DECISIONS] = {"ABC|1000": {"intent_id": INTENT, "verdict": "approved"}}
+    rows[Table.SIGNALS] = {
+        "ABC|1000|first.v1": opinion("first.v1", "ENTER"),
+        "ABC|1000|second.v1": opinion("second.v1", "DUPLICATE"),
+        "ABC|1000|third.v1": opinion("third.v1", "NO_WISH"),
+    }
+    settings = {"strategies": {"traded": [{"name": f"{name}.v1"} for name in ("first", "second", "third")]}}
+    decision = {"intent_id": INTENT, "verdict": "approved", "settings": json.dumps(settings)}
+    rows[Table.DECISIONS] = {"ABC|1000": decision}
     order: dict[str, Any] = {"intent_id": INTENT, "symbol": "ABC", "phase": "CLOSED"}
     order |= {"bought_shares": 10, "sold_shares": 10, "written_off_shares": 0}
     rows[Table.ORDERS] = {f"ABC|{INTENT}": order}
     rows[Table.FILLS] = {"1": fill(ENTRY, 10, "10.00"), "2": fill(EXIT, 10, "10.20")}
     rows[Table.JOURNAL] = journal()
     rows["ledger-now"] = {"current": {"reservations": 0}, "backup": {"backup": "{}", "at": "2025-10-15T14:00:00Z"}}
-    report = {"scored": 1, "fills": 2, "journal_rows": 3, "made_at": "2026-10-14T20:30:00Z"}
+    report = {"scored": 3, "fills": 2, "journal_rows": 3, "made_at": "2026-10-14T20:30:00Z"}
     return Day(rows=rows, log=log(), report=report, open_orders=[], open_positions=[], hours=HOURS)
 
 
@@ -166,6 +176,7 @@ def test_a_market_order_before_the_open_is_found() -> None:
 
 def test_a_row_after_the_report_is_not_missed_in_it() -> None:
     day = sound_day()
+    day.report["scored"] = 1  # type: ignore[index]
     rows = {**day.rows, Table.SIGNALS: {"1": {}, "2": {"scored_at": "2026-10-14T20:30:00.000001Z"}}}
     assert check_day(replace(day, rows=rows)) == []
     rows[Table.SIGNALS] = {"1": {}, "2": {"scored_at": "2026-10-14T20:30:00Z"}}
@@ -282,6 +293,19 @@ def _leave_a_reservation(day: Day) -> None:
     day.rows["ledger-now"]["current"]["reservations"] = 1  # type: ignore[index]
 
 
+def _let_both_enter(day: Day) -> None:
+    _rows(day, Table.SIGNALS)["ABC|1000|second.v1"]["policy"] = "ENTER"
+
+
+def _let_the_second_enter(day: Day) -> None:
+    _rows(day, Table.SIGNALS)["ABC|1000|first.v1"]["policy"] = "DUPLICATE"
+    _rows(day, Table.SIGNALS)["ABC|1000|second.v1"]["policy"] = "ENTER"
+
+
+def _let_nobody_enter(day: Day) -> None:
+    _rows(day, Table.SIGNALS)["ABC|1000|first.v1"]["policy"] = "NO_WISH"
+
+
 def _miscount(day: Day) -> None:
     day.report["fills"] = 3  # type: ignore[index]
 
@@ -313,6 +337,9 @@ PLANTED: dict[str, tuple[Callable[[Day], None], set[str]]] = {
     "an order that nobody decided": (_order_without_decision, {"every_order_ended"}),
     "a decision without its order": (_decision_without_order, {"every_order_ended"}),
     "room still reserved": (_leave_a_reservation, {"every_order_ended"}),
+    "two strategies that enter one symbol": (_let_both_enter, {"first_strategy_has_it"}),
+    "a strategy that enters before one of higher priority": (_let_the_second_enter, {"first_strategy_has_it"}),
+    "a strategy that stands back for nobody": (_let_nobody_enter, {"first_strategy_has_it"}),
     "a report that miscounts": (_miscount, {"counted"}),
     "no report": (_no_report, {"counted"}),
 }

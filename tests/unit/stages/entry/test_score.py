@@ -123,7 +123,7 @@ def test_without_a_trusted_model_nothing_is_sent_and_the_rows_say_why(name: str)
     ports.models.break_down(name, "sha256 differs")
     assert score(ask(ports, "AAA", "BBB"), ports) == []
     assert policies(ports) == {"AAA": "MODEL_HEALTH", "BBB": "MODEL_HEALTH"}
-    assert {row["faults"] for row in ports.rows("signals", ON).values()} == {"sha256 differs"}
+    assert {row["faults"] for row in ports.rows("signals", ON).values()} == {f"{name}: sha256 differs"}
 
 
 def test_an_expired_slice_is_recorded_and_dropped() -> None:

@@ -127,6 +127,7 @@ def test_what_a_strategy_of_its_own_word_holds_stays_on_the_list(strategy: str, 
     at(ports, "07:00")
     held = replace(reservation("i1", "AAA", Decimal(1000)), strategy=strategy)
     update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, held))
+    wake_up(ports, "AAA", 1 / 20)
     ports.clock.at = ny(ON, "11:30")
     fresh(ports, "BBB", Shape(last=50.0, previous=50.0))
     ports.tables.put("runs", str(ON), "premarket-final|0915", {"status": "done", "started_at": "x", "attempt": 1})
