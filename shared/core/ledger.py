@@ -69,12 +69,17 @@ class Entry(Owned, Protocol):
     def exit_by(self) -> datetime:
         """Time limit of the position."""
 
+    @property
+    def approve_by(self) -> datetime | None:
+        """Until when a person may approve it, where one is asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """Room taken by an approved intent until its lifecycle has closed.
 
-    `notional` is the most its entry can cost, `risk` the loss at its stop, both in USD.
+    `notional` is the most its entry can cost, `risk` the loss at its stop, both in USD. `approve_by` is None where nobody
+    is asked.
     """
 
     intent_id: str
@@ -85,6 +90,7 @@ class Reservation:
     risk: Decimal
     reserved_at: datetime
     exit_by: datetime
+    approve_by: datetime | None = None
 
     def __post_init__(self) -> None:
         require_at_least("qty_shares", self.qty_shares, 1)
@@ -104,6 +110,7 @@ class Reservation:
             risk=(entry.worst_price - entry.stop_price) * qty_shares,
             reserved_at=reserved_at,
             exit_by=entry.exit_by,
+            approve_by=entry.approve_by,
         )
 
     @property

@@ -86,15 +86,13 @@ class Repair:
     found: tuple[Reservation, ...] = ()
 
 
-def compare(ledger: Ledger, seen: AccountView, ttl: timedelta, hold: timedelta) -> Difference:
+def compare(ledger: Ledger, seen: AccountView, ttl: timedelta) -> Difference:
     """Compare the ledger with the account. Pure.
 
     Parameters
     ----------
     ttl : timedelta
-        How long an intent may travel before its first order; a person's time to approve comes on top.
-    hold : timedelta
-        Time limit of a position: what its reservation gives beyond it is the person's time.
+        How long an intent may travel before its first order, from the decision or the end of a person's time to approve.
     """
     silent: list[Reservation] = []
     stalled: list[Reservation] = []
@@ -102,7 +100,7 @@ def compare(ledger: Ledger, seen: AccountView, ttl: timedelta, hold: timedelta) 
         own = None if seen.orders is None else _orders_of(r, seen.orders)
         if own is None:  # it asks for its orders by their ids, which may be answered
             stalled.append(r)
-        elif _is_silent(r, own, seen, ttl, hold):
+        elif _is_silent(r, own, seen, ttl):
             silent.append(r)
         elif own and _is_stalled(r, own, seen):
             stalled.append(r)
@@ -122,13 +120,11 @@ def _orders_of(reservation: Reservation, orders: Sequence[BrokerOrder]) -> list[
     return [o for o in orders if o.order_id in parents or o.parent_order_id in parents]
 
 
-def _is_silent(
-    reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView, ttl: timedelta, hold: timedelta
-) -> bool:
+def _is_silent(reservation: Reservation, orders: Sequence[BrokerOrder], seen: AccountView, ttl: timedelta) -> bool:
     """Whether nothing has been heard of it for long: no order has come, or all are final and nothing is held."""
     if not orders:
-        waits = max(timedelta(0), reservation.exit_by - reservation.reserved_at - hold)
-        return seen.now - reservation.reserved_at > ttl + waits + LATE
+        since = max(reservation.reserved_at, reservation.approve_by or reservation.reserved_at)
+        return seen.now - since > ttl + LATE
     is_over = all(order.status.is_final for order in orders)
     return (
         is_over

@@ -83,9 +83,7 @@ def supervise(ports: Ports) -> Supervision:
     before = stored.value if stored else opened(ports, day.on, look.account)  # type: ignore[arg-type]
     if look.account is not None and (fault := another_account(before.account_id, look.account.account_id)):
         return _other_account(ports, day, now, fault)
-    policy = ports.settings.policy
-    ttl, hold = timedelta(seconds=policy.signal_ttl_s), timedelta(minutes=policy.hold_max_min)
-    found = compare(before, look.seen, ttl, hold)
+    found = compare(before, look.seen, timedelta(seconds=ports.settings.policy.signal_ttl_s))
     stalled, repair, after = _settle(ports, look, stored, before, found)
     with _by_itself("heartbeat"):
         _heartbeat(ports, day, now, look)

@@ -183,7 +183,7 @@ def test_an_accepted_order_stays_accepted_while_nothing_is_open_and_orders_are_n
     look(life.ports, 2)
     accept(life.ports)
     seen = AccountView(now=NOW, on=ON, positions=None, orders=None)
-    found = compare(ledger(life.ports), seen, NOW - NOW, NOW - NOW)
+    found = compare(ledger(life.ports), seen, NOW - NOW)
     assert names(found.accepted) == "open order in TSLA"
 
 

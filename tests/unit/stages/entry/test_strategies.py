@@ -284,7 +284,8 @@ def test_a_rule_that_leaves_wakes_its_own_order_alone(monkeypatch: pytest.Monkey
         room = replace(
             reservation(f"i-{symbol}", symbol, Decimal(1000)),
             strategy=strategy,
-            reserved_at=NOON - timedelta(minutes=9),
+            reserved_at=NOON - timedelta(minutes=3),
+            exit_by=NOON + timedelta(hours=1),
         )
         update_ledger(ports, ON, ports.broker.account(), lambda ledger, room=room: reserve(ledger, room))  # type: ignore[misc]
     scored(ports, "AAA", "BBB")
