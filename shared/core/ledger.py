@@ -78,8 +78,8 @@ class Entry(Owned, Protocol):
 class Reservation:
     """Room taken by an approved intent until its lifecycle has closed.
 
-    `notional` is the most its entry can cost, `risk` the loss at its stop, both in USD. `approve_by` is None where nobody
-    is asked.
+    `notional` is the most its entry can cost, `risk` the loss at its stop, both in USD; `approve_by` is None where
+    nobody is asked.
     """
 
     intent_id: str

@@ -92,7 +92,7 @@ def compare(ledger: Ledger, seen: AccountView, ttl: timedelta) -> Difference:
     Parameters
     ----------
     ttl : timedelta
-        How long an intent may travel before its first order, from the decision or the end of a person's time to approve.
+        How long an intent may travel before its first order, from the decision or the end of the time to approve it.
     """
     silent: list[Reservation] = []
     stalled: list[Reservation] = []

@@ -212,7 +212,9 @@ def test_room_that_waits_for_a_person_is_not_released_before_the_deadline() -> N
     """Its order's row is lost, and no order can have come: only the deadline tells that none will."""
     policy = new_life().ports.settings.policy
     wait = timedelta(minutes=5)
-    life = new_life(exit_by=NOW + timedelta(minutes=policy.hold_max_min) + wait)
+    life = new_life()
+    asked = replace(ledger(life).reservations[0], approve_by=NOW + wait)
+    update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: replace(found, reservations=(asked,)))
     patience = timedelta(seconds=policy.signal_ttl_s) + wait + timedelta(minutes=2)
     life.ports.clock.at = NOW + patience
     supervise(life.ports)
@@ -235,7 +237,8 @@ def test_who_leaves_is_told_so_and_who_stays_is_told_the_rest() -> None:
     life.step()
     halted = lambda found: replace(found, is_drawdown_halted=True, peak_equity=Decimal(200_000))  # noqa: E731
     update_ledger(life.ports, ON, life.ports.broker.account(), halted)
-    early = replace(ledger(life).reservations[0], intent_id="early", symbol="BBB", reserved_at=ny(ON, "15:59:59"))  # type: ignore[arg-type]
+    asked = {"reserved_at": ny(ON, "15:59:59"), "approve_by": ny(ON, "16:29")}  # so that nobody misses an order of it
+    early = replace(ledger(life).reservations[0], intent_id="early", symbol="BBB", **asked)  # type: ignore[arg-type]
     update_ledger(
         life.ports,
         ON,
@@ -254,7 +257,7 @@ def test_who_leaves_is_told_so_and_who_stays_is_told_the_rest() -> None:
 def test_the_close_divides_whom_the_afternoon_flatten_tells(at: str, is_told: bool) -> None:
     life = extended_life("16:30")
     reservation = ledger(life).reservations[0]
-    moved = replace(reservation, reserved_at=ny(ON, at))
+    moved = replace(reservation, reserved_at=ny(ON, at), approve_by=ny(ON, "16:29"))
     update_ledger(life.ports, ON, life.ports.broker.account(), lambda found: replace(found, reservations=(moved,)))
     assert (events(life) == ["FLATTEN"]) is is_told
 
