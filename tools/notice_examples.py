@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from shared.contracts.messages import NoticeText
-from shared.contracts.reports import DayReport
+from shared.contracts.reports import DayReport, StrategyDay
 from shared.core.approvals import Answer, Answered
 from shared.core.ledger import Ledger
 from shared.core.notices import ChannelState, Severity, withheld
@@ -37,6 +37,7 @@ from shared.stages.base.notices import (
     quarantined,
     sent_form,
     silent,
+    strategy_halted,
     unread_rows,
     weekly_summary,
     withheld_lines,
@@ -108,6 +109,12 @@ def examples() -> Iterator[Example]:
         severity=critical,
         when="a loss halts entries",
         text=halt("day loss", Decimal("0.0312"), _halted()),
+    )
+    yield Example(
+        kind="halt, of one strategy",
+        severity=critical,
+        when="a strategy has lost its share of what the day may lose",
+        text=strategy_halted("dip-buyer.v1", Decimal("-912.40"), _halted()),
     )
     yield Example(
         kind="silent",
@@ -245,7 +252,7 @@ def _pulse() -> Pulse:
         exposure=Decimal("9870.40"),
         positions=2,
         open_orders=2,
-        halts=(),
+        halts=("dip-buyer.v1 (day loss)",),
         jobs_done=64,
         jobs_odd=("news-scan 1115 missed",),
         queues={"candidates": (0, 0.0), "signals": (1, 4.0)},
@@ -277,7 +284,16 @@ def _day() -> DayReport:
         quarantined=0,
         journal_rows=0,
         journal_hash="",
+        by_strategy={
+            "dip-buyer.v1": _strategy_day(approved=4, refused=9, fills=8, realised_usd="-35.12", wins=1, losses=3),
+            "momentum.v1": _strategy_day(approved=12, refused=12, fills=23, realised_usd="249.49", wins=8, losses=2),
+        },
     )
+
+
+def _strategy_day(*, approved: int, refused: int, fills: int, realised_usd: str, wins: int, losses: int) -> StrategyDay:
+    decisions = {"approved": approved, "refused": refused}
+    return StrategyDay(decisions=decisions, fills=fills, realised_usd=realised_usd, wins=wins, losses=losses)
 
 
 def _more() -> str:
@@ -295,9 +311,10 @@ def _week() -> NoticeText:
             on=days[i % 5],
             symbol="NRIY",
             session="REG-PM" if i % 2 else "REG-AM",
+            strategy="momentum.v1" if i % 8 else "dip-buyer.v1",
             realised=Decimal(-12 - i % 3) if i % 2 else Decimal(20 - i % 30),
             cost=Decimal(5000),
-            p_win=0.57,
+            p_win=0.57 if i % 8 else None,
         )
         for i in range(48)
     ]

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Any, Protocol
 
-from shared.contracts.records import BACKUP, CURRENT, Table
+from shared.contracts.records import BACKUP, CURRENT, Table, strategy_of
 from shared.core.unread import Unread
 from shared.core.values import ZERO, parse_utc
 from shared.ports import Models, ModelState, Row, Stored, TableStore
@@ -190,7 +190,7 @@ class RowEvents:
 
     def _signal(self, key: str, row: Row) -> None:
         """Of all that was scored, only what is to be entered has a way that goes on."""
-        self._telemetry.count("opinions", policy=str(row["policy"]))
+        self._telemetry.count("opinions", policy=str(row["policy"]), strategy=strategy_of(row))
         if row["policy"] == "ENTER":
             self._telemetry.event(
                 "signal",
@@ -198,6 +198,7 @@ class RowEvents:
                 causation_id=row["message_id"],
                 symbol=row["symbol"],
                 slot=row["slot"],
+                strategy=strategy_of(row),
                 edge=row.get("edge"),
                 expected_move_bp=row.get("expected_move_bp"),
             )
@@ -210,11 +211,12 @@ class RowEvents:
             causation_id=row["signal_id"],
             intent_id=row.get("intent_id"),
             symbol=row["symbol"],
+            strategy=strategy_of(row),
             verdict=row["verdict"],
             refused_by=refused_by or None,
             qty_shares=row.get("qty_shares"),
         )
-        self._telemetry.count("decisions", verdict=str(row["verdict"]))
+        self._telemetry.count("decisions", verdict=str(row["verdict"]), strategy=strategy_of(row))
         for gate in refused_by.split():
             self._telemetry.count("gate_refusals", gate=gate)
 
@@ -243,6 +245,7 @@ class RowEvents:
             correlation_id=self._decision_of.get(intent_id),
             intent_id=intent_id,
             symbol=row["symbol"],
+            strategy=strategy_of(row),
             role=role,
             qty_shares=row["qty_shares"],
             price_usd=row["price_usd"],

@@ -6,10 +6,12 @@ with the symbol.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
 from shared.core.sessions import NEW_YORK
+from shared.core.settings import FIRST_STRATEGY
 
 
 class Table(StrEnum):
@@ -73,6 +75,11 @@ def symbol_key(symbol: str, *parts: str) -> str:
 def strategy_key(strategy: str) -> str:
     """Row key in table controls of a person's halt of a strategy."""
     return f"strategy|{strategy}"
+
+
+def strategy_of(row: Mapping[str, object]) -> str:
+    """Whose idea a row is of; older code, which knew one strategy, has left rows that do not say."""
+    return str(row.get("strategy") or FIRST_STRATEGY)
 
 
 def time_key(at: datetime, *parts: str) -> str:

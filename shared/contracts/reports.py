@@ -8,10 +8,23 @@ from datetime import date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyDay:
+    """What one strategy made of a session date: its decisions by verdict, its fills, its result before fees in USD."""
+
+    decisions: Mapping[str, int]
+    fills: int
+    realised_usd: str
+    wins: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayReport:
     """Figures of one session date. Money in USD as decimal text; `realised_usd` before the venue's fees.
 
-    `journal_rows` and `journal_hash` seal the day's journal: the count, and a hash over every order's last chain hash.
+    `scored` counts each symbol and slot once, `policy` every strategy's opinion of it. `by_strategy` is empty where no
+    more than one has decided. `journal_rows` and `journal_hash` seal the day's journal: the count, and a hash over
+    every order's last chain hash.
     """
 
     schema_id: str = "day-report.v1"
@@ -39,3 +52,4 @@ class DayReport:
     journal_rows: int
     journal_hash: str
     symbols_traded: tuple[str, ...] = field(default=())
+    by_strategy: Mapping[str, StrategyDay] = field(default_factory=dict)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from statistics import fmean, stdev
 
 from shared.core.sessions import Session
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import ZERO
 
 MIN_TRIPS = 20
@@ -32,14 +33,18 @@ BINS = ((0.0, 0.45), (0.45, 0.5), (0.5, 0.55), (0.55, 0.6), (0.6, 0.7), (0.7, 1.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """One closed order: bought and sold. `p_win` is the probability of the target that the model gave."""
+    """One closed order: bought and sold.
+
+    `p_win` is the probability of the target that the models gave, None of a strategy that gives none.
+    """
 
     on: date
     symbol: str
     session: str
+    strategy: str = FIRST_STRATEGY
     realised: Decimal
     cost: Decimal
-    p_win: float
+    p_win: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +94,10 @@ class Week:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """`weekly-review.v1`: figures of a week and the proposals that follow."""
+    """`weekly-review.v1`: figures of a week and the proposals that follow.
+
+    `by_strategy` is empty where no more than one has closed an order.
+    """
 
     schema_id: str = "weekly-review.v1"
     first: date
@@ -108,6 +116,7 @@ class Review:
     calibration: Sequence[ProbabilityBin]
     brier: float | None
     proposals: Sequence[ParameterProposal]
+    by_strategy: Mapping[str, Group] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +143,7 @@ def review(week: Week, tuned: Tuned) -> Review:
         for name in Session
         if (found := group(t for t in week.trips if t.session == name)) is not None
     }
+    predicted = predictions(week.trips)
     return Review(
         first=min(week.days),
         last=max(week.days),
@@ -149,9 +159,22 @@ def review(week: Week, tuned: Tuned) -> Review:
         equity_last_usd=str(week.equities[-1]) if week.equities else None,
         drawdown_fraction=drawdown(week.equities),
         calibration=tuple(calibration(week.trips)),
-        brier=round(fmean((t.p_win - (t.realised > 0)) ** 2 for t in week.trips), 4) if week.trips else None,
+        brier=round(fmean((p - is_won) ** 2 for p, is_won in predicted), 4) if predicted else None,
         proposals=tuple(propose(week, tuned)),
+        by_strategy=by_strategy(week.trips),
     )
+
+
+def by_strategy(trips: Sequence[Trip]) -> dict[str, Group]:
+    """Figures of each strategy, by name; none where there is one alone."""
+    names = sorted({t.strategy for t in trips})
+    found = {name: group(t for t in trips if t.strategy == name) for name in names}
+    return {name: figures for name, figures in found.items() if figures is not None and len(names) > 1}
+
+
+def predictions(trips: Iterable[Trip]) -> list[tuple[float, bool]]:
+    """What was predicted of each trip of which something was, and whether it won."""
+    return [(t.p_win, t.realised > 0) for t in trips if t.p_win is not None]
 
 
 def group(trips: Iterable[Trip]) -> Group | None:
@@ -181,16 +204,16 @@ def drawdown(equities: Sequence[Decimal]) -> float:
 
 
 def calibration(trips: Sequence[Trip]) -> Iterable[ProbabilityBin]:
-    """Predicted against observed, bin by bin; empty bins are left out."""
+    """Predicted against observed, bin by bin; empty bins are left out, and trips of which nothing was predicted."""
     for low, high in BINS:
-        found = [t for t in trips if low <= t.p_win < high]
+        found = [(p, is_won) for p, is_won in predictions(trips) if low <= p < high]
         if found:
             yield ProbabilityBin(
                 low=low,
                 high=min(high, 1.0),
                 trips=len(found),
-                predicted=round(fmean(t.p_win for t in found), 4),
-                observed=round(sum(t.realised > 0 for t in found) / len(found), 4),
+                predicted=round(fmean(p for p, _ in found), 4),
+                observed=round(sum(is_won for _, is_won in found) / len(found), 4),
             )
 
 
@@ -224,16 +247,16 @@ def _is_surely_negative(returns: Sequence[float]) -> bool:
 
 
 def _overconfidence(week: Week, tuned: Tuned) -> ParameterProposal | None:
-    """Ask for a larger edge where orders won less often than the model had said."""
-    trips = week.trips
-    if len(trips) < 2 * MIN_TRIPS or tuned.edge_min >= EDGE_CEILING:
+    """Ask for a larger edge where orders won less often than the models had said."""
+    told = predictions(week.trips)
+    if len(told) < 2 * MIN_TRIPS or tuned.edge_min >= EDGE_CEILING:
         return None
-    predicted, observed = fmean(t.p_win for t in trips), sum(t.realised > 0 for t in trips) / len(trips)
-    error = math.sqrt(predicted * (1 - predicted) / len(trips))
+    predicted, observed = fmean(p for p, _ in told), sum(is_won for _, is_won in told) / len(told)
+    error = math.sqrt(predicted * (1 - predicted) / len(told))
     if predicted - observed < max(OVERCONFIDENCE, SURE * error):
         return None
     value = min(tuned.edge_min + EDGE_STEP, EDGE_CEILING)
-    why = f"{len(trips)} orders won {observed:.0%} where {predicted:.0%} was predicted"
+    why = f"{len(told)} orders won {observed:.0%} where {predicted:.0%} was predicted"
     return ParameterProposal(setting="GATEHOUSE_EDGE_MIN", value=f"{value:.4g}", why=why)
 
 

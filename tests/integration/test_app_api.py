@@ -22,6 +22,7 @@ from shared.contracts.parameters import Evidence, ParameterSet
 from shared.contracts.records import CONTROLS, Container, Queue, Table
 from shared.core.errors import TransientError
 from shared.core.ids import digest
+from shared.core.settings import FIRST_STRATEGY
 from shared.stages.operator.parameters import propose
 from simulation.market.scenario import DEFAULT_ON
 from tests.support.app import QUIET, Sandbox, base64_of, new_york
@@ -256,9 +257,9 @@ def test_metrics_are_prometheus_text_and_agree_with_the_tables(sandbox: MakeSand
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-        assert found["gatehouse_decisions", "approved"] == 1
+        assert found["gatehouse_decisions", "approved", FIRST_STRATEGY] == 1
         assert found["gatehouse_orders", "PROTECTED"] == 1
-        assert found["gatehouse_fills", "entry"] == len(box.rows(Table.FILLS))
+        assert found["gatehouse_fills", "entry", FIRST_STRATEGY] == len(box.rows(Table.FILLS))
         assert found["gatehouse_incidents", "poison"] == 1
         assert found["gatehouse_kill_switch",] == 1
         assert found["gatehouse_queue_messages", "signals-poison"] == 0

@@ -13,7 +13,7 @@ from shared.core.schedule import DueJob, Job, slot_of
 from shared.core.sessions import session_at
 from shared.core.values import parse_utc
 from shared.ports import Ports, QueueGauge, Row, trading_day
-from shared.stages.base.facts import kill_reason
+from shared.stages.base.facts import halt_of, kill_reason
 from shared.stages.base.incidents import readable
 from shared.stages.base.ledger import load_ledger
 from shared.stages.base.notices import Pulse, heartbeat, to_notice
@@ -85,7 +85,11 @@ def _halts(ports: Ports, ledger: Ledger | None) -> tuple[str, ...]:
             "drawdown": ledger.is_drawdown_halted,
             "unexplained difference": bool(ledger.unexplained),
         }
-    return tuple(name for name, is_on in found.items() if is_on)
+    halts = {each.name: halt_of(ports, ledger, each.name) for each in ports.settings.strategies.traded}
+    return (
+        *(name for name, is_on in found.items() if is_on),
+        *(f"{name} ({why})" for name, why in halts.items() if why),
+    )
 
 
 def _waiting(ports: Ports, queues: QueueGauge) -> Mapping[str, tuple[int, float]]:

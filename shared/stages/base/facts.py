@@ -11,6 +11,7 @@ from shared.contracts.settings import Environment
 from shared.core.day_trades import DatedFill, count_day_trades
 from shared.core.errors import ContractError, TransientError
 from shared.core.ids import digest
+from shared.core.ledger import Ledger
 from shared.core.market import Quote
 from shared.core.portfolio import another_account, hides_positions
 from shared.core.risk import Facts
@@ -72,6 +73,12 @@ def strategy_halt(ports: Ports, strategy: str) -> str:
     if stored is None or not stored.value.get("is_on"):
         return ""
     return f"halted by {stored.value.get('by')}: {stored.value.get('reason')}"
+
+
+def halt_of(ports: Ports, ledger: Ledger | None, strategy: str) -> str:
+    """Why one strategy enters nothing while others may: a person's halt, or its loss of the day; empty where it may."""
+    is_lost = ledger is not None and ledger.book_of(strategy).is_day_halted
+    return strategy_halt(ports, strategy) or ("day loss" if is_lost else "")
 
 
 def model_fault(ports: Ports, strategy: str) -> str:

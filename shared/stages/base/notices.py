@@ -229,6 +229,7 @@ def approval(question: ApprovalQuestion, *, has_links: bool) -> NoticeText:
             f"Cost: {q.cost}; the first limit is {plan.limit_price}.",
             f"Risk: {q.loss}.",
             f"Stop {plan.stop_price}, target {plan.target_price}, leaves by {clock(plan.exit_by)}.",
+            f"Idea of {plan.strategy}.",
             f"Refused without an answer by {until_when(plan.approve_by or plan.expires_at)}.",
             f"Intent {plan.intent_id}." if has_links else f"POST /api/approve with intent_id {plan.intent_id}.",
         ],
@@ -304,7 +305,7 @@ def _called_off(state: OrderState) -> str:
 
 
 def _trace(state: OrderState) -> str:
-    return f"Intent {state.plan.intent_id}, decision {state.plan.decision_id}."
+    return f"By {state.plan.strategy}. Intent {state.plan.intent_id}, decision {state.plan.decision_id}."
 
 
 # The account and the app
@@ -445,6 +446,10 @@ def day_summary(day: DayReport) -> NoticeText:
             else None,
             f"Hit rate {day.wins / played:.0%} of {played}" if played else "No position was closed",
             f"By session: {by_session}" if by_session else None,
+            *(
+                f"{name}: {Decimal(each.realised_usd):+,.2f} USD, {each.wins} won, {each.losses} lost"
+                for name, each in day.by_strategy.items()
+            ),
             f"Entry slippage {slippage:+.1f} bp on average" if slippage is not None else None,
             f"Orders: {counts(day.orders)}; {day.fills} fills" if day.orders else "No orders",
             f"Left by: {counts(day.exits)}" if day.exits else None,
@@ -466,7 +471,7 @@ def weekly_summary(made: Review, proposed: str) -> NoticeText:
             f"Hit rate {total.hit_rate:.0%}, expectancy {total.expectancy_usd:+.2f} USD an order" if total else None,
             *(
                 f"{name}: {Decimal(each.realised_usd):+,.2f} USD, {each.hit_rate:.0%} of {each.trips}"
-                for name, each in made.by_session.items()
+                for name, each in (*made.by_session.items(), *made.by_strategy.items())
             ),
             f"Equity {_money_text(made.equity_first_usd)} to {_money_text(made.equity_last_usd)}, "
             f"drawdown {made.drawdown_fraction:.2%}"

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from shared.contracts.messages import Message, Severity
-from shared.contracts.records import Container, Table
-from shared.contracts.reports import DayReport
+from shared.contracts.records import Container, Table, strategy_of
+from shared.contracts.reports import DayReport, StrategyDay
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import canonical_json, digest
 from shared.core.portfolio import another_account
@@ -44,7 +44,7 @@ def day_report(ports: Ports, on: date) -> DayReport:
         on=on,
         made_at=iso(ports.clock.now()),
         watchlist=len({row["symbol"] for row in rows[Table.WATCHLIST]}),
-        scored=len(signals),
+        scored=len({(row.get("symbol"), row.get("slot")) for row in signals}),
         policy=_count(row["policy"] for row in signals),
         quarantined=sum(row["kind"] == "quarantine" for row in incidents),
         incidents=len(incidents),
@@ -54,6 +54,7 @@ def day_report(ports: Ports, on: date) -> DayReport:
         **_of_orders(rows[Table.ORDERS], rows[Table.DECISIONS]),
         **_of_fills(rows[Table.FILLS]),
         **_of_account(ports),
+        by_strategy=_by_strategy(rows[Table.DECISIONS], rows[Table.ORDERS], rows[Table.FILLS]),
     )
 
 
@@ -70,7 +71,7 @@ _FIGURES: Mapping[Table, Callable[[Row], object]] = {
 count it.
 """
 
-_FEW: Mapping[Table, Sequence[str]] = {Table.SIGNALS: ("policy",), Table.WATCHLIST: ("symbol",)}
+_FEW: Mapping[Table, Sequence[str]] = {Table.SIGNALS: ("policy", "symbol", "slot"), Table.WATCHLIST: ("symbol",)}
 """All that is read of tables with many rows of many columns."""
 
 
@@ -106,6 +107,26 @@ def _of_fills(fills: Sequence[Row]) -> dict[str, Any]:
         "mean_entry_slippage_bp": round(sum(slippages) / len(slippages), 3) if slippages else None,
         "symbols_traded": tuple(sorted({str(row["symbol"]) for row in fills})),
     }
+
+
+def _by_strategy(decisions: Sequence[Row], orders: Sequence[Row], fills: Sequence[Row]) -> dict[str, StrategyDay]:
+    """The day of each strategy that has decided, where they are several: of one the day's own figures tell."""
+    names = {strategy_of(row) for row in (*decisions, *orders, *fills)}
+    if len(names) < 2:
+        return {}
+    return {name: _strategy_day(name, decisions, orders, fills) for name in sorted(names)}
+
+
+def _strategy_day(name: str, decisions: Sequence[Row], orders: Sequence[Row], fills: Sequence[Row]) -> StrategyDay:
+    own = [row for row in orders if strategy_of(row) == name]
+    closed = [_money(row["realised_usd"]) for row in own if row["phase"] == "CLOSED"]
+    return StrategyDay(
+        decisions=_count(row["verdict"] for row in decisions if strategy_of(row) == name),
+        fills=sum(strategy_of(row) == name for row in fills),
+        realised_usd=str(round(sum((_money(row["realised_usd"]) for row in own), ZERO), 2)),
+        wins=sum(value > 0 for value in closed),
+        losses=sum(value < 0 for value in closed),
+    )
 
 
 def _of_account(ports: Ports) -> dict[str, Any]:

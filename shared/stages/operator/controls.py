@@ -18,7 +18,7 @@ from shared.core.ledger import resume_strategy as lift_strategy
 from shared.core.sessions import NEW_YORK, session_at
 from shared.core.values import Side, iso
 from shared.ports import Cell, Ports, trading_day
-from shared.stages.base.facts import kill_reason, not_ours, strategy_halt
+from shared.stages.base.facts import halt_of, kill_reason, not_ours
 from shared.stages.base.incidents import close_incidents
 from shared.stages.base.ledger import load_ledger, update_ledger
 from shared.stages.base.notices import notice
@@ -64,7 +64,7 @@ def _strategies(ports: Ports, ledger: Ledger | None) -> Mapping[str, object]:
         found[each.name] = {
             "share": str(each.share),
             "fault": each.fault or None,
-            "halted": strategy_halt(ports, each.name) or ("day loss" if book and book.is_day_halted else None),
+            "halted": halt_of(ports, ledger, each.name) or None,
             "result_usd": str(book.result) if book else None,
             "positions": len(ledger.reservations_of(each.name)) if ledger else 0,
         }

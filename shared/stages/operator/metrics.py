@@ -8,11 +8,12 @@ from datetime import datetime
 from statistics import fmean
 
 from shared.contracts.model_card import MODELS
-from shared.contracts.records import Queue, Table
+from shared.contracts.records import Queue, Table, strategy_of
 from shared.contracts.samples import Sample
+from shared.core.ledger import StrategyBook
 from shared.core.sessions import NEW_YORK
 from shared.ports import Ports, QueueGauge, Row
-from shared.stages.base.facts import kill_reason
+from shared.stages.base.facts import kill_reason, strategy_halt
 from shared.stages.base.incidents import sound_rows
 from shared.stages.base.ledger import load_ledger
 
@@ -32,6 +33,7 @@ def samples(ports: Ports, queues: QueueGauge) -> list[Sample]:
         *_incidents(rows(Table.INCIDENTS)),
         *_jobs(rows(Table.RUNS)),
         *_ledger(ports),
+        *_strategies(ports),
         *_models(ports, now),
         *_queues(queues, now),
     ]
@@ -48,7 +50,7 @@ _FIGURES: Mapping[Table, Callable[[Row], object]] = {
 
 
 def _decisions(rows: list[Row]) -> Iterator[Sample]:
-    yield from _counted("decisions", "Decisions of the day by verdict", "verdict", [str(r["verdict"]) for r in rows])
+    yield from _by_strategy("decisions", "Decisions of the day by verdict and strategy", "verdict", rows)
     gates = [gate for row in rows for gate in str(row.get("refused_by") or "").split()]
     yield from _counted("gate_refusals", "Refusals of the day by gate", "gate", gates)
 
@@ -60,7 +62,7 @@ def _orders(rows: list[Row]) -> Iterator[Sample]:
 
 
 def _fills(rows: list[Row]) -> Iterator[Sample]:
-    yield from _counted("fills", "Fills of the day by role", "role", [str(row["role"]) for row in rows])
+    yield from _by_strategy("fills", "Fills of the day by role and strategy", "role", rows)
     for role in sorted({str(row["role"]) for row in rows}):
         slips = [float(str(r["slippage_bp"])) for r in rows if r["role"] == role and r.get("slippage_bp") is not None]
         if slips:
@@ -98,6 +100,17 @@ def _ledger(ports: Ports) -> Iterator[Sample]:
         yield Sample(name="halted", what="1 where entries are halted", value=is_on, labels={"halt": halt})
 
 
+def _strategies(ports: Ports) -> Iterator[Sample]:
+    stored = load_ledger(ports)
+    for each in ports.settings.strategies.traded:
+        book = stored.value.book_of(each.name) if stored else StrategyBook()
+        labels, what = {"strategy": each.name}, "What a strategy has made of the day, USD before fees"
+        yield Sample(name="strategy_result_usd", what=what, value=float(book.result), labels=labels)
+        for halt, is_on in {"day-loss": book.is_day_halted, "person": bool(strategy_halt(ports, each.name))}.items():
+            what = "1 where a strategy enters nothing"
+            yield Sample(name="strategy_halted", what=what, value=is_on, labels={**labels, "halt": halt})
+
+
 def _models(ports: Ports, now: datetime) -> Iterator[Sample]:
     for name in MODELS:
         state = ports.models.current(name)
@@ -120,6 +133,12 @@ def _queues(queues: QueueGauge, now: datetime) -> Iterator[Sample]:
             # In the sandbox the storage's clock is not ours; an age below nothing is none.
             age_s = max(0.0, (now - state.oldest_at).total_seconds()) if state.oldest_at else 0.0
             yield Sample(name="queue_age_s", what="Age of the message in front, seconds", value=age_s, labels=labels)
+
+
+def _by_strategy(name: str, what: str, column: str, rows: list[Row]) -> Iterator[Sample]:
+    counts = Counter((str(row[column]), strategy_of(row)) for row in rows)
+    for (value, strategy), count in sorted(counts.items()):
+        yield Sample(name=name, what=what, value=count, labels={column: value, "strategy": strategy})
 
 
 def _counted(name: str, what: str, label: str, values: list[str]) -> Iterator[Sample]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from shared.contracts.messages import Message, Severity
 from shared.contracts.parameters import Evidence, ParameterSet
-from shared.contracts.records import Container, Table
+from shared.contracts.records import Container, Table, strategy_of
 from shared.core.errors import ConflictError, SettingsError
 from shared.core.review import Review, Trip, Tuned, Week, review, tally
 from shared.core.schedule import DueJob, Job
@@ -108,15 +108,23 @@ def _trips(orders: Sequence[Row], decisions: dict[str, Row]) -> list[Trip]:
         bought = int(str(order["bought_shares"]))
         if order["phase"] != "CLOSED" or not bought or decision is None:
             continue
-        p_up, p_down = float(str(decision["p_up"])), float(str(decision["p_down"]))
         found.append(
             Trip(
                 on=parse_utc(str(decision["decided_at"])).astimezone(NEW_YORK).date(),
                 symbol=str(order["symbol"]),
                 session=str(decision["session"]),
+                strategy=strategy_of(decision),
                 realised=Decimal(str(order["realised_usd"])),
                 cost=bought * Decimal(str(order.get("entry_usd") or ZERO)),
-                p_win=p_up / (p_up + p_down) if p_up + p_down > 0 else 0.0,
+                p_win=_p_win(decision),
             )
         )
     return found
+
+
+def _p_win(decision: Row) -> float | None:
+    """Probability of the target before the stop, given that one is met; None where the strategy gave no chances."""
+    if decision.get("p_up") is None or decision.get("p_down") is None:
+        return None
+    p_up, p_down = float(str(decision["p_up"])), float(str(decision["p_down"]))
+    return p_up / (p_up + p_down) if p_up + p_down > 0 else 0.0

@@ -71,7 +71,7 @@ def test_a_decisions_whole_way_is_found_by_its_id(lines: pytest.LogCaptureFixtur
     assert {"step", "fill"} <= set(kinds)
     assert all(event["correlation_id"] == intent.decision_id for event in of_it)
     assert of_it[-1]["phase"] == "CLOSED"
-    assert meter.named("decisions") == [(1, {"verdict": "approved"})]
+    assert meter.named("decisions") == [(1, {"verdict": "approved", "strategy": "momentum.v1"})]
     assert {labels["role"] for _, labels in meter.named("slippage_bp")} == {"entry", "target"}
 
 

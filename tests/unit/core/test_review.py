@@ -18,8 +18,19 @@ DAY = date(2026, 10, 12)
 TUNED = Tuned(edge_min=0.1, net_move_min_bp=3.0, entry_sessions=(Session.REG_AM, Session.REG_MID, Session.REG_PM))
 
 
-def trip(realised: object, *, session: str = "REG-AM", p_win: float = 0.5) -> Trip:
-    return Trip(on=DAY, symbol="AAA", session=session, realised=Decimal(str(realised)), cost=Decimal(1000), p_win=p_win)
+MODELS, RULE = "momentum.v1", "dip-buyer.v1"
+
+
+def trip(realised: object, *, session: str = "REG-AM", p_win: float | None = 0.5, strategy: str = MODELS) -> Trip:
+    return Trip(
+        on=DAY,
+        symbol="AAA",
+        session=session,
+        strategy=strategy,
+        realised=Decimal(str(realised)),
+        cost=Decimal(1000),
+        p_win=p_win,
+    )
 
 
 def week(*trips: Trip, entry_bp: Sequence[float] = ()) -> Week:
@@ -70,6 +81,16 @@ def test_calibration_sets_prediction_beside_outcome() -> None:
     ]
 
 
+def test_what_gives_no_chances_is_in_no_calibration_and_speaks_against_no_edge() -> None:
+    silent = [trip(-5 - i % 3, p_win=None, strategy=RULE) for i in range(3 * MIN_TRIPS)]
+    made = review(week(trip(1, p_win=0.9), *silent), replace(TUNED, entry_sessions=(Session.REG_AM,)))
+    assert [(b.low, b.trips) for b in made.calibration] == [(0.7, 1)]
+    assert made.brier == 0.01
+    assert proposals(made) == {}
+    alone = review(week(*silent), TUNED)
+    assert (alone.brier, alone.calibration) == (None, ())
+
+
 def test_a_session_that_surely_loses_is_proposed_to_be_left_out() -> None:
     losing = [trip(-5 - i % 3, session="REG-PM", p_win=0.1) for i in range(MIN_TRIPS)]
     assert proposals(review(week(*losing), TUNED)) == {"GATEHOUSE_ENTRY_SESSIONS": "REG-AM REG-MID"}
@@ -108,6 +129,17 @@ def test_a_groups_sum_is_the_sum_and_its_rates_are_fractions(values: list[Decima
     assert found is not None
     assert Decimal(found.realised_usd) == sum(values)
     assert 0 <= found.hit_rate <= 1
+
+
+@given(st.lists(st.tuples(st.decimals(-1000, 1000, places=2), st.sampled_from((MODELS, RULE))), max_size=40))
+def test_strategies_are_told_apart_where_there_are_several_and_add_up(found: list[tuple[Decimal, str]]) -> None:
+    made = review(week(*(trip(value, strategy=name) for value, name in found)), TUNED)
+    names = {name for _, name in found}
+    assert set(made.by_strategy) == (names if len(names) > 1 else set())
+    if made.by_strategy and made.total is not None:
+        parts = made.by_strategy.values()
+        assert sum(Decimal(part.realised_usd) for part in parts) == Decimal(made.total.realised_usd)
+        assert sum(part.trips for part in parts) == made.total.trips
 
 
 @given(st.lists(st.decimals("0.01", 1_000_000, places=2), max_size=40))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import Notice
 from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.core.errors import TransientError
-from shared.core.ledger import open_ledger
+from shared.core.ledger import StrategyBook, open_ledger
 from shared.core.values import iso
 from shared.ports import Cell, QueueState
 from shared.stages.account.heartbeat import beat
 from shared.stages.base.ledger import ledger_row
+from shared.stages.operator.controls import halt_strategy
 from tests.support.broker import account_at
 from tests.support.orders import ON
+from tests.support.people import call
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny
 
@@ -57,6 +60,16 @@ def test_a_heartbeat_tells_equity_positions_jobs_and_queues_without_asking_the_b
         "Jobs: 2 done; odd: news-scan 1015 missed",
         "Queues: signals 1 (oldest 30 s)",
     ]
+
+
+def test_a_heartbeat_names_each_strategy_that_is_halted_and_why() -> None:
+    ports = fake_ports(ny(ON, "11:00"), GATEHOUSE_STRATEGIES="momentum.v1=0.5 dip-buyer.v1=0.3 sma-cross.v1=0.2")
+    books = {"dip-buyer.v1": StrategyBook(realised=Decimal(-900), is_day_halted=True), "sma-cross.v1": StrategyBook()}
+    ledger = replace(open_ledger(ON, account_at()), books=books)
+    ports.tables.put(Table.LEDGER, ACCOUNT, CURRENT, ledger_row(ports, ledger))
+    assert halt_strategy(ports, call("halt-strategy", name="momentum.v1")).is_done
+    said = next(line for line in told(ports).body.splitlines() if line.startswith("Halted"))
+    assert said == "Halted: momentum.v1 (halted by me: odd prices), dip-buyer.v1 (day loss)"
 
 
 def test_a_heartbeat_comes_once_an_hour_and_a_quarter_late_if_it_must() -> None:

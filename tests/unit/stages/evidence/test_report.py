@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import Notice
-from shared.contracts.reports import DayReport
+from shared.contracts.records import Table
+from shared.contracts.reports import DayReport, StrategyDay
 from shared.core.errors import TransientError
+from shared.core.settings import FIRST_STRATEGY
+from shared.ports import Cell
 from shared.stages.base.incidents import quarantine
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
@@ -63,6 +67,53 @@ def test_a_day_on_which_nothing_happened_has_a_report_too() -> None:
     assert (found.open_orders, found.open_positions, found.day_change_usd) == (0, 0, "0")
 
 
+def dip_bought(ports: FakePorts, number: int, realised_usd: str) -> None:
+    """An order of another strategy, which gives no chances, bought and left."""
+    whose: dict[str, Cell] = {"decision_id": f"d{number}", "intent_id": f"i{number}", "strategy": "dip-buyer.v1"}
+    decided: dict[str, Cell] = {"session": "REG-PM", "verdict": "approved", "refused_by": ""}
+    ended: dict[str, Cell] = {"phase": "CLOSED", "exit_reason": "SIGNAL", "realised_usd": realised_usd}
+    fill: dict[str, Cell] = {"symbol": "BBB", "role": "entry", "slippage_bp": 4.0}
+    ports.tables.put(Table.DECISIONS, str(ON), f"BBB|1500|d{number}", {**whose, **decided})
+    ports.tables.put(Table.ORDERS, str(ON), f"BBB|i{number}", {**whose, **ended})
+    ports.tables.put(Table.FILLS, str(ON), f"BBB|i{number}-entry-0|0002", {**whose, **fill})
+
+
+def test_one_strategy_alone_is_not_told_apart() -> None:
+    assert day_report(traded(), ON).by_strategy == {}
+
+
+def test_several_strategies_are_told_apart_and_add_up_to_the_day() -> None:
+    ports = traded()
+    dip_bought(ports, 1, "-20.00")
+    dip_bought(ports, 2, "5.50")
+    found = day_report(ports, ON)
+    dips = StrategyDay(decisions={"approved": 2}, fills=2, realised_usd="-14.50", wins=1, losses=1)
+    assert list(found.by_strategy) == ["dip-buyer.v1", FIRST_STRATEGY]
+    assert found.by_strategy["dip-buyer.v1"] == dips
+    parts = found.by_strategy.values()
+    assert sum(Decimal(part.realised_usd) for part in parts) == Decimal(found.realised_usd)
+    assert sum(part.fills for part in parts) == found.fills
+    assert (sum(part.wins for part in parts), sum(part.losses for part in parts)) == (found.wins, found.losses)
+
+
+def test_rows_of_older_code_are_the_first_strategys() -> None:
+    ports = traded()
+    for table in (Table.DECISIONS, Table.ORDERS, Table.FILLS):
+        for key, row in list(ports.tables.query(table, str(ON))):
+            ports.tables.put(table, str(ON), key, {name: cell for name, cell in row.items() if name != "strategy"})
+    dip_bought(ports, 1, "-20.00")
+    assert day_report(ports, ON).by_strategy[FIRST_STRATEGY].wins == 1
+
+
+def test_a_candidate_is_scored_once_however_many_strategies_have_an_opinion() -> None:
+    ports = fake_ports(NOW)
+    for strategy, policy in ((FIRST_STRATEGY, "ENTER"), ("dip-buyer.v1", "NO_WISH")):
+        row = {"symbol": "AAA", "slot": "1000", "strategy": strategy, "policy": policy}
+        ports.tables.put(Table.SIGNALS, str(ON), f"AAA|1000|{strategy}", row)
+    found = day_report(ports, ON)
+    assert (found.scored, found.policy) == (1, {"ENTER": 1, "NO_WISH": 1})
+
+
 def test_the_seal_covers_every_orders_chain() -> None:
     ports = traded()
     before = day_report(ports, ON).journal_hash
@@ -86,11 +137,13 @@ def test_the_report_is_made_once_when_due_and_told() -> None:
     ports.clock.at = ny(ON, "16:29")
     assert report(ports) == []
     ports.clock.at = ny(ON, "16:30")
+    dip_bought(ports, 1, "-20.00")
     (told,) = report(ports)
     assert isinstance(told, Notice)
     assert told.title.startswith(f"Day {ON}: +")
+    assert "dip-buyer.v1: -20.00 USD, 0 won, 1 lost" in told.body
     assert "Refused by: 1 COOLDOWN" in told.body
     assert report(ports) == []
     stored = ports.blobs.get("reports", f"{ON}/day.json")
     assert stored is not None
-    assert ports.codec.decode(DayReport, stored.value).fills == 2
+    assert ports.codec.decode(DayReport, stored.value).fills == 3

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.errors import TransientError
+from shared.core.ledger import StrategyBook
 from shared.core.schedule import slot_of
+from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import iso
 from shared.ports import QueueState
-from shared.stages.operator.controls import kill
+from shared.stages.base.ledger import update_ledger
+from shared.stages.operator.controls import halt_strategy, kill
 from shared.stages.operator.health import JOB_GRACE, SKEW_MAX, ready
 from shared.stages.operator.metrics import samples
+from tests.support.broker import account_at
 from tests.support.orders import NOW, ON, new_life
-from tests.support.people import kill_call
+from tests.support.people import call, kill_call
 from tests.support.ports import FakePorts, fake_ports
 
+BOOKS = {"dip-buyer.v1": StrategyBook(realised=Decimal("-20"), open_result=Decimal("7.50"), is_day_halted=True)}
 BEFORE_ALL = NOW.replace(hour=8, minute=5)
 """04:05 New York: nothing can be late yet."""
 
@@ -97,17 +104,34 @@ def test_metrics_of_an_open_position_under_a_kill_switch() -> None:
     life.ports.tables.put("decisions", str(ON), "AAA|1000|x", {"verdict": "refused", "refused_by": "SPREAD COOLDOWN"})
     found = figures(life.ports)
     assert found["orders", "PROTECTED"] == 1
-    assert (found["decisions", "refused"], found["gate_refusals", "SPREAD"], found["gate_refusals", "COOLDOWN"]) == (
-        1,
-        1,
-        1,
-    )
-    assert found["fills", "entry"] == 1
+    assert found["decisions", "refused", FIRST_STRATEGY] == 1
+    assert (found["gate_refusals", "SPREAD"], found["gate_refusals", "COOLDOWN"]) == (1, 1)
+    assert found["fills", "entry", FIRST_STRATEGY] == 1
     assert ("slippage_bp", "entry") in found
     assert found["kill_switch",] == 1
     assert (found["queue_messages", "signals"], found["queue_age_s", "signals"]) == (3, 65)
     assert found["queue_age_s", "candidates"] == 0
     assert found["model_age_s", "signal"] > 0
+
+
+def test_metrics_tell_strategies_apart() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_STRATEGIES="momentum.v1=0.5 dip-buyer.v1=0.5")
+    update_ledger(ports, ON, account_at(), lambda ledger: replace(ledger, books=BOOKS))
+    assert halt_strategy(ports, call("halt-strategy", name="momentum.v1")).is_done
+    for number, strategy in enumerate(("dip-buyer.v1", "dip-buyer.v1", "momentum.v1")):
+        ports.tables.put("decisions", str(ON), f"AAA|{number}", {"verdict": "approved", "strategy": strategy})
+    found = figures(ports)
+    assert found["decisions", "approved", "dip-buyer.v1"] == 2
+    assert found["decisions", "approved", "momentum.v1"] == 1
+    assert found["strategy_result_usd", "dip-buyer.v1"] == -12.5
+    assert found["strategy_result_usd", "momentum.v1"] == 0
+    halted = {key[1:]: value for key, value in found.items() if key[0] == "strategy_halted"}
+    assert halted == {
+        ("momentum.v1", "day-loss"): 0,
+        ("momentum.v1", "person"): 1,
+        ("dip-buyer.v1", "day-loss"): 1,
+        ("dip-buyer.v1", "person"): 0,
+    }
 
 
 def test_metrics_of_an_account_that_has_never_traded() -> None:

@@ -63,6 +63,24 @@ def test_what_the_week_speaks_against_becomes_a_set_that_a_person_may_accept() -
     assert proposed.evidence.blob == "reports/weekly/2026-10-16.json"
 
 
+def test_a_strategy_that_gives_no_chances_is_reviewed_beside_one_that_does() -> None:
+    ports = fake_ports(ny(SATURDAY, "09:00"))
+    for number in range(3):
+        lost(ports, number)
+    key = "AAA|0"
+    decided = dict(ports.tables.query(Table.DECISIONS, str(FRIDAY)))[key]
+    bare = {name: cell for name, cell in decided.items() if name not in {"p_up", "p_down"}}
+    ports.tables.put(Table.DECISIONS, str(FRIDAY), key, {**bare, "strategy": "dip-buyer.v1"})
+    (told,) = review_week(ports)
+    assert isinstance(told, Notice)
+    assert "dip-buyer.v1: -5.00 USD, 0% of 1" in told.body
+    assert "momentum.v1: -13.00 USD, 0% of 2" in told.body
+    stored = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.json")
+    assert stored is not None
+    made = ports.codec.decode(Review, stored.value)
+    assert sum(each.trips for each in made.calibration) == 2
+
+
 def test_a_quiet_week_proposes_nothing() -> None:
     ports = fake_ports(ny(SATURDAY, "09:00"))
     (told,) = review_week(ports)

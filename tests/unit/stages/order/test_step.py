@@ -358,7 +358,7 @@ def test_the_owner_hears_of_the_opening_and_the_end_and_nothing_between() -> Non
     assert [notice.kind for notice in told] == ["position-opened", "position-closed"]
     assert told[0].title == "Bought 100 AAA at 10.0100"
     assert told[1].title == "Sold 100 AAA: +39.00 USD"
-    assert f"Intent {INTENT}, decision decision-1." in told[1].body
+    assert all(f"By momentum.v1. Intent {INTENT}, decision decision-1." in notice.body for notice in told)
 
 
 def test_the_owner_hears_why_an_order_ended_without_a_fill() -> None:
