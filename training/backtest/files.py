@@ -69,6 +69,7 @@ def trade_rows(made: Study) -> list[dict[str, object]]:
             "date": trade.on.isoformat(),
             "slot": f"{trade.slot[:2]}:{trade.slot[2:]}",
             "symbol": trade.symbol,
+            "strategy": trade.strategy,
             "session": trade.session,
             "event": trade.event,
             "regime": trade.regime,
@@ -85,15 +86,19 @@ def trade_rows(made: Study) -> list[dict[str, object]]:
             "exit": trade.exit_reason,
             "slippage_bp": round(trade.slippage_bp, 2),
             "spread_bp": round(trade.spread_bp, 2),
-            "p_up": None if trade.p_up is None else round(trade.p_up, 4),
-            "p_down": None if trade.p_down is None else round(trade.p_down, 4),
-            "expected_move_bp": None if trade.expected_move_bp is None else round(trade.expected_move_bp, 2),
+            "p_up": _rounded(trade.p_up, 4),
+            "p_down": _rounded(trade.p_down, 4),
+            "expected_move_bp": _rounded(trade.expected_move_bp, 2),
             "in_sample": trade.in_sample,
             "decision_id": trade.decision_id,
             "case": case_of(trade.on, trade.decision_id),
         }
         for trade in made.outcome.trades
     ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def case_of(on: date, decision_id: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from shared.contracts.records import Table
+from shared.contracts.records import Table, strategy_of
 from shared.core.values import ZERO, Side, parse_utc
 from shared.ports import Row, TableStore
 from simulation.venue.account import Fill
@@ -108,16 +108,17 @@ def _trade(day: Harvest, order: Row, decision: Row, fills: Sequence[Fill], *, re
         exit_reason=str(order.get("exit_reason") or ""),
         slippage_bp=float((paid / qty - arrival) / arrival * 10_000),
         spread_bp=float((ask - bid) / ((ask + bid) / 2) * 10_000),
-        p_up=_known(decision, "p_up"),
-        p_down=_known(decision, "p_down"),
-        expected_move_bp=_known(decision, "expected_move", 10_000),
+        p_up=_said(decision, "p_up"),
+        p_down=_said(decision, "p_down"),
+        expected_move_bp=_said(decision, "expected_move", times=10_000),
         in_sample=in_sample,
+        strategy=strategy_of(decision),
     )
 
 
-def _known(decision: Row, name: str, times: float = 1.0) -> float | None:
-    """A figure of the models, None of a strategy without."""
-    value = decision.get(name)
+def _said(decision: Row, column: str, *, times: float = 1.0) -> float | None:
+    """What the models said; None where the strategy has none."""
+    value = decision.get(column)
     return None if value is None else float(str(value)) * times
 
 

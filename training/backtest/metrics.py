@@ -158,6 +158,7 @@ def trade_figures(trades: Sequence[Trade]) -> TradeFigures:
 
 
 SPLITS: Mapping[str, Callable[[Trade], str]] = {
+    "strategy": lambda trade: trade.strategy,
     "session": lambda trade: trade.session,
     "hour": lambda trade: trade.hour,
     "regime": lambda trade: trade.regime,
@@ -167,6 +168,8 @@ SPLITS: Mapping[str, Callable[[Trade], str]] = {
     "symbol": lambda trade: trade.symbol,
 }
 """Name of a split, and the part of it that a trade belongs to."""
+OF_SEVERAL = frozenset({"strategy"})
+"""Splits that say nothing where they have one part alone."""
 
 
 def split(trades: Sequence[Trade], key: Callable[[Trade], str]) -> dict[str, TradeFigures]:
@@ -175,6 +178,12 @@ def split(trades: Sequence[Trade], key: Callable[[Trade], str]) -> dict[str, Tra
     for trade in trades:
         parts[key(trade)].append(trade)
     return {name: trade_figures(part) for name, part in sorted(parts.items())}
+
+
+def splits_of(trades: Sequence[Trade]) -> dict[str, dict[str, TradeFigures]]:
+    """Figures of the parts of every split by its name, but for those that say nothing."""
+    found = {name: split(trades, key) for name, key in SPLITS.items()}
+    return {name: parts for name, parts in found.items() if len(parts) > 1 or name not in OF_SEVERAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

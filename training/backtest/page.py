@@ -19,7 +19,7 @@ from training.backtest.study import Study
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 SHOWN_TRADES = 400
 SHOWN_SYMBOLS = 12
-TITLES = {name: f"By {name}" for name in ("session", "hour", "regime", "event", "exit", "month")}
+TITLES = {name: f"By {name}" for name in ("strategy", "session", "hour", "regime", "event", "exit", "month")}
 MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
 VERDICTS = {
     "evidence": "The figures are evidence of an edge after costs.",
@@ -45,7 +45,8 @@ def render(made: Study, training: report_style.TrainingParts | None = None) -> s
         verdict=VERDICTS[made.verdict],
         cards=_cards(made),
         charts=_charts(made),
-        splits={title: made.splits[name] for name, title in TITLES.items()},
+        splits={title: made.splits[name] for name, title in TITLES.items() if name in made.splits},
+        has_strategies="strategy" in made.splits,
         symbols=_extremes(made.splits["symbol"]),
         trades=trades[:SHOWN_TRADES],
         hidden=max(0, len(trades) - SHOWN_TRADES),
@@ -195,8 +196,10 @@ def bp(value: float) -> str:
     return f"{value:+.1f} bp".replace("-", MINUS) if math.isfinite(value) else NOTHING
 
 
-def number(value: float, digits: int = 2) -> str:
+def number(value: float | None, digits: int = 2) -> str:
     """A plain figure."""
+    if value is None:
+        return NOTHING
     if math.isinf(value):
         return "∞"
     return f"{value:,.{digits}f}".replace("-", MINUS) if math.isfinite(value) else NOTHING

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.market import FloatArray
+from shared.core.settings import FIRST_STRATEGY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,9 @@ class Trade:
     spread_bp : float
         Spread of the quote that the gates saw.
     p_up, p_down, expected_move_bp : float or None
-        What the models said.
+        What the models said; None of a strategy without any.
+    strategy : str
+        Whose idea it was.
     in_sample : bool
         Whether the model had learned from this session.
     """
@@ -60,6 +63,7 @@ class Trade:
     p_down: float | None
     expected_move_bp: float | None
     in_sample: bool = False
+    strategy: str = FIRST_STRATEGY
 
     @property
     def net_usd(self) -> float:

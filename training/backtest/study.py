@@ -13,14 +13,13 @@ from shared.contracts.model_card import SIGNAL_MODEL, ReliabilityBin
 from shared.core.ids import canonical_json, digest
 from shared.core.market import FloatArray
 from training.backtest.metrics import (
-    SPLITS,
     BenchmarkFigures,
     RunFigures,
     TradeFigures,
     benchmark_figures,
     brier,
     run_figures,
-    split,
+    splits_of,
     trade_figures,
 )
 from training.backtest.overfit import (
@@ -127,7 +126,7 @@ def study(
         outcome=outcome,
         run=run,
         trades=trades,
-        splits={name: split(outcome.trades, key) for name, key in SPLITS.items()},
+        splits=splits_of(outcome.trades),
         benchmarks=benchmarks,
         deflated=deflated,
         overfit=overfit,

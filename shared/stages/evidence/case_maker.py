@@ -193,7 +193,9 @@ class CaseMaker:
 
     def _scores(self, inputs: CaseInputs, scored: Row | None, decided: Row | None, symbol: Symbol) -> CaseScores:
         is_same = scored is not None and scored.get("features_blob") == inputs.features_blob
-        contributions = self._contributions(inputs.features_blob, symbol)
+        signal = inputs.signal
+        gives_none = scored.get("p_up") is None if scored and is_same else signal is not None and signal.p_up is None
+        contributions = () if gives_none else self._contributions(inputs.features_blob, symbol)
         if scored is not None and is_same:
             return CaseScores(
                 policy=str(scored["policy"]),
@@ -212,7 +214,6 @@ class CaseMaker:
                 ask_usd=money_of(scored.get("ask_usd")),
                 regime=text_of(scored.get("regime")),
             )
-        signal = inputs.signal
         if signal is None:
             at = parse_utc(str((decided or {})["decided_at"]))
             return CaseScores(policy="", faults="", scored_at=at, contributions=contributions)

@@ -111,6 +111,30 @@ def test_a_run_without_trades_is_told_too(made: Study) -> None:
     assert "Fewer than 100 trades" in render(empty)
 
 
+def test_one_strategy_alone_is_not_told_apart(made: Study, page: str) -> None:
+    assert "strategy" not in made.splits
+    assert "By strategy" not in page
+    assert ">strategy<" not in page
+
+
+def test_several_strategies_are_told_apart_in_report_files_and_summary(made: Study, tmp_path: Path) -> None:
+    first, *rest = made.outcome.trades
+    odd = dataclasses.replace(first, strategy="dip-buyer.v1", p_up=None, p_down=None, expected_move_bp=None)
+    days = [dataclasses.replace(day, trades=()) for day in made.outcome.days]
+    days[0] = dataclasses.replace(days[0], trades=(odd, *rest))
+    two = study(dataclasses.replace(made.outcome, days=tuple(days)), rsi_plan())
+    parts = two.splits["strategy"]
+    assert {name: part.trades for name, part in parts.items()} == {"dip-buyer.v1": 1, "momentum.v1": len(rest)}
+    assert sum(part.net_usd for part in parts.values()) == pytest.approx(two.trades.net_usd)
+    page = render(two)
+    assert "By strategy" in page
+    assert page.count('<td class="left">dip-buyer.v1</td>') == 1
+    write_run(two, tmp_path, page=page)
+    trades = list(csv.DictReader((tmp_path / "trades.csv").read_text().splitlines()))
+    assert (trades[0]["strategy"], trades[0]["p_up"]) == ("dip-buyer.v1", "")
+    assert set(summary(two)["splits"]["strategy"]) == set(parts)
+
+
 def test_a_run_on_known_days_is_no_result(made: Study) -> None:
     days = tuple(dataclasses.replace(day, in_sample=True) for day in made.outcome.days)
     found = study(dataclasses.replace(made.outcome, days=days), rsi_plan())

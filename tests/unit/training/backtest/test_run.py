@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import pytest
 
+from shared.adapters.codec import decode_json
+from shared.contracts.cases import Case, case_blob
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
 from simulation.venue.config import VenueConfig
@@ -35,6 +37,18 @@ def test_scores_given_or_made_by_workers_are_those_made_here(spec: Spec, outcome
     given = batched_scores(dataclasses.replace(spec, workers=1), rsi_plan(), lambda what, done: None)
     again = run(spec, rsi_plan(), scores=given)
     assert again.trades == outcome.trades
+
+
+def test_trades_carry_their_strategy_and_what_it_does_not_say_is_none(spec: Spec) -> None:
+    changed = {"GATEHOUSE_STRATEGIES": "momentum.v1=0.5 sma-cross.v1=0.5"}
+    found = run(dataclasses.replace(spec, changed=changed, exact=True), rsi_plan())
+    assert {trade.strategy for trade in found.trades} == {"momentum.v1", "sma-cross.v1"}
+    for trade in found.trades:
+        said = (trade.p_up, trade.p_down, trade.expected_move_bp)
+        assert all(value is None for value in said) == (trade.strategy == "sma-cross.v1")
+    scores = {t.strategy: decode_json(Case, found.cases[case_blob(t.on, t.decision_id)]).scores for t in found.trades}
+    assert scores["momentum.v1"].contributions
+    assert scores["sma-cross.v1"].contributions == ()
 
 
 def test_no_trade_fills_on_the_bar_that_it_was_decided_on(outcome: BacktestOutcome) -> None:
