@@ -23,6 +23,17 @@ from shared.ports import BlobStore
 from training.spreadsheet import cell
 
 ROWS_SHOWN = 200
+SOMETIMES: Mapping[str, str] = {
+    Table.SIGNALS: "edge DOUBLE, expected_move_bp DOUBLE",
+    Table.ORDERS: "strategy VARCHAR",
+    Table.FILLS: "strategy VARCHAR",
+    Table.POSITIONS: "strategy VARCHAR",
+    Table.JOURNAL: "strategy VARCHAR",
+}
+"""Columns that no row of some days has: what only strategies with models say, what older code did not write. Their
+views have them all the same, without a value.
+"""
+_NONE = "no_rows_of"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +124,11 @@ def answer(files: Mapping[str, Sequence[Path]], sql: str) -> QueryResult:
     with duckdb.connect() as connection:
         for table, paths in files.items():
             listed = ", ".join(f"'{path}'" for path in paths)
-            connection.execute(f"CREATE VIEW {table} AS FROM read_parquet([{listed}], union_by_name = true)")
+            rows = f"FROM read_parquet([{listed}], union_by_name = true)"
+            if table in SOMETIMES:
+                connection.execute(f"CREATE TABLE {_NONE}_{table} ({SOMETIMES[table]})")
+                rows += f" UNION ALL BY NAME FROM {_NONE}_{table}"
+            connection.execute(f"CREATE VIEW {table} AS {rows}")
         # From here on nothing outside the views is reached: no file is written, nothing is loaded or fetched.
         folders = sorted({str(path.parent) for paths in files.values() for path in paths})
         connection.execute(f"SET allowed_directories = {folders!r}")

@@ -61,6 +61,16 @@ SELECT exit_reason, count(*) AS positions, count(*) FILTER (realised_usd > 0) AS
 FROM orders WHERE phase = 'CLOSED' GROUP BY exit_reason ORDER BY realised_usd DESC
 """,
     ),
+    "by-strategy": ExampleQuery(
+        asks="What has each strategy decided, and what did its closed positions bring?",
+        sql="""
+SELECT d.strategy, count(*) AS decisions, count(*) FILTER (d.verdict = 'approved') AS approved,
+       count(*) FILTER (o.phase = 'CLOSED') AS positions, count(*) FILTER (o.realised_usd > 0) AS won,
+       round(sum(o.realised_usd), 2) AS realised_usd,
+       round(avg(10000 * o.realised_usd / (o.entry_usd * o.bought_shares)) FILTER (o.phase = 'CLOSED'), 1) AS mean_bp
+FROM decisions d LEFT JOIN orders o USING (intent_id) GROUP BY d.strategy ORDER BY d.strategy
+""",
+    ),
     "policy-by-session": ExampleQuery(
         asks="What did policy make of the candidates, session by session?",
         sql="""

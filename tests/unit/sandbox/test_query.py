@@ -49,6 +49,40 @@ def test_fills_by_session_add_up_to_the_table(ports: NightFakes, files: Mapping[
     assert sum(row[found.columns.index("shares")] for row in found.rows) == shares
 
 
+def test_strategies_are_told_apart_and_add_up_to_the_tables(tmp_path: Path) -> None:
+    ports = night_ports(
+        GATEHOUSE_STRATEGIES="breakout.v1=0.5 momentum.v1=0.5", GATEHOUSE_STRATEGY_PARAMETERS="breakout.v1.span=5"
+    )
+    traded(ports)
+    decided(ports, "BBB", slot="1205")
+    export_day(ports, ON)
+    found = answer(download(ports.blobs, tmp_path), QUESTIONS["by-strategy"].sql)
+    (order,) = [row for row in ports.rows("orders", ON).values() if row["phase"] == "CLOSED"]
+    realised, entry, bought = (float(str(order[name])) for name in ("realised_usd", "entry_usd", "bought_shares"))
+    assert found.columns == ("strategy", "decisions", "approved", "positions", "won", "realised_usd", "mean_bp")
+    assert found.rows == [
+        ("breakout.v1", 1, 1, 1, 1, round(realised, 2), round(10_000 * realised / (entry * bought), 1)),
+        ("momentum.v1", 1, 1, 0, 0, None, None),
+    ]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_day_without_any_chances_can_be_asked_the_same(name: str, tmp_path: Path) -> None:
+    ports = night_ports(GATEHOUSE_STRATEGIES="breakout.v1=1", GATEHOUSE_STRATEGY_PARAMETERS="breakout.v1.span=5")
+    traded(ports)
+    decided(ports, "AAA", "BBB", slot="1205")
+    supervise(ports)
+    export_day(ports, ON)
+    assert answer(download(ports.blobs, tmp_path), QUESTIONS[name].sql).columns
+
+
+def test_an_order_of_older_code_has_no_strategy(ports: NightFakes, tmp_path: Path) -> None:
+    data = ports.exporter.parquet(ON, [("AAA|x", {"symbol": "AAA", "phase": "CLOSED"})])
+    path = tmp_path / "orders.parquet"
+    path.write_bytes(data)
+    assert answer({"orders": [path]}, "SELECT phase, strategy FROM orders").rows == [("CLOSED", None)]
+
+
 def test_refusals_are_counted_gate_by_gate(files: Mapping[str, Sequence[Path]]) -> None:
     assert ("COOLDOWN", 1, 1) in answer(files, QUESTIONS["gate-refusals"].sql).rows
 
