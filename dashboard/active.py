@@ -14,8 +14,9 @@ from dashboard.store import Source
 from shared.contracts.records import Container
 from shared.contracts.settings import PolicySettings, RiskSettings
 from shared.core.packing import unpack
+from shared.core.settings import StrategySettings
 
-KEPT: Mapping[str, type] = {"policy": PolicySettings, "risk": RiskSettings}
+KEPT: Mapping[str, type] = {"policy": PolicySettings, "risk": RiskSettings, "strategies": StrategySettings}
 """Groups of settings that a decision depends on."""
 
 
@@ -39,6 +40,12 @@ class ShownSettings:
         """Return a number of the risk settings."""
         return float(self.values["risk"][name])
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Return the share of each strategy that trades, in order of priority."""
+        pairs = (str(text).split("=") for text in self.values["strategies"]["traded"])
+        return {name: float(share) for name, share in pairs}
+
 
 def active_settings(source: Source, on: date) -> ShownSettings:
     """Read the settings that the latest slice of a day was scored under; the defaults where none keeps any."""
@@ -47,7 +54,11 @@ def active_settings(source: Source, on: date) -> ShownSettings:
         kept = json.loads(unpack(stored)) if stored else {}
         if "settings" not in kept:
             break
-        values = {group: _numbers(KEPT[group], found) for group, found in kept["settings"].items()}
+        found = kept["settings"]  # slices of older code keep no strategies: there was the first one alone
+        values = {
+            name: _readable(_numbers(group, found[name])) if name in found else defaults(group)
+            for name, group in KEPT.items()
+        }
         return ShownSettings(slot=name.split("/")[1], settings_id=str(kept["settings_id"]), values=values)
     return ShownSettings(slot="", settings_id="", values={name: defaults(group) for name, group in KEPT.items()})
 
@@ -58,14 +69,24 @@ def _numbers(group: type, found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: float(value) if name in decimals else value for name, value in found.items()}
 
 
+def _readable(found: dict[str, Any]) -> dict[str, Any]:
+    """Strategies and their parameters as the settings spell them: NAME=SHARE, NAME.PARAMETER=VALUE."""
+    if "traded" in found:
+        found["traded"] = [f"{each['name']}={float(each['share']):g}" for each in found["traded"]]
+        found["parameters"] = [f"{each['strategy']}.{each['name']}={each['value']}" for each in found["parameters"]]
+    return found
+
+
 def defaults(group: type) -> dict[str, Any]:
     """Return a group's defaults, structures as JSON has them."""
     made = group()
-    return {
-        item.name: json.loads(json.dumps(getattr(made, item.name), default=_plain))
-        for item in dataclasses.fields(group)
-        if "name" in item.metadata
-    }
+    return _readable(
+        {
+            item.name: json.loads(json.dumps(getattr(made, item.name), default=_plain))
+            for item in dataclasses.fields(group)
+            if "name" in item.metadata
+        }
+    )
 
 
 def _plain(value: object) -> object:

@@ -15,6 +15,7 @@ from dashboard.store import Query, Source
 from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Container, Table
 from shared.core.ledger import NEXT
 from shared.core.sessions import NEW_YORK
+from shared.core.settings import FIRST_STRATEGY
 from shared.ports import Row
 
 
@@ -35,14 +36,16 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
         "limit_usd stop_usd target_usd equity_usd decision_id intent_id models parameter_set code_revision"
     ),
     Table.ORDERS: _columns(
-        "symbol phase exit_reason qty_shares bought_shares sold_shares arrival_usd limit_usd stop_usd target_usd "
-        "entry_usd realised_usd note updated_at seq intent_id decision_id"
+        "symbol strategy phase exit_reason qty_shares bought_shares sold_shares arrival_usd limit_usd stop_usd "
+        "target_usd entry_usd realised_usd note updated_at seq intent_id decision_id"
     ),
     Table.POSITIONS: _columns(
-        "symbol qty_shares bought_shares average_usd stop_usd target_usd realised_usd exit_reason updated_at intent_id"
+        "symbol strategy qty_shares bought_shares average_usd stop_usd target_usd realised_usd exit_reason updated_at "
+        "intent_id"
     ),
     Table.FILLS: _columns(
-        "symbol role side qty_shares price_usd session slippage_bp occurred_at received_at intent_id client_order_id"
+        "symbol strategy role side qty_shares price_usd session slippage_bp occurred_at received_at intent_id "
+        "client_order_id"
     ),
     Table.JOURNAL: JOURNAL,
     Table.LEDGER: _columns("at session equity_usd cash_usd buying_power_usd exposure_usd positions"),
@@ -68,7 +71,7 @@ def table_of(source: Source, table: Table, on: date, query: Query | None = None)
     columns = COLUMNS[table]
     asked = query or Query()
     wanted = Query(columns=columns, key_from=asked.key_from, key_to=asked.key_to, limit=asked.limit)
-    return frame(source.rows(table, str(on), wanted), columns)
+    return _owned(frame(source.rows(table, str(on), wanted), columns))
 
 
 def tables_of(source: ManySource, table: Table, days: list[date]) -> pd.DataFrame:
@@ -76,7 +79,14 @@ def tables_of(source: ManySource, table: Table, days: list[date]) -> pd.DataFram
     columns = COLUMNS[table]
     found = source.many(table, [str(on) for on in days], Query(columns=columns))
     dated = [{**row, "on": str(on)} for on, rows in zip(days, found, strict=True) for row in rows]
-    return frame(dated, (*columns, "on"))
+    return _owned(frame(dated, (*columns, "on")))
+
+
+def _owned(found: pd.DataFrame) -> pd.DataFrame:
+    """Say whose rows of older code are, which do not."""
+    if "strategy" in found:
+        found["strategy"] = found["strategy"].replace("", FIRST_STRATEGY)
+    return found
 
 
 def day_report(source: Source, on: date) -> Mapping[str, Any] | None:
@@ -188,22 +198,30 @@ def refusals_of(decisions: pd.DataFrame) -> Mapping[str, int]:
     return counts(refused[refused.notna() & (refused != "")])
 
 
+def scored_in(signals: pd.DataFrame) -> int:
+    """How many candidates were scored, each symbol once a slot however many strategies have an opinion of it."""
+    keys = [name for name in ("on", "symbol", "slot") if name in signals]
+    return len(signals.drop_duplicates(keys))
+
+
 def closed_positions(orders: pd.DataFrame, fills: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each order that bought and has ended: result, risk taken, times, session, hour, regime.
 
     Columns
     -------
     symbol, session (of the decision), hour (ET of the first fill, "10:00"), exit_reason, strategy : str
-    realised_usd, r (result over planned risk), slippage_bp (entry, weighted by shares), held_min, turnover_usd : float
+    realised_usd, r (result over planned risk), bp (result over what was paid, in basis points) : float
+    slippage_bp (entry, weighted by shares), held_min, turnover_usd : float
     entered_at, left_at : UTC
     """
     bought = orders[(orders["bought_shares"] > 0) & (orders["phase"] == "CLOSED")]
-    told = decisions.drop_duplicates("decision_id").set_index("decision_id")[["session", "strategy"]]
+    told = decisions.drop_duplicates("decision_id").set_index("decision_id")[["session"]]
     made = bought.join(told, on="decision_id").join(_fill_figures(fills), on="intent_id").reset_index(drop=True)
-    for name in ("session", "strategy"):
-        made[name] = made[name].fillna("").replace("", "unknown")
+    made["session"] = made["session"].fillna("").replace("", "unknown")
     risk = (made["entry_usd"] - made["stop_usd"]).clip(lower=0) * made["bought_shares"]
     made["r"] = made["realised_usd"] / risk.where(risk > 0)
+    paid = made["entry_usd"] * made["bought_shares"]
+    made["bp"] = 1e4 * made["realised_usd"] / paid.where(paid > 0)
     made["held_min"] = (made["left_at"] - made["entered_at"]).dt.total_seconds() / 60
     made["hour"] = made["entered_at"].dt.tz_convert(NEW_YORK).dt.strftime("%H:00")
     return made.sort_values("entered_at", kind="stable").reset_index(drop=True)

@@ -21,8 +21,8 @@ class Results:
 
     Attributes
     ----------
-    expectancy_usd, expectancy_r : float or None
-        Mean result of a position, in USD and in units of the risk it was planned with.
+    expectancy_usd, expectancy_r, expectancy_bp : float or None
+        Mean result of a position: in USD, in units of the risk it was planned with, in basis points of what was paid.
     profit_factor : float or None
         What winners won over what losers lost.
     payoff : float or None
@@ -35,6 +35,7 @@ class Results:
     realised_usd: float
     expectancy_usd: float | None
     expectancy_r: float | None
+    expectancy_bp: float | None
     win_rate: float | None
     profit_factor: float | None
     payoff: float | None
@@ -42,7 +43,7 @@ class Results:
 
 
 def results_of(positions: pd.DataFrame) -> Results:
-    """Reckon closed positions: columns realised_usd, r, slippage_bp."""
+    """Reckon closed positions: columns realised_usd, r, bp, slippage_bp."""
     realised = positions["realised_usd"].to_numpy(float)
     won, lost = realised[realised > 0], realised[realised < 0]
     count = len(realised)
@@ -53,6 +54,7 @@ def results_of(positions: pd.DataFrame) -> Results:
         realised_usd=float(realised.sum()),
         expectancy_usd=float(realised.mean()) if count else None,
         expectancy_r=_mean(positions["r"]),
+        expectancy_bp=_mean(positions["bp"]),
         win_rate=len(won) / count if count else None,
         profit_factor=float(won.sum() / -lost.sum()) if len(lost) else None,
         payoff=float(won.mean() / -lost.mean()) if len(won) and len(lost) else None,
@@ -65,6 +67,12 @@ def results_by(positions: pd.DataFrame, column: str) -> pd.DataFrame:
     made = {name: results_of(part) for name, part in positions.groupby(column, sort=True)}
     columns = list(Results.__dataclass_fields__)
     return pd.DataFrame([asdict(result) for result in made.values()], index=list(made), columns=columns)
+
+
+def grown_by(positions: pd.DataFrame, column: str) -> dict[str, tuple[list[object], list[float]]]:
+    """What each group has realised so far, day by day: (session dates, USD) under its name."""
+    by_day = positions.pivot_table(index="on", columns=column, values="realised_usd", aggfunc="sum").fillna(0.0)
+    return {str(name): (list(by_day.index), list(by_day[name].cumsum())) for name in by_day.columns}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,20 +111,28 @@ def _head(view: View, case: Case, is_stored: bool) -> None:
 
 def _scores(case: Case) -> None:
     scores = case.scores
-    st.subheader("What the models said")
+    # What is known to be sound and has no chances is of a strategy that gives none; nothing else is left out.
+    gives_chances = scores.p_up is not None or bool(scores.faults) or not scores.policy
+    chances = ", ".join(units.percent(p) for p in (scores.p_up, scores.p_none, scores.p_down))
+    said = [
+        ("p up, none, down", chances),
+        ("Edge (p up less p down)", f"{scores.edge:+.3f}" if scores.edge is not None else units.NOTHING),
+        ("Expected move", units.bp(scores.expected_move_bp, sign=True)),
+    ]
+    st.subheader("What the models said" if gives_chances else "What the strategy said")
     theme.facts(
         [
             ("Policy", scores.policy or units.NOTHING),
-            ("p up, none, down", ", ".join(units.percent(p) for p in (scores.p_up, scores.p_none, scores.p_down))),
-            ("Edge (p up less p down)", f"{scores.edge:+.3f}" if scores.edge is not None else units.NOTHING),
-            ("Expected move", units.bp(scores.expected_move_bp, sign=True)),
+            *(said if gives_chances else []),
             ("Cost of the round trip", units.bp(scores.cost_bp)),
             ("Last close, ATR(5m)", f"{units.price(scores.price_usd)}, {units.price(scores.atr_usd)}"),
             ("Quote when scored", f"{_price(scores.bid_usd)} to {_price(scores.ask_usd)}"),
             *([("Faults of the data", scores.faults)] if scores.faults else []),
         ]
     )
-    if scores.contributions:
+    if not gives_chances:
+        st.caption(f"{case.strategy} gives no chances: the Kelly bound does not apply.")
+    elif scores.contributions:
         theme.chart(contributions_chart(case), key="contributions", title="What moved the edge most")
     else:
         st.caption("What moved the edge most is in the case file, which is written after the day's end.")

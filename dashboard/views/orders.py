@@ -9,6 +9,7 @@ from dashboard import charts, theme, units
 from dashboard.dataframes import counts, frame, records
 from dashboard.day import JOURNAL, closed_positions, table_of
 from dashboard.store import starting_with
+from dashboard.strategies import named, several
 from dashboard.view import View
 from dashboard.views.links import open_case
 from shared.contracts.records import Table, symbol_key
@@ -35,7 +36,7 @@ def render(view: View) -> None:
         ]
     )
     listed = orders.sort_values("updated_at", ascending=False)
-    at = theme.chosen(_listed(view, listed), key="orders")
+    at = theme.chosen(named(_listed(view, listed), listed["strategy"], several(orders)), key="orders")
     if at is None:
         st.caption("Choose an order to see its steps and its fills.")
         _overview(orders, fills)

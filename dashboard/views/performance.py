@@ -9,7 +9,18 @@ import streamlit as st
 
 from dashboard import charts, theme, units
 from dashboard.day import closed_positions, regimes_of, tables_of
-from dashboard.figures import FEW_SESSIONS, Curve, Results, curve_of, drawdowns, results_by, results_of, session_returns
+from dashboard.figures import (
+    FEW_SESSIONS,
+    Curve,
+    Results,
+    curve_of,
+    drawdowns,
+    grown_by,
+    results_by,
+    results_of,
+    session_returns,
+)
+from dashboard.strategies import named, several, side_by_side
 from dashboard.view import View
 from shared.contracts.records import Table
 
@@ -94,7 +105,12 @@ def _figures(curve: Curve, results: Results) -> None:
 
 def _by_group(positions: pd.DataFrame) -> None:
     st.subheader("Where it was made")
-    for tab, (name, column) in zip(st.tabs(list(_GROUPS)), _GROUPS.items(), strict=True):
+    names = several(positions)
+    tabs = list(st.tabs(["Strategy", *_GROUPS] if names else list(_GROUPS)))
+    if names:
+        with tabs.pop(0):
+            _by_strategy(names, positions)
+    for tab, (name, column) in zip(tabs, _GROUPS.items(), strict=True):
         with tab:
             groups = results_by(positions, column)
             left, right = st.columns([0.45, 0.55], gap="medium")
@@ -103,6 +119,17 @@ def _by_group(positions: pd.DataFrame) -> None:
                 theme.facts(group_rows(groups), head=(name, *GROUP_HEAD), numbers=range(1, len(GROUP_HEAD) + 1))
             if column == "regime" and set(groups.index) == {"unknown"}:
                 st.caption("Decisions of this range do not say which regime the market was in.")
+
+
+def _by_strategy(names: list[str], positions: pd.DataFrame) -> None:
+    left, right = st.columns([0.45, 0.55], gap="medium")
+    realised = charts.signed_bars(results_by(positions, "strategy")["realised_usd"], unit="USD")
+    theme.chart(realised, key="by-strategy", into=left)
+    with right:
+        head, rows = side_by_side(names, positions)
+        theme.facts(rows, head=head, numbers=range(1, len(head)))
+    if positions["on"].nunique() > 1:
+        theme.chart(charts.lines(grown_by(positions, "strategy"), unit="USD"), key="strategies-grown")
 
 
 GROUP_HEAD = ("Positions", "Realised", "Expectancy", "Win rate", "Profit factor", "Slippage")
@@ -124,7 +151,7 @@ def _rates(of: pd.Series) -> tuple[str, ...]:
 
 def _listed(view: View, positions: pd.DataFrame) -> pd.DataFrame:
     shown = positions.sort_values("entered_at", ascending=False)
-    return pd.DataFrame(
+    listed = pd.DataFrame(
         {
             "Day": shown["on"],
             "Entered": shown["entered_at"].map(view.wall),
@@ -140,3 +167,4 @@ def _listed(view: View, positions: pd.DataFrame) -> pd.DataFrame:
             "Left by": shown["exit_reason"],
         }
     )
+    return named(listed, shown["strategy"], several(shown))

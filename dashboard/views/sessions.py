@@ -8,14 +8,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts, theme, units
-from dashboard.day import tables_of
-from dashboard.figures import results_by
+from dashboard.day import scored_in, tables_of
+from dashboard.figures import grown_by, results_by
+from dashboard.strategies import several, side_by_side
 from dashboard.view import View
 from dashboard.views.performance import chosen_days, positions_of
 from shared.contracts.records import Table
 from shared.core.sessions import Session
 
 _ORDER = [session.value for session in Session]
+_ALL = "all"
 
 
 def render(view: View) -> None:
@@ -25,6 +27,14 @@ def render(view: View) -> None:
         tables_of(view.source, table, days) for table in (Table.SIGNALS, Table.DECISIONS, Table.FILLS)
     )
     positions = positions_of(view, days)
+    names = several(scored, decisions, fills, positions)
+    head, of_each = side_by_side(names, positions, scored, decisions)
+    if names:
+        chosen = st.segmented_control("Strategy", [_ALL, *names], default=_ALL, key="strategy", required=True)
+        scored, decisions, fills, positions = (
+            table if chosen == _ALL else table[table["strategy"] == chosen]
+            for table in (scored, decisions, fills, positions)
+        )
     groups = results_by(positions, "session")
     rows = [
         _row(name, scored, decisions, fills, groups) for name in _ORDER if _is_there(name, scored, decisions, fills)
@@ -37,6 +47,9 @@ def render(view: View) -> None:
         "Positions and their results count to the session of their decision, fills to the session they happened in. "
         "Slippage is that of entries over the price at the decision; positive is worse."
     )
+    if of_each:
+        st.subheader("By strategy")
+        theme.facts(of_each, head=head, numbers=range(1, len(head)))
     if positions.empty:
         return
     left, right = st.columns(2, gap="medium")
@@ -45,7 +58,8 @@ def render(view: View) -> None:
     theme.chart(realised, key="realised", title="Realised, USD", into=left)
     theme.chart(charts.count_bars(slippage), key="slippage", title="Entry slippage, bp", into=right)
     if len(days) > 1:
-        theme.chart(charts.lines(_grown(positions), unit="USD"), key="grown", title="Realised so far, by session")
+        grown = charts.lines(grown_by(positions, "session"), unit="USD")
+        theme.chart(grown, key="grown", title="Realised so far, by session")
 
 
 def _is_there(name: str, *tables: pd.DataFrame) -> bool:
@@ -60,7 +74,7 @@ def _row(
     result = groups.loc[name].to_dict() if name in groups.index else none
     return {
         "Session": name,
-        "Scored": f"{len(opinions):,}",
+        "Scored": f"{scored_in(opinions):,}",
         "Signals": str(int((opinions["policy"] == "ENTER").sum())),
         "Decisions": str(len(decided)),
         "Approved": str(int((decided["verdict"] == "approved").sum())),
@@ -77,8 +91,3 @@ def _slippage(fills: pd.DataFrame) -> pd.Series:
     entries = fills[fills["role"] == "entry"]
     weighted = (entries["slippage_bp"] * entries["qty_shares"]).groupby(entries["session"]).sum()
     return weighted / entries.groupby("session")["qty_shares"].sum()
-
-
-def _grown(positions: pd.DataFrame) -> dict[str, tuple[list[object], list[float]]]:
-    by_day = positions.pivot_table(index="on", columns="session", values="realised_usd", aggfunc="sum").fillna(0.0)
-    return {str(name): (list(by_day.index), list(by_day[name].cumsum())) for name in by_day.columns}

@@ -8,7 +8,8 @@ import streamlit as st
 from dashboard import charts, theme, units
 from dashboard.active import ShownSettings, active_settings
 from dashboard.dataframes import records
-from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, table_of
+from dashboard.day import Risk, day_report, jobs_of, kill_switch, refusals_of, risk_of, scored_in, table_of
+from dashboard.strategies import StrategyStanding, named, several, standings
 from dashboard.view import View
 from shared.contracts.records import Table
 
@@ -23,7 +24,10 @@ def render(view: View) -> None:
     orders = table_of(view.source, Table.ORDERS, view.on)
     risk = risk_of(view.source, view.on, equity)
     limits = active_settings(view.source, view.on)
-    _marks(view, risk)
+    held = table_of(view.source, Table.POSITIONS, view.on)
+    held = held[held["qty_shares"] > 0]
+    strategies = standings(view.source, view.on, limits.shares, orders, held)
+    _marks(view, risk, strategies)
     _figures(view, risk, orders, equity)
     left, right = st.columns([0.66, 0.34], gap="medium")
     with left:
@@ -35,7 +39,9 @@ def render(view: View) -> None:
     with right:
         st.subheader("Against the limits")
         _limits(risk, limits)
-    _held(view)
+    if len(strategies) > 1:
+        _strategies(strategies)
+    _held(view, held)
     left, right = st.columns(2, gap="medium")
     with left:
         _funnel(view, orders, fills)
@@ -43,7 +49,7 @@ def render(view: View) -> None:
         _jobs(view)
 
 
-def _marks(view: View, risk: Risk) -> None:
+def _marks(view: View, risk: Risk, strategies: list[StrategyStanding]) -> None:
     """Halts and the kill switch, or that there is none."""
     marks: list[tuple[str, theme.Tone]] = []
     switch = kill_switch(view.source)
@@ -56,6 +62,7 @@ def _marks(view: View, risk: Risk) -> None:
         marks.append(("Halted: drawdown, until a person resumes", "bad"))
     if risk.unexplained:
         marks.append((f"Halted: {risk.unexplained}", "bad"))
+    marks += [(f"{each.name} halted: {each.halted}", "bad") for each in strategies if each.halted]
     for name, failures in (("Broker", risk.broker_failures), ("Market data", risk.market_failures)):
         if failures:
             marks.append((f"{name}: {failures} failures in a row", "warn"))
@@ -102,31 +109,42 @@ def _limits(risk: Risk, limits: ShownSettings) -> None:
     st.caption(f"Limits {of if limits.slot else "are the settings' defaults: no slice tells yet"}.")
 
 
-def _held(view: View) -> None:
-    held = table_of(view.source, Table.POSITIONS, view.on)
-    held = held[held["qty_shares"] > 0]
+def _strategies(strategies: list[StrategyStanding]) -> None:
+    st.subheader("Strategies")
+    rows = [
+        (
+            each.name,
+            units.percent(each.share) if each.share is not None else "trades no more",
+            str(each.positions),
+            units.usd(each.result_usd, sign=True),
+            f"halted: {each.halted}" if each.halted else "",
+        )
+        for each in strategies
+    ]
+    theme.facts(rows, head=("Strategy", "Share", "Positions", "Day's result", ""), numbers=(1, 2, 3))
+
+
+def _held(view: View, held: pd.DataFrame) -> None:
     st.subheader("Held now" if view.is_latest else "Held at the end")
     if held.empty:
         st.caption("No position is open.")
         return
     priced = table_of(view.source, Table.SIGNALS, view.on).sort_values("slot").groupby("symbol")["price_usd"].last()
     marked = held["symbol"].map(priced)
-    theme.table(
-        pd.DataFrame(
-            {
-                "Symbol": held["symbol"],
-                "Shares": held["qty_shares"],
-                "Paid, USD": held["average_usd"],
-                "Last scored price, USD": marked,
-                "Open result, USD": (marked - held["average_usd"]) * held["qty_shares"],
-                "Stop, USD": held["stop_usd"],
-                "Target, USD": held["target_usd"],
-                "Realised, USD": held["realised_usd"],
-                "Changed": held["updated_at"].map(view.wall),
-            }
-        ).round(2),
-        key="held",
-    )
+    listed = pd.DataFrame(
+        {
+            "Symbol": held["symbol"],
+            "Shares": held["qty_shares"],
+            "Paid, USD": held["average_usd"],
+            "Last scored price, USD": marked,
+            "Open result, USD": (marked - held["average_usd"]) * held["qty_shares"],
+            "Stop, USD": held["stop_usd"],
+            "Target, USD": held["target_usd"],
+            "Realised, USD": held["realised_usd"],
+            "Changed": held["updated_at"].map(view.wall),
+        }
+    ).round(2)
+    theme.table(named(listed, held["strategy"], several(held)), key="held")
 
 
 def _funnel(view: View, orders: pd.DataFrame, fills: pd.DataFrame) -> None:
@@ -136,7 +154,7 @@ def _funnel(view: View, orders: pd.DataFrame, fills: pd.DataFrame) -> None:
     st.subheader("From watchlist to fill")
     stages = {
         "symbols watched": watched,
-        "candidates scored": len(signals),
+        "candidates scored": scored_in(signals),
         "signals": int((signals["policy"] == "ENTER").sum()),
         "decisions": len(decisions),
         "approved": int((decisions["verdict"] == "approved").sum()),

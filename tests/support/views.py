@@ -74,16 +74,27 @@ def many_days(source: MemorySource, count: int, *, until: date = ON) -> list[dat
 
 
 def _position(
-    source: MemorySource, on: date, symbol: str, *, hour: int, shares: int, paid: float, got: float, stop: float
+    source: MemorySource,
+    on: date,
+    symbol: str,
+    *,
+    hour: int,
+    shares: int,
+    paid: float,
+    got: float,
+    stop: float,
+    strategy: str = "",
 ) -> None:
+    """A position closed; without a strategy its rows are those of older code, which knew one."""
+    own: Row = {"strategy": strategy} if strategy else {}
     tables, day, intent, slot = source.tables, str(on), f"i{symbol}{on}", f"{hour - 4}00"
     session = "REG-AM" if hour < 16 else "REG-MID"
     whose: Row = {"decision_id": f"d{symbol}{on}", "symbol": symbol}
-    told: Row = {**whose, "slot": slot, "session": session, "strategy": "momentum.v1"}
+    told: Row = {**whose, "slot": slot, "session": session, "strategy": strategy or "momentum.v1"}
 
     scored: Row = {"policy": "ENTER", "price_usd": paid, "scored_at": f"{on}T{hour}:00:00Z", "regime": "calm"}
-    odds: Row = {"p_up": 0.5, "p_none": 0.2, "p_down": 0.3, "edge": 0.2, "expected_move_bp": 20.0, "cost_bp": 5.0}
-    tables.put(Table.SIGNALS, day, f"{symbol}|{slot}", {**told, **scored, **odds})
+    odds: Row = {"p_up": 0.5, "p_none": 0.2, "p_down": 0.3, "edge": 0.2, "expected_move_bp": 20.0}
+    tables.put(Table.SIGNALS, day, f"{symbol}|{slot}", {**told, **scored, "cost_bp": 5.0, **({} if strategy else odds)})
 
     decided: Row = {"verdict": "approved", "refused_by": "", "decided_at": f"{on}T{hour}:00:00Z", "bound": "kelly"}
     key = f"{symbol}|{slot}|{told['decision_id']}"
@@ -92,7 +103,7 @@ def _position(
     ended: Row = {"phase": "CLOSED", "exit_reason": "TARGET", "seq": 4, "updated_at": f"{on}T{hour}:40:00Z"}
     sizes: Row = dict.fromkeys(("qty_shares", "bought_shares", "sold_shares"), shares)
     usd: Row = {"entry_usd": str(paid), "stop_usd": str(stop), "realised_usd": str(round((got - paid) * shares, 2))}
-    tables.put(Table.ORDERS, day, f"{symbol}|{intent}", {"intent_id": intent, **whose, **ended, **sizes, **usd})
+    tables.put(Table.ORDERS, day, f"{symbol}|{intent}", {"intent_id": intent, **whose, **own, **ended, **sizes, **usd})
 
     for role, side, price, minute in (("entry", "buy", paid, 1), ("target", "sell", got, 31)):
         at = f"{on}T{hour}:{minute:02d}"
@@ -100,7 +111,18 @@ def _position(
         fill: Row = {"side": side, "qty_shares": shares, "price_usd": str(price), "session": session}
         seen: Row = {"occurred_at": f"{at}:00Z", "received_at": f"{at}:01Z"}
         slipped: Row = {"slippage_bp": 2.0 if role == "entry" else None}
-        tables.put(Table.FILLS, day, f"{symbol}|{intent}-{role}|0001", {**order, **fill, **seen, **slipped})
+        tables.put(Table.FILLS, day, f"{symbol}|{intent}-{role}|0001", {**order, **own, **fill, **seen, **slipped})
+
+
+def dip_days(source: MemorySource, days: Sequence[date]) -> None:
+    """Write, on each day, a position of a second strategy without models: 50 USD lost on 100 shares from 10 to 9.50.
+
+    It has an opinion of AAA too, which it does not want.
+    """
+    for on in days:
+        _position(source, on, "CCC", hour=15, shares=100, paid=10.0, got=9.5, stop=9.0, strategy="dip-buyer.v1")
+        scored: Row = {"symbol": "AAA", "slot": "1000", "strategy": "dip-buyer.v1", "session": "REG-AM"}
+        source.tables.put(Table.SIGNALS, str(on), "AAA|1000|dip-buyer.v1", {**scored, "policy": "NO_WISH"})
 
 
 def current_ledger(source: MemorySource, on: date = ON, unexplained: str | None = None, **changes: object) -> None:

@@ -17,6 +17,7 @@ def positions(*realised: float) -> pd.DataFrame:
         {
             "realised_usd": list(realised),
             "r": [value / 100 for value in realised],
+            "bp": [value / 10 for value in realised],
             "slippage_bp": 2.0,
             "session": ["REG-AM" if at % 2 else "PRE" for at in range(len(realised))],
         }
@@ -37,7 +38,7 @@ def test_results_are_those_of_a_worked_example() -> None:
     assert (found.positions, found.wins, found.losses) == (4, 2, 2)
     assert found.realised_usd == 200.0
     assert found.expectancy_usd == 50.0
-    assert found.expectancy_r == 0.5
+    assert (found.expectancy_r, found.expectancy_bp) == (0.5, 5.0)
     assert found.win_rate == 0.5
     assert found.profit_factor == 3.0
     assert found.payoff == 3.0
