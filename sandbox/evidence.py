@@ -13,7 +13,7 @@ from sandbox.venue_process import KEYS, beside_of
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.tables import AzureTables
-from shared.contracts.records import ACCOUNT, Container, Table
+from shared.contracts.records import ACCOUNT, Container, Table, candidates_in
 from shared.contracts.settings import StorageSettings
 from shared.core.sessions import hours_of
 from simulation.day_checks import Day, check_day, unwatched_stretches
@@ -95,7 +95,7 @@ def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:
     orders = rows[Table.ORDERS].values()
     return {
         "watchlist": len({row["symbol"] for row in rows[Table.WATCHLIST].values()}),
-        "scored": len(rows[Table.SIGNALS]),
+        "scored": candidates_in(rows[Table.SIGNALS].values()),
         "signals": sum(row["policy"] == "ENTER" for row in rows[Table.SIGNALS].values()),
         "decided": len(rows[Table.DECISIONS]),
         "approved": sum(row["verdict"] == "approved" for row in rows[Table.DECISIONS].values()),

@@ -14,12 +14,11 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from shared.contracts.records import CURRENT, Table
+from shared.contracts.records import CURRENT, Table, candidates_in, strategy_of
 from shared.core.ids import canonical_json, digest
 from shared.core.order_states import Phase
 from shared.core.policy import PolicyCode
 from shared.core.sessions import Hours
-from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import ZERO, iso, parse_utc
 
 type Rows = Mapping[str, Mapping[str, Any]]
@@ -241,7 +240,7 @@ def first_strategy_has_it(day: Day) -> Iterator[str]:
     said: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for row in day.rows[Table.SIGNALS].values():
         if row.get("policy") in {PolicyCode.ENTER, PolicyCode.DUPLICATE}:
-            said[str(row["symbol"]), str(row["slot"])][str(row.get("strategy", FIRST_STRATEGY))] = row["policy"]
+            said[str(row["symbol"]), str(row["slot"])][strategy_of(row)] = row["policy"]
     order = _priority(day)
     for (symbol, slot), codes in said.items():
         entering = [strategy for strategy, code in codes.items() if code == PolicyCode.ENTER]
@@ -263,15 +262,15 @@ def counted(day: Day) -> Iterator[str]:
         yield "there is no day report"
         return
     for name, found in (
-        ("scored", _until(day, Table.SIGNALS, "scored_at")),
-        ("fills", _until(day, Table.FILLS, "received_at")),
-        ("journal_rows", _until(day, Table.JOURNAL, "at")),
+        ("scored", candidates_in(_until(day, Table.SIGNALS, "scored_at"))),
+        ("fills", len(_until(day, Table.FILLS, "received_at"))),
+        ("journal_rows", len(_until(day, Table.JOURNAL, "at"))),
     ):
         if day.report[name] != found:
             yield f"report says {name} {day.report[name]}, tables {found}"
 
 
-def _until(day: Day, table: Table, at: str) -> int:
+def _until(day: Day, table: Table, at: str) -> list[Mapping[str, Any]]:
     """Rows of a table that were there when the report was made; a row without an instant counts."""
     made_at = parse_utc(str(day.report["made_at"]))
-    return sum(not (row.get(at) and parse_utc(str(row[at])) > made_at) for row in day.rows[table].values())
+    return [row for row in day.rows[table].values() if not (row.get(at) and parse_utc(str(row[at])) > made_at)]

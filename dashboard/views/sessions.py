@@ -30,7 +30,7 @@ def render(view: View) -> None:
     names = several(scored, decisions, fills, positions)
     head, of_each = side_by_side(names, positions, scored, decisions)
     if names:
-        chosen = st.segmented_control("Strategy", [_ALL, *names], default=_ALL, key="strategy", required=True)
+        chosen = st.segmented_control("Strategy", [_ALL, *names], default=_ALL, key="sessions-strategy", required=True)
         scored, decisions, fills, positions = (
             table if chosen == _ALL else table[table["strategy"] == chosen]
             for table in (scored, decisions, fills, positions)

@@ -6,7 +6,7 @@ with the symbol.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -80,6 +80,11 @@ def strategy_key(strategy: str) -> str:
 def strategy_of(row: Mapping[str, object]) -> str:
     """Whose idea a row is of; older code, which knew one strategy, has left rows that do not say."""
     return str(row.get("strategy") or FIRST_STRATEGY)
+
+
+def candidates_in(signals: Iterable[Mapping[str, object]]) -> int:
+    """How many candidates rows of signals are of: each symbol once a slot, however many strategies say something."""
+    return len({(row.get("symbol"), row.get("slot")) for row in signals})
 
 
 def time_key(at: datetime, *parts: str) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from shared.contracts.records import Table, symbol_key
+from shared.contracts.records import Table, strategy_of, symbol_key
 from shared.core.ledger import Ledger, Reservation
 from shared.core.order_states import ExitReason
-from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import parse_utc
 from shared.ports import Ports, Row
 from shared.stages.account.reconcile import Wake, wake
@@ -34,7 +33,7 @@ def leaves(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
 def _reason(ports: Ports, on: date, reservation: Reservation) -> ExitReason | None:
     since, until = symbol_key(reservation.symbol, ""), symbol_key(reservation.symbol, AFTER_DIGITS)
     rows = ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until, columns=_READ)
-    own = [(key, row) for key, row in rows if row.get("strategy", FIRST_STRATEGY) == reservation.strategy]
+    own = [(key, row) for key, row in rows if strategy_of(row) == reservation.strategy]
     if not own:
         return None
     key, newest = own[-1]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from shared.contracts.messages import Message, Severity
-from shared.contracts.records import Container, Table, strategy_of
+from shared.contracts.records import Container, Table, candidates_in, strategy_of
 from shared.contracts.reports import DayReport, StrategyDay
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import canonical_json, digest
@@ -44,7 +44,7 @@ def day_report(ports: Ports, on: date) -> DayReport:
         on=on,
         made_at=iso(ports.clock.now()),
         watchlist=len({row["symbol"] for row in rows[Table.WATCHLIST]}),
-        scored=len({(row.get("symbol"), row.get("slot")) for row in signals}),
+        scored=candidates_in(signals),
         policy=_count(row["policy"] for row in signals),
         quarantined=sum(row["kind"] == "quarantine" for row in incidents),
         incidents=len(incidents),

@@ -125,7 +125,7 @@ def test_pages_of_one_strategy_do_not_speak_of_strategies(page: str, one: Memory
 def test_sessions_shows_one_strategy_alone_where_it_is_chosen(two: MemorySource) -> None:
     with shown("sessions", two) as app:
         assert "REG-MID" in words(app)
-        app.session_state["strategy"] = DIP
+        app.session_state["sessions-strategy"] = DIP
         app.run()
         assert not app.exception
         text = words(app)

@@ -124,7 +124,7 @@ def sound_day() -> Day:
     rows[Table.FILLS] = {"1": fill(ENTRY, 10, "10.00"), "2": fill(EXIT, 10, "10.20")}
     rows[Table.JOURNAL] = journal()
     rows["ledger-now"] = {"current": {"reservations": 0}, "backup": {"backup": "{}", "at": "2025-10-15T14:00:00Z"}}
-    report = {"scored": 3, "fills": 2, "journal_rows": 3, "made_at": "2026-10-14T20:30:00Z"}
+    report = {"scored": 1, "fills": 2, "journal_rows": 3, "made_at": "2026-10-14T20:30:00Z"}
     return Day(rows=rows, log=log(), report=report, open_orders=[], open_positions=[], hours=HOURS)
 
 
@@ -176,11 +176,13 @@ def test_a_market_order_before_the_open_is_found() -> None:
 
 def test_a_row_after_the_report_is_not_missed_in_it() -> None:
     day = sound_day()
-    day.report["scored"] = 1  # type: ignore[index]
-    rows = {**day.rows, Table.SIGNALS: {"1": {}, "2": {"scored_at": "2026-10-14T20:30:00.000001Z"}}}
+    one, two = ({"symbol": "AAA", "slot": slot} for slot in ("0935", "0940"))
+    rows = {**day.rows, Table.SIGNALS: {"1": one, "2": {**two, "scored_at": "2026-10-14T20:30:00.000001Z"}}}
     assert check_day(replace(day, rows=rows)) == []
-    rows[Table.SIGNALS] = {"1": {}, "2": {"scored_at": "2026-10-14T20:30:00Z"}}
+    rows[Table.SIGNALS] = {"1": one, "2": {**two, "scored_at": "2026-10-14T20:30:00Z"}}
     assert check_day(replace(day, rows=rows)) == ["counted: report says scored 1, tables 2"]
+    rows[Table.SIGNALS] = {"1": one, "2": {**one, "strategy": "dip-buyer.v1"}}
+    assert check_day(replace(day, rows=rows)) == []
 
 
 def test_nothing_is_found_in_a_sound_day() -> None:

@@ -107,6 +107,7 @@ def test_an_order_for_half_the_account_asks_its_owner_once_and_waits() -> None:
         f"Cost: up to {intent.notional:,.2f} USD, 10.00% of the account; the first limit is 10.01.",
         f"Risk: {intent.risk:,.2f} USD at the stop, 0.12% of the account.",
         f"Stop {intent.stop_price}, target {intent.target_price}, leaves by 11:05.",
+        "Idea of momentum.v1.",
         "Refused without an answer by 10:05:00 New York (UTC-4).",
         f"POST /api/approve with intent_id {intent.intent_id}.",
     ]
