@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from dataclasses import dataclass
 
-from shared.core.market import Bars
+from shared.core.market import Bars, FloatArray, IntArray
 from shared.core.values import require
 from shared.strategies.protocol import StateRule, moved, rows_of
-from shared.strategies.wishes import HeldPosition, Move, Wishes
+from shared.strategies.wishes import BoolArray, HeldPosition, Move, Wishes
 from training.engines.trades import Costs, ExitCause, RoundTrip, Trades
 
 
@@ -28,19 +30,55 @@ def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
     return Trades.settled(book.finished(), costs or Costs())
 
 
-def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None) -> Trades:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRows:
+    """What a rule of state is shown at each bar.
+
+    Attributes
+    ----------
+    rows : array of float64, shape (n, k)
+        Its features.
+    shown_from : array of int64, shape (n,)
+        First bar of those that the row was worked out from, from which it counts bars; -1 where it is not asked.
+    is_closing : array of bool, shape (n,)
+        Bars at whose close what is held is left, without asking.
+    """
+
+    rows: FloatArray
+    shown_from: IntArray
+    is_closing: BoolArray
+
+
+def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None, shown: ShownRows | None = None) -> Trades:
     """Fill a strategy of state bar by bar.
+
+    Parameters
+    ----------
+    bars : Bars
+        Of one symbol, n of them.
+    rule : StateRule
+    costs : Costs, optional
+    shown : ShownRows, optional
+        n of them; by default the features of the whole series.
 
     Raises
     ------
     StrategyError
         If the rule does not give one row of features per bar, or leaves what it does not hold.
     """
-    features = rows_of(rule, bars)
+    features = rows_of(rule, bars) if shown is None else shown.rows
     book = _Book(bars, 0)
     for t in range(len(bars)):
         book.open_of(t)
-        book.decided = moved(rule, features[t], book.held)
+        if shown is None:
+            book.decided = moved(rule, features[t], book.held)
+        elif shown.is_closing[t]:
+            book.decided = Move.STAY if book.held is None else Move.LEAVE
+        elif (start := int(shown.shown_from[t])) >= 0:
+            held = book.held
+            if held is not None and start:
+                held = dataclasses.replace(held, entry_bar=max(0, held.entry_bar - start))
+            book.decided = moved(rule, features[t], held)
     return Trades.settled(book.finished(), costs or Costs())
 
 
