@@ -23,7 +23,7 @@ SANDBOX := $(VENV)/.sandbox $(AZURITE)
 ALL := $(VENV)/.dev $(AZURITE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train backtest mutate drill replay query lock docs calendar infra-check package audit clean
+.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train sweep backtest mutate drill replay query lock docs calendar infra-check package audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ $(SYNTHETIC): | $(ALL)
 train: $(ALL) $(if $(DATA),,$(SYNTHETIC)) ## Train on DATA=FILE (none: a seeded market, MARKET_ARGS), judge, promote or refuse, report (TRAIN_ARGS)
 	@$(RUN) -m training train --data "$(or $(DATA),$(SYNTHETIC))" \
 	  $(if $(AzureWebJobsStorage)$(AzureWebJobsStorage__accountName),,--registry .sandbox/training/registry) $(TRAIN_ARGS)
+
+SWEEP_ARGS ?=
+
+sweep: $(ALL) ## Try parameter sets of STRATEGY=NAME on DATA=FILE (GRID="band=1.5,2 hold=12,24", SWEEP_ARGS)
+	@test -n "$(STRATEGY)" -a -n "$(DATA)" || { echo "make sweep STRATEGY=NAME DATA=FILE" >&2; exit 2; }
+	@$(RUN) -m training sweep --strategy "$(STRATEGY)" --data "$(DATA)" --grid "$(GRID)" $(SWEEP_ARGS)
 
 BACKTEST_ARGS ?=
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from shared.core.market import FloatArray
-from training.report_style import ACCENT, FAINT, GRID, LOSS
+from training.report_style import ACCENT, FAINT, GRID, INK, LOSS
 
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 12, 26
@@ -201,6 +201,58 @@ def calibration_chart(bins: Sequence[tuple[float, float, int]], *, label: str, s
     parts.append(_text(size / 2 + 14, size - 3, "stated probability of up", "middle"))
     parts.append(_text(4, 10, "share that went up", "start"))
     return _svg(size, "".join(parts), label, size)
+
+
+def heat_map(
+    values: FloatArray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    axes: tuple[str, str],
+    y_format: Format,
+    label: str,
+) -> str:
+    """Cells by row and column: the stronger the colour, the farther from zero; gains and losses have one each.
+
+    Parameters
+    ----------
+    values : float64 of shape (len(rows), len(columns))
+        NaN for a cell that is empty.
+    axes : tuple of str
+        What rows and columns are.
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return ""
+    left, top = 110, 42
+    wide = (WIDTH - left - RIGHT) / len(columns)
+    tall = min(34.0, max(7.0, 520 / len(rows)))
+    most = float(np.abs(known).max()) or 1.0
+    best = np.unravel_index(int(np.nanargmax(values)), values.shape)
+    parts = [_text(left, 12, f"{axes[1]} \N{RIGHTWARDS ARROW}", "start"), _text(4, top - 6, axes[0], "start")]
+    for i, row in enumerate(rows):
+        y = top + i * tall
+        if i % math.ceil(13 / tall) == 0:
+            parts.append(_text(left - 8, y + tall / 2 + 4, row, "end"))
+        for j, column in enumerate(columns):
+            value = float(values[i, j])
+            colour = GRID if math.isnan(value) else ACCENT if value >= 0 else LOSS
+            depth = 1.0 if math.isnan(value) else 0.08 + 0.72 * abs(value) / most
+            said = "none" if math.isnan(value) else y_format(value)
+            parts.append(
+                f'<rect x="{left + j * wide:.1f}" y="{y:.1f}" width="{max(wide - 1, 1):.1f}" height="{tall - 1:.1f}" '
+                f'fill="{colour}" fill-opacity="{depth:.2f}"><title>{escape(f"{axes[0]} {row}, {axes[1]} {column}")}: '
+                f"{escape(said)}</title></rect>"
+            )
+            if wide >= 36 and tall >= 15 and not math.isnan(value):
+                parts.append(_text(left + (j + 0.5) * wide, y + tall / 2 + 4, said, "middle"))
+    each = math.ceil(len(columns) * 40 / (WIDTH - left - RIGHT))
+    parts += [_text(left + (j + 0.5) * wide, top - 6, columns[j], "middle") for j in range(0, len(columns), each)]
+    parts.append(
+        f'<rect x="{left + best[1] * wide:.1f}" y="{top + best[0] * tall:.1f}" width="{max(wide - 1, 1):.1f}" '
+        f'height="{tall - 1:.1f}" fill="none" stroke="{INK}" stroke-width="1.6"/>'
+    )
+    return _svg(math.ceil(top + len(rows) * tall + 6), "".join(parts), label)
 
 
 def _stroke(x1: float, y1: float, x2: float, y2: float, colour: str, dash: str = "") -> str:  # noqa: PLR0917 - a line

@@ -1,0 +1,1 @@
+"""A strategy's parameter sets on recorded bars, through the fast engine."""
