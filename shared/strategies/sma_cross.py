@@ -42,7 +42,7 @@ class SmaCross(Rule):
         import talib  # noqa: PLC0415 (it imports pandas: only who computes pays)
 
         n = len(bars)
-        if n <= self.slow:
+        if n < self.slow:
             return Wishes(enter=np.zeros(n, np.bool_), leave=np.zeros(n, np.bool_))
         is_above = np.zeros(n + 1, np.bool_)
         # NaN compares false: before the slow mean is known the fast one is not above it.

@@ -237,7 +237,7 @@ def heat_map(
         for j, column in enumerate(columns):
             value = float(values[i, j])
             colour = GRID if math.isnan(value) else ACCENT if value >= 0 else LOSS
-            depth = 1.0 if math.isnan(value) else 0.08 + 0.72 * abs(value) / most
+            depth = 1.0 if math.isnan(value) else 0.06 + 0.44 * abs(value) / most
             said = "none" if math.isnan(value) else y_format(value)
             parts.append(
                 f'<rect x="{left + j * wide:.1f}" y="{y:.1f}" width="{max(wide - 1, 1):.1f}" height="{tall - 1:.1f}" '
