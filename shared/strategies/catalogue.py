@@ -59,6 +59,9 @@ def collect(found: list[tuple[str, object]]) -> Catalogue:
         if not (inspect.isclass(what) and issubclass(what, Strategy)):
             faults[source] = f"{source} holds no strategy: {what}"
             continue
+        if not hasattr(what, "__dataclass_fields__"):
+            faults[source] = f"{source}: {what.__name__} must be a dataclass (@dataclass above it), frozen"
+            continue
         name = getattr(what, "name", None)
         if not isinstance(name, str) or not is_strategy_name(name):
             faults[source] = f"{source}: name must be one with a version, as dip-buyer.v1, got {name!r}"
@@ -126,6 +129,8 @@ def load(name: str, parameters: Mapping[str, str], catalogue: Catalogue | None =
         return strategy(**values)
     except ValueError as error:
         raise StrategyError(f"{name}: {error}") from error
+    except Exception as error:  # what it checks of itself may raise anything
+        raise StrategyError(f"{name} cannot be built: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

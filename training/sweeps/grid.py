@@ -77,6 +77,8 @@ def read_grid(name: str, text: str, catalogue: Catalogue | None = None) -> Sweep
             sets.append(kind(**dict(zip(axes, combination, strict=True))))
         except ValueError as error:
             why = str(error)
+        except Exception as error:  # what it checks of itself may raise anything
+            raise StrategyError(f"{name} cannot be built: {type(error).__name__}: {error}") from error
     if not sets:
         raise StrategyError(f"{name} refuses every combination of the grid; the last one: {why}")
     return SweepGrid(axes=axes, sets=tuple(sets), refused=count - len(sets))

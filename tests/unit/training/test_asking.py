@@ -11,21 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import StrategyError
-from shared.core.features import SymbolDay, prepare
 from shared.core.features.history import midnight_s, new_york_clock
 from shared.core.market import Bars, FloatArray, Timeframe
 from shared.core.order_states import ExitReason
 from shared.core.policy import PolicyCode
-from shared.core.sessions import Session
-from shared.core.settings import PolicySettings
-from shared.core.values import Symbol, from_epoch
 from shared.strategies import HeldPosition, Move, Needs, Rule, StateRule, Wishes
 from shared.strategies.breakout import Breakout
 from shared.strategies.dip_buyer import DipBuyer
 from shared.strategies.momentum import Momentum
-from shared.strategies.protocol import Advice, SliceView, rows_of
+from shared.strategies.protocol import Advice, rows_of
 from shared.strategies.sma_cross import SmaCross
-from tests.support.bars import day_starts, pick, random_walk, trading_day
+from tests.support.bars import day_starts, pick, random_walk
+from tests.support.strategies import slice_at
 from training.engines import ExitCause, Trades, asked_rows, asked_wishes, run, split_days, step, step_state, trades_of
 
 ON = date(2026, 10, 30)
@@ -42,21 +39,7 @@ def sessions(count: int, *, seed: int = 1, holes: float = 0.0, slots: tuple[int,
 
 def heard_live(strategy: Rule | StateRule, bars: Bars, t: int) -> Advice:
     """What the app hears at the close of bar t, flat."""
-    on = date(1970, 1, 1) + timedelta(days=int(new_york_clock(bars.start_s[t : t + 1])[0][0]))
-    day = trading_day(on)
-    start = midnight_s(on)
-    past = prepare(Symbol("ABC"), daily=Bars.empty(), history=bars, day=day)
-    view = SliceView(
-        day=day,
-        now=from_epoch(int(bars.start_s[t]) + 300),
-        session=Session.REG_AM,
-        items=[SymbolDay(past=past, today=bars[: t + 1].between(start, start + 86_400))],
-        features=np.empty((1, 0)),
-        quotes={},
-        predictors={},
-        policy=PolicySettings(),
-    )
-    return strategy.advise(view)[0]
+    return strategy.advise(slice_at(bars, t))[0]
 
 
 @settings(max_examples=12, deadline=None)

@@ -17,7 +17,7 @@ from shared.strategies import HeldPosition, Move, Needs, Rule, StateRule, Wishes
 from shared.strategies.dip_buyer import DipBuyer
 from shared.strategies.momentum import Momentum
 from shared.strategies.sma_cross import SmaCross
-from tests.support.sweeps import made_market, write_market
+from tests.support.strategies import made_market, write_market
 from training.__main__ import main
 from training.strategy_check import StrategyCheck, check_strategy, made_bars
 

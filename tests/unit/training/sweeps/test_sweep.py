@@ -19,7 +19,7 @@ from shared.core.errors import SettingsError, StrategyError
 from shared.core.market import Bars, Timeframe
 from shared.strategies import Rule, Wishes
 from tests.support.bars import pick
-from tests.support.sweeps import made_market, session_dates, write_market
+from tests.support.strategies import made_market, session_dates, write_market
 from training.__main__ import main
 from training.engines import Costs, run, trades_of
 from training.sweeps.grid import SweepGrid, read_grid

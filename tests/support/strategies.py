@@ -1,4 +1,4 @@
-"""Files and markets for whoever tests sweeps."""
+"""Slices, markets and files of bars for whoever tests strategies and sweeps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared.core.features.history import midnight_s
+from shared.core.features import SymbolDay, prepare
+from shared.core.features.history import midnight_s, new_york_clock
 from shared.core.market import Bars
-from tests.support.bars import CALENDAR, day_starts, random_walk
+from shared.core.sessions import Session
+from shared.core.settings import PolicySettings
+from shared.core.values import Symbol, from_epoch
+from shared.strategies.protocol import SliceView
+from tests.support.bars import CALENDAR, day_starts, random_walk, trading_day
 
 FIRST = date(2026, 3, 2)
 """A Monday, in the week before New York's clocks go forward."""
@@ -41,3 +46,20 @@ def write_market(path: Path, market: dict[str, Bars]) -> Path:
         parts.append(pd.DataFrame({"symbol": symbol, "ts": pd.to_datetime(bars.start_s, unit="s", utc=True)} | columns))
     pd.concat(parts).to_parquet(path)
     return path
+
+
+def slice_at(bars: Bars, t: int, symbol: str = "ABC") -> SliceView:
+    """A slice of one symbol as the app shows it at the close of bar t."""
+    on = date(1970, 1, 1) + timedelta(days=int(new_york_clock(bars.start_s[t : t + 1])[0][0]))
+    day, start = trading_day(on), midnight_s(on)
+    past = prepare(Symbol(symbol), daily=Bars.empty(), history=bars, day=day)
+    return SliceView(
+        day=day,
+        now=from_epoch(int(bars.start_s[t]) + 300),
+        session=Session.REG_AM,
+        items=[SymbolDay(past=past, today=bars[: t + 1].between(start, start + 86_400))],
+        features=np.empty((1, 0)),
+        quotes={},
+        predictors={},
+        policy=PolicySettings(),
+    )
