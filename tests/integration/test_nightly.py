@@ -265,6 +265,12 @@ def test_probabilities_that_do_not_come_true_speak_against_a_champion() -> None:
                 for k, moment in enumerate(at)
             }
             tables.put_many(Table.SIGNALS, str(ON), rows)
+            chances = {"p_up", "p_none", "p_down"}
+            of_rule = {
+                f"{key}|dip-buyer.v1": {name: cell for name, cell in row.items() if name not in chances}
+                for key, row in rows.items()
+            }
+            tables.put_many(Table.SIGNALS, str(ON), of_rule)
         found = check_live(card, [ON], world, rule)
         assert found.outcomes > 200
         assert (found.fault == "") is is_sound

@@ -185,11 +185,12 @@ def _outcomes(card: ModelCard, days: Sequence[date], world: LiveWorld) -> tuple[
 
 
 def _scored(card: ModelCard, on: date, tables: TableStore) -> Mapping[Symbol, list[Row]]:
-    """Rows of signals that this version scored without fault, by symbol."""
+    """Rows of signals that this version scored without fault, by symbol; strategies that give no chances leave none."""
     mine = f"{SIGNAL_MODEL}/{card.version}"
     found: dict[Symbol, list[Row]] = {}
     for _, row in tables.query(Table.SIGNALS, str(on)):
-        if mine in str(row.get("models", "")).split() and not row.get("faults") and row.get("atr_usd"):
+        is_scored = mine in str(row.get("models", "")).split() and row.get("p_up") is not None
+        if is_scored and not row.get("faults") and row.get("atr_usd"):
             found.setdefault(Symbol(str(row["symbol"])), []).append(row)
     return found
 
