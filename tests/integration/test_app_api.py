@@ -257,7 +257,7 @@ def test_metrics_are_prometheus_text_and_agree_with_the_tables(sandbox: MakeSand
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-        assert found["gatehouse_decisions", "approved", FIRST_STRATEGY] == 1
+        assert found["gatehouse_decisions", FIRST_STRATEGY, "approved"] == 1  # labels stand in order
         assert found["gatehouse_orders", "PROTECTED"] == 1
         assert found["gatehouse_fills", "entry", FIRST_STRATEGY] == len(box.rows(Table.FILLS))
         assert found["gatehouse_incidents", "poison"] == 1
