@@ -49,7 +49,7 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
     ),
     Table.JOURNAL: JOURNAL,
     Table.LEDGER: _columns("at session equity_usd cash_usd buying_power_usd exposure_usd positions"),
-    Table.CONTROLS: _columns("act status by caller reason at intent_id parameter_set matter problem"),
+    Table.CONTROLS: _columns("act status by caller reason at intent_id parameter_set matter strategy problem"),
     Table.INCIDENTS: _columns("kind title body at blob status"),
     Table.STORIES: _columns("published_at seen_at source headline symbols"),
     Table.NOTICES: _columns("kind severity title body decided_at channels correlation_id"),
@@ -71,7 +71,7 @@ def table_of(source: Source, table: Table, on: date, query: Query | None = None)
     columns = COLUMNS[table]
     asked = query or Query()
     wanted = Query(columns=columns, key_from=asked.key_from, key_to=asked.key_to, limit=asked.limit)
-    return _owned(frame(source.rows(table, str(on), wanted), columns))
+    return _owned(table, frame(source.rows(table, str(on), wanted), columns))
 
 
 def tables_of(source: ManySource, table: Table, days: list[date]) -> pd.DataFrame:
@@ -79,12 +79,12 @@ def tables_of(source: ManySource, table: Table, days: list[date]) -> pd.DataFram
     columns = COLUMNS[table]
     found = source.many(table, [str(on) for on in days], Query(columns=columns))
     dated = [{**row, "on": str(on)} for on, rows in zip(days, found, strict=True) for row in rows]
-    return _owned(frame(dated, (*columns, "on")))
+    return _owned(table, frame(dated, (*columns, "on")))
 
 
-def _owned(found: pd.DataFrame) -> pd.DataFrame:
-    """Say whose rows of older code are, which do not."""
-    if "strategy" in found:
+def _owned(table: Table, found: pd.DataFrame) -> pd.DataFrame:
+    """Say whose rows of older code are, which do not. An act of a person may be of no strategy."""
+    if "strategy" in found and table is not Table.CONTROLS:
         found["strategy"] = found["strategy"].replace("", FIRST_STRATEGY)
     return found
 

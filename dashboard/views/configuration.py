@@ -31,7 +31,7 @@ def render(view: View) -> None:
         [
             ("Parameter set accepted", name, note),
             ("Decisions made under", str(limits.values["policy"].get("parameter_set", OWN_SETTINGS)), told),
-            ("Settings", limits.settings_id[:12] or units.NOTHING, "hash of policy and risk"),
+            ("Settings", limits.settings_id[:12] or units.NOTHING, "hash of policy, risk and strategies"),
         ]
     )
     settings, sets, profile = st.tabs(["Settings in force", "Parameter sets", "Environments"])

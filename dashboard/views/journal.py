@@ -97,7 +97,8 @@ def _acts(view: View) -> None:
         return
     acts["who"] = acts["by"].where(acts["by"] != "", acts["caller"])
     acts["of"] = acts["matter"].where(acts["matter"] != "", acts["intent_id"])
-    acts["of"] = acts["of"].where(acts["of"] != "", acts["parameter_set"])
+    for column in ("parameter_set", "strategy"):
+        acts["of"] = acts["of"].where(acts["of"] != "", acts[column])
     shown = ["act", "who", "reason", "status", "of", "problem"]
     rows = [(view.wall(row["at"]), *(row[name] for name in shown)) for row in records(acts)]
     theme.facts(rows, head=("At", "Act", "By", "Why", "Answer", "Of", "Problem"))

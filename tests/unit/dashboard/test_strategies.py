@@ -244,3 +244,20 @@ def test_a_case_with_chances_shows_them_beside_its_strategy() -> None:
     assert "gives no chances" not in text
     for said in ("What the models said", "p up, none, down", "kelly", FIRST_STRATEGY):
         assert said in text
+
+
+def test_the_journal_names_the_strategy_that_an_act_was_about(one: MemorySource) -> None:
+    for number, of in enumerate((DIP, None)):
+        act: Row = {
+            "act": "halt-strategy" if of else "halt",
+            "by": "ada",
+            "reason": "odd",
+            "status": 200,
+            "strategy": of,
+        }
+        one.tables.put(Table.CONTROLS, str(ON), f"10000{number}|x", {**act, "at": f"{ON}T14:00:0{number}Z"})
+    with shown("journal", one) as app:
+        assert not app.exception
+        text = words(app)
+    assert text.count(DIP) == 1
+    assert FIRST_STRATEGY not in text
