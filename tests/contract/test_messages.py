@@ -158,3 +158,8 @@ def test_an_intent_of_older_code_is_still_read_and_belongs_to_no_account_yet() -
     intent = MESSAGES["order-intent.v1"]
     assert isinstance(intent, OrderIntent)
     assert decode_message(golden("order-intent.v1.first"), OrderIntent) == replace(intent, account_id="")
+
+
+def test_a_signal_of_older_code_is_still_read_and_leaves_exits_to_the_settings() -> None:
+    """It names neither stop, target nor time limit, and always has chances."""
+    assert decode_message(golden("signal.v1.first"), Signal) == MESSAGES["signal.v1"]
