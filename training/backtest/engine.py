@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -70,6 +70,7 @@ def run(
     progress: Progress | None = None,
     *,
     scores: Sequence[DayScores | None] | None = None,
+    watch: Callable[[Harvest], None] = lambda _: None,
 ) -> BacktestOutcome:
     """Run a backtest.
 
@@ -80,6 +81,8 @@ def run(
     progress : callable, optional
     scores : sequence, optional
         Of `batched_scores` for the same bars, days, models and symbols.
+    watch : callable, optional
+        Shown the rows of each day before they are forgotten.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def run(
     loaded_s = perf_counter() - begun
     run_of = _Run(spec, tape, models)
     deque(warming, maxlen=0)
-    run_of.given = scores
+    run_of.given, run_of.watch = scores, watch
     run_of.runner.spent.seconds["read bars"] += loaded_s
     days = run_of.go(tell)
     return BacktestOutcome(
@@ -145,6 +148,7 @@ class _Run:
         self._fills_read = 0
         self._published = ""
         self.given: Sequence[DayScores | None] | None = None
+        self.watch: Callable[[Harvest], None] = lambda _: None
 
     def _runner(self) -> Runner:
         if self.spec.exact:
@@ -202,6 +206,7 @@ class _Run:
 
     def _harvest(self, day: TradingDay, opening: Decimal, model: str) -> DayResult:
         harvest = read_day(self.app.tables, day.on)
+        self.watch(harvest)
         fills = self.exchange.account.fills[self._fills_read :]
         self._fills_read += len(fills)
         regime = self._regime(day)

@@ -16,7 +16,7 @@ from training.engines.trades import Costs, ExitCause, RoundTrip, Trades
 def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
     """Fill a strategy's wishes bar by bar. Parameters, result and errors as of `run`."""
     require(wishes.enter.shape == (len(bars),), "wishes", wishes.enter.shape, f"one per bar, {len(bars)}")
-    book = _Book(bars, wishes.hold_bars)
+    book = Book(bars, wishes.hold_bars)
     for t in range(len(bars)):
         book.open_of(t)
         book.within(t)
@@ -67,7 +67,7 @@ def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None, shown: S
         If the rule does not give one row of features per bar, or leaves what it does not hold.
     """
     features = rows_of(rule, bars) if shown is None else shown.rows
-    book = _Book(bars, 0)
+    book = Book(bars, 0)
     for t in range(len(bars)):
         book.open_of(t)
         if shown is None:
@@ -82,12 +82,22 @@ def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None, shown: S
     return Trades.settled(book.finished(), costs or Costs())
 
 
-class _Book:
-    """One symbol's position while its bars go by."""
+class Book:
+    """One symbol's position while its bars go by.
+
+    Attributes
+    ----------
+    decided : Move
+        What was decided at the close of the last bar.
+    pending : tuple of float
+        Stop and target that an entry decided there carries, NaN for none.
+    hold_bars : int
+        Bars after which a position is left, 0 for no limit.
+    """
 
     def __init__(self, bars: Bars, hold_bars: int) -> None:
         self._bars = bars
-        self._hold_bars = hold_bars
+        self.hold_bars = hold_bars
         self._trips: list[RoundTrip] = []
         self._entry: tuple[int, float] | None = None
         self._orders = (math.nan, math.nan)
@@ -113,7 +123,7 @@ class _Book:
                 self._entry, self._orders, self._highest = (t, price), self.pending, -math.inf
         elif self.decided is Move.LEAVE:
             self._leave(t, price, ExitCause.SIGNAL)
-        elif self._hold_bars and t >= self._entry[0] + self._hold_bars:
+        elif self.hold_bars and t >= self._entry[0] + self.hold_bars:
             self._leave(t, price, ExitCause.TIME_LIMIT)
         self.decided = Move.STAY
         if self._entry is not None:

@@ -15,7 +15,7 @@ from shared.core.sessions import NEW_YORK
 from simulation.venue.config import VenueConfig
 from tests.support.backtest import LAST, rsi_plan
 from training.backtest.engine import batched_scores, run
-from training.backtest.spec import BacktestOutcome, Spec, app_environment, totals
+from training.backtest.spec import BacktestOutcome, ModelPlan, Spec, app_environment, totals
 from training.backtest.tape import RollingTape
 
 
@@ -31,6 +31,22 @@ def test_batch_and_quiet_minutes_change_no_decision_trade_or_equity(spec: Spec, 
         assert (ours.decisions, ours.refused_by) == (theirs.decisions, theirs.refused_by)
         assert (ours.fills, ours.closing_usd, ours.scored) == (theirs.fills, theirs.closing_usd, theirs.scored)
         assert set(ours.points) <= set(theirs.points)
+
+
+@pytest.mark.parametrize("traded", ["dip-buyer.v1=1", "momentum.v1=0.4 dip-buyer.v1=0.3 breakout.v1=0.3"])
+def test_the_batch_changes_no_trade_of_rules_either(spec: Spec, traded: str) -> None:
+    plan = rsi_plan() if "momentum" in traded else ModelPlan(steps=())
+    changed = {
+        "GATEHOUSE_STRATEGIES": traded,
+        "GATEHOUSE_STRATEGY_PARAMETERS": "dip-buyer.v1.band=1.2 breakout.v1.span=10",
+    }
+    batched = run(dataclasses.replace(spec, changed=changed), plan)
+    exact = run(dataclasses.replace(spec, changed=changed, exact=True), plan)
+    assert {trade.strategy for trade in exact.trades} == {each.partition("=")[0] for each in traded.split()}
+    assert batched.trades == exact.trades
+    assert [(day.decisions, day.closing_usd) for day in batched.days] == [
+        (day.decisions, day.closing_usd) for day in exact.days
+    ]
 
 
 def test_scores_given_or_made_by_workers_are_those_made_here(spec: Spec, outcome: BacktestOutcome) -> None:
