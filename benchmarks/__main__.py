@@ -1,13 +1,20 @@
-"""`python -m benchmarks [day|features|imports|backtest|cost|dashboard|scale]`; none: the first three."""
+"""`python -m benchmarks [day|features|imports|backtest|sweep|cost|dashboard|scale]`; none: the first three."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import backtest, cost, dashboard, day, features, imports, scale
+from benchmarks import backtest, cost, dashboard, day, features, imports, scale, sweep
 
 BENCHMARKS = {"imports": imports.main, "features": features.main, "day": day.main}
-NAMED = {**BENCHMARKS, "backtest": backtest.main, "cost": cost.main, "dashboard": dashboard.main, "scale": scale.main}
+NAMED = {
+    **BENCHMARKS,
+    "backtest": backtest.main,
+    "sweep": sweep.main,
+    "cost": cost.main,
+    "dashboard": dashboard.main,
+    "scale": scale.main,
+}
 
 
 def main(arguments: list[str]) -> int:

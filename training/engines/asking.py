@@ -124,15 +124,13 @@ def asked_wishes(strategy: Rule, bars: Bars, days: AskedDays | None = None) -> W
     """
     days = days or split_days(bars)
     n = len(bars)
+    if not (days.is_intraday or days.from_bar):
+        return _heard(strategy, bars, 0, 0, n)
     enter, leave = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     prices: dict[str, FloatArray] = {}
     holds: set[int] = set()
     for start, first, end in days.windows(strategy):
-        part = bars[start:end]
-        try:
-            found = sound(strategy, strategy.wishes(part), part)
-        except Exception as error:  # a strategy may raise anything
-            raise _on_day(strategy, bars, first, end, error) from error
+        found = _heard(strategy, bars, start, first, end)
         enter[first:end], leave[first:end] = found.enter[first - start :], found.leave[first - start :]
         for name in ("stop", "target"):
             if (values := getattr(found, name)) is not None:
@@ -145,6 +143,15 @@ def asked_wishes(strategy: Rule, bars: Bars, days: AskedDays | None = None) -> W
     enter[: days.from_bar] = False
     hold_bars = holds.pop() if holds else 0
     return Wishes(enter=enter, leave=leave, stop=prices.get("stop"), target=prices.get("target"), hold_bars=hold_bars)
+
+
+def _heard(strategy: Rule, bars: Bars, start: int, first: int, end: int) -> Wishes:
+    """What a rule says where it is shown bars from `start` on about a day that goes from `first` to `end`."""
+    part = bars[start:end]
+    try:
+        return sound(strategy, strategy.wishes(part), part)
+    except Exception as error:  # a strategy may raise anything
+        raise _on_day(strategy, bars, first, end, error) from error
 
 
 def asked_rows(strategy: StateRule, bars: Bars, days: AskedDays | None = None) -> ShownRows:
@@ -198,12 +205,13 @@ def trades_of(
         As `asked_wishes`; and for a strategy of models, which is asked for whole slices of a market.
     """
     days = days or split_days(bars)
-    closing = days.closing(len(bars)) if flat_at_close else np.zeros(len(bars), np.bool_)
+    is_flat = flat_at_close and days.is_intraday
+    closing = days.closing(len(bars)) if is_flat else np.zeros(len(bars), np.bool_)
     if isinstance(strategy, Rule):
         wishes = asked_wishes(strategy, bars, days)
-        return run(
-            bars, dataclasses.replace(wishes, enter=wishes.enter & ~closing, leave=wishes.leave | closing), costs
-        )
+        if is_flat:
+            wishes = dataclasses.replace(wishes, enter=wishes.enter & ~closing, leave=wishes.leave | closing)
+        return run(bars, wishes, costs)
     if isinstance(strategy, StateRule):
         shown = dataclasses.replace(asked_rows(strategy, bars, days), is_closing=closing)
         return step_state(bars, strategy, costs, shown)

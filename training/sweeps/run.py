@@ -115,18 +115,7 @@ def sweep(
         If the strategy raises or answers what cannot be used; it names set, symbol and day.
     """
     tell = progress or (lambda what, done: None)
-    parts = np.array_split(np.arange(len(grid.sets)), min(len(grid.sets), jobs * CHUNKS))
-    chunks = [[grid.sets[k] for k in part] for part in parts]
-    tallies: list[Tally] = []
-    with tempfile.TemporaryDirectory() as folder:
-        source: SweptMarket | Path = market
-        if jobs > 1:
-            source = Path(folder) / "market.joblib"
-            joblib.dump(market, source)
-        tasks = (delayed(_tallies)(chunk, source, costs, flat_at_close) for chunk in chunks)
-        for found in Parallel(n_jobs=jobs, return_as="generator")(tasks):
-            tallies += found
-            tell("parameter sets", len(tallies) / len(grid.sets))
+    tallies = traded(grid.sets, market, costs, flat_at_close=flat_at_close, jobs=jobs, progress=tell)
     sets = [_swept(grid.values(s), tally, len(market.symbols)) for s, tally in zip(grid.sets, tallies, strict=True)]
     sets.sort(key=lambda each: -np.nan_to_num(each.sharpe, nan=-np.inf))
     returns = np.column_stack([_returns(each.equity) for each in sets])
@@ -145,6 +134,25 @@ def sweep(
         deflated=deflated_sharpe(returns[:, 0], trials=len(sets), variance=variance_of_ratios(returns)),
         overfitting=judged,
     )
+
+
+def traded(
+    sets: Sequence[Strategy], market: SweptMarket, costs: Costs, *, flat_at_close: bool, jobs: int, progress: Progress
+) -> list[Tally]:
+    """Trade every set on every symbol. Parameters and errors as of `sweep`."""
+    parts = np.array_split(np.arange(len(sets)), min(len(sets), jobs * CHUNKS))
+    chunks = [[sets[k] for k in part.tolist()] for part in parts]
+    tallies: list[Tally] = []
+    with tempfile.TemporaryDirectory() as folder:
+        source: SweptMarket | Path = market
+        if jobs > 1:
+            source = Path(folder) / "market.joblib"
+            joblib.dump(market, source)
+        tasks = (delayed(_tallies)(chunk, source, costs, flat_at_close) for chunk in chunks)
+        for found in Parallel(n_jobs=jobs, return_as="generator")(tasks):
+            tallies += found
+            progress("parameter sets", len(tallies) / len(sets))
+    return tallies
 
 
 @lru_cache(maxsize=1)
@@ -179,7 +187,7 @@ def equity_at(trades: Trades, close: FloatArray, at: IntArray, costs: Costs) -> 
     trades : Trades
     close : array of float64, shape (n,)
     at : array of int64, shape (m,)
-        Indices of bars, -1 for before the first.
+        Indices of bars, ascending, -1 for before the first.
     costs : Costs
         Those that the trades have paid.
 
@@ -189,12 +197,15 @@ def equity_at(trades: Trades, close: FloatArray, at: IntArray, costs: Costs) -> 
     """
     if not len(trades):
         return np.ones(at.size)
+    # Flat, held, flat, held, ...: a stretch of `at` for each.
+    edges = np.searchsorted(at, np.column_stack([trades.entry_bar, trades.exit_bar]).ravel())
+    stretches = np.diff(edges, prepend=0, append=at.size)
     level = np.concatenate([[1.0], np.cumprod(trades.growth)])
-    done = np.searchsorted(trades.exit_bar, at, side="right")
-    now = np.minimum(done, len(trades) - 1)
-    is_held = (done < len(trades)) & (trades.entry_bar[now] <= at)
-    marked = close[at] / (trades.entry_price[now] * (1 + costs.fee))
-    return level[done] * np.where(is_held, marked, 1.0)
+    per_price = np.ones(stretches.size)
+    per_price[::2] = level
+    per_price[1::2] = level[:-1] / (trades.entry_price * (1 + costs.fee))
+    is_held = np.repeat(np.arange(stretches.size) % 2 == 1, stretches)
+    return np.repeat(per_price, stretches) * np.where(is_held, close[at], 1.0)
 
 
 def _held(parts: Sequence[SweptSymbol]) -> FloatArray:
