@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboard import units
 from dashboard.charts import ACCENT, GAIN, INK, LOSS, MUTED, RULE, WARN, styled
 from shared.contracts.cases import Case
 from shared.core.sessions import NEW_YORK
@@ -59,7 +60,7 @@ def _fills(figure: go.Figure, case: Case) -> None:
         part = [fill for fill in case.fills if fill.side == side]
         x, y = [_wall(fill.occurred_at) for fill in part], [float(fill.price_usd) for fill in part]
         marker = {"symbol": symbol, "size": 12, "color": colour, "line": {"color": INK, "width": 1}}
-        text = [f"{fill.role}: {fill.qty_shares} at {fill.price_usd:.4f} USD" for fill in part]
+        text = [f"{fill.role}: {units.quantity(fill.qty)} at {fill.price_usd:.4f} USD" for fill in part]
         words = {"text": text, "hovertemplate": "%{text}<extra></extra>"}
         figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=side, **words, row=1, col=1)
 

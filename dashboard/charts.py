@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboard import units
 from shared.core.sessions import NEW_YORK
 
 INK, MUTED, RULE = "#24323d", "#74838f", "#e4e8eb"
@@ -67,8 +68,8 @@ def equity_day(equity: pd.DataFrame, fills: pd.DataFrame, opening_usd: float | N
         placed = pd.merge_asof(part, equity[["at", "equity_usd"]], left_on="occurred_at", right_on="at")
         x, y = new_york(placed["occurred_at"]), placed["equity_usd"]
         marker = {"color": colour, "symbol": sign, "size": 9, "line": {"color": "white", "width": 1}}
-        shares, price = placed["qty_shares"].map("{:.0f}".format), placed["price_usd"].map("{:.2f}".format)
-        words = {"text": placed["symbol"] + " " + shares + " at " + price, "hovertemplate": _hover("%{text}", side)}
+        qty, price = placed["qty"].map(units.quantity), placed["price_usd"].map("{:.2f}".format)
+        words = {"text": placed["symbol"] + " " + qty + " at " + price, "hovertemplate": _hover("%{text}", side)}
         figure.add_scatter(x=x, y=y, mode="markers", name=side, marker=marker, **words)
     figure.update_yaxes(tickformat=",.0f", title="USD")
     figure.update_xaxes(tickformat="%H:%M", title="ET")

@@ -1,4 +1,4 @@
-"""Rows to pandas frames: money becomes float64 here and nowhere else, instants become UTC timestamps."""
+"""Rows to pandas frames: money and quantities become float64 here and nowhere else, instants UTC timestamps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.ports import Row
 
 NUMBERS = frozenset(
     {
-        *("rank", "score", "gap", "rvol", "attempt", "seq", "positions", "reservations"),
+        *("rank", "score", "gap", "rvol", "qty", "attempt", "seq", "positions", "reservations"),
         *("edge", "p_up", "p_none", "p_down", "expected_move"),
     }
 )
 """Columns of numbers, beside those whose name ends in a unit."""
-_UNITS = ("_usd", "_bp", "_s", "_shares", "_fraction")
+_UNITS = ("_usd", "_bp", "_s", "_qty", "_fraction")
 _INSTANT = "_at"
 
 

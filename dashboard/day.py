@@ -12,7 +12,7 @@ import pandas as pd
 
 from dashboard.dataframes import counts, frame
 from dashboard.store import Query, Source
-from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, Container, Table
+from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, KILL, RENAMED, Container, Table, renamed
 from shared.core.ledger import NEXT
 from shared.core.sessions import NEW_YORK
 from shared.core.settings import FIRST_STRATEGY
@@ -32,20 +32,18 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
         "strategy faults decision_id scored_at features_blob"
     ),
     Table.DECISIONS: _columns(
-        "symbol slot session strategy decided_at verdict refused_by qty_shares bound p_up p_down expected_move "
+        "symbol slot session strategy decided_at verdict refused_by qty bound p_up p_down expected_move "
         "limit_usd stop_usd target_usd equity_usd decision_id intent_id models parameter_set code_revision"
     ),
     Table.ORDERS: _columns(
-        "symbol strategy phase exit_reason qty_shares bought_shares sold_shares arrival_usd limit_usd stop_usd "
+        "symbol strategy phase exit_reason qty bought_qty sold_qty arrival_usd limit_usd stop_usd "
         "target_usd entry_usd realised_usd note updated_at seq intent_id decision_id"
     ),
     Table.POSITIONS: _columns(
-        "symbol strategy qty_shares bought_shares average_usd stop_usd target_usd realised_usd exit_reason updated_at "
-        "intent_id"
+        "symbol strategy qty bought_qty average_usd stop_usd target_usd realised_usd exit_reason updated_at intent_id"
     ),
     Table.FILLS: _columns(
-        "symbol strategy role side qty_shares price_usd session slippage_bp occurred_at received_at intent_id "
-        "client_order_id"
+        "symbol strategy role side qty price_usd session slippage_bp occurred_at received_at intent_id client_order_id"
     ),
     Table.JOURNAL: JOURNAL,
     Table.LEDGER: _columns("at session equity_usd cash_usd buying_power_usd exposure_usd positions"),
@@ -70,15 +68,15 @@ def table_of(source: Source, table: Table, on: date, query: Query | None = None)
     """Read a day of a table; `query` may narrow rows, the columns are the table's."""
     columns = COLUMNS[table]
     asked = query or Query()
-    wanted = Query(columns=columns, key_from=asked.key_from, key_to=asked.key_to, limit=asked.limit)
-    return _owned(table, frame(source.rows(table, str(on), wanted), columns))
+    wanted = Query(columns=_with_old(columns), key_from=asked.key_from, key_to=asked.key_to, limit=asked.limit)
+    return _owned(table, frame([renamed(row) for row in source.rows(table, str(on), wanted)], columns))
 
 
 def tables_of(source: ManySource, table: Table, days: list[date]) -> pd.DataFrame:
     """Read several days of a table under each other, with the session date as column `on`."""
     columns = COLUMNS[table]
-    found = source.many(table, [str(on) for on in days], Query(columns=columns))
-    dated = [{**row, "on": str(on)} for on, rows in zip(days, found, strict=True) for row in rows]
+    found = source.many(table, [str(on) for on in days], Query(columns=_with_old(columns)))
+    dated = [{**renamed(row), "on": str(on)} for on, rows in zip(days, found, strict=True) for row in rows]
     return _owned(table, frame(dated, (*columns, "on")))
 
 
@@ -87,6 +85,11 @@ def _owned(table: Table, found: pd.DataFrame) -> pd.DataFrame:
     if "strategy" in found and table is not Table.CONTROLS:
         found["strategy"] = found["strategy"].replace("", FIRST_STRATEGY)
     return found
+
+
+def _with_old(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns, and what older code called those among them that have been renamed."""
+    return (*columns, *(RENAMED[name] for name in columns if name in RENAMED))
 
 
 def day_report(source: Source, on: date) -> Mapping[str, Any] | None:
@@ -214,13 +217,13 @@ def closed_positions(orders: pd.DataFrame, fills: pd.DataFrame, decisions: pd.Da
     slippage_bp (entry, weighted by shares), held_min, turnover_usd : float
     entered_at, left_at : UTC
     """
-    bought = orders[(orders["bought_shares"] > 0) & (orders["phase"] == "CLOSED")]
+    bought = orders[(orders["bought_qty"] > 0) & (orders["phase"] == "CLOSED")]
     told = decisions.drop_duplicates("decision_id").set_index("decision_id")[["session"]]
     made = bought.join(told, on="decision_id").join(_fill_figures(fills), on="intent_id").reset_index(drop=True)
     made["session"] = made["session"].fillna("").replace("", "unknown")
-    risk = (made["entry_usd"] - made["stop_usd"]).clip(lower=0) * made["bought_shares"]
+    risk = (made["entry_usd"] - made["stop_usd"]).clip(lower=0) * made["bought_qty"]
     made["r"] = made["realised_usd"] / risk.where(risk > 0)
-    paid = made["entry_usd"] * made["bought_shares"]
+    paid = made["entry_usd"] * made["bought_qty"]
     made["bp"] = 1e4 * made["realised_usd"] / paid.where(paid > 0)
     made["held_min"] = (made["left_at"] - made["entered_at"]).dt.total_seconds() / 60
     made["hour"] = made["entered_at"].dt.tz_convert(NEW_YORK).dt.strftime("%H:00")
@@ -243,18 +246,18 @@ def regimes_of(source: ManySource, days: list[date]) -> Mapping[str, str]:
 def _fill_figures(fills: pd.DataFrame) -> pd.DataFrame:
     """By intent: first fill, last fill, slippage of the entry in basis points, money moved."""
     entries = fills[fills["role"] == "entry"]
-    weighted = (entries["slippage_bp"] * entries["qty_shares"]).groupby(entries["intent_id"]).sum(min_count=1)
+    weighted = (entries["slippage_bp"] * entries["qty"]).groupby(entries["intent_id"]).sum(min_count=1)
     return pd.DataFrame(
         {
             "entered_at": entries.groupby("intent_id")["occurred_at"].min(),
             "left_at": fills[fills["side"] == "sell"].groupby("intent_id")["occurred_at"].max(),
             "exit_usd": _mean_price(fills[fills["side"] == "sell"]),
-            "slippage_bp": weighted / entries.groupby("intent_id")["qty_shares"].sum(),
-            "turnover_usd": (fills["price_usd"] * fills["qty_shares"]).groupby(fills["intent_id"]).sum(),
+            "slippage_bp": weighted / entries.groupby("intent_id")["qty"].sum(),
+            "turnover_usd": (fills["price_usd"] * fills["qty"]).groupby(fills["intent_id"]).sum(),
         }
     )
 
 
 def _mean_price(fills: pd.DataFrame) -> pd.Series:
-    value = (fills["price_usd"] * fills["qty_shares"]).groupby(fills["intent_id"]).sum()
-    return value / fills.groupby("intent_id")["qty_shares"].sum()
+    value = (fills["price_usd"] * fills["qty"]).groupby(fills["intent_id"]).sum()
+    return value / fills.groupby("intent_id")["qty"].sum()

@@ -11,6 +11,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard import units
 from dashboard.charts import ACCENT, GAIN, INK, LOSS, MUTED, RULE, WARN
 
 type Tone = Literal["plain", "good", "warn", "bad"]
@@ -124,9 +125,16 @@ def chosen(shown: pd.DataFrame, *, key: str, height: int | None = None) -> int |
     return int(rows[0]) if rows else None
 
 
+QUANTITIES = frozenset({"Quantity", "Asked for", "Bought", "Sold"})
+"""Columns in units of the asset."""
+
+
 def _formats(shown: pd.DataFrame) -> dict[str, Any]:
-    """Money with two decimals, or four where something costs less than a dollar."""
+    """Money with two decimals, or four where something costs less than a dollar; quantities with those they have."""
     made: dict[str, Any] = {}
+    for name in QUANTITIES.intersection(shown.columns):
+        digits = max((len(units.quantity(qty).partition(".")[2]) for qty in shown[name].dropna()), default=0)
+        made[name] = st.column_config.NumberColumn(format=f"%.{digits}f")
     for name in shown.columns:
         if str(name).endswith(", USD"):
             is_small = bool((shown[name].abs() < 1).any()) and not str(name).startswith(("Realised", "Open"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date, datetime, tzinfo
+from decimal import Decimal
 from functools import wraps
 from typing import Concatenate
 
@@ -62,6 +63,14 @@ def ratio(value: float, unit: str = "") -> str:
 def whole(value: float, unit: str = "") -> str:
     """A count."""
     return f"{value:,.0f} {unit}".rstrip()
+
+
+def quantity(value: float | Decimal) -> str:
+    """A quantity with what digits it has: `1,200`, `0.25`; of a float those of a coin's least step."""
+    if math.isnan(value):
+        return NOTHING
+    text = f"{value:,f}" if isinstance(value, Decimal) else f"{value:,.9f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @_if_known

@@ -22,6 +22,7 @@ from shared.contracts.records import Queue
 from shared.core.approvals import Answer
 from shared.core.order_states import OrderState
 from shared.core.order_steps import LOOK_AGAIN
+from shared.core.values import plain
 from shared.pipeline import Lifecycles, wake
 from shared.stages.account.reconcile import Wake
 from shared.stages.base.notices import until_when
@@ -72,7 +73,7 @@ def show_question(req: func.HttpRequest) -> func.HttpResponse:
     question = found.question
     rows = {
         "Symbol": plan.symbol,
-        "Shares": str(plan.qty_shares),
+        "Quantity": plain(plan.qty),
         "Limit": f"{plan.limit_price} USD",
         "Cost": question.cost,
         "Stop": f"{plan.stop_price} USD",

@@ -18,9 +18,9 @@ QUESTIONS: Mapping[str, ExampleQuery] = {
     "fills-by-session": ExampleQuery(
         asks="How much was bought and sold in each session, and at what slippage?",
         sql="""
-SELECT session, side, count(*) AS fills, sum(qty_shares) AS shares,
-       round(sum(qty_shares * price_usd), 2) AS value_usd,
-       round(sum(slippage_bp * qty_shares) / sum(qty_shares) FILTER (slippage_bp IS NOT NULL), 2) AS slippage_bp
+SELECT session, side, count(*) AS fills, sum(qty) AS qty,
+       round(sum(qty * price_usd), 2) AS value_usd,
+       round(sum(slippage_bp * qty) / sum(qty) FILTER (slippage_bp IS NOT NULL), 2) AS slippage_bp
 FROM fills GROUP BY session, side ORDER BY session, side
 """,
     ),
@@ -67,7 +67,7 @@ FROM orders WHERE phase = 'CLOSED' GROUP BY exit_reason ORDER BY realised_usd DE
 SELECT d.strategy, count(*) AS decisions, count(*) FILTER (d.verdict = 'approved') AS approved,
        count(*) FILTER (o.phase = 'CLOSED') AS positions, count(*) FILTER (o.realised_usd > 0) AS won,
        round(sum(o.realised_usd), 2) AS realised_usd,
-       round(avg(10000 * o.realised_usd / (o.entry_usd * o.bought_shares)) FILTER (o.phase = 'CLOSED'), 1) AS mean_bp
+       round(avg(10000 * o.realised_usd / (o.entry_usd * o.bought_qty)) FILTER (o.phase = 'CLOSED'), 1) AS mean_bp
 FROM decisions d LEFT JOIN orders o USING (intent_id) GROUP BY d.strategy ORDER BY d.strategy
 """,
     ),
@@ -82,7 +82,7 @@ FROM signals WHERE session IS NOT NULL GROUP BY session, policy ORDER BY session
     "binding-bound": ExampleQuery(
         asks="Which bound set the size, and what would the others have allowed?",
         sql="""
-SELECT bound, count(*) AS decisions, round(avg(qty_shares), 1) AS mean_shares,
+SELECT bound, count(*) AS decisions, round(avg(qty), 1) AS mean_qty,
        round(avg(CAST(bounds ->> 'kelly' AS DOUBLE)), 1) AS mean_kelly,
        round(avg(CAST(bounds ->> 'volatility' AS DOUBLE)), 1) AS mean_volatility
 FROM decisions WHERE bound IS NOT NULL GROUP BY bound ORDER BY decisions DESC, bound

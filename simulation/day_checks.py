@@ -173,7 +173,7 @@ def _track(guards: dict[str, Decimal], entry: Mapping[str, Any]) -> None:
 
 
 def fills_agree(day: Day) -> Iterator[str]:
-    """Our fills are the venue's, share for share and dollar for dollar."""
+    """Our fills are the venue's, unit for unit and dollar for dollar."""
     theirs: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
     for entry in day.log:
         if (qty := Decimal(entry["fill_qty"])) > 0:
@@ -181,12 +181,12 @@ def fills_agree(day: Day) -> Iterator[str]:
             theirs[entry["client_order_id"]][1] += qty * Decimal(entry["fill_price"])
     ours: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
     for row in day.rows[Table.FILLS].values():
-        ours[row["client_order_id"]][0] += row["qty_shares"]
-        ours[row["client_order_id"]][1] += row["qty_shares"] * Decimal(row["price_usd"])
+        ours[row["client_order_id"]][0] += Decimal(row["qty"])
+        ours[row["client_order_id"]][1] += Decimal(row["qty"]) * Decimal(row["price_usd"])
     for key in sorted(theirs.keys() | ours.keys()):
-        (their_shares, their_value), (our_shares, our_value) = theirs[key], ours[key]
+        (their_qty, their_value), (our_qty, our_value) = theirs[key], ours[key]
         # The broker tells an average price to a finite number of places, so a hundredth of a cent a share is none.
-        if their_shares != our_shares or abs(their_value - our_value) > Decimal("0.0001") * their_shares:
+        if their_qty != our_qty or abs(their_value - our_value) > Decimal("0.0001") * their_qty:
             yield f"{key}: venue {theirs[key]}, ours {ours[key]}"
 
 
@@ -199,8 +199,8 @@ def every_order_ended(day: Day) -> Iterator[str]:
     for row in orders.values():
         if not Phase(row["phase"]).is_over:
             yield f"{row['intent_id']} of {row['symbol']} ended the day as {row['phase']}"
-        if row["bought_shares"] != row["sold_shares"] + row["written_off_shares"]:
-            yield f"{row['intent_id']} bought {row['bought_shares']} and sold {row['sold_shares']}"
+        if Decimal(row["bought_qty"]) != Decimal(row["sold_qty"]) + Decimal(row["written_off_qty"]):
+            yield f"{row['intent_id']} bought {row['bought_qty']} and sold {row['sold_qty']}"
     ledger = day.rows["ledger-now"].get(CURRENT)
     if ledger is not None and ledger["reservations"]:
         yield f"{ledger['reservations']} reservations are left in the ledger"

@@ -168,7 +168,7 @@ def _proposal() -> EntryProposal:
     return EntryProposal(
         intent_id="example",
         symbol=Symbol("EXMP"),
-        qty_shares=100,
+        qty=Decimal(100),
         limit_price=Decimal("50.01"),
         worst_price=Decimal("50.10"),
         stop_price=Decimal("49.50"),

@@ -49,7 +49,7 @@ PLAN = EntryPlan(
     intent_id=INTENT,
     decision_id=DECISION,
     symbol=Symbol("NRIY"),
-    qty_shares=842,
+    qty=Decimal(842),
     arrival_price=Decimal("5.935"),
     limit_price=Decimal("5.94"),
     worst_price=Decimal("5.95"),
@@ -159,7 +159,7 @@ def examples() -> Iterator[Example]:
 def _story() -> DecisionStory:
     return DecisionStory(
         symbol="NRIY",
-        qty_shares=842,
+        qty=Decimal(842),
         limit_price=PLAN.limit_price,
         stop_price=PLAN.stop_price,
         target_price=PLAN.target_price,
@@ -186,7 +186,7 @@ def _approval() -> NoticeText:
     plan = replace(
         PLAN,
         symbol=Symbol("SPY"),
-        qty_shares=82,
+        qty=Decimal(82),
         limit_price=Decimal("671.92"),
         worst_price=Decimal("672.36"),
         stop_price=Decimal("668.10"),
@@ -211,8 +211,8 @@ def _view(role: Role, shares: int, price: str) -> OrderView:
         client_order_id=f"{INTENT}-{role.value}-0",
         role=role,
         status=OrderStatus.FILLED,
-        qty_shares=shares,
-        filled_shares=shares,
+        qty=Decimal(shares),
+        filled_qty=Decimal(shares),
         average_price=Decimal(price),
         updated_at=AT,
     )

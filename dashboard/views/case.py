@@ -96,7 +96,7 @@ def _head(view: View, case: Case, is_stored: bool) -> None:
     marks.append(("case file" if is_stored else "put together now: the file is written after the day's end", "plain"))
     theme.chips(marks)
     at = case.decision.decided_at if case.decision else case.scores.scored_at
-    bought = f"{outcome.qty_shares:,} shares at {_price(outcome.entry_usd)}" if outcome.qty_shares else "nothing bought"
+    bought = f"{units.quantity(outcome.qty)} at {_price(outcome.entry_usd)}" if outcome.qty else "nothing bought"
     theme.cards(
         [
             (f"Decided {case.on}", units.et(at), f"{units.local(at, view.zone)} {case.session or ''}".strip()),
@@ -140,14 +140,14 @@ def _scores(case: Case) -> None:
 
 def _size(case: Case) -> None:
     decision = case.decision
-    if decision is None or decision.qty_shares is None:
+    if decision is None or decision.qty is None:
         return
     st.subheader("Size")
     rows = [
-        (("* " if bound == decision.bound else "") + bound.replace("_", " "), f"{shares:,} shares")
-        for bound, shares in (decision.bounds or {}).items()
+        (("* " if bound == decision.bound else "") + bound.replace("_", " "), units.quantity(qty))
+        for bound, qty in (decision.bounds or {}).items()
     ]
-    theme.facts([*rows, ("Size", f"{decision.qty_shares:,} shares")], numbers=(1,))
+    theme.facts([*rows, ("Size", units.quantity(decision.qty))], numbers=(1,))
     st.caption("Each bound alone would allow so many; * marks the one that binds.")
 
 
@@ -179,10 +179,10 @@ def _story(view: View, case: Case) -> None:
     with right:
         st.subheader("Fills")
         fills = [
-            (units.et(f.occurred_at), f.role, f"{f.qty_shares:,}", _price(f.price_usd), _move(f.slippage_bp))
+            (units.et(f.occurred_at), f.role, units.quantity(f.qty), _price(f.price_usd), _move(f.slippage_bp))
             for f in case.fills
         ]
-        theme.facts(fills, head=("At", "Role", "Shares", "Price", "Slippage"), numbers=(2, 3, 4), scrolls=True)
+        theme.facts(fills, head=("At", "Role", "Quantity", "Price", "Slippage"), numbers=(2, 3, 4), scrolls=True)
 
 
 def _provenance(case: Case) -> None:

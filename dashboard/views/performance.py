@@ -157,7 +157,7 @@ def _listed(view: View, positions: pd.DataFrame) -> pd.DataFrame:
             "Entered": shown["entered_at"].map(view.wall),
             "Symbol": shown["symbol"],
             "Session": shown["session"],
-            "Shares": shown["bought_shares"],
+            "Quantity": shown["bought_qty"],
             "Paid, USD": shown["entry_usd"].round(4),
             "Got, USD": shown["exit_usd"].round(4),
             "Realised, USD": shown["realised_usd"].round(2),

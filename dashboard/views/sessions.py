@@ -87,7 +87,7 @@ def _row(
 
 
 def _slippage(fills: pd.DataFrame) -> pd.Series:
-    """Mean slippage of entries by session, weighted by shares."""
+    """Mean slippage of entries by session, weighted by quantity."""
     entries = fills[fills["role"] == "entry"]
-    weighted = (entries["slippage_bp"] * entries["qty_shares"]).groupby(entries["session"]).sum()
-    return weighted / entries.groupby("session")["qty_shares"].sum()
+    weighted = (entries["slippage_bp"] * entries["qty"]).groupby(entries["session"]).sum()
+    return weighted / entries.groupby("session")["qty"].sum()

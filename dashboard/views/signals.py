@@ -70,7 +70,7 @@ def _decisions(view: View, decisions: pd.DataFrame, names: list[str]) -> None:
             "Session": found["session"],
             "Verdict": found["verdict"],
             "Refused by": found["refused_by"],
-            "Shares": found["qty_shares"],
+            "Quantity": found["qty"],
             "Bound": found["bound"],
             "Edge": (found["p_up"] - found["p_down"]).round(3),
             "Move, bp": (found["expected_move"] * 1e4).round(1),

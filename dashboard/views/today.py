@@ -25,7 +25,7 @@ def render(view: View) -> None:
     risk = risk_of(view.source, view.on, equity)
     limits = active_settings(view.source, view.on)
     held = table_of(view.source, Table.POSITIONS, view.on)
-    held = held[held["qty_shares"] > 0]
+    held = held[held["qty"] > 0]
     strategies = standings(view.source, view.on, limits.shares, orders, held)
     _marks(view, risk, strategies)
     _figures(view, risk, orders, equity)
@@ -134,10 +134,10 @@ def _held(view: View, held: pd.DataFrame) -> None:
     listed = pd.DataFrame(
         {
             "Symbol": held["symbol"],
-            "Shares": held["qty_shares"],
+            "Quantity": held["qty"],
             "Paid, USD": held["average_usd"],
             "Last scored price, USD": marked,
-            "Open result, USD": (marked - held["average_usd"]) * held["qty_shares"],
+            "Open result, USD": (marked - held["average_usd"]) * held["qty"],
             "Stop, USD": held["stop_usd"],
             "Target, USD": held["target_usd"],
             "Realised, USD": held["realised_usd"],

@@ -48,7 +48,7 @@ from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.unread import BySymbol, Listing, Unread
-from shared.core.values import Symbol, iso, require
+from shared.core.values import Symbol, iso, plain, require
 from shared.ports import Clock
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def order_fields(request: OrderRequest) -> dict[str, Any]:
     """Body of `POST /orders`. Money travels as text, so that no float comes near it."""
     fields: dict[str, Any] = {
         "symbol": request.symbol,
-        "qty": str(request.qty_shares),
+        "qty": plain(request.qty),
         "side": request.side.value,
         "type": request.order_type.value,
         "time_in_force": request.time_in_force.value,

@@ -19,13 +19,24 @@ from typing import Any
 import numpy as np
 
 from shared.core.errors import ContractError
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
 from shared.core.unread import Unread, one_word
-from shared.core.values import ZERO, Side, Symbol, parse_utc, require, require_positive, require_symbol
+from shared.core.values import (
+    ZERO,
+    Side,
+    Symbol,
+    parse_utc,
+    require,
+    require_at_least,
+    require_positive,
+    require_symbol,
+    tidy,
+)
 
 ACTIVE = "ACTIVE"
 ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -40,9 +51,13 @@ _RAW_CHARACTERS = 600
 _MAX_DIGITS = 18
 """No honest amount of money or shares has more before its point."""
 
+CRYPTO_NOTIONAL_MIN = Decimal(10)
+"""USD. A smaller order for a coin is refused, and no answer of the broker says so before."""
+
 _PRICES = ("current_price", "lastday_price", "avg_entry_price")
 """What a position is valued at, the best first: before a first trade there is yesterday's price, in a halt its cost."""
-_SHARES = frozenset({"us_equity", "crypto"})
+_CRYPTO = "crypto"
+_SHARES = frozenset({"us_equity", _CRYPTO})
 """Asset classes of which one unit is worth its price; an option's is worth a hundred times that."""
 
 
@@ -156,17 +171,15 @@ def read_clock(raw: Any) -> datetime:
 
 
 def read_position(raw: Any) -> Position:
-    """One of `GET /positions`; a fraction is kept beside the whole shares."""
+    """One of `GET /positions`."""
     raw = as_object(raw, "position")
     kind = _word(raw, "asset_class", "us_equity")
     require(kind in _SHARES, "asset_class", kind, " or ".join(sorted(_SHARES)))
-    qty = _money(raw, "qty")
     return Position(
         symbol=_symbol(raw),
-        qty_shares=int(qty),
+        qty=tidy(_money(raw, "qty")),
         average_price=_money(raw, "avg_entry_price"),
         market_price=_money(raw, next((name for name in _PRICES if raw.get(name) is not None), _PRICES[0])),
-        fraction=qty - int(qty),
     )
 
 
@@ -230,8 +243,8 @@ def read_order(raw: Any, parent_order_id: str | None = None) -> BrokerOrder:
         order_class=_word(raw, "order_class", "simple"),
         status=_STATUSES.get(status, OrderStatus.UNKNOWN),
         status_text=status,
-        qty_shares=_shares(raw, "qty"),
-        filled_shares=_shares(raw, "filled_qty"),
+        qty=_quantity(raw, "qty"),
+        filled_qty=_quantity(raw, "filled_qty"),
         filled_average_price=_optional_money(raw, "filled_avg_price"),
         limit_price=_optional_money(raw, "limit_price"),
         stop_price=_optional_money(raw, "stop_price"),
@@ -257,7 +270,16 @@ def read_asset(raw: Any) -> Asset | None:
         asset_class=_text(raw, "class"),
         is_tradable=_flag(raw, "tradable") and raw.get("status") == "active",
         is_fractionable=_flag(raw, "fractionable"),
+        lot=_lot(raw),
     )
+
+
+def _lot(raw: Mapping[str, Any]) -> Lot:
+    """Steps and least order of a coin, as the broker tells them; equities, of which it tells none, in whole shares."""
+    if raw.get("class") != _CRYPTO:
+        return WHOLE_SHARES
+    step, least = (_positive(raw, name) for name in ("min_trade_increment", "min_order_size"))
+    return Lot(qty_step=tidy(step), qty_min=tidy(least), notional_min=CRYPTO_NOTIONAL_MIN)
 
 
 def read_snapshot(symbol: str, raw: Any, today: date) -> Snapshot | None:
@@ -446,10 +468,10 @@ def _optional_money(raw: Mapping[str, Any], name: str) -> Decimal | None:
     return None if raw.get(name) is None else _money(raw, name)
 
 
-def _shares(raw: Mapping[str, Any], name: str) -> int:
+def _quantity(raw: Mapping[str, Any], name: str) -> Decimal:
     qty = _money(raw, name)
-    require(qty == qty.to_integral_value(), name, str(qty), "whole shares")
-    return int(qty)
+    require_at_least(name, qty, 0)
+    return tidy(qty)
 
 
 def _number(raw: Mapping[str, Any], name: str) -> float:

@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, get_args
 
+from shared.adapters.old_documents import is_old, rewritten, text_of
 from shared.contracts.messages import Envelope, Message
 from shared.core.errors import ContractError
 from shared.core.ids import digest
@@ -105,7 +106,21 @@ def decode_json[T](cls: type[T], data: bytes | str) -> T:
     ContractError
         Naming field, what was expected and what was found.
     """
-    return _build(cls, data, parse_json(data))
+    return _build(cls, *_of_today(data))
+
+
+def _of_today(data: bytes | str) -> tuple[bytes | str, Any]:
+    """A document and what it says, both under today's names."""
+    parsed = parse_json(data)
+    if not is_old(data):
+        return data, parsed
+    try:
+        parsed = rewritten(parsed)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ContractError(f"a quantity of older code cannot be read: {error}") from error
+    except RecursionError as error:
+        raise ContractError("JSON is nested too deeply") from error
+    return text_of(parsed), parsed
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -251,11 +266,9 @@ def decode_message[M: Envelope](text: str | bytes, *expected: type[M], blobs: Bl
     TransientError
         If the blob store did not answer.
     """
-    data = _unwrap(text)
-    parsed = parse_json(data)
+    data, parsed = _of_today(_unwrap(text))
     if _schema_of(parsed) == "claim.v1":
-        data = _redeem(decode_json(Claim, data), blobs)
-        parsed = parse_json(data)
+        data, parsed = _of_today(_redeem(decode_json(Claim, data), blobs))
     schema_id = _schema_of(parsed)
     by_schema = {_schema_id(cls): cls for cls in expected}
     if schema_id not in MESSAGE_CLASSES:

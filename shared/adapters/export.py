@@ -1,8 +1,8 @@
 """Rows of a table as parquet, for analysis outside the app.
 
-Types follow the names that DATA_SCHEMA.md keeps to: what ends in `_usd` is decimal text in the table and float64 here,
-what is or ends in `at` a timestamp without a zone, in UTC; other columns keep their own type. A column without a value
-on that day is left out: a reader that joins files by column name fills it.
+Types follow the names that DATA_SCHEMA.md keeps to: what ends in `_usd`, and what is or ends in `qty`, is decimal text
+in the table and float64 here, what is or ends in `at` a timestamp without a zone, in UTC; other columns keep their own
+type. A column without a value on that day is left out: a reader that joins files by column name fills it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ParquetRows:
 
 def _column(pa: Any, name: str, cells: Sequence[Cell]) -> Any:
     kinds = {type(cell) for cell in cells if cell is not None}
-    if kinds == {str} and name.endswith("_usd"):
+    if kinds == {str} and (name == "qty" or name.endswith(("_usd", "_qty"))):
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
     if kinds == {str} and (name == "at" or name.endswith("_at")):
         # Without a zone: engines then need no zone data to compare them, and nobody's local time creeps in.

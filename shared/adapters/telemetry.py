@@ -214,7 +214,7 @@ class RowEvents:
             strategy=strategy_of(row),
             verdict=row["verdict"],
             refused_by=refused_by or None,
-            qty_shares=row.get("qty_shares"),
+            qty=row.get("qty"),
         )
         self._telemetry.count("decisions", verdict=str(row["verdict"]), strategy=strategy_of(row))
         for gate in refused_by.split():
@@ -247,7 +247,7 @@ class RowEvents:
             symbol=row["symbol"],
             strategy=strategy_of(row),
             role=role,
-            qty_shares=row["qty_shares"],
+            qty=row["qty"],
             price_usd=row["price_usd"],
             slippage_bp=slippage,
         )

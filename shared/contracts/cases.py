@@ -20,7 +20,7 @@ from shared.core.market import Quote, TradingDay
 from shared.core.portfolio import Entered
 from shared.core.risk import Facts, Verdict
 from shared.core.settings import DecisionSettings
-from shared.core.values import Symbol, require, require_utc
+from shared.core.values import ZERO, Symbol, require, require_utc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,15 +153,15 @@ class CaseInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDecision:
-    """What the gates made of it. `bounds` are the shares that each bound of sizing would allow."""
+    """What the gates made of it. `bounds` are what each bound of sizing would allow, in units."""
 
     verdict: str
     refused_by: tuple[str, ...]
     decided_at: datetime
     gates: tuple[Verdict, ...] = ()
-    qty_shares: int | None = None
+    qty: Decimal | None = None
     bound: str | None = None
-    bounds: Mapping[str, int] | None = None
+    bounds: Mapping[str, Decimal] | None = None
     bid_usd: Decimal | None = None
     ask_usd: Decimal | None = None
     arrival_usd: Decimal | None = None
@@ -182,8 +182,8 @@ class CaseOrder:
     client_order_id: str
     role: str
     status: str
-    qty_shares: int
-    filled_shares: int
+    qty: Decimal
+    filled_qty: Decimal
     average_usd: Decimal | None
     limit_usd: Decimal | None
     updated_at: datetime
@@ -195,7 +195,7 @@ class CaseFill:
 
     role: str
     side: str
-    qty_shares: int
+    qty: Decimal
     price_usd: Decimal
     session: str
     slippage_bp: float | None
@@ -240,7 +240,7 @@ class OrderOutcome:
     arrival_usd: Decimal | None = None
     after_15m_bp: float | None = None
     after_60m_bp: float | None = None
-    qty_shares: int = 0
+    qty: Decimal = ZERO
     entry_usd: Decimal | None = None
     exit_usd: Decimal | None = None
     entry_slippage_bp: float | None = None

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from shared.core.ids import hash_id
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.notices import Severity as Severity  # noqa: PLC0414 - part of this module, for who makes notices
 from shared.core.sessions import Session
 from shared.core.settings import FIRST_STRATEGY
@@ -183,14 +184,16 @@ class Signal(Envelope):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntent(Envelope):
-    """gate -> execute: a sized, approved decision that the broker has not seen. Prices in USD per share.
+    """gate -> execute: a sized, approved decision that the broker has not seen. Prices in USD per unit of the asset.
+
+    `qty` is in units of the asset, in steps of its `lot`.
 
     `worst_price` bounds every repricing of the entry. `exit_by` is the time limit of the position. Where `approve_by`
     is set, a person must approve before then, and `basis` is what the size is worked out from again after it.
     `account_id` is the broker's account that it was decided for; empty in one of older code.
     """
 
-    schema_id: Literal["order-intent.v1"] = "order-intent.v1"
+    schema_id: Literal["order-intent.v2"] = "order-intent.v2"
     intent_id: str
     decision_id: str
     strategy: str = FIRST_STRATEGY
@@ -198,7 +201,7 @@ class OrderIntent(Envelope):
     symbol: Symbol
     side: Side
     session: Session
-    qty_shares: int
+    qty: Decimal
     arrival_price: Decimal
     limit_price: Decimal
     worst_price: Decimal
@@ -207,6 +210,7 @@ class OrderIntent(Envelope):
     exit_by: datetime
     approve_by: datetime | None = None
     basis: Basis | None = None
+    lot: Lot = WHOLE_SHARES
     account_id: str = ""
     parameter_set: str
 
@@ -219,7 +223,7 @@ class OrderIntent(Envelope):
         _require_name("parameter_set", self.parameter_set)
         require_symbol("symbol", self.symbol)
         require(self.side is Side.BUY, "side", self.side, "buy (long only)")
-        require_at_least("qty_shares", self.qty_shares, 1)
+        require_positive("qty", self.qty)
         require_positive("arrival_price", self.arrival_price)
         require_positive("stop_price", self.stop_price)
         require_utc("exit_by", self.exit_by)
@@ -232,12 +236,12 @@ class OrderIntent(Envelope):
     @property
     def notional(self) -> Decimal:
         """Most that the entry can cost, in USD."""
-        return self.worst_price * self.qty_shares
+        return self.worst_price * self.qty
 
     @property
     def risk(self) -> Decimal:
         """Loss at the stop if bought at the worst price, in USD."""
-        return (self.worst_price - self.stop_price) * self.qty_shares
+        return (self.worst_price - self.stop_price) * self.qty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

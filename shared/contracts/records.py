@@ -67,6 +67,23 @@ LIVE = "live"
 ANSWERS = "answers"
 
 
+RENAMED = {
+    "qty": "qty_shares",
+    "bought_qty": "bought_shares",
+    "sold_qty": "sold_shares",
+    "written_off_qty": "written_off_shares",
+}
+"""Columns of quantities, and the names that older code gave them: its rows are still read."""
+
+
+def renamed[T](row: Mapping[str, T]) -> dict[str, T]:
+    """A row under today's names of its columns."""
+    return {_NEW_NAMES.get(name, name): cell for name, cell in row.items()}
+
+
+_NEW_NAMES = {old: new for new, old in RENAMED.items()}
+
+
 def symbol_key(symbol: str, *parts: str) -> str:
     """Row key that starts with the symbol; a crypto pair's slash, which keys may not hold, becomes an underscore."""
     return "|".join((symbol.replace("/", "_"), *parts))

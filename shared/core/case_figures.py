@@ -12,7 +12,7 @@ import numpy as np
 from shared.core.features.history import BAR_S
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, Bars, FloatArray
-from shared.core.values import ZERO, Side
+from shared.core.values import ZERO, Side, tidy
 
 type PredictBoth = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 """Rows of features, shape (n, n_features) -> edge and expected move, each of shape (n,)."""
@@ -87,18 +87,18 @@ def extremes_bp(bars: Bars, since: datetime, until: datetime, paid: Decimal) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traded:
-    """Shares and money of one side of an order."""
+    """Quantity and money of one side of an order."""
 
-    qty_shares: int
+    qty: Decimal
     average: Decimal | None
 
 
-def traded(fills: Iterable[tuple[Side, int, Decimal]], side: Side) -> Traded:
-    """Sum (side, shares, price) of one side."""
-    own = [(shares, price) for of, shares, price in fills if of is side]
-    shares = sum(n for n, _ in own)
-    value = sum((n * price for n, price in own), ZERO)
-    return Traded(qty_shares=shares, average=round(value / shares, 6) if shares else None)
+def traded(fills: Iterable[tuple[Side, Decimal, Decimal]], side: Side) -> Traded:
+    """Sum (side, quantity, price) of one side."""
+    own = [(qty, price) for of, qty, price in fills if of is side]
+    total = sum((qty for qty, _ in own), ZERO)
+    value = sum((qty * price for qty, price in own), ZERO)
+    return Traded(qty=tidy(total), average=round(value / total, 6) if total else None)
 
 
 def sample(ids: Sequence[str], most: int, salt: str) -> list[str]:

@@ -17,7 +17,7 @@ from shared.core.breaker import CLOSED, Breaker
 from shared.core.portfolio import Account, Position, another_account
 from shared.core.sessions import NEW_YORK
 from shared.core.settings import FIRST_STRATEGY
-from shared.core.values import ZERO, Symbol, require_at_least, require_positive, require_utc
+from shared.core.values import ZERO, Symbol, require_positive, require_utc
 
 CONFIRMED_AFTER = timedelta(seconds=30)
 """How long after the first look at an equity a second one confirms it: brokers show wrong ones for a moment."""
@@ -85,7 +85,7 @@ class Reservation:
     intent_id: str
     strategy: str = FIRST_STRATEGY
     symbol: Symbol
-    qty_shares: int
+    qty: Decimal
     notional: Decimal
     risk: Decimal
     reserved_at: datetime
@@ -93,21 +93,21 @@ class Reservation:
     approve_by: datetime | None = None
 
     def __post_init__(self) -> None:
-        require_at_least("qty_shares", self.qty_shares, 1)
+        require_positive("qty", self.qty)
         require_positive("notional", self.notional)
         require_utc("reserved_at", self.reserved_at)
         require_utc("exit_by", self.exit_by)
 
     @classmethod
-    def of(cls, entry: Entry, qty_shares: int, reserved_at: datetime) -> Self:
-        """Room for so many shares of an entry: an intent, or the plan that an order has of it."""
+    def of(cls, entry: Entry, qty: Decimal, reserved_at: datetime) -> Self:
+        """Room for so much of an entry: an intent, or the plan that an order has of it."""
         return cls(
             intent_id=entry.intent_id,
             strategy=entry.strategy,
             symbol=entry.symbol,
-            qty_shares=qty_shares,
-            notional=entry.worst_price * qty_shares,
-            risk=(entry.worst_price - entry.stop_price) * qty_shares,
+            qty=qty,
+            notional=entry.worst_price * qty,
+            risk=(entry.worst_price - entry.stop_price) * qty,
             reserved_at=reserved_at,
             exit_by=entry.exit_by,
             approve_by=entry.approve_by,

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.values import ZERO, Symbol, require, require_at_least, require_positive, require_symbol, require_utc
 
 FloatArray = NDArray[np.float64]
@@ -162,7 +163,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """A tradable instrument at the broker."""
+    """A tradable instrument at the broker, and in what lots it may be ordered."""
 
     symbol: Symbol
     name: str
@@ -170,6 +171,7 @@ class Asset:
     asset_class: str
     is_tradable: bool
     is_fractionable: bool
+    lot: Lot = WHOLE_SHARES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,22 +44,22 @@ def exit_limit(bid: Decimal, rivals: tuple[Decimal, ...] = ()) -> Decimal:
 
 
 def exit_request(
-    plan: EntryPlan, client_order_id: str, qty_shares: int, limit: Decimal | None, *, is_regular: bool
+    plan: EntryPlan, client_order_id: str, qty: Decimal, limit: Decimal | None, *, is_regular: bool
 ) -> OrderRequest:
     """Sell at the market, or by a limit: the only kind that venues take outside the regular session."""
     return OrderRequest(
         client_order_id=client_order_id,
         symbol=plan.symbol,
         side=Side.SELL,
-        qty_shares=qty_shares,
+        qty=qty,
         order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
         limit_price=limit,
         extended_hours=not is_regular,
     )
 
 
-def pair_request(plan: EntryPlan, client_order_id: str, qty_shares: int, target: Decimal | None = None) -> OrderRequest:
-    """Guard shares by a pair (OCO) of stop and target; another `target`, under the bid, sells them at once.
+def pair_request(plan: EntryPlan, client_order_id: str, qty: Decimal, target: Decimal | None = None) -> OrderRequest:
+    """Guard what is held by a pair (OCO) of stop and target; another `target`, under the bid, sells them at once.
 
     A broker that refuses plain sales beside a resting buy of the same account may take a pair.
     """
@@ -68,7 +68,7 @@ def pair_request(plan: EntryPlan, client_order_id: str, qty_shares: int, target:
         client_order_id=client_order_id,
         symbol=plan.symbol,
         side=Side.SELL,
-        qty_shares=qty_shares,
+        qty=qty,
         order_type=OrderType.LIMIT,
         order_class=OrderClass.OCO,
         stop_price=stop_under(target, plan.stop_price),

@@ -16,11 +16,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 from shared.core.approvals import Answered
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.orders import BrokerOrder, OrderClass, OrderStatus
 from shared.core.sessions import Hours
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.sizing import Basis
-from shared.core.values import ZERO, Side, Symbol, require_at_least, require_utc
+from shared.core.values import ZERO, Side, Symbol, require_positive, require_utc, tidy
 
 
 class Phase(StrEnum):
@@ -94,7 +95,7 @@ class EntryPlan:
     a working order. Where `approve_by` is set, a person must approve before then, and `basis` is what the size is
     worked out from again after it. `guard_poll_s` is the pause between two looks at the quote of a position that the
     lifecycle itself guards. `account_id` is the broker's account that the order belongs to; an order of older code has
-    none, and belongs to the account that its next step finds.
+    none, and belongs to the account that its next step finds. `qty` is in units of the asset, in steps of `lot`.
     """
 
     intent_id: str
@@ -102,7 +103,7 @@ class EntryPlan:
     strategy: str = FIRST_STRATEGY
     account_id: str = ""
     symbol: Symbol
-    qty_shares: int
+    qty: Decimal
     arrival_price: Decimal
     limit_price: Decimal
     worst_price: Decimal
@@ -116,9 +117,10 @@ class EntryPlan:
     approve_by: datetime | None = None
     guard_poll_s: int = 10
     basis: Basis | None = None
+    lot: Lot = WHOLE_SHARES
 
     def __post_init__(self) -> None:
-        require_at_least("qty_shares", self.qty_shares, 1)
+        require_positive("qty", self.qty)
         require_utc("expires_at", self.expires_at)
         require_utc("exit_by", self.exit_by)
 
@@ -136,8 +138,8 @@ class OrderView:
     client_order_id: str
     role: Role
     status: OrderStatus
-    qty_shares: int
-    filled_shares: int
+    qty: Decimal
+    filled_qty: Decimal
     average_price: Decimal | None
     updated_at: datetime
     limit_price: Decimal | None = None
@@ -166,8 +168,8 @@ class OrderState:
         Looks in a row at which the broker did not know an order that it had.
     is_stopped : bool
         No entry is to be sent any more; what is held stays guarded.
-    written_off : int
-        Shares bought that the account no longer holds, though no order of ours has sold them.
+    written_off : Decimal
+        What was bought that the account no longer holds, though no order of ours has sold them.
     missing_at : datetime or None
         When shares were first seen to be missing there.
     failures : int
@@ -177,8 +179,8 @@ class OrderState:
     hours : Hours or None
         Edges of the trading day that the order is in; None for an order of a version that knew the regular session
         alone.
-    sized : int or None
-        Shares that the gates left after a person had approved, where they looked at the size once more.
+    sized : Decimal or None
+        What the gates left after a person had approved, where they looked at the size once more.
     answered : Answered or None
         What a person, or the deadline, made of the question, where one was asked.
     why : str
@@ -204,14 +206,14 @@ class OrderState:
     filled_at: datetime | None = None
     exit_reason: ExitReason | None = None
     is_stopped: bool = False
-    written_off: int = 0
+    written_off: Decimal = ZERO
     missing_at: datetime | None = None
     failures: int = 0
     note: str = ""
     seq: int = 0
     chain: str = ""
     hours: Hours | None = None
-    sized: int | None = None
+    sized: Decimal | None = None
     answered: Answered | None = None
     why: str = ""
     refusals: int = 0
@@ -222,9 +224,9 @@ class OrderState:
         return tuple(order for order in self.orders.values() if order.role in roles)
 
     @property
-    def wanted(self) -> int:
-        """Shares that an entry asks for."""
-        return self.plan.qty_shares if self.sized is None else self.sized
+    def wanted(self) -> Decimal:
+        """What an entry asks for, in units of the asset."""
+        return self.plan.qty if self.sized is None else self.sized
 
     def guards_itself(self, at: datetime) -> bool:
         """Whether the venues take no stops at an instant, so that only the lifecycle can guard what is held."""
@@ -235,19 +237,19 @@ class OrderState:
         return self.hours is not None and not self.hours.is_trading(at)
 
     @property
-    def bought(self) -> int:
-        """Shares bought so far."""
-        return sum(order.filled_shares for order in self.of(Role.ENTRY))
+    def bought(self) -> Decimal:
+        """What was bought so far, in units of the asset."""
+        return tidy(sum((order.filled_qty for order in self.of(Role.ENTRY)), ZERO))
 
     @property
-    def sold(self) -> int:
-        """Shares sold so far."""
-        return sum(order.filled_shares for order in self.of(*SELLS))
+    def sold(self) -> Decimal:
+        """What was sold so far."""
+        return tidy(sum((order.filled_qty for order in self.of(*SELLS)), ZERO))
 
     @property
-    def held(self) -> int:
-        """Shares that this order holds now."""
-        return self.bought - self.sold - self.written_off
+    def held(self) -> Decimal:
+        """What this order holds now."""
+        return tidy(self.bought - self.sold - self.written_off)
 
     @property
     def live_entry(self) -> OrderView | None:
@@ -271,12 +273,12 @@ class OrderState:
         A broker keeps one leg of a pair `held` while its sibling works, so one working leg and a live stop are enough.
         """
         guards = [order for order in self.of(*GUARDS) if order.is_live]
-        stop = any(order.role is Role.STOP and order.qty_shares >= self.held for order in guards)
+        stop = any(order.role is Role.STOP and order.qty >= self.held for order in guards)
         return stop and any(order.status.is_working for order in guards)
 
     def value(self, *roles: Role) -> Decimal:
-        """Sum of filled shares times their average price, in USD."""
-        return sum((o.filled_shares * (o.average_price or ZERO) for o in self.of(*roles)), ZERO)
+        """Sum of filled quantities times their average price, in USD."""
+        return sum((o.filled_qty * (o.average_price or ZERO) for o in self.of(*roles)), ZERO)
 
     @property
     def realised(self) -> Decimal:
@@ -294,13 +296,13 @@ def merge(known: Mapping[str, OrderView], seen: Iterable[BrokerOrder]) -> dict[s
         view = _view(order)
         before = orders.get(view.order_id)
         if before is not None:
-            fuller = view if view.filled_shares >= before.filled_shares else before
+            fuller = view if view.filled_qty >= before.filled_qty else before
             revived = before.status.is_final and not view.status.is_final
             view = replace(
                 view,
                 role=before.role,
                 status=before.status if revived else view.status,
-                filled_shares=fuller.filled_shares,
+                filled_qty=fuller.filled_qty,
                 average_price=fuller.average_price,
             )
         orders[view.order_id] = view
@@ -309,12 +311,12 @@ def merge(known: Mapping[str, OrderView], seen: Iterable[BrokerOrder]) -> dict[s
 
 def without_stale(orders: Mapping[str, OrderView]) -> dict[str, OrderView]:
     """Forget the older exits that ended unfilled: an evening of new prices must not outgrow the state's table cell."""
-    ended = [key for key, o in orders.items() if o.role is Role.EXIT and o.status.is_final and not o.filled_shares]
+    ended = [key for key, o in orders.items() if o.role is Role.EXIT and o.status.is_final and not o.filled_qty]
     stale = frozenset(sorted(ended, key=lambda key: (orders[key].updated_at, key))[:-STALE_KEPT])
     return {key: order for key, order in orders.items() if key not in stale}
 
 
-def without_absent(state: OrderState, found: frozenset[str], held_at_broker: int | None) -> OrderState:
+def without_absent(state: OrderState, found: frozenset[str], held_at_broker: Decimal | None) -> OrderState:
     """Orders that several looks in a row did not bring back are gone; not while shares show that they may have bought.
 
     Shares that a forgotten exit has sold are found missing by the next step, and written off.
@@ -323,32 +325,32 @@ def without_absent(state: OrderState, found: frozenset[str], held_at_broker: int
     ----------
     found : frozenset of str
         Ids of the orders that the look brought back.
-    held_at_broker : int or None
-        The account's shares of the symbol, where they were asked for.
+    held_at_broker : Decimal or None
+        What the account holds of the symbol, where they were asked for.
     """
     lost = {key: order for key, order in state.orders.items() if order.is_live and key not in found}
     if not lost:
         return replace(state, absences=0)
     state = replace(state, absences=state.absences + 1)
-    if state.absences < ABSENCES_BELIEVED or (held_at_broker or 0) > state.held:
+    if state.absences < ABSENCES_BELIEVED or (held_at_broker or ZERO) > state.held:
         return state
     gone = {key: replace(order, status=OrderStatus.CANCELED) for key, order in lost.items()}
     return replace(state, orders={**state.orders, **gone})
 
 
-def written_off(state: OrderState, held_at_broker: int | None, at: datetime) -> OrderState:
+def written_off(state: OrderState, held_at_broker: Decimal | None, at: datetime) -> OrderState:
     """Shares that the account no longer has, with nothing of ours working that could have sold them, are gone.
 
     A broker may show a position late, so they must be missing twice, some time apart, before that is believed.
     """
     if held_at_broker is None:
         return state
-    gone = state.held - max(0, held_at_broker)
+    gone = state.held - max(ZERO, held_at_broker)
     if gone <= 0 or state.live_sells or state.live_entry:
         return replace(state, missing_at=None)
     if state.missing_at is None or at - state.missing_at < CONFIRM_MISSING:
         return replace(state, missing_at=state.missing_at or at, failures=1)
-    return replace(state, written_off=state.written_off + gone, missing_at=None, exit_reason=ExitReason.OUTSIDE)
+    return replace(state, written_off=tidy(state.written_off + gone), missing_at=None, exit_reason=ExitReason.OUTSIDE)
 
 
 def _view(order: BrokerOrder) -> OrderView:
@@ -357,8 +359,8 @@ def _view(order: BrokerOrder) -> OrderView:
         client_order_id=order.client_order_id,
         role=_role(order),
         status=order.status,
-        qty_shares=order.qty_shares,
-        filled_shares=order.filled_shares,
+        qty=order.qty,
+        filled_qty=order.filled_qty,
         average_price=order.filled_average_price,
         updated_at=order.updated_at,
         limit_price=order.limit_price,

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from shared.core.approvals import Answer, Answered
@@ -38,7 +39,7 @@ from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Verdict
 from shared.core.schedule import LEAVE_BEFORE_CLOSE
 from shared.core.sessions import Hours
-from shared.core.values import require_utc
+from shared.core.values import ZERO, require_utc
 
 LOOK_AGAIN = "changed"
 """What is reported to a sleeping order when its orders at the broker may have changed."""
@@ -98,12 +99,12 @@ LOOKING = frozenset({Command.LOOK, Command.CANCEL_ENTRY, Command.CANCEL_EXITS})
 class Step:
     """Carry out `command`, after sleeping until `not_before` or until something is reported, whichever is first.
 
-    `client_order_id` and `qty_shares` belong to the commands that send an order.
+    `client_order_id` and `qty` belong to the commands that send an order.
     """
 
     command: Command
     client_order_id: str = ""
-    qty_shares: int = 0
+    qty: Decimal = ZERO
     not_before: datetime | None = None
 
 
@@ -128,10 +129,10 @@ class Observation:
 
     at: datetime
     orders: tuple[BrokerOrder, ...] = ()
-    held_at_broker: int | None = None
+    held_at_broker: Decimal | None = None
     quote: Quote | None = None
     hours: Hours | None = None
-    sized: int | None = None
+    sized: Decimal | None = None
     verdicts: tuple[Verdict, ...] = ()
     answered: Answered | None = None
     denied: str = ""
@@ -155,7 +156,7 @@ def next_step(state: OrderState, now: datetime) -> Step:
             due_at = until if until is not None and now < until else now + state.plan.poll
             step = Step(command=Command.LOOK, not_before=due_at)
         case Phase.PLANNED | Phase.SUBMITTING:
-            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(state), qty_shares=state.wanted)
+            step = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(state), qty=state.wanted)
         case Phase.WORKING | Phase.PARTIALLY_FILLED:
             step = _working_step(state, now)
         case _ if state.rests(now):
@@ -217,7 +218,7 @@ def _unguarded_step(state: OrderState, now: datetime) -> Step:
         if state.exit_reason is not None:  # a pair that may have been sent has ended with its session
             return _exit_step(state, now)
         return Step(command=Command.WATCH, not_before=next_watch(state, now))
-    return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty_shares=state.held)
+    return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty=state.held)
 
 
 def next_watch(state: OrderState, now: datetime) -> datetime:
@@ -248,9 +249,9 @@ def _exit_step(state: OrderState, now: datetime) -> Step:
     if not all(_is_stuck(state, order) for order in state.live_sells):
         return _look(state, now) if guards else _look_later(state, now)
     if wants_guard(state, now):
-        return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty_shares=state.held)
+        return Step(command=Command.PROTECT, client_order_id=pair_id(state), qty=state.held)
     leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
-    return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held, not_before=tries_at)
+    return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty=state.held, not_before=tries_at)
 
 
 def wants_guard(state: OrderState, now: datetime) -> bool:
@@ -564,6 +565,6 @@ def _unfilled(state: OrderState) -> OrderState:
 def _why_closed(state: OrderState) -> ExitReason:
     if state.exit_reason is not None:
         return state.exit_reason
-    by_stop = sum(order.filled_shares for order in state.of(Role.STOP))
-    by_target = sum(order.filled_shares for order in state.of(Role.TARGET))
+    by_stop = sum((order.filled_qty for order in state.of(Role.STOP)), ZERO)
+    by_target = sum((order.filled_qty for order in state.of(Role.TARGET)), ZERO)
     return ExitReason.STOP if by_stop > by_target else ExitReason.TARGET

@@ -85,7 +85,7 @@ _WORKING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """One order to be sent. Prices in USD per share, on the tick.
+    """One order to be sent. Prices in USD per unit, on the tick; `qty` in units of the asset.
 
     A bracket carries `stop_price` and `target_price` of its exit legs besides the entry's own `limit_price`; an OCO
     sells the position at `target_price` (limit) or `stop_price` (stop), whichever comes first.
@@ -94,7 +94,7 @@ class OrderRequest:
     client_order_id: str
     symbol: Symbol
     side: Side
-    qty_shares: int
+    qty: Decimal
     order_type: OrderType
     order_class: OrderClass = OrderClass.SIMPLE
     time_in_force: TimeInForce = TimeInForce.DAY
@@ -107,7 +107,7 @@ class OrderRequest:
         length = len(self.client_order_id)
         require(0 < length <= MAX_CLIENT_ORDER_ID, "client_order_id", self.client_order_id, "1 to 48 characters")
         require_symbol("symbol", self.symbol)
-        require_at_least("qty_shares", self.qty_shares, 1)
+        require_positive("qty", self.qty)
         for name in ("limit_price", "stop_price", "target_price"):
             if (price := getattr(self, name)) is not None:
                 require_positive(name, price)
@@ -131,8 +131,8 @@ class BrokerOrder:
     order_class: str
     status: OrderStatus
     status_text: str
-    qty_shares: int
-    filled_shares: int
+    qty: Decimal
+    filled_qty: Decimal
     filled_average_price: Decimal | None
     limit_price: Decimal | None
     stop_price: Decimal | None
@@ -145,11 +145,11 @@ class BrokerOrder:
 
     def __post_init__(self) -> None:
         require_symbol("symbol", self.symbol)
-        require_at_least("filled_shares", self.filled_shares, 0)
+        require_at_least("filled_qty", self.filled_qty, 0)
         require_utc("submitted_at", self.submitted_at)
         require_utc("updated_at", self.updated_at)
 
     @property
-    def remaining_shares(self) -> int:
-        """Shares not filled yet."""
-        return self.qty_shares - self.filled_shares
+    def remaining_qty(self) -> Decimal:
+        """What is not filled yet."""
+        return self.qty - self.filled_qty

@@ -1,4 +1,4 @@
-"""The account and what it holds. Money in USD as Decimal, shares as int."""
+"""The account and what it holds. Money in USD, quantities in units of the asset."""
 
 from __future__ import annotations
 
@@ -54,16 +54,15 @@ def another_account(pinned: str, found: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Shares held of one symbol; negative is short, which this system never opens.
+    """What is held of one symbol; negative is short, which this system never opens.
 
-    `fraction` is what is held beside whole shares: this system never buys any, a person may have.
+    `qty` may be any: a person may hold fractions of shares that this system never buys.
     """
 
     symbol: Symbol
-    qty_shares: int
+    qty: Decimal
     average_price: Decimal
     market_price: Decimal
-    fraction: Decimal = ZERO
 
     def __post_init__(self) -> None:
         require_symbol("symbol", self.symbol)
@@ -72,12 +71,12 @@ class Position:
     @property
     def market_value(self) -> Decimal:
         """Signed value in USD."""
-        return self.market_price * (self.qty_shares + self.fraction)
+        return self.market_price * self.qty
 
     @property
     def open_result(self) -> Decimal:
         """What it has gained since it was bought, in USD before fees."""
-        return (self.market_price - self.average_price) * (self.qty_shares + self.fraction)
+        return (self.market_price - self.average_price) * self.qty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

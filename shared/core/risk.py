@@ -13,12 +13,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from shared.core.ledger import Ledger, cooling_key
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
 from shared.core.portfolio import Account, Position, another_account, exposure_by_symbol
 from shared.core.sessions import Session, entries_end_at, session_at
 from shared.core.settings import FIRST_STRATEGY, DecisionSettings
 from shared.core.unread import Unread
-from shared.core.values import ZERO, Symbol, from_epoch, require_at_least, require_positive, require_utc
+from shared.core.values import ZERO, Symbol, from_epoch, plain, require_at_least, require_positive, require_utc
 
 
 class Gate(StrEnum):
@@ -48,40 +49,44 @@ class Gate(StrEnum):
     STRATEGY_HALTED = "STRATEGY_HALTED"
     STRATEGY_POSITIONS = "STRATEGY_POSITIONS"
     STRATEGY_EXPOSURE = "STRATEGY_EXPOSURE"
+    MIN_QTY = "MIN_QTY"
+    MIN_NOTIONAL = "MIN_NOTIONAL"
     APPROVAL = "APPROVAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryProposal:
-    """A sized, priced entry that asks to pass. Prices in USD per share.
+    """A sized, priced entry that asks to pass. Prices in USD per unit of the asset, `qty` in units.
 
-    `reference_price` is the close that the models scored, `binding` the bound that set the size.
+    `reference_price` is the close that the models scored, `binding` the bound that set the size, `lot` that of the
+    asset.
     """
 
     intent_id: str
     strategy: str = FIRST_STRATEGY
     symbol: Symbol
-    qty_shares: int
+    qty: Decimal
     limit_price: Decimal
     worst_price: Decimal
     stop_price: Decimal
     reference_price: Decimal
     adv_shares: int
     binding: str
+    lot: Lot = WHOLE_SHARES
 
     def __post_init__(self) -> None:
-        require_at_least("qty_shares", self.qty_shares, 0)
+        require_at_least("qty", self.qty, 0)
         require_positive("worst_price", self.worst_price)
 
     @property
     def notional(self) -> Decimal:
         """Most that the entry can cost."""
-        return self.worst_price * self.qty_shares
+        return self.worst_price * self.qty
 
     @property
     def risk(self) -> Decimal:
         """Loss at the stop if bought at the worst price."""
-        return (self.worst_price - self.stop_price) * self.qty_shares
+        return (self.worst_price - self.stop_price) * self.qty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +94,7 @@ class Facts:
     """The world as a decision found it. The ledger does not count the proposal's own reservation.
 
     `day_trades` are those of the four sessions before and of today so far, `unread` the positions that cannot be read.
-    `strategy_halt` says why the proposal's strategy may not enter, where a person has halted it.
+    `strategy_halt` says why the proposal's strategy may not enter, where a person has halted it; `lot` is the asset's.
     """
 
     now: datetime
@@ -103,6 +108,7 @@ class Facts:
     day_trades: int = 0
     unread: tuple[Unread, ...] = ()
     strategy_halt: str = ""
+    lot: Lot = WHOLE_SHARES
 
     def __post_init__(self) -> None:
         require_utc("now", self.now)
@@ -184,9 +190,9 @@ def _halt(found: Decimal, *, is_halted: bool, is_in_doubt: bool) -> str:
 
 
 def size_is_positive(proposal: EntryProposal, _: Facts, __: DecisionSettings) -> Verdict:
-    """Sizing left at least one share; the bound that binds is named."""
-    found = f"{proposal.qty_shares} ({proposal.binding})"
-    return Verdict(gate=Gate.SIZE, passed=proposal.qty_shares >= 1, found=found, limit=">= 1")
+    """Sizing left something; the bound that binds is named."""
+    found = f"{plain(proposal.qty)} ({proposal.binding})"
+    return Verdict(gate=Gate.SIZE, passed=proposal.qty > 0, found=found, limit="> 0")
 
 
 def trade_risk(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
@@ -231,8 +237,8 @@ def adv_fraction(facts: Facts, rules: DecisionSettings) -> Decimal:
 
 
 def liquidity(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
-    """Shares within their share of average daily volume; a smaller one outside the regular session."""
-    return _at_most(Gate.LIQUIDITY, proposal.qty_shares, proposal.adv_shares * adv_fraction(facts, rules))
+    """Quantity within its share of average daily volume; a smaller one outside the regular session."""
+    return _at_most(Gate.LIQUIDITY, proposal.qty, proposal.adv_shares * adv_fraction(facts, rules))
 
 
 def spread(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
@@ -356,6 +362,22 @@ def strategy_exposure(proposal: EntryProposal, facts: Facts, rules: DecisionSett
     return _at_most(Gate.STRATEGY_EXPOSURE, held + proposal.notional, limit)
 
 
+def min_qty(proposal: EntryProposal, _: Facts, __: DecisionSettings) -> Verdict:
+    """No fewer units than the asset's least order. A size of zero is SIZE's to refuse."""
+    return _at_least(Gate.MIN_QTY, proposal, proposal.qty, proposal.lot.qty_min)
+
+
+def min_notional(proposal: EntryProposal, _: Facts, __: DecisionSettings) -> Verdict:
+    """Worth at the limit, as the broker counts it, no less than the asset's least order; a size of zero is SIZE's."""
+    return _at_least(Gate.MIN_NOTIONAL, proposal, proposal.qty * proposal.limit_price, proposal.lot.notional_min)
+
+
+def _at_least(gate: Gate, proposal: EntryProposal, found: Decimal, limit: Decimal) -> Verdict:
+    """Exact, in all digits: the steps of some assets are smaller than what other gates show."""
+    passed = found >= limit or not proposal.qty
+    return Verdict(gate=gate, passed=passed, found=plain(found), limit=f">= {plain(limit)}")
+
+
 def _share(proposal: EntryProposal, rules: DecisionSettings) -> Decimal:
     return rules.strategies.share_of(proposal.strategy) or ZERO
 
@@ -399,12 +421,23 @@ GATES: Mapping[Gate, GateRule] = {
     Gate.STRATEGY_HALTED: strategy_halted,
     Gate.STRATEGY_POSITIONS: strategy_positions,
     Gate.STRATEGY_EXPOSURE: strategy_exposure,
+    Gate.MIN_QTY: min_qty,
+    Gate.MIN_NOTIONAL: min_notional,
     Gate.APPROVAL: approval,
 }
 """Every gate, in the one order in which verdicts are recorded."""
 
 GIVEN_BY_THEN = frozenset(
-    {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.DATA_QUALITY, Gate.MODEL_HEALTH, Gate.APPROVAL}
+    {
+        Gate.SIZE,
+        Gate.LIQUIDITY,
+        Gate.COOLDOWN,
+        Gate.DATA_QUALITY,
+        Gate.MODEL_HEALTH,
+        Gate.MIN_QTY,
+        Gate.MIN_NOTIONAL,
+        Gate.APPROVAL,
+    }
 )
 """Gates that do not run again by themselves: size and score are given, cooldown and person have been asked."""
 
@@ -436,6 +469,8 @@ NEED_A_PRICE = frozenset(
         Gate.SLIPPAGE,
         Gate.DATA_QUALITY,
         Gate.STRATEGY_EXPOSURE,
+        Gate.MIN_QTY,
+        Gate.MIN_NOTIONAL,
         Gate.APPROVAL,
     }
 )

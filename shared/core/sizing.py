@@ -1,12 +1,13 @@
-"""How many shares: the smallest of up to six bounds, the binding one named. Shares round down."""
+"""How much to buy: the smallest of up to six bounds, the binding one named. Quantities round down to the step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
-from shared.core.values import ZERO, require_at_least, require_fraction, require_positive
+from shared.core.lots import WHOLE_SHARES, Lot
+from shared.core.values import ZERO, floor_to_step, require_at_least, require_fraction, require_positive
 
 
 class Bound(StrEnum):
@@ -37,7 +38,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizingInputs:
-    """What a size depends on. Prices in USD per share; fractions of equity unless the name says otherwise.
+    """What a size depends on. Prices in USD per unit; fractions of equity unless the name says otherwise.
 
     Attributes
     ----------
@@ -57,6 +58,8 @@ class SizingInputs:
         USD, reservations already taken off.
     held_exposure : Decimal
         USD held or reserved in the symbol already.
+    lot : Lot
+        In what steps the asset is bought.
     """
 
     equity: Decimal
@@ -74,6 +77,7 @@ class SizingInputs:
     volatility_target_fraction: Decimal
     adv_max_fraction: Decimal
     symbol_exposure_max_fraction: Decimal
+    lot: Lot = WHOLE_SHARES
 
     def __post_init__(self) -> None:
         require_positive("worst_price", self.worst_price)
@@ -86,11 +90,11 @@ class SizingInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A number of shares, the bound that binds, and what each bound would have allowed."""
+    """A quantity in units of the asset, the bound that binds, and what each bound would have allowed."""
 
-    qty_shares: int
+    qty: Decimal
     binding: Bound
-    bounds: dict[Bound, int]
+    bounds: dict[Bound, Decimal]
 
 
 def kelly_stake(p_win: float, win: Decimal, loss: Decimal) -> Decimal:
@@ -102,39 +106,32 @@ def kelly_stake(p_win: float, win: Decimal, loss: Decimal) -> Decimal:
     return max(ZERO, p - (1 - p) * loss / win)
 
 
-def _shares(amount: Decimal, per_share: Decimal) -> int:
-    quotient = _FLOOR.divide(amount, per_share)  # the usual context would round 2.99..9 up to 3
-    return max(0, int(quotient.to_integral_value(ROUND_FLOOR)))
-
-
-_FLOOR = Context(rounding=ROUND_FLOOR)
-
-
 def size(inputs: SizingInputs) -> Size:
     """Smallest of the bounds; the first in `Bound`'s order wins a tie.
 
     What is risked is counted from the worst price. Kelly's odds are those of the limit: the chance to win was learned
     on entries that pay slippage already, and the worst price would charge it twice.
     """
-    i = inputs
+    i, step = inputs, inputs.lot.qty_step
     loss = i.worst_price - i.stop_price
     volatility = Decimal(repr(i.daily_volatility)) if i.daily_volatility > 0 else None
+    room = i.equity * i.symbol_exposure_max_fraction - i.held_exposure
     bounds = {
-        Bound.TRADE_RISK: _shares(i.equity * i.trade_risk_fraction, loss),
+        Bound.TRADE_RISK: floor_to_step(i.equity * i.trade_risk_fraction, step, loss),
         **_kelly_bound(i, loss),
-        Bound.VOLATILITY: 0
+        Bound.VOLATILITY: ZERO
         if volatility is None
-        else _shares(i.equity * i.volatility_target_fraction, i.worst_price * volatility),
-        Bound.LIQUIDITY: _shares(i.adv_shares * i.adv_max_fraction, Decimal(1)),
-        Bound.SYMBOL_EXPOSURE: _shares(i.equity * i.symbol_exposure_max_fraction - i.held_exposure, i.worst_price),
-        Bound.BUYING_POWER: _shares(i.buying_power, i.worst_price),
+        else floor_to_step(i.equity * i.volatility_target_fraction, step, i.worst_price * volatility),
+        Bound.LIQUIDITY: floor_to_step(i.adv_shares * i.adv_max_fraction, step),
+        Bound.SYMBOL_EXPOSURE: floor_to_step(room, step, i.worst_price),
+        Bound.BUYING_POWER: floor_to_step(i.buying_power, step, i.worst_price),
     }
     binding = min(bounds, key=lambda bound: bounds[bound])
-    return Size(qty_shares=bounds[binding], binding=binding, bounds=bounds)
+    return Size(qty=bounds[binding], binding=binding, bounds=bounds)
 
 
-def _kelly_bound(i: SizingInputs, loss: Decimal) -> dict[Bound, int]:
+def _kelly_bound(i: SizingInputs, loss: Decimal) -> dict[Bound, Decimal]:
     if i.p_win is None:
         return {}
     stake = kelly_stake(i.p_win, i.target_price - i.limit_price, i.limit_price - i.stop_price)
-    return {Bound.KELLY: _shares(i.equity * i.kelly_fraction * stake, loss)}
+    return {Bound.KELLY: floor_to_step(i.equity * i.kelly_fraction * stake, i.lot.qty_step, loss)}

@@ -1,14 +1,14 @@
 """Checks and money arithmetic that every value type shares.
 
-Money (price, cash, notional) is `Decimal`; shares are `int`; features, scores and returns are `float`. The two
-worlds meet only in `to_price` (float to Decimal) and `to_float` (Decimal to float).
+Money (price, cash, notional) and quantities (shares, coins) are `Decimal`; features, scores and returns are `float`.
+The two worlds meet only in `to_price` (float to Decimal) and `to_float` (Decimal to float).
 """
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import NewType
 
@@ -17,6 +17,7 @@ Symbol = NewType("Symbol", str)
 CENT = Decimal("0.01")
 SUBPENNY = Decimal("0.0001")
 ONE_DOLLAR = Decimal(1)
+ONE = Decimal(1)
 ZERO = Decimal(0)
 BASE_GAP = CENT
 """Alpaca wants so many USD at least between an order's price and its stop or target, also where the tick is smaller."""
@@ -87,6 +88,39 @@ def to_price(value: float, rounding: Rounding = Rounding.NEAREST) -> Decimal:
 def to_float(value: Decimal) -> float:
     """Carry money into float64, for features and scores only."""
     return float(value)
+
+
+def plain(value: Decimal) -> str:
+    """Spell a number in the one way that a quantity has: no exponent, no zeros after its last digit."""
+    text = format(value, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def tidy(value: Decimal) -> Decimal:
+    """Return the same number with no more digits than it needs: 1.0, which is the sum of 0.4 and 0.6, becomes 1."""
+    return Decimal(plain(value))
+
+
+def floor_to_step(amount: Decimal, step: Decimal, per_unit: Decimal = ONE) -> Decimal:
+    """Quantity, in whole steps, that an amount buys at so much a unit. Exact, never more, and never below zero.
+
+    Parameters
+    ----------
+    amount : Decimal
+        In units, or in USD where `per_unit` is a price.
+    step : Decimal
+        Smallest difference of two quantities, in units; above zero.
+    per_unit : Decimal
+        What one unit takes of the amount; above zero.
+    """
+    if amount <= ZERO:
+        return ZERO
+    return tidy(_EXACT.multiply(_EXACT.divide_int(amount, _EXACT.multiply(step, per_unit)), step))
+
+
+_EXACT = Context(prec=400)
+"""Holds every digit of a quotient of money by the least float, so that nothing is rounded on the way to whole steps."""
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:

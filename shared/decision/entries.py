@@ -12,7 +12,7 @@ from shared.core.risk import EntryProposal, Facts, Verdict, needs_approval, verd
 from shared.core.sessions import session_at
 from shared.core.settings import DecisionSettings
 from shared.core.sizing import Basis, Size
-from shared.core.values import Side
+from shared.core.values import ZERO, Side
 from shared.decision.size import entry_size
 
 
@@ -62,18 +62,20 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
         worst_price=prices.worst,
         stop_price=prices.stop,
         target_price=prices.target,
+        lot=facts.lot,
     )
     proposal = EntryProposal(
         intent_id=intent_id_of(signal.decision_id),
         strategy=signal.strategy,
         symbol=signal.symbol,
-        qty_shares=sized.qty_shares,
+        qty=sized.qty,
         limit_price=prices.limit,
         worst_price=prices.worst,
         stop_price=prices.stop,
         reference_price=signal.reference_price,
         adv_shares=signal.adv_shares,
         binding=sized.binding.value,
+        lot=facts.lot,
     )
     found = verdicts(proposal, facts, settings)
     return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
@@ -85,13 +87,14 @@ def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> 
         intent_id=intent_id_of(signal.decision_id),
         strategy=signal.strategy,
         symbol=signal.symbol,
-        qty_shares=0,
+        qty=ZERO,
         limit_price=signal.reference_price,
         worst_price=signal.reference_price,
         stop_price=signal.reference_price,
         reference_price=signal.reference_price,
         adv_shares=signal.adv_shares,
         binding="",
+        lot=facts.lot,
     )
     found = verdicts_without_price(proposal, facts, settings)
     return Decision(signal=signal, facts=facts, prices=None, sized=None, proposal=proposal, verdicts=found)
@@ -131,7 +134,7 @@ def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
         side=Side.BUY,
         session=signal.session,
         account_id=decision.facts.account.account_id,
-        qty_shares=decision.proposal.qty_shares,
+        qty=decision.proposal.qty,
         arrival_price=prices.arrival,
         limit_price=prices.limit,
         worst_price=prices.worst,
@@ -140,5 +143,6 @@ def intent_of(decision: Decision, settings: DecisionSettings) -> OrderIntent:
         exit_by=_exit_by(decision, settings),
         approve_by=approve_by,
         basis=None if approve_by is None else _basis(signal),
+        lot=decision.proposal.lot,
         parameter_set=settings.policy.parameter_set,
     )

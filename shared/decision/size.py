@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.risk import Facts, adv_fraction
 from shared.core.settings import DecisionSettings
 from shared.core.sizing import Basis, Size, SizingInputs, size
@@ -20,6 +21,7 @@ def entry_size(
     worst_price: Decimal,
     stop_price: Decimal,
     target_price: Decimal,
+    lot: Lot = WHOLE_SHARES,
 ) -> Size:
     """Size an entry whose prices are known. Pure; prices in USD per share, stop < limit <= worst < target."""
     risk = settings.risk
@@ -40,5 +42,6 @@ def entry_size(
             volatility_target_fraction=risk.volatility_target_fraction,
             adv_max_fraction=adv_fraction(facts, settings),
             symbol_exposure_max_fraction=risk.symbol_exposure_max_fraction,
+            lot=lot,
         )
     )

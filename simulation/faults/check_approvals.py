@@ -59,8 +59,8 @@ class Answers:
             return
         if self._claimed.get(intent.intent_id) != Answer.APPROVE:
             raise Violation("no entry without its approval", f"{request.client_order_id}: a person had to say yes")
-        if request.qty_shares > intent.qty_shares:
-            raise Violation("approval only shrinks", f"{request.qty_shares} of {intent.qty_shares}")
+        if request.qty > intent.qty:
+            raise Violation("approval only shrinks", f"{request.qty} of {intent.qty}")
 
     def at_end(self, world: World, orders: Mapping[str, Row]) -> Iterator[str]:
         """Yield what is wrong with the orders of a day that has come to rest."""
@@ -79,7 +79,7 @@ class Answers:
                 yield f"{intent.intent_id} of {row['symbol']} waited, and nobody was asked"
             if not Phase(str(row["phase"])).is_over:
                 continue
-            if intent.intent_id not in self._ended and not row["bought_shares"]:
+            if intent.intent_id not in self._ended and row["bought_qty"] == "0":
                 yield f"{intent.intent_id} of {row['symbol']} is {row['phase']}, and nobody was told"
             counts = self._claimed.get(intent.intent_id)
             if state.answered is None or state.answered.answer != counts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from shared.contracts.messages import intent_id_of
@@ -12,7 +13,7 @@ from shared.contracts.records import ACCOUNT, CONTROLS, CURRENT, Table
 from shared.core.ids import digest
 from shared.core.order_states import Phase
 from shared.core.risk import GATES
-from shared.core.values import Side
+from shared.core.values import ZERO, Side
 from shared.stages.order.recheck import UNRESERVED
 from simulation.day_checks import Day, fills_agree, journal_whole
 from simulation.faults.check_approvals import Answers, check_day_trades
@@ -127,9 +128,9 @@ def _orders_end(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> It
         if not Phase(row["phase"]).is_over:
             yield f"{intent_id} of {row['symbol']} stands as {row['phase']}"
         is_split = row["symbol"] in world.seen.split
-        gone = int(str(row["written_off_shares"])) if is_split else 0  # those that a reverse split took
-        if row["bought_shares"] != int(str(row["sold_shares"])) + gone and row["symbol"] not in seen.hand_closed:
-            yield f"{intent_id} bought {row['bought_shares']} and sold {row['sold_shares']}, {gone} are gone"
+        gone = Decimal(row["written_off_qty"]) if is_split else ZERO  # those that a reverse split took
+        if Decimal(row["bought_qty"]) != Decimal(row["sold_qty"]) + gone and row["symbol"] not in seen.hand_closed:
+            yield f"{intent_id} bought {row['bought_qty']} and sold {row['sold_qty']}, {gone} are gone"
 
 
 def _decisions(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:
@@ -197,12 +198,12 @@ def _positions(world: World, rows: Mapping[Table, Rows], stuck: set[str]) -> Ite
         found = by_intent.get(str(row["intent_id"]))
         if row["symbol"] in stuck:
             continue
-        if (found is not None) != (int(str(row["bought_shares"])) > 0):
-            yield f"{row['intent_id']} has bought {row['bought_shares']}, its position is {found}"
-        elif found is not None and found["bought_shares"] != row["bought_shares"]:
-            yield f"{row['intent_id']} has bought {row['bought_shares']}, its position says {found['bought_shares']}"
-        elif found is not None and found["qty_shares"] != 0:
-            yield f"{row['intent_id']} is over, its position says {found['qty_shares']}"
+        if (found is not None) != (Decimal(row["bought_qty"]) > 0):
+            yield f"{row['intent_id']} has bought {row['bought_qty']}, its position is {found}"
+        elif found is not None and found["bought_qty"] != row["bought_qty"]:
+            yield f"{row['intent_id']} has bought {row['bought_qty']}, its position says {found['bought_qty']}"
+        elif found is not None and found["qty"] != "0":
+            yield f"{row['intent_id']} is over, its position says {found['qty']}"
 
 
 def _second_gates(world: World, rows: Mapping[Table, Rows]) -> Iterator[str]:

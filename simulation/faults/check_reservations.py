@@ -115,9 +115,9 @@ class ReservationRules:
         key = symbol_key(reservation.symbol, reservation.intent_id)
         stored = self._world.tables.get(Table.ORDERS, str(reservation.reserved_on), key)
         if stored is not None and Phase(str(stored.value["phase"])) in _BOUGHT:
-            bought = int(str(stored.value["bought_shares"]))
-            if reservation.qty_shares != bought:
-                text = f"{reservation.intent_id} takes {reservation.qty_shares} again, bought {bought}"
+            bought = Decimal(str(stored.value["bought_qty"]))
+            if reservation.qty != bought:
+                text = f"{reservation.intent_id} takes {reservation.qty} again, bought {bought}"
                 raise Violation("what is reserved again is what its order takes", text)
 
     def _within_power(self, ledger: Ledger) -> None:
@@ -166,8 +166,8 @@ class ReservationRules:
         stored = self._world.tables.get(Table.DECISIONS, str(signal.on), key)
         text = None if stored is None else stored.value.get("intent")
         intent = None if text is None else self._world.ports.codec.decode(OrderIntent, str(text))
-        if intent is None or (reservation.qty_shares, reservation.reserved_at) != (
-            intent.qty_shares,
+        if intent is None or (reservation.qty, reservation.reserved_at) != (
+            intent.qty,
             intent.decided_at,
         ):
             text = f"{reservation.intent_id} of {reservation.symbol}"

@@ -274,8 +274,8 @@ class Checkers(WorldObserver):
         # so does a guard whose cancel hangs for so long that nobody waits for it: the broker refuses the exit then.
         hangs = any(order.id in self.world.broker.hanging for order in exchange.book.live[request.symbol])
         explained = hangs or request.symbol in self.world.seen.hand_closed or self.guard.was_misled(request.symbol)
-        if request.qty_shares > held - reserved and not explained:
-            text = f"{request.client_order_id} asks for {request.qty_shares}, held {held}, being sold {reserved}"
+        if request.qty > held - reserved and not explained:
+            text = f"{request.client_order_id} asks for {request.qty}, held {held}, being sold {reserved}"
             raise Violation("never sells more than held", text)
 
     def submitted(self, request: OrderRequest) -> None:
@@ -323,10 +323,10 @@ class Checkers(WorldObserver):
         assert request.limit_price is not None
         intent = self.world.seen.intents[intent_of(request)]
         if request.extended_hours:
-            return (request.limit_price - intent.stop_price) * request.qty_shares
+            return (request.limit_price - intent.stop_price) * request.qty
         if request.order_class is not OrderClass.BRACKET or request.stop_price is None:
             raise Violation("entries carry a stop", request.client_order_id)
-        return (request.limit_price - request.stop_price) * request.qty_shares
+        return (request.limit_price - request.stop_price) * request.qty
 
     def _is_unreserved(self, exposure: dict[str, Decimal]) -> bool:
         """Whether something of it has lost its reservation: nobody counts it until reconciliation takes it again."""
@@ -407,7 +407,7 @@ class Checkers(WorldObserver):
             intent_id = entry.client_order_id.rsplit("-", 2)[0]
             seen.bought[intent_id] += entry.fill_qty
             self._strategies.filled(entry, intent_id)
-            asked = seen.intents[intent_id].qty_shares
+            asked = seen.intents[intent_id].qty
             if seen.bought[intent_id] > asked:
                 raise Violation("one entry per intent", f"{intent_id} bought {seen.bought[intent_id]} of {asked}")
         else:

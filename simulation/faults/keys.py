@@ -14,7 +14,7 @@ from shared.core.values import Symbol
 from simulation.faults.faults import FaultyBroker, Surroundings
 from simulation.faults.violation import Violation
 
-HELD_SHARES = 1_000
+HELD_QTY = Decimal(1_000)
 """More of each symbol than an order of ours would sell: nothing but the app itself keeps it from being sold."""
 
 
@@ -44,7 +44,7 @@ class OtherAccount:
         """Return shares of every symbol."""
         price = Decimal(10)
         return listing(
-            Position(symbol=Symbol(symbol), qty_shares=HELD_SHARES, average_price=price, market_price=price)
+            Position(symbol=Symbol(symbol), qty=HELD_QTY, average_price=price, market_price=price)
             for symbol in self._symbols
         )
 

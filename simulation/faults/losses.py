@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from shared.contracts.records import ACCOUNT, CURRENT, Table, symbol_key
 from shared.core.ledger import Ledger, Reservation
@@ -72,7 +73,7 @@ def _living_row(world: World, table: Table, pick: int) -> None:
         (str(day.on), key): row
         for day in world.days
         for key, row in world.tables.query(table, str(day.on))
-        if row["intent_id"] in living and (table is Table.ORDERS or int(str(row["qty_shares"])) > 0)
+        if row["intent_id"] in living and (table is Table.ORDERS or Decimal(str(row["qty"])) > 0)
     }
     if table is Table.ORDERS:
         ledger = world.seen.ledger

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
@@ -24,6 +25,7 @@ from shared.core.order_states import OrderState, OrderView
 from shared.core.order_steps import Command, Observation, Step
 from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.risk import Gate
+from shared.core.values import ZERO
 from shared.ports import Cell, Ports, Row
 from shared.stages.account import reconcile
 from shared.stages.account import supervise as supervise_stage
@@ -106,7 +108,7 @@ def _exit_beside_guards() -> Patches:
         if exits:
             return order_steps._look(state, now)
         leg = client_order_id(state.plan.intent_id, "exit", state.exit_attempt)
-        return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty_shares=state.held)
+        return Step(command=Command.SUBMIT_EXIT, client_order_id=leg, qty=state.held)
 
     yield patch.object(order_steps, "_exit_step", exit_at_once)
 
@@ -385,11 +387,11 @@ def _refused_for_good() -> Patches:
 
 
 def _list_believed() -> Patches:
-    def shown(state: OrderState, ports: Ports) -> int:
+    def shown(state: OrderState, ports: Ports) -> Decimal:
         position = ports.broker.position(state.plan.symbol)
-        return 0 if position is None else position.qty_shares
+        return ZERO if position is None else position.qty
 
-    yield patch.object(order, "held_shares", shown)
+    yield patch.object(order, "held_qty", shown)
 
 
 MUTANTS: Mapping[str, tuple[str, Callable[[], Patches]]] = {

@@ -7,9 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from shared.core.values import ZERO, iso
+from shared.core.values import ZERO, iso, plain
 from simulation.venue.orders import Order
-from simulation.venue.refusals import plain
 
 
 class VenueEvent(StrEnum):

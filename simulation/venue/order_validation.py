@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from shared.core.market import TradingDay
 from shared.core.sessions import aft_close_at, new_york_instant, pre_open_at
-from shared.core.values import CENT, ZERO, Side
+from shared.core.values import CENT, ZERO, Side, plain
 from simulation.venue.book import Book
 from simulation.venue.calendar import TradingCalendar, new_york_date
 from simulation.venue.orders import Order, VenueOrderClass, VenueOrderType, VenueRequest, VenueRole, VenueTimeInForce
@@ -17,7 +17,6 @@ from simulation.venue.refusals import (
     insufficient_buying_power,
     insufficient_qty,
     invalid,
-    plain,
     wash_trade,
 )
 from simulation.venue.requests import check_crypto, check_increment, check_whole_shares

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from shared.core.values import plain
+
 
 class Refusal(Exception):  # noqa: N818 - the field's word; it is an answer, not a fault
     """A request that the venue refuses.
@@ -80,11 +82,3 @@ def wash_trade(existing_order_id: str, reason: str) -> Refusal:
         "potential wash trade detected. use complex orders",
         {"existing_order_id": existing_order_id, "reject_reason": reason},
     )
-
-
-def plain(value: Decimal) -> str:
-    """Decimal without exponent and trailing zeros, as Alpaca writes money."""
-    text = f"{value:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
-from shared.core.values import ONE_DOLLAR, ZERO, Side
+from shared.core.values import ONE_DOLLAR, ZERO, Side, plain
 from simulation.venue.orders import (
     AT_ONCE,
     ReplaceRequest,
@@ -16,7 +16,7 @@ from simulation.venue.orders import (
     VenueRequest,
     VenueTimeInForce,
 )
-from simulation.venue.refusals import Refusal, invalid, plain
+from simulation.venue.refusals import Refusal, invalid
 
 CLIENT_ORDER_ID_MAX = 128
 CRYPTO_TYPES = frozenset({VenueOrderType.MARKET, VenueOrderType.LIMIT, VenueOrderType.STOP_LIMIT})

@@ -11,13 +11,12 @@ from typing import Any
 
 from shared.core.market import Asset, TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
-from shared.core.values import ZERO, iso
+from shared.core.values import ZERO, iso, plain
 from simulation.venue.account import Fill, VenuePosition
 from simulation.venue.book import VENUE_IDS
 from simulation.venue.calendar import new_york_date
 from simulation.venue.engine import Exchange
 from simulation.venue.orders import Order, VenueOrderClass, VenueOrderType, VenueStatus
-from simulation.venue.refusals import plain
 
 Json = dict[str, Any]
 

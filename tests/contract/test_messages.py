@@ -58,7 +58,7 @@ MESSAGES: dict[str, Envelope] = {
         model_versions=("signal/2025-10-14", "move/2025-10-14"),
         parameter_set="default",
     ),
-    "order-intent.v1": OrderIntent(
+    "order-intent.v2": OrderIntent(
         message_id="2b3c4d5e6f7081920314",
         correlation_id="c0ffee00c0ffee00c0ff",
         causation_id="1a2b3c4d5e6f70819203",
@@ -70,7 +70,7 @@ MESSAGES: dict[str, Envelope] = {
         symbol=Symbol("SOFI"),
         side=Side.BUY,
         session=Session.REG_AM,
-        qty_shares=120,
+        qty=Decimal(120),
         arrival_price=Decimal("0.9812"),
         limit_price=Decimal("0.9820"),
         worst_price=Decimal("0.9841"),
@@ -154,10 +154,12 @@ def test_what_an_older_trainer_published_is_still_read(name: str, value: ModelCa
     assert decode_json(type(value), golden(name)) == value
 
 
-def test_an_intent_of_older_code_is_still_read_and_belongs_to_no_account_yet() -> None:
-    intent = MESSAGES["order-intent.v1"]
+@pytest.mark.parametrize(("name", "changes"), [("order-intent.v1", {}), ("order-intent.v1.first", {"account_id": ""})])
+def test_an_intent_that_older_code_has_left_in_the_queue_is_still_read(name: str, changes: dict[str, str]) -> None:
+    intent = MESSAGES["order-intent.v2"]
     assert isinstance(intent, OrderIntent)
-    assert decode_message(golden("order-intent.v1.first"), OrderIntent) == replace(intent, account_id="")
+    assert decode_message(golden(name), OrderIntent) == replace(intent, **changes)  # type: ignore[arg-type]
+    assert decode_message(base64.b64encode(golden(name)), OrderIntent) == replace(intent, **changes)  # type: ignore[arg-type]
 
 
 def test_a_signal_of_older_code_is_still_read_and_leaves_exits_to_the_settings() -> None:

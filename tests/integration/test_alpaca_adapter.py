@@ -42,7 +42,7 @@ ENTRY = OrderRequest(
     client_order_id="i-entry-1",
     symbol=AAPL,
     side=Side.BUY,
-    qty_shares=15,
+    qty=Decimal(15),
     order_type=OrderType.LIMIT,
     limit_price=Decimal("107.00"),
 )
@@ -371,7 +371,7 @@ def test_what_is_held_of_one_symbol_is_asked_for_that_symbol(server: ScriptedSer
     server.will_answer(POSITION, Answer({"code": 40410000, "message": "position does not exist"}, 404))
     found = broker.position(Symbol("AAPL"))
     assert found is not None
-    assert found.qty_shares == 5
+    assert found.qty == 5
     assert broker.position(Symbol("BRK.B")) is None
     assert [asked.path for asked in server.asked] == ["/v2/positions/AAPL", "/v2/positions/BRK.B"]
 

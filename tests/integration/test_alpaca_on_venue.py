@@ -73,7 +73,7 @@ def bracket(venue_data: AlpacaMarketData, **changes: Any) -> OrderRequest:
         "client_order_id": "i-entry-1",
         "symbol": AAPL,
         "side": Side.BUY,
-        "qty_shares": 10,
+        "qty": 10,
         "order_type": OrderType.LIMIT,
         "order_class": OrderClass.BRACKET,
         "limit_price": ask + Decimal("0.10"),
@@ -92,13 +92,13 @@ def test_a_bracket_lives_and_is_seen_with_its_legs(
     venue.clock.at += timedelta(minutes=2)
     filled = venue_broker.order("i-entry-1")
     assert filled is not None
-    assert (filled.status, filled.filled_shares) == (OrderStatus.FILLED, 10)
+    assert (filled.status, filled.filled_qty) == (OrderStatus.FILLED, Decimal(10))
     assert len(filled.legs) == 2
     listed = venue_broker.orders(since=opened - timedelta(minutes=1))
     assert {order.order_id for order in listed} == {filled.order_id, *(leg.order_id for leg in filled.legs)}
     assert {order.parent_order_id for order in listed} == {None, filled.order_id}
     (position,) = venue_broker.positions()
-    assert (position.symbol, position.qty_shares, position.average_price) == ("AAPL", 10, filled.filled_average_price)
+    assert (position.symbol, position.qty, position.average_price) == ("AAPL", Decimal(10), filled.filled_average_price)
     account = venue_broker.account()
     assert not account.is_blocked
     assert account.cash < Decimal(100_000)
@@ -114,7 +114,7 @@ def test_a_used_client_order_id_is_refused_by_the_broker_s_own_code(
         venue_broker.submit(order)
     assert (caught.value.status, caught.value.code) == (422, 40010001)
     with pytest.raises(BrokerError) as refused:
-        venue_broker.submit(bracket(venue_data, client_order_id="i-entry-2", qty_shares=1_000_000))
+        venue_broker.submit(bracket(venue_data, client_order_id="i-entry-2", qty=1_000_000))
     assert refused.value.status == 403
 
 
@@ -139,7 +139,7 @@ def test_a_submit_whose_answer_was_lost_left_exactly_one_order(
         venue_broker.submit(order)
     found = venue_broker.order(order.client_order_id)
     assert found is not None
-    assert found.qty_shares == 10
+    assert found.qty == 10
     assert len([entry for entry in venue.exchange.book.orders.values() if entry.client_order_id == "i-entry-1"]) == 1
 
 
@@ -180,7 +180,7 @@ def test_one_position_is_asked_for_by_its_symbol_and_may_be_none(
     venue.clock.at += timedelta(minutes=2)
     found = venue_broker.position(AAPL)
     assert found is not None
-    assert (found.symbol, found.qty_shares) == (AAPL, 10)
+    assert (found.symbol, found.qty) == (AAPL, Decimal(10))
     assert venue_broker.position(MSFT) is None
     standing = venue_broker.open_orders(AAPL)
     assert {order.side for order in standing if not order.status.is_final} == {Side.SELL}
@@ -217,22 +217,18 @@ def test_what_a_person_trades_by_hand_is_read_row_by_row_and_hides_nothing_of_ou
     venue.exchange.beside = hand_traded(["AAPL"], ny(ON, "09:00"))
     venue_broker.submit(
         OrderRequest(
-            client_order_id="ours-entry-0", symbol=AAPL, side=Side.BUY, qty_shares=3, order_type=OrderType.MARKET
+            client_order_id="ours-entry-0", symbol=AAPL, side=Side.BUY, qty=Decimal(3), order_type=OrderType.MARKET
         )
     )
     venue.clock.at = ny(ON, "10:01:30")
     held, sent = venue_broker.positions(), venue_broker.orders(since=ny(ON, "08:00"))
-    assert [(p.symbol, p.qty_shares, str(p.fraction)) for p in held] == [
-        ("AAPL", 3, "0"),
-        ("BTCUSD", 0, "0.0123"),
-        ("MSFT", 0, "0.5"),
-    ]
+    assert [(p.symbol, str(p.qty)) for p in held] == [("AAPL", "3"), ("BTCUSD", "0.0123"), ("MSFT", "0.5")]
     assert {row.name: row.market_value for row in held.unread} == {OPTION: 2240, "BC_PRA": None, "DWACW": None}
     assert {order.client_order_id for order in sent} == {"ours-entry-0", "hand-rest-AAPL"}
     assert sorted(row.name for row in sent.unread) == ["", "MSFT", "MSFT", OPTION]
     ours, nothing = venue_broker.position(AAPL), venue_broker.position(Symbol("SPY"))
     assert ours is not None
-    assert (ours.qty_shares, nothing) == (3, None)
+    assert (ours.qty, nothing) == (Decimal(3), None)
     with pytest.raises(ContractError, match="avg_entry_price is null"):
         venue_broker.position(Symbol("DWACW"))
     account = venue_broker.account()

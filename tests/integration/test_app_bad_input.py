@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from azure.core.exceptions import HttpResponseError
@@ -56,7 +57,7 @@ def intent(box: Sandbox) -> OrderIntent:
         symbol=Symbol("SPY"),
         side=Side.BUY,
         session=Session.REG_AM,
-        qty_shares=3,
+        qty=Decimal(3),
         arrival_price=price,
         limit_price=price,
         worst_price=to_price(float(price) * 1.003),

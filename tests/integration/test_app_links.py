@@ -75,7 +75,7 @@ def test_opening_a_link_shows_the_order_and_changes_nothing_however_often(sandbo
             assert page.status_code == 200
             for shown in (
                 "SPY",
-                str(order["qty_shares"]),
+                str(order["qty"]),
                 order["limit_usd"],
                 order["stop_usd"],
                 "Approve SPY",

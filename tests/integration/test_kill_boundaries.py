@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ class Stage:
         now = self.clock.now()
         plan = replace(PLAN, intent_id=f"intent-{self.lives:04}", expires_at=now + timedelta(minutes=4))
         plan = replace(plan, exit_by=now + HOLD)
-        taken = replace(reservation(plan.intent_id, AAA, plan.worst_price * 100, qty_shares=100), exit_by=plan.exit_by)
+        taken = replace(reservation(plan.intent_id, AAA, plan.worst_price * 100, qty=100), exit_by=plan.exit_by)
         update_ledger(self.ports, ON, self.ports.broker.account(), lambda ledger: reserve(ledger, taken))
         self.place.notes.write_text(JsonCodec().encode(OrderState(plan=plan, on=ON)))
         return plan.intent_id
@@ -60,7 +61,7 @@ class Stage:
         """The account is flat, each id was sent once, the journal is whole, the room is given back."""
         state = JsonCodec().decode(OrderState, self.place.notes.read_text())
         assert (state.phase, state.exit_reason) == (Phase.CLOSED, ExitReason.TIME_LIMIT)
-        assert (state.bought, state.sold, state.held) == (100, 100, 0)
+        assert (state.bought, state.sold, state.held) == (Decimal(100), Decimal(100), Decimal(0))
         assert self.exchange.account.positions == {}
         assert not any(order.is_open for order in self.exchange.book.orders.values())
         sent = Counter(e.client_order_id for e in self.exchange.log if e.event is VenueEvent.PENDING_NEW)
@@ -71,10 +72,10 @@ class Stage:
         assert chain_breaks(rows) == []
         fills = self.rows(Table.FILLS, intent_id)
         for side in ("buy", "sell"):
-            assert sum(int(str(row["qty_shares"])) for row in fills if row["side"] == side) == 100
+            assert sum(int(str(row["qty"])) for row in fills if row["side"] == side) == 100
         (order,) = self.rows(Table.ORDERS, intent_id)
         (position,) = self.rows(Table.POSITIONS, intent_id)
-        assert (order["phase"], order["seq"], position["qty_shares"]) == ("CLOSED", state.seq, 0)
+        assert (order["phase"], order["seq"], position["qty"]) == ("CLOSED", state.seq, 0)
         stored = load_ledger(self.ports)
         assert stored is not None
         assert (stored.value.reservations, stored.value.unexplained) == ((), ())

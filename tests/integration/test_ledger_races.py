@@ -157,10 +157,10 @@ def test_two_processes_that_carry_out_the_same_steps_send_one_order_and_journal_
         for number in range(LIVES):
             plan = replace(PLAN, intent_id=f"intent-{number:04}", expires_at=clock.at + timedelta(minutes=4))
             plan = replace(plan, exit_by=clock.at + timedelta(hours=1))
-            taken = reservation(plan.intent_id, AAA, plan.worst_price * plan.qty_shares, qty_shares=plan.qty_shares)
+            taken = reservation(plan.intent_id, AAA, plan.worst_price * plan.qty, qty=plan.qty)
             update_ledger(ports, ON, ports.broker.account(), lambda ledger, taken=taken: reserve(ledger, taken))  # type: ignore[misc]
             state = life_of(pair, clock, OrderState(plan=plan, on=ON))
-            assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 100)
+            assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, Decimal(100), Decimal(100))
             first, last = symbol_key(AAA, plan.intent_id), symbol_key(AAA, plan.intent_id + "~")
             rows = list(ports.tables.query(Table.JOURNAL, str(ON), key_from=first, key_to=last))
             assert [row["seq"] for _, row in rows] == list(range(1, state.seq + 1))

@@ -13,7 +13,7 @@ from shared.core.ids import digest
 from shared.ports import BlobStore
 from tests.support.app import base64_of
 
-ANOTHER = {"candidates.v1": "signal.v1", "signal.v1": "notice.v1", "order-intent.v1": "signal.v1", "notice.v1": "x"}
+ANOTHER = {"candidates.v1": "signal.v1", "signal.v1": "notice.v1", "order-intent.v2": "signal.v1", "notice.v1": "x"}
 """A schema that does not belong into the queue of the first."""
 
 NOT_SHOWN = (
@@ -44,9 +44,9 @@ OUT_OF_RANGE: dict[str, dict[str, Any]] = {
         "strategy": "x" * 65,
         "model_versions": ["m/1"] * 9,
     },
-    "order-intent.v1": {
+    "order-intent.v2": {
         "arrival_price": "-1.00",
-        "qty_shares": 0,
+        "qty": 0,
         "side": "sell",
         "stop_price": "0",
         "symbol": "",
@@ -58,7 +58,7 @@ OUT_OF_RANGE: dict[str, dict[str, Any]] = {
 }
 """For each schema: values that its message may not have, by field."""
 
-NUMBER = {"candidates.v1": "slot", "signal.v1": "p_up", "order-intent.v1": "qty_shares", "notice.v1": "title"}
+NUMBER = {"candidates.v1": "slot", "signal.v1": "p_up", "order-intent.v2": "qty", "notice.v1": "title"}
 """A field of each schema that is filled with NaN and infinities."""
 
 

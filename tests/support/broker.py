@@ -145,7 +145,7 @@ class HandBroker:
     def _ours(self) -> list[Position]:
         symbols = sorted({order.symbol for order in self.book.values()})
         return [
-            Position(symbol=s, qty_shares=self.held(s), average_price=Decimal(10), market_price=Decimal(10))
+            Position(symbol=s, qty=Decimal(self.held(s)), average_price=Decimal(10), market_price=Decimal(10))
             for s in symbols
             if self.held(s)
         ]
@@ -177,7 +177,7 @@ class HandBroker:
         self._begin("submit")
         if self.by_client_id(request.client_order_id) is not None:
             raise BrokerError(422, DUPLICATE, "client_order_id must be unique")
-        if request.side is Side.SELL and request.qty_shares > self.available(request.symbol):
+        if request.side is Side.SELL and request.qty > self.available(request.symbol):
             self.oversells += 1
             raise BrokerError(403, NO_SHARES, "insufficient qty available for order")
         if words := self.refuses(request):
@@ -205,7 +205,7 @@ class HandBroker:
     def fill(
         self,
         client_order_id: str,
-        shares: int | None = None,
+        shares: Decimal | int | None = None,
         price: str = "10.00",
         *,
         leg: str = "",
@@ -216,13 +216,13 @@ class HandBroker:
         The other exit of a pair shrinks by as much, unless the venue is slow to tell it.
         """
         order = self.find(client_order_id, leg)
-        shares = order.remaining_shares if shares is None else shares
-        value = order.filled_shares * (order.filled_average_price or Decimal(0)) + shares * Decimal(price)
-        filled = order.filled_shares + shares
-        done = filled == order.qty_shares
+        shares = order.remaining_qty if shares is None else Decimal(shares)
+        value = order.filled_qty * (order.filled_average_price or Decimal(0)) + shares * Decimal(price)
+        filled = order.filled_qty + shares
+        done = filled == order.qty
         self._set(
             order.order_id,
-            filled_shares=filled,
+            filled_qty=filled,
             filled_average_price=value / filled,
             status=OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED,
             filled_at=self.clock.now() if done else None,
@@ -231,10 +231,8 @@ class HandBroker:
             self._arm(order.order_id)
         elif not rival_sleeps:
             for rival in self._rivals(order):
-                left = rival.qty_shares - shares
-                ended = (
-                    {"status": OrderStatus.CANCELED} if done or left <= rival.filled_shares else {"qty_shares": left}
-                )
+                left = rival.qty - shares
+                ended = {"status": OrderStatus.CANCELED} if done or left <= rival.filled_qty else {"qty": left}
                 self._set(rival.order_id, **ended)
 
     def rest(self, side: Side, shares: int, limit: str, client_order_id: str = "by-hand") -> str:
@@ -243,7 +241,7 @@ class HandBroker:
             client_order_id=client_order_id,
             symbol=Symbol("AAA"),
             side=side,
-            qty_shares=shares,
+            qty=Decimal(shares),
             order_type=OrderType.LIMIT,
             limit_price=Decimal(limit),
         )
@@ -282,18 +280,18 @@ class HandBroker:
         assert order is not None, f"no order {client_order_id}"
         return order
 
-    def held(self, symbol: Symbol) -> int:
+    def held(self, symbol: Symbol) -> Decimal:
         """Shares bought less shares sold."""
         signed = {Side.BUY: 1, Side.SELL: -1}
-        ours = sum(signed[o.side] * o.filled_shares for o in self.book.values() if o.symbol == symbol)
+        ours = sum((signed[o.side] * o.filled_qty for o in self.book.values() if o.symbol == symbol), Decimal(0))
         return ours - self.sold_elsewhere.get(symbol, 0)
 
-    def available(self, symbol: Symbol) -> int:
+    def available(self, symbol: Symbol) -> Decimal:
         """Shares held that no open sale has taken already; the two of a pair take theirs once."""
         sells = [o for o in self.book.values() if o.symbol == symbol and o.side is Side.SELL and not o.status.is_final]
         entries = [(o, self._parent(o)) for o in sells if not o.client_order_id.endswith(".stop")]
         taken = [o for o, entry in entries if entry is None or entry.status is OrderStatus.FILLED]
-        return self.held(symbol) - sum(o.remaining_shares for o in taken)
+        return self.held(symbol) - sum((o.remaining_qty for o in taken), Decimal(0))
 
     def live(self, side: Side) -> list[BrokerOrder]:
         """Open orders of one side, legs of a working entry left out."""
@@ -359,8 +357,8 @@ class HandBroker:
             order_class=request.order_class.value,
             status=OrderStatus.NEW,
             status_text="new",
-            qty_shares=request.qty_shares,
-            filled_shares=0,
+            qty=request.qty,
+            filled_qty=Decimal(0),
             filled_average_price=None,
             limit_price=None,
             stop_price=None,

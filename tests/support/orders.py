@@ -34,7 +34,7 @@ PLAN = EntryPlan(
     intent_id=INTENT,
     decision_id="decision-1",
     symbol=AAA,
-    qty_shares=100,
+    qty=Decimal(100),
     arrival_price=Decimal("10.00"),
     limit_price=Decimal("10.01"),
     worst_price=Decimal("10.03"),
@@ -128,12 +128,12 @@ def answered(life: Life, chosen: Answer, *, by: str = "me", reason: str = "as pl
     return found if isinstance(found, Reply) else answer(life.ports, call, found, chosen)
 
 
-def reservation(intent_id: str, symbol: str, notional: Decimal | str, *, qty_shares: int = 1) -> Reservation:
+def reservation(intent_id: str, symbol: str, notional: Decimal | str, *, qty: Decimal | int = 1) -> Reservation:
     """Room that an approved intent has reserved."""
     return Reservation(
         intent_id=intent_id,
         symbol=Symbol(symbol),
-        qty_shares=qty_shares,
+        qty=Decimal(qty),
         notional=Decimal(notional),
         risk=Decimal(23),
         reserved_at=NOW,
@@ -170,7 +170,7 @@ def planned_life(
 ) -> Life:
     """An order of any plan, at any time and under any settings."""
     ports = fake_ports(now, tables=tables, **settings)
-    taken = reservation(made.intent_id, made.symbol, made.worst_price * made.qty_shares, qty_shares=made.qty_shares)
+    taken = reservation(made.intent_id, made.symbol, made.worst_price * made.qty, qty=made.qty)
     taken = replace(taken, reserved_at=now, exit_by=made.exit_by)
     update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, taken))
     return Life(ports, OrderState(plan=made, on=ON))

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.contracts.cases import case_blob
 from shared.contracts.records import Container
-from shared.core.values import iso
+from shared.core.values import iso, plain
 from shared.ports import BlobStore
 from training.backtest.metrics import TradeFigures
 from training.backtest.spec import totals
@@ -76,7 +76,7 @@ def trade_rows(made: Study) -> list[dict[str, object]]:
             "entered_at": trade.entered_at,
             "left_at": trade.left_at,
             "held_min": round(trade.held_min, 1),
-            "qty": trade.qty,
+            "qty": plain(trade.qty),
             "entry_usd": round(trade.entry_usd, 4),
             "exit_usd": round(trade.exit_usd, 4),
             "gross_usd": round(trade.gross_usd, 2),

@@ -100,7 +100,7 @@ def _trade(day: Harvest, order: Row, decision: Row, fills: Sequence[Fill], *, re
         regime=regime,
         entered_at=buys[0].at,
         left_at=sells[-1].at,
-        qty=int(qty),
+        qty=qty,
         entry_usd=float(paid / qty),
         exit_usd=float(got / qty),
         gross_usd=float(got - paid),

@@ -78,7 +78,7 @@ class TapeBroker(SimBroker):
         held = self.exchange.account.positions[symbol]
         return Position(
             symbol=Symbol(symbol),
-            qty_shares=int(held.qty),
+            qty=held.qty,
             average_price=Decimal(money(held.avg_entry_price)),
             market_price=Decimal(money(self.exchange.mark(symbol))),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class Trade:
     regime: str
     entered_at: datetime
     left_at: datetime
-    qty: int
+    qty: Decimal
     entry_usd: float
     exit_usd: float
     gross_usd: float
@@ -73,7 +74,7 @@ class Trade:
     @property
     def notional_usd(self) -> float:
         """What the entry cost."""
-        return self.qty * self.entry_usd
+        return float(self.qty) * self.entry_usd
 
     @property
     def net_return(self) -> float:

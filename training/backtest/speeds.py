@@ -166,7 +166,7 @@ def _became(rows: _Rows, place: tuple[str, str, str]) -> tuple[Reason, str]:
         gates = str(decision["refused_by"])
         return (Reason.APP_HELD, "") if "DUPLICATE" in gates.split() else (Reason.GATES, gates)
     order = rows.orders.get(str(row["decision_id"]))
-    bought = order is not None and float(str(order["bought_shares"])) > 0
+    bought = order is not None and float(str(order["bought_qty"])) > 0
     return (Reason.SAME, "") if bought else (Reason.NOT_BOUGHT, "" if order is None else str(order["phase"]))
 
 

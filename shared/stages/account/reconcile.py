@@ -57,7 +57,7 @@ class AccountView:
         """Whether shares of a symbol are held, as far as can be told: what cannot be seen may be there."""
         if self.positions is None or any(row.may_be(symbol) for row in self.positions.unread):
             return True
-        return any(p.symbol == symbol and p.qty_shares for p in self.positions)
+        return any(p.symbol == symbol and p.qty for p in self.positions)
 
     @property
     def unread(self) -> tuple[Unread, ...]:

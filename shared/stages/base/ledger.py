@@ -69,9 +69,9 @@ def _living(ports: Ports, row: Row) -> OrderState | None:
 def reservation_of(ports: Ports, state: OrderState) -> Reservation:
     """Room that an order takes from now on: what it bought once no entry of it can follow, before that all it wants."""
     plan = state.plan
-    qty_shares = state.bought if state.bought and state.live_entry is None else state.wanted
+    qty = state.bought if state.bought and state.live_entry is None else state.wanted
     # On the order's own date, also when that is over.
-    return Reservation.of(plan, qty_shares, min(ports.clock.now(), plan.expires_at))
+    return Reservation.of(plan, qty, min(ports.clock.now(), plan.expires_at))
 
 
 def ledger_row(ports: Ports, ledger: Ledger) -> Row:

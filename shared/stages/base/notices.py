@@ -121,7 +121,7 @@ class DecisionStory:
     """An approved decision and what a person wants to know of it. Prices in USD, fractions of price and equity."""
 
     symbol: str
-    qty_shares: int
+    qty: Decimal
     limit_price: Decimal
     stop_price: Decimal
     target_price: Decimal
@@ -145,10 +145,10 @@ class DecisionStory:
 
 def decision(story: DecisionStory) -> NoticeText:
     """A decision that became an order: story, narrative against tape, indicators, decision, reasons, trace ids."""
-    cost = story.limit_price * story.qty_shares
+    cost = story.limit_price * story.qty
     tape = story.tape
     return _text(
-        f"Buying {story.qty_shares} {story.symbol} at {story.limit_price}, {usd(cost)}",
+        f"Buying {story.qty} {story.symbol} at {story.limit_price}, {usd(cost)}",
         [
             *(f"Story: {headline}" for headline in story.headlines),
             f"Narrative {tape.narrative:+.2f} against tape {tape.price:+.2f}, divergence {tape.divergence:+.2f}"
@@ -202,7 +202,7 @@ class ApprovalQuestion:
     @property
     def notional(self) -> Decimal:
         """The most that is paid, in USD."""
-        return self.plan.worst_price * self.plan.qty_shares
+        return self.plan.worst_price * self.plan.qty
 
     @property
     def cost(self) -> str:
@@ -212,7 +212,7 @@ class ApprovalQuestion:
     @property
     def loss(self) -> str:
         """What is lost at the stop, bought at the worst price."""
-        risk = (self.plan.worst_price - self.plan.stop_price) * self.plan.qty_shares
+        risk = (self.plan.worst_price - self.plan.stop_price) * self.plan.qty
         return f"{usd(risk)} at the stop{self._share(risk)}"
 
     def _share(self, amount: Decimal) -> str:
@@ -223,7 +223,7 @@ def approval(question: ApprovalQuestion, *, has_links: bool) -> NoticeText:
     """An order that waits for a person."""
     q, plan = question, question.plan
     return _text(
-        f"Approve? Buy {plan.qty_shares} {plan.symbol}, up to {usd(q.notional)}",
+        f"Approve? Buy {plan.qty} {plan.symbol}, up to {usd(q.notional)}",
         [
             f"Quote: {q.quote}." if q.quote else None,
             f"Cost: {q.cost}; the first limit is {plan.limit_price}.",

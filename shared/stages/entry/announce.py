@@ -45,7 +45,7 @@ def announced_order(state: OrderState, ports: Ports) -> list[Notice]:
     plan = state.plan
     with suppress(GatehouseError, ValueError, KeyError):
         row = decision_of(ports, state.on, plan.symbol, plan.decision_id)
-        intent = replace(ports.codec.decode(OrderIntent, str(row["intent"])), qty_shares=state.wanted)
+        intent = replace(ports.codec.decode(OrderIntent, str(row["intent"])), qty=state.wanted)
         return [announced(ports.codec.decode(Signal, str(row["signal"])), intent, ports)]
     return []
 
@@ -65,7 +65,7 @@ def announced(signal: Signal, intent: OrderIntent, ports: Ports) -> Notice:
 def _plain(signal: Signal, intent: OrderIntent) -> DecisionStory:
     return DecisionStory(
         symbol=intent.symbol,
-        qty_shares=intent.qty_shares,
+        qty=intent.qty,
         limit_price=intent.limit_price,
         stop_price=intent.stop_price,
         target_price=intent.target_price,

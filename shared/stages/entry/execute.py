@@ -36,7 +36,7 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
         strategy=intent.strategy,
         account_id=intent.account_id,
         symbol=intent.symbol,
-        qty_shares=intent.qty_shares,
+        qty=intent.qty,
         arrival_price=intent.arrival_price,
         limit_price=intent.limit_price,
         worst_price=intent.worst_price,
@@ -50,6 +50,7 @@ def execute(intent: OrderIntent, ports: Ports) -> tuple[OrderState, list[Message
         approve_by=intent.approve_by,
         guard_poll_s=policy.guard_poll_s,
         basis=intent.basis,
+        lot=intent.lot,
     )
     day = ports.calendar.day(intent.on)
     state = begin(OrderState(plan=plan, on=intent.on, hours=None if day is None else hours_of(day)))

@@ -11,7 +11,7 @@ from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
 from shared.core.risk import no_quote, refusals
 from shared.core.settings import DecisionSettings
-from shared.core.values import iso
+from shared.core.values import iso, plain
 from shared.decision.entries import Decision, decide, intent_of
 from shared.ports import Cell, Ports
 from shared.stages.base.facts import cautious, gather, model_fault, settings_id
@@ -99,7 +99,7 @@ def _is_late(decision: Decision) -> bool:
 
 def reservation_for(intent: OrderIntent) -> Reservation:
     """What an intent reserves until its order has ended."""
-    return Reservation.of(intent, intent.qty_shares, intent.decided_at)
+    return Reservation.of(intent, intent.qty, intent.decided_at)
 
 
 def _settle_reservation(ports: Ports, signal: Signal, decision: Decision, word: list[OrderIntent]) -> None:
@@ -175,8 +175,8 @@ def _size_cells(ports: Ports, decision: Decision) -> dict[str, Cell]:
     sized = decision.sized
     if sized is None:
         return {}
-    bounds = {bound.value: shares for bound, shares in sized.bounds.items()}
-    return {"qty_shares": sized.qty_shares, "bound": sized.binding.value, "bounds": ports.codec.encode(bounds)}
+    bounds = {bound.value: qty for bound, qty in sized.bounds.items()}
+    return {"qty": plain(sized.qty), "bound": sized.binding.value, "bounds": ports.codec.encode(bounds)}
 
 
 def _price_cells(decision: Decision) -> dict[str, Cell]:

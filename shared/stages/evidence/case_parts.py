@@ -22,6 +22,7 @@ from shared.contracts.cases import (
 )
 from shared.contracts.messages import OrderIntent
 from shared.contracts.model_card import ModelCard
+from shared.contracts.records import renamed
 from shared.core.case_figures import extremes_bp, move_after, move_bp, traded
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Bars, FloatArray
@@ -82,16 +83,16 @@ def decision_of(ports: Ports, row: Row) -> CaseDecision:
     """What the gates made of a signal, from its row in table decisions."""
     intent = text_of(row.get("intent"))
     bounds, gates = row.get("bounds"), row.get("gates")
-    qty = row.get("qty_shares")
+    row = renamed(row)
     bid, ask = money_of(row.get("bid_usd")), money_of(row.get("ask_usd"))
     return CaseDecision(
         verdict=str(row["verdict"]),
         refused_by=tuple(str(row.get("refused_by") or "").split()),
         decided_at=parse_utc(str(row["decided_at"])),
         gates=ports.codec.decode(tuple[Verdict, ...], str(gates)) if gates else (),
-        qty_shares=None if qty is None else int(str(qty)),
+        qty=money_of(row.get("qty")),
         bound=text_of(row.get("bound")),
-        bounds=ports.codec.decode(dict[str, int], str(bounds)) if bounds else None,
+        bounds=_bounds(ports, str(bounds)) if bounds else None,
         bid_usd=bid,
         ask_usd=ask,
         arrival_usd=(bid + ask) / 2 if bid and ask else None,
@@ -105,6 +106,11 @@ def decision_of(ports: Ports, row: Row) -> CaseDecision:
     )
 
 
+def _bounds(ports: Ports, text: str) -> Mapping[str, Decimal]:
+    """What each bound allows; older code wrote whole numbers."""
+    return {bound: Decimal(qty) for bound, qty in ports.codec.decode(dict[str, Decimal | int], text).items()}
+
+
 def orders_of(state: OrderState) -> tuple[CaseOrder, ...]:
     """Every order at the broker, as last seen: entries, then what leaves."""
     return tuple(
@@ -113,8 +119,8 @@ def orders_of(state: OrderState) -> tuple[CaseOrder, ...]:
             client_order_id=order.client_order_id,
             role=order.role.value,
             status=order.status.value,
-            qty_shares=order.qty_shares,
-            filled_shares=order.filled_shares,
+            qty=order.qty,
+            filled_qty=order.filled_qty,
             average_usd=order.average_price,
             limit_usd=order.limit_price,
             updated_at=order.updated_at,
@@ -140,10 +146,11 @@ def step_of(row: Row) -> CaseStep:
 
 def fill_of(row: Row) -> CaseFill:
     """One row of table fills."""
+    row = renamed(row)
     return CaseFill(
         role=str(row["role"]),
         side=str(row["side"]),
-        qty_shares=int(str(row["qty_shares"])),
+        qty=Decimal(str(row["qty"])),
         price_usd=Decimal(str(row["price_usd"])),
         session=str(row["session"]),
         slippage_bp=float_of(row.get("slippage_bp")),
@@ -169,17 +176,17 @@ def outcome_of(
     if not arrival:
         return OrderOutcome()
     bars, until = seen.of(symbol), seen.until
-    sums = [(Side(fill.side), fill.qty_shares, fill.price_usd) for fill in fills]
+    sums = [(Side(fill.side), fill.qty, fill.price_usd) for fill in fills]
     bought, sold = traded(sums, Side.BUY), traded(sums, Side.SELL)
     times = sorted(fill.occurred_at for fill in fills)
     reach = None
     if bought.average is not None:
-        reach = extremes_bp(bars, times[0], times[-1] if sold.qty_shares else until, bought.average)
+        reach = extremes_bp(bars, times[0], times[-1] if sold.qty else until, bought.average)
     return OrderOutcome(
         arrival_usd=arrival,
         after_15m_bp=move_after(bars, at, SHORT, arrival, seen_until=until),
         after_60m_bp=move_after(bars, at, LONG, arrival, seen_until=until),
-        qty_shares=bought.qty_shares,
+        qty=bought.qty,
         entry_usd=bought.average,
         exit_usd=sold.average,
         entry_slippage_bp=move_bp(float(bought.average), arrival) if bought.average else None,

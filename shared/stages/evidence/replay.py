@@ -202,11 +202,11 @@ class Replayer:
         if recorded is None or settings is None:
             return
         sized = decided.sized
-        bounds = {} if sized is None else {bound.value: shares for bound, shares in sized.bounds.items()}
+        bounds = {} if sized is None else {bound.value: qty for bound, qty in sized.bounds.items()}
         yield _same(
             "size",
-            [recorded.qty_shares, recorded.bound, dict(recorded.bounds or {})],
-            [None, None, bounds] if sized is None else [sized.qty_shares, sized.binding.value, bounds],
+            [recorded.qty, recorded.bound, dict(recorded.bounds or {})],
+            [None, None, bounds] if sized is None else [sized.qty, sized.binding.value, bounds],
         )
         yield _same(
             "prices",

@@ -16,7 +16,7 @@ from shared.core.ledger import Ledger
 from shared.core.ledger import resume as lift_halts
 from shared.core.ledger import resume_strategy as lift_strategy
 from shared.core.sessions import NEW_YORK, session_at
-from shared.core.values import Side, iso
+from shared.core.values import Side, iso, plain
 from shared.ports import Cell, Ports, trading_day
 from shared.stages.base.facts import halt_of, kill_reason, not_ours
 from shared.stages.base.incidents import close_incidents
@@ -48,7 +48,7 @@ def status(ports: Ports) -> Mapping[str, object]:
         "strategies": _strategies(ports, ledger),
         "equity_usd": str(account.equity),
         "open_intents": [r.intent_id for r in ledger.reservations] if ledger else [],
-        "positions": {p.symbol: p.qty_shares for p in ports.broker.positions()},
+        "positions": {p.symbol: plain(p.qty) for p in ports.broker.positions()},
         "models": {
             name: {"version": s.predictor.card.version if s.predictor else None, "fault": s.fault or None}
             for name, s in models.items()
@@ -83,8 +83,7 @@ def positions(ports: Ports) -> Mapping[str, object]:
         "positions": [
             {
                 "symbol": p.symbol,
-                "qty_shares": p.qty_shares,
-                "fraction": str(p.fraction),
+                "qty": plain(p.qty),
                 "average_usd": str(p.average_price),
                 "market_usd": str(p.market_price),
                 "value_usd": str(p.market_value),
@@ -98,8 +97,8 @@ def positions(ports: Ports) -> Mapping[str, object]:
                 "symbol": o.symbol,
                 "side": o.side.value,
                 "status": o.status_text,
-                "qty_shares": o.qty_shares,
-                "filled_shares": o.filled_shares,
+                "qty": plain(o.qty),
+                "filled_qty": plain(o.filled_qty),
             }
             for o in orders
         ],

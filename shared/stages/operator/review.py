@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from shared.contracts.messages import Message, Severity
 from shared.contracts.parameters import Evidence, ParameterSet
-from shared.contracts.records import Container, Table, strategy_of
+from shared.contracts.records import Container, Table, renamed, strategy_of
 from shared.core.errors import ConflictError, SettingsError
 from shared.core.review import Review, Trip, Tuned, Week, review, tally
 from shared.core.schedule import DueJob, Job
@@ -103,9 +103,9 @@ def _slippages(fills: Sequence[Row], role: str) -> list[float]:
 def _trips(orders: Sequence[Row], decisions: dict[str, Row]) -> list[Trip]:
     """Orders that bought and have closed, with what was predicted of them."""
     found: list[Trip] = []
-    for order in orders:
+    for order in map(renamed, orders):
         decision = decisions.get(str(order["decision_id"]))
-        bought = int(str(order["bought_shares"]))
+        bought = Decimal(str(order["bought_qty"]))
         if order["phase"] != "CLOSED" or not bought or decision is None:
             continue
         found.append(

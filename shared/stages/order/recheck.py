@@ -23,9 +23,9 @@ UNRESERVED = "UNRESERVED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
-    """What the gates say of an entry that is about to be sent, and how many shares they leave of it."""
+    """What the gates say of an entry that is about to be sent, and how much they leave of it, in units."""
 
-    qty_shares: int
+    qty: Decimal
     verdicts: tuple[Verdict, ...]
     is_reserved: bool
 
@@ -46,9 +46,9 @@ def look_again(state: OrderState, ports: Ports, quote: Quote) -> Recheck:
     if plan.basis is not None and state.entry_attempt == 0:
         return _after_approval(state, plan.basis, ports, quote)
     facts, is_reserved = _facts(state, ports, quote)
-    proposal = _proposal(state, quote, qty_shares=state.wanted, reference_price=plan.arrival_price)
+    proposal = _proposal(state, quote, qty=state.wanted, reference_price=plan.arrival_price)
     found = verdicts(proposal, facts, ports.settings.decision, BEFORE_SUBMIT)
-    return Recheck(qty_shares=state.wanted, verdicts=found, is_reserved=is_reserved)
+    return Recheck(qty=state.wanted, verdicts=found, is_reserved=is_reserved)
 
 
 def _facts(state: OrderState, ports: Ports, quote: Quote, fault: str = "") -> tuple[Facts, bool]:
@@ -71,32 +71,34 @@ def _after_approval(state: OrderState, basis: Basis, ports: Ports, quote: Quote)
         worst_price=plan.worst_price,
         stop_price=plan.stop_price,
         target_price=plan.target_price,
+        lot=plan.lot,
     )
-    qty_shares = min(plan.qty_shares, sized.qty_shares)
+    qty = min(plan.qty, sized.qty)
     close = _last_close(state, ports)
     proposal = replace(
-        _proposal(state, quote, qty_shares=qty_shares, reference_price=close or plan.arrival_price),
+        _proposal(state, quote, qty=qty, reference_price=close or plan.arrival_price),
         adv_shares=basis.adv_shares,
         binding=sized.binding.value,
     )
     found = verdicts(proposal, facts, ports.settings.decision, frozenset(GATES))
     found = found if close else tuple(_without_close(found))
-    return Recheck(qty_shares=qty_shares, verdicts=found, is_reserved=is_reserved)
+    return Recheck(qty=qty, verdicts=found, is_reserved=is_reserved)
 
 
-def _proposal(state: OrderState, quote: Quote, *, qty_shares: int, reference_price: Decimal) -> EntryProposal:
+def _proposal(state: OrderState, quote: Quote, *, qty: Decimal, reference_price: Decimal) -> EntryProposal:
     plan = state.plan
     return EntryProposal(
         intent_id=plan.intent_id,
         strategy=plan.strategy,
         symbol=plan.symbol,
-        qty_shares=qty_shares,
+        qty=qty,
         limit_price=round_to_tick(quote.ask, Rounding.UP),
         worst_price=plan.worst_price,
         stop_price=plan.stop_price,
         reference_price=reference_price,
         adv_shares=0,
         binding="",
+        lot=plan.lot,
     )
 
 

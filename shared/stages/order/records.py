@@ -13,7 +13,7 @@ from shared.core.ids import canonical_json, digest
 from shared.core.order_states import SELLS, ExitReason, OrderState, OrderView, Role
 from shared.core.order_steps import Step
 from shared.core.sessions import session_at
-from shared.core.values import ZERO, iso, parse_utc
+from shared.core.values import ZERO, iso, parse_utc, plain
 from shared.ports import Cell, Codec, Ports, Row, Stored, trading_day
 from shared.stages.base.incidents import BROKEN, record_broken
 
@@ -24,7 +24,7 @@ WRITE_TRIES = 4
 def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
     """Row of table orders: where the order stands, its whole state as JSON."""
     plan = state.plan
-    entry = max(state.of(Role.ENTRY), key=lambda order: order.filled_shares, default=None)
+    entry = max(state.of(Role.ENTRY), key=lambda order: order.filled_qty, default=None)
     return {
         "intent_id": plan.intent_id,
         "decision_id": plan.decision_id,
@@ -32,10 +32,10 @@ def order_row(state: OrderState, codec: Codec, at: datetime) -> dict[str, Cell]:
         "symbol": plan.symbol,
         "phase": state.phase.value,
         "exit_reason": state.exit_reason.value if state.exit_reason else None,
-        "qty_shares": plan.qty_shares,
-        "bought_shares": state.bought,
-        "sold_shares": state.sold,
-        "written_off_shares": state.written_off,
+        "qty": plain(plan.qty),
+        "bought_qty": plain(state.bought),
+        "sold_qty": plain(state.sold),
+        "written_off_qty": plain(state.written_off),
         "arrival_usd": str(plan.arrival_price),
         "limit_usd": str(plan.limit_price),
         "stop_usd": str(plan.stop_price),
@@ -137,7 +137,7 @@ def _write_rows(ports: Ports, before: OrderState, after: OrderState, at: datetim
     fills = _fills(ports, before, after, at)
     if fills:
         ports.tables.put_many(Table.FILLS, partition, fills)
-    if fills or after.held != before.held:  # shares that are written off leave no fill
+    if fills or after.held != before.held:  # what is written off leaves no fill
         ports.tables.put(Table.POSITIONS, partition, key, _position(after, at))
     ports.tables.put(Table.ORDERS, partition, key, order_row(after, ports.codec, at))
 
@@ -176,14 +176,14 @@ def _journal_key(state: OrderState, seq: int) -> str:
 
 
 def _fills(ports: Ports, before: OrderState, after: OrderState, at: datetime) -> Mapping[str, Row]:
-    """One row for each order whose filled shares have grown since the step before.
+    """One row for each order whose fills have grown since the step before.
 
     The key names the step: written again after a crash, it is the same row.
     """
     rows: dict[str, Row] = {}
     for order_id, order in after.orders.items():
         known = before.orders.get(order_id)
-        grown = order.filled_shares - (known.filled_shares if known else 0)
+        grown = order.filled_qty - (known.filled_qty if known else ZERO)
         if grown > 0 and order.average_price is not None:
             key = symbol_key(after.plan.symbol, order.client_order_id, f"{after.seq:04d}")
             rows[key] = _fill(ports, after, order, known, at)
@@ -191,9 +191,9 @@ def _fills(ports: Ports, before: OrderState, after: OrderState, at: datetime) ->
 
 
 def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | None, at: datetime) -> Row:
-    grown = order.filled_shares - (known.filled_shares if known else 0)
-    value = order.filled_shares * (order.average_price or ZERO)
-    value_before = known.filled_shares * (known.average_price or ZERO) if known else ZERO
+    grown = order.filled_qty - (known.filled_qty if known else ZERO)
+    value = order.filled_qty * (order.average_price or ZERO)
+    value_before = known.filled_qty * (known.average_price or ZERO) if known else ZERO
     price = (value - value_before) / grown
     arrival = state.plan.arrival_price
     is_sell = order.role in SELLS
@@ -208,7 +208,7 @@ def _fill(ports: Ports, state: OrderState, order: OrderView, known: OrderView | 
         "client_order_id": order.client_order_id,
         "role": order.role.value,
         "side": "sell" if is_sell else "buy",
-        "qty_shares": grown,
+        "qty": plain(grown),
         "price_usd": str(round(price, 6)),
         "session": session_at(order.updated_at, trading_day(ports, order.updated_at)).value,
         "slippage_bp": None if role is Role.EXIT else float(round(paid_beyond, 3)),
@@ -234,8 +234,8 @@ def _position(state: OrderState, at: datetime) -> Row:
         "intent_id": state.plan.intent_id,
         "strategy": state.plan.strategy,
         "symbol": state.plan.symbol,
-        "qty_shares": state.held,
-        "bought_shares": state.bought,
+        "qty": plain(state.held),
+        "bought_qty": plain(state.bought),
         "average_usd": _text(round(average, 6) if average is not None else None),
         "stop_usd": str(state.plan.stop_price),
         "target_usd": str(state.plan.target_price),

@@ -1,4 +1,4 @@
-"""What stands in an order's symbol at the broker: the shares that the account holds, and orders, ours or not.
+"""What stands in an order's symbol at the broker: what the account holds, and orders, ours or not.
 
 A broker that shows no shares may only fail to show them. Behind a refused exit stands an order of ours that was not
 known, a person's, or a rule of the broker's. Ours are taken up and cancelled; a person's are named and never touched.
@@ -19,7 +19,7 @@ from shared.core.order_states import OrderState
 from shared.core.order_steps import Observation, entry_id, pair_id
 from shared.core.orders import BrokerOrder
 from shared.core.unread import Unread
-from shared.core.values import ZERO, Side
+from shared.core.values import ONE, ZERO, Side, plain
 from shared.ports import Ports
 from shared.stages.base.ledger import load_ledger, watching
 
@@ -47,15 +47,15 @@ class Standing:
         """Limit prices in USD of the others' buys."""
         return tuple(o.limit_price for o in self.others if o.side is Side.BUY and o.limit_price is not None)
 
-    def free(self, held: int) -> int:
-        """Of `held` shares those that no sale of the others' has taken; the two of a pair take theirs once."""
+    def free(self, held: Decimal) -> Decimal:
+        """Of what is `held` that which no sale of the others' has taken; the two of a pair take theirs once."""
         ids = {order.order_id for order in self.others}
         heads = [o for o in self.others if o.side is Side.SELL and o.parent_order_id not in ids]
-        return held - sum(order.remaining_shares for order in heads)
+        return held - sum((order.remaining_qty for order in heads), ZERO)
 
 
-def held_shares(state: OrderState, ports: Ports) -> int:
-    """Return the account's shares of an order's symbol.
+def held_qty(state: OrderState, ports: Ports) -> Decimal:
+    """Return what the account holds of an order's symbol, in units.
 
     That none is shown is believed where a second kind of evidence agrees: the account's own worth leaves no room for
     the shares, or the list of orders shows them sold, by somebody else or by an order of ours that this run does not
@@ -69,20 +69,20 @@ def held_shares(state: OrderState, ports: Ports) -> int:
     """
     position = ports.broker.position(state.plan.symbol)
     if position is not None:
-        return position.qty_shares
+        return position.qty
     if state.held <= 0:
-        return 0
+        return ZERO
     unlisted = _unlisted(ports)
-    if unlisted is not None and _leaves_no_room(unlisted, state, 1):
-        return 0
+    if unlisted is not None and _leaves_no_room(unlisted, state, min(ONE, state.held)):
+        return ZERO
     left = min(state.held, state.bought - _sold(state, ports))
     is_gone = left <= 0 or (unlisted is not None and _leaves_no_room(unlisted, state, left))
-    return 0 if is_gone else left
+    return ZERO if is_gone else left
 
 
-def _leaves_no_room(unlisted: Decimal, state: OrderState, shares: int) -> bool:
-    """Whether what the account counts beside its list, in USD, is less than shares can be worth."""
-    return unlisted < shares * state.plan.stop_price / 2
+def _leaves_no_room(unlisted: Decimal, state: OrderState, qty: Decimal) -> bool:
+    """Whether what the account counts beside its list, in USD, is less than a quantity can be worth."""
+    return unlisted < qty * state.plan.stop_price / 2
 
 
 def _unlisted(ports: Ports) -> Decimal | None:
@@ -97,16 +97,17 @@ def _unlisted(ports: Ports) -> Decimal | None:
     return account.holdings - listed - unread
 
 
-def _sold(state: OrderState, ports: Ports) -> int:
-    """Shares that sales of the symbol have sold since this order bought, whoever sent them."""
+def _sold(state: OrderState, ports: Ports) -> Decimal:
+    """What sales of the symbol have sold since this order bought, whoever sent them."""
     since = datetime.combine(state.on, time(), UTC)
-    return sum(
-        order.filled_shares
+    sales = (
+        order.filled_qty
         for order in ports.broker.orders(since=since)
         if order.symbol == state.plan.symbol
         and order.side is Side.SELL
         and (state.filled_at is None or (order.filled_at or order.updated_at) >= state.filled_at)
     )
+    return sum(sales, ZERO)
 
 
 def flat(orders: Iterable[BrokerOrder]) -> tuple[BrokerOrder, ...]:
@@ -182,7 +183,7 @@ def _theirs(orders: Sequence[BrokerOrder]) -> list[str]:
 def _named(order: BrokerOrder) -> str:
     price = order.limit_price or order.stop_price
     kind = order.order_type if price is None else f"{order.order_type} {price}"
-    return f"{order.side.value} {order.remaining_shares} {order.symbol} {kind} (order {order.order_id})"
+    return f"{order.side.value} {plain(order.remaining_qty)} {order.symbol} {kind} (order {order.order_id})"
 
 
 def with_unknown(state: OrderState, ports: Ports, seen: Observation) -> Observation:

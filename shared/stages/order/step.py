@@ -22,7 +22,7 @@ from shared.core.order_steps import Command, Observation, Step, observe, wants_g
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderType
 from shared.core.portfolio import Account, another_account
 from shared.core.sessions import NEW_YORK, aft_close_at, hours_of, session_at
-from shared.core.values import Rounding, Side, round_to_tick
+from shared.core.values import Rounding, Side, floor_to_step, round_to_tick
 from shared.ports import Ports, trading_day
 from shared.stages.base.facts import quote_of
 from shared.stages.base.ledger import update_ledger, watching
@@ -30,7 +30,7 @@ from shared.stages.operator.approvals import heard
 from shared.stages.order.notices import notices, oversold, troubles
 from shared.stages.order.recheck import look_again
 from shared.stages.order.records import chained, record_step, recorded_step
-from shared.stages.order.standing import Standing, flat, held_shares, refused, standing, unknown_of_ours, with_unknown
+from shared.stages.order.standing import Standing, flat, held_qty, refused, standing, unknown_of_ours, with_unknown
 from shared.strategies.catalogue import cooldown_min
 
 DUPLICATE_CLIENT_ORDER_ID = 40010001
@@ -127,7 +127,7 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
         client_order_id=step.client_order_id,
         symbol=plan.symbol,
         side=Side.BUY,
-        qty_shares=recheck.qty_shares,
+        qty=recheck.qty,
         order_type=OrderType.LIMIT,
         order_class=OrderClass.BRACKET if regular else OrderClass.SIMPLE,
         limit_price=limit,
@@ -135,7 +135,7 @@ def _submit_entry(state: OrderState, step: Step, ports: Ports) -> Observation:
         target_price=plan.target_price if regular else None,
         extended_hours=not regular,
     )
-    sized = recheck.qty_shares if recheck.qty_shares < state.wanted else None
+    sized = recheck.qty if recheck.qty < state.wanted else None
     return replace(_send(ports, request), verdicts=recheck.verdicts, sized=sized)
 
 
@@ -155,19 +155,19 @@ def _protect(state: OrderState, step: Step, ports: Ports) -> Observation:
     is_leaving = state.exit_reason is not None
     if is_leaving and not wants_guard(state, ports.clock.now()):
         return Observation(at=ports.clock.now(), denied=state.exit_reason or "")
-    held = held_shares(state, ports)
-    if held < step.qty_shares:
+    held = held_qty(state, ports)
+    if held < step.qty:
         return with_unknown(state, ports, Observation(at=ports.clock.now(), held_at_broker=held))
     if not is_leaving:
-        return _send(ports, pair_request(state.plan, step.client_order_id, step.qty_shares))
+        return _send(ports, pair_request(state.plan, step.client_order_id, step.qty))
     if unknown := unknown_of_ours(state, ports):
         return Observation(at=ports.clock.now(), orders=unknown)
-    qty_shares = _free(step, held, standing(state, ports))
-    seen = _sold_through_pair(state, step, ports, qty_shares)
-    return seen or _send(ports, pair_request(state.plan, step.client_order_id, qty_shares))
+    qty = _free(state, step, held, standing(state, ports))
+    seen = _sold_through_pair(state, step, ports, qty)
+    return seen or _send(ports, pair_request(state.plan, step.client_order_id, qty))
 
 
-def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: int) -> Observation | None:
+def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty: Decimal) -> Observation | None:
     """Send a pair whose target sells at the bid; None where none can be priced, or the broker refuses it."""
     try:
         with watching(ports, "broker"):
@@ -176,13 +176,13 @@ def _sold_through_pair(state: OrderState, step: Step, ports: Ports, qty_shares: 
         return None
     if not can_pair(target):
         return None
-    seen = _send(ports, pair_request(state.plan, step.client_order_id, qty_shares, target))
+    seen = _send(ports, pair_request(state.plan, step.client_order_id, qty, target))
     return None if seen.rejected else seen
 
 
 def _watch(state: OrderState, _: Step, ports: Ports) -> Observation:
     """Look at the quote of what is held, and whether it is held still; a symbol without a quote says nothing."""
-    held = held_shares(state, ports)
+    held = held_qty(state, ports)
     quote = ports.market.quotes([state.plan.symbol]).get(state.plan.symbol)
     return Observation(at=ports.clock.now(), quote=quote, held_at_broker=held)
 
@@ -195,8 +195,8 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     known = ports.broker.order(step.client_order_id)
     if known is not None:
         return _seen(ports, [known])
-    held = held_shares(state, ports)
-    if held < step.qty_shares:  # someone has closed it by hand, or a pair whose answer was lost
+    held = held_qty(state, ports)
+    if held < step.qty:  # someone has closed it by hand, or a pair whose answer was lost
         return with_unknown(state, ports, Observation(at=ports.clock.now(), held_at_broker=held))
     others = standing(state, ports) if state.refusals else Standing()
     is_regular = _is_regular(ports)
@@ -206,8 +206,8 @@ def _submit_exit(state: OrderState, step: Step, ports: Ports) -> Observation:
     elif state.refusals % 2:
         with suppress(TransientError, ContractError), watching(ports, "broker"):  # without a quote at the market again
             limit = _limit_under_bid(state, ports, others.rivals)
-    qty_shares = _free(step, held, others)
-    seen = _send(ports, exit_request(state.plan, step.client_order_id, qty_shares, limit, is_regular=is_regular))
+    qty = _free(state, step, held, others)
+    seen = _send(ports, exit_request(state.plan, step.client_order_id, qty, limit, is_regular=is_regular))
     return refused(state, ports, seen.rejected) if seen.rejected else seen
 
 
@@ -225,10 +225,13 @@ def _limit_under_bid(state: OrderState, ports: Ports, rivals: tuple[Decimal, ...
     return exit_limit(bid, rivals)
 
 
-def _free(step: Step, held: int, others: Standing) -> int:
-    """Shares to be sold: those that no sale of a person's has taken, or all, so that the broker says what is wrong."""
-    free = others.free(held)
-    return free if 0 < free < step.qty_shares else step.qty_shares
+def _free(state: OrderState, step: Step, held: Decimal, others: Standing) -> Decimal:
+    """What to sell: that which no sale of a person's has taken, or all, so that the broker says what is wrong.
+
+    In whole steps: beside ours a person may hold a fraction of a share, and may be selling one.
+    """
+    free = floor_to_step(others.free(held), state.plan.lot.qty_step)
+    return free if 0 < free < step.qty else step.qty
 
 
 def _send(ports: Ports, request: OrderRequest) -> Observation:
@@ -257,7 +260,7 @@ def _cancel_exits(state: OrderState, step: Step, ports: Ports) -> Observation:
     wants out, and a guard that was taken away would leave the position bare for as long.
     """
     if any(order.role in GUARDS for order in state.recallable):
-        held_shares(state, ports)
+        held_qty(state, ports)
     return _cancelled(state, step, ports, state.recallable)
 
 
@@ -286,7 +289,7 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
         order.client_order_id
         for order in state.orders.values()
         if order.client_order_id.startswith(state.plan.intent_id)
-        and (order.is_live or (guarded and (order.role in GUARDS or order.filled_shares > 0)))
+        and (order.is_live or (guarded and (order.role in GUARDS or order.filled_qty > 0)))
     ]
     found = [ports.broker.order(client_order_id) for client_order_id in wanted]
     seen = _seen(ports, [order for order in found if order is not None])
@@ -298,7 +301,7 @@ def _look(state: OrderState, _: Step, ports: Ports) -> Observation:
         raise ContractError(f"an order of {state.plan.symbol} may be one that cannot be read: {unread[0].fault}")
     parents = {order.order_id: order.client_order_id for order in everything if order.client_order_id in lost}
     listed = [o for o in everything if o.order_id in parents or o.parent_order_id in parents]
-    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=held_shares(state, ports))
+    return replace(seen, orders=(*seen.orders, *listed), held_at_broker=held_qty(state, ports))
 
 
 def _close(state: OrderState, _: Step, ports: Ports) -> Observation:

@@ -55,7 +55,7 @@ def test_an_order_is_read_with_exact_money_and_times() -> None:
     order = read_order(ORDER)
     assert order.order_id == ORDER["id"]
     assert (order.symbol, order.side, order.status, order.status_text) == ("AAPL", Side.BUY, OrderStatus.NEW, "new")
-    assert (order.qty_shares, order.filled_shares, order.remaining_shares) == (15, 0, 15)
+    assert (order.qty, order.filled_qty, order.remaining_qty) == (Decimal(15), Decimal(0), Decimal(15))
     assert order.limit_price == Decimal("107.00")
     assert str(order.limit_price) == "107.00"
     assert order.stop_price is None
@@ -88,7 +88,7 @@ def test_legs_carry_their_parent_s_id() -> None:
 def test_a_position_before_its_first_trade_of_the_day_has_yesterday_s_price() -> None:
     assert read_position(POSITION).market_price == Decimal("120.0")
     assert read_position({**POSITION, "current_price": None}).market_price == Decimal("119.0")
-    assert read_position({**POSITION, "qty": "-5"}).qty_shares == -5
+    assert read_position({**POSITION, "qty": "-5"}).qty == -5
 
 
 @pytest.mark.parametrize(
@@ -203,13 +203,13 @@ READERS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
 @pytest.mark.parametrize(
     ("kind", "changes", "reason"),
     [
-        ("order", {"qty": "1.5"}, "qty must be whole shares, got '1.5'"),
+        ("order", {"qty": "-1.5"}, "qty must be finite and >= 0, got Decimal('-1.5')"),
         ("order", {"qty": None}, "qty is null"),
         ("order", {"qty": True}, "qty must be a decimal number, got True"),
         ("order", {"limit_price": "NaN"}, "limit_price must be finite"),
         ("order", {"limit_price": "abc"}, "limit_price must be a decimal number, got 'abc'"),
         ("order", {"limit_price": float("inf")}, "limit_price must be finite"),
-        ("order", {"filled_qty": "-1"}, "filled_shares must be finite and >= 0"),
+        ("order", {"filled_qty": "-1"}, "filled_qty must be finite and >= 0"),
         ("order", {"side": "sideways"}, "'sideways' is not a valid Side"),
         ("order", {"submitted_at": "2025-10-15T13:30:00"}, "submitted_at must be an instant"),
         ("order", {"submitted_at": 5}, "submitted_at must be text, got 5"),
@@ -296,7 +296,7 @@ def request(**changes: Any) -> OrderRequest:
         "client_order_id": "i-entry-1",
         "symbol": Symbol("AAPL"),
         "side": Side.BUY,
-        "qty_shares": 10,
+        "qty": 10,
         "order_type": OrderType.LIMIT,
         "limit_price": Decimal("100.10"),
     }

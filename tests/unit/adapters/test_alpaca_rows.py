@@ -20,26 +20,26 @@ OPTION = "AAPL251219C00200000"
 
 
 @pytest.mark.parametrize(
-    ("changes", "whole", "value"),
+    ("changes", "qty", "value"),
     [
-        ({"symbol": "MSFT", "qty": "0.5"}, 0, "60.0"),
-        ({"qty": "100.25"}, 100, "12030.0"),
-        ({"symbol": "BTCUSD", "asset_class": "crypto", "qty": "0.0123", "current_price": "60000"}, 0, "738.0"),
-        ({"symbol": "BRK.B"}, 5, "600.0"),
-        ({"symbol": "BF/B"}, 5, "600.0"),
-        ({"symbol": "ABC.WS", "qty": "7"}, 7, "840.0"),
-        ({"qty": "-0.5", "side": "short"}, 0, "60.0"),
-        ({"current_price": None}, 5, "595.0"),
-        ({"current_price": None, "lastday_price": None}, 5, "500.0"),
-        ({"asset_class": None, "side": "sideways"}, 5, "600.0"),
+        ({"symbol": "MSFT", "qty": "0.5"}, "0.5", "60.0"),
+        ({"qty": "100.250"}, "100.25", "12030.0"),
+        ({"symbol": "BTCUSD", "asset_class": "crypto", "qty": "0.0123", "current_price": "60000"}, "0.0123", "738.0"),
+        ({"symbol": "BRK.B"}, "5", "600.0"),
+        ({"symbol": "BF/B"}, "5", "600.0"),
+        ({"symbol": "ABC.WS", "qty": "7"}, "7", "840.0"),
+        ({"qty": "-0.5", "side": "short"}, "-0.5", "60.0"),
+        ({"current_price": None}, "5", "595.0"),
+        ({"current_price": None, "lastday_price": None}, "5", "500.0"),
+        ({"asset_class": None, "side": "sideways"}, "5", "600.0"),
     ],
 )
 def test_a_foreign_position_that_has_a_symbol_and_a_price_is_read(
-    changes: dict[str, Any], whole: int, value: str
+    changes: dict[str, Any], qty: str, value: str
 ) -> None:
     found = position_or_unread({**POSITION, **changes})
     assert isinstance(found, Position)
-    assert found.qty_shares == whole
+    assert str(found.qty) == qty
     assert dict(exposure_by_symbol([found])) == {found.symbol: Decimal(value)}
 
 
@@ -70,7 +70,7 @@ def test_a_position_that_cannot_be_read_keeps_its_name_its_text_and_what_it_is_w
     ("changes", "name", "side"),
     [
         ({"qty": None, "notional": "50"}, "AAPL", "buy"),
-        ({"qty": "0.5", "side": "sell"}, "AAPL", "sell"),
+        ({"qty": "-0.5", "side": "sell"}, "AAPL", "sell"),
         ({"symbol": OPTION, "asset_class": "us_option"}, OPTION, "buy"),
         ({"symbol": None, "side": None, "order_class": "mleg", "legs": [{**ORDER, "symbol": OPTION}]}, "", ""),
         ({"symbol": "", "side": "", "order_class": "mleg", "legs": [{**ORDER, "id": "l", "symbol": None}]}, "", ""),

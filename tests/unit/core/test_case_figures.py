@@ -94,10 +94,11 @@ def test_a_move_is_in_basis_points_of_the_earlier_price() -> None:
 
 
 def test_each_side_of_the_fills_is_summed_by_itself() -> None:
-    fills = [(Side.BUY, 30, Decimal("10.00")), (Side.BUY, 10, Decimal("10.04")), (Side.SELL, 40, Decimal("11"))]
-    assert traded(fills, Side.BUY) == Traded(qty_shares=40, average=Decimal("10.010000"))
-    assert traded(fills, Side.SELL) == Traded(qty_shares=40, average=Decimal("11.000000"))
-    assert traded([], Side.BUY) == Traded(qty_shares=0, average=None)
+    fills = [(Side.BUY, Decimal(qty), Decimal(price)) for qty, price in ((30, "10.00"), (10, "10.04"))]
+    fills.append((Side.SELL, Decimal(40), Decimal("11")))
+    assert traded(fills, Side.BUY) == Traded(qty=Decimal(40), average=Decimal("10.010000"))
+    assert traded(fills, Side.SELL) == Traded(qty=Decimal(40), average=Decimal("11.000000"))
+    assert traded([], Side.BUY) == Traded(qty=Decimal(0), average=None)
 
 
 @given(st.lists(st.text(min_size=1), unique=True), st.integers(0, 10))

@@ -58,7 +58,7 @@ def marked(ledger: Ledger, equity: Amount, days: int = 0, *, last: Amount | None
 
 
 def reservation(intent: str = "i1", symbol: Symbol = AAA, notional: str = "1000") -> Reservation:
-    return reserved(intent, symbol, notional, qty_shares=10)
+    return reserved(intent, symbol, notional, qty=10)
 
 
 def test_a_first_ledger_has_lost_nothing() -> None:
@@ -280,7 +280,7 @@ def test_a_ledger_without_an_unknown_intent_is_the_same() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"qty_shares": 0},
+        {"qty": 0},
         {"notional": Decimal(0)},
         {"reserved_at": AT.replace(tzinfo=None)},
         {"exit_by": AT.replace(tzinfo=None)},

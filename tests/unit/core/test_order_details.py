@@ -50,8 +50,8 @@ def view(role: Role, shares: int = 100, filled: int = 0, status: OrderStatus = O
         client_order_id=f"{PLAN.intent_id}-{role}",
         role=role,
         status=status,
-        qty_shares=shares,
-        filled_shares=filled,
+        qty=Decimal(shares),
+        filled_qty=Decimal(filled),
         average_price=Decimal(10) if filled else None,
         updated_at=NOW,
     )
@@ -91,8 +91,8 @@ def shown(of: OrderState) -> tuple[object, ...]:
             client_order_id=order.client_order_id,
             symbol=AAA,
             status=order.status,
-            qty_shares=order.qty_shares,
-            filled_shares=order.filled_shares,
+            qty=order.qty,
+            filled_qty=order.filled_qty,
             filled_average_price=order.average_price,
             limit_price=order.limit_price,
         )
@@ -417,9 +417,9 @@ def test_an_exit_that_is_rejected_after_it_was_taken_counts_once() -> None:
 
 def test_shares_sold_end_the_count_of_refusals() -> None:
     leaving = state(bought(), view(Role.EXIT), phase=Phase.EXITING, exit_reason=ExitReason.KILL, refusals=4)
-    part = replace(SALE, filled_shares=1, filled_average_price=Decimal(10), status=OrderStatus.PARTIALLY_FILLED)
+    part = replace(SALE, filled_qty=Decimal(1), filled_average_price=Decimal(10), status=OrderStatus.PARTIALLY_FILLED)
     assert seen(leaving, Command.LOOK, orders=(part,)).refusals == 0
-    assert seen(leaving, Command.LOOK, orders=(replace(part, filled_shares=0),)).refusals == 4
+    assert seen(leaving, Command.LOOK, orders=(replace(part, filled_qty=Decimal(0)),)).refusals == 4
 
 
 def refused(refusals: int, **changes: object) -> OrderState:
@@ -434,7 +434,7 @@ def test_a_refused_exit_waits_ever_longer_from_the_last_try(refusals: int, secon
     tried = Step(
         command=Command.SUBMIT_EXIT,
         client_order_id=exit_id(refusals),
-        qty_shares=100,
+        qty=Decimal(100),
         not_before=NOW + seconds * SECOND,
     )
     assert next_step(bare, NOW) == tried
@@ -443,7 +443,7 @@ def test_a_refused_exit_waits_ever_longer_from_the_last_try(refusals: int, secon
 
 
 def test_what_was_refused_three_times_is_guarded_once_for_each_try() -> None:
-    pair = Step(command=Command.PROTECT, client_order_id=protect_id(), qty_shares=100)
+    pair = Step(command=Command.PROTECT, client_order_id=protect_id(), qty=Decimal(100))
     assert next_step(refused(2), NOW).command is Command.SUBMIT_EXIT
     assert next_step(refused(3), NOW) == pair
     assert next_step(refused(3, protect_at=NOW - SECOND), NOW) == pair

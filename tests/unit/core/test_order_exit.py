@@ -52,23 +52,23 @@ def test_an_exit_limit_is_a_price_that_sells_at_any_bid(ticks: int, rivals: list
 
 
 def test_an_exit_is_a_market_order_or_a_limit_for_the_session_it_is_sent_in() -> None:
-    market = exit_request(PLAN, exit_id(), 100, None, is_regular=True)
+    market = exit_request(PLAN, exit_id(), Decimal(100), None, is_regular=True)
     assert (market.order_type, market.limit_price, market.extended_hours) == (OrderType.MARKET, None, False)
-    assert (market.side, market.qty_shares, market.symbol) == (Side.SELL, 100, PLAN.symbol)
+    assert (market.side, market.qty, market.symbol) == (Side.SELL, Decimal(100), PLAN.symbol)
     assert (market.order_class, market.client_order_id) == (OrderClass.SIMPLE, exit_id())
-    limit = exit_request(PLAN, exit_id(), 40, Decimal("9.98"), is_regular=True)
+    limit = exit_request(PLAN, exit_id(), Decimal(40), Decimal("9.98"), is_regular=True)
     assert (limit.order_type, limit.limit_price, limit.extended_hours) == (OrderType.LIMIT, Decimal("9.98"), False)
-    assert exit_request(PLAN, exit_id(), 40, Decimal("9.98"), is_regular=False).extended_hours
+    assert exit_request(PLAN, exit_id(), Decimal(40), Decimal("9.98"), is_regular=False).extended_hours
 
 
 def test_a_pair_guards_at_the_plans_prices_or_sells_under_the_bid() -> None:
-    guard = pair_request(PLAN, protect_id(), 100)
+    guard = pair_request(PLAN, protect_id(), Decimal(100))
     assert (guard.target_price, guard.stop_price) == (PLAN.target_price, PLAN.stop_price)
     assert (guard.order_class, guard.order_type, guard.side) == (OrderClass.OCO, OrderType.LIMIT, Side.SELL)
-    assert (guard.qty_shares, guard.client_order_id, guard.symbol) == (100, protect_id(), PLAN.symbol)
-    sale = pair_request(PLAN, protect_id(), 100, Decimal("9.97"))
+    assert (guard.qty, guard.client_order_id, guard.symbol) == (Decimal(100), protect_id(), PLAN.symbol)
+    sale = pair_request(PLAN, protect_id(), Decimal(100), Decimal("9.97"))
     assert (sale.target_price, sale.stop_price) == (Decimal("9.97"), PLAN.stop_price)
-    fallen = pair_request(PLAN, protect_id(), 100, Decimal("9.70"))
+    fallen = pair_request(PLAN, protect_id(), Decimal(100), Decimal("9.70"))
     assert (fallen.target_price, fallen.stop_price) == (Decimal("9.70"), Decimal("9.69"))
 
 

@@ -29,7 +29,7 @@ from tests.unit.core.test_orders import ORDER
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"qty_shares": 0}, "qty_shares must be finite and >= 1, got 0"),
+        ({"qty": Decimal(0)}, "qty must be finite and > 0, got Decimal('0')"),
         ({"expires_at": NOW.replace(tzinfo=None)}, "expires_at must be an aware UTC datetime"),
         ({"exit_by": NOW.replace(tzinfo=None)}, "exit_by must be an aware UTC datetime"),
     ],
@@ -37,7 +37,7 @@ from tests.unit.core.test_orders import ORDER
 def test_a_plan_names_what_is_wrong_with_it(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         replace(PLAN, **changes)  # type: ignore[arg-type]
-    assert replace(PLAN, qty_shares=1).qty_shares == 1
+    assert replace(PLAN, qty=Decimal(1)).qty == 1
 
 
 def test_value_of_nothing_is_money() -> None:
@@ -54,11 +54,11 @@ def test_fills_never_shrink_and_a_final_status_stays_final() -> None:
     order = life.ports.broker.order(entry_id())
     assert order is not None
     known = merge({}, [replace(order, status=OrderStatus.CANCELED)])
-    liar = replace(order, filled_shares=10, filled_average_price=Decimal(99), status=OrderStatus.NEW)
+    liar = replace(order, filled_qty=Decimal(10), filled_average_price=Decimal(99), status=OrderStatus.NEW)
     view = merge(known, [liar])[order.order_id]
-    assert (view.filled_shares, view.average_price, view.status) == (60, Decimal("10.00"), OrderStatus.CANCELED)
-    fuller = merge(known, [replace(order, filled_shares=70, status=OrderStatus.FILLED)])[order.order_id]
-    assert (fuller.filled_shares, fuller.status) == (70, OrderStatus.FILLED)
+    assert (view.filled_qty, view.average_price, view.status) == (Decimal(60), Decimal("10.00"), OrderStatus.CANCELED)
+    fuller = merge(known, [replace(order, filled_qty=Decimal(70), status=OrderStatus.FILLED)])[order.order_id]
+    assert (fuller.filled_qty, fuller.status) == (Decimal(70), OrderStatus.FILLED)
 
 
 def test_roles_are_told_by_side_class_and_stop() -> None:
@@ -72,7 +72,7 @@ def test_roles_are_told_by_side_class_and_stop() -> None:
 
 def test_a_corrected_average_of_the_same_fill_is_taken_over_and_a_role_stays() -> None:
     known = {"o1": replace(view(Role.TARGET, 10, 5), order_id="o1")}
-    told = replace(ORDER, filled_shares=5, filled_average_price=Decimal("10.02"))
+    told = replace(ORDER, filled_qty=Decimal(5), filled_average_price=Decimal("10.02"))
     after = merge(known, [told])["o1"]
     assert (after.average_price, after.role) == (Decimal("10.02"), Role.TARGET)
 
@@ -110,11 +110,11 @@ def test_exits_that_live_or_sold_and_orders_of_other_kinds_are_never_forgotten()
 
 def test_missing_shares_are_believed_exactly_after_the_time_to_confirm() -> None:
     first = seen(state(bought(), phase=Phase.EXITING), Command.SUBMIT_EXIT, held_at_broker=99)
-    assert (first.missing_at, first.failures, first.written_off) == (NOW, 1, 0)
+    assert (first.missing_at, first.failures, first.written_off) == (NOW, 1, Decimal(0))
     early = seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING - SECOND, held_at_broker=99)
-    assert (early.missing_at, early.failures, early.written_off) == (NOW, 1, 0)
+    assert (early.missing_at, early.failures, early.written_off) == (NOW, 1, Decimal(0))
     gone = seen(first, Command.SUBMIT_EXIT, CONFIRM_MISSING, held_at_broker=99)
-    assert (gone.missing_at, gone.written_off, gone.exit_reason) == (None, 1, ExitReason.OUTSIDE)
+    assert (gone.missing_at, gone.written_off, gone.exit_reason) == (None, Decimal(1), ExitReason.OUTSIDE)
 
 
 def test_a_short_position_is_not_more_missing_than_all_of_it() -> None:
@@ -133,4 +133,4 @@ def test_a_short_position_is_not_more_missing_than_all_of_it() -> None:
 def test_nothing_is_missing_while_it_is_there_or_an_order_works(orders: tuple[OrderView, ...], held: int) -> None:
     suspected = state(*orders, phase=Phase.EXITING, missing_at=NOW)
     after = looked(suspected, CONFIRM_MISSING, held_at_broker=held)
-    assert (after.missing_at, after.written_off, after.exit_reason) == (None, 0, None)
+    assert (after.missing_at, after.written_off, after.exit_reason) == (None, Decimal(0), None)

@@ -23,7 +23,7 @@ def phase(life: Life) -> Phase:
     return life.state.phase
 
 
-def over(life: Life) -> tuple[Phase, ExitReason | None, int, int]:
+def over(life: Life) -> tuple[Phase, ExitReason | None, Decimal, Decimal]:
     state = life.to_end()
     assert state.held == 0
     assert life.ports.broker.live(Side.BUY) == life.ports.broker.live(Side.SELL) == []
@@ -39,7 +39,7 @@ def test_a_good_order_is_bought_protected_and_sold_at_its_target() -> None:
     assert phase(life) is Phase.PROTECTED
     life.ports.broker.fill(entry_id(), price="10.40", leg="target")
     life.look()
-    assert over(life) == (Phase.CLOSED, ExitReason.TARGET, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.TARGET, Decimal(100), Decimal(100))
     assert life.state.realised == Decimal("39.00")
     assert life.commands == ["submit_entry", "look", "look", "close"]
 
@@ -48,7 +48,7 @@ def test_a_stopped_order_says_so() -> None:
     life = new_life().protected()
     life.ports.broker.fill(entry_id(), price="9.79", leg="stop")
     life.look()
-    assert over(life) == (Phase.CLOSED, ExitReason.STOP, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.STOP, Decimal(100), Decimal(100))
     assert life.state.realised == Decimal("-22.00")
 
 
@@ -60,7 +60,7 @@ def test_a_fill_on_arrival_needs_no_look_to_be_protected() -> None:
     order = life.ports.broker.order(entry_id())
     assert order is not None
     seen = replace(seen, orders=(order, *order.legs))
-    step = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(), qty_shares=100)
+    step = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(), qty=Decimal(100))
     assert observe(OrderState(plan=PLAN, on=life.state.on), step, seen).phase is Phase.PROTECTED
 
 
@@ -76,13 +76,13 @@ def test_the_time_limit_cancels_the_guards_and_sells() -> None:
     life.step()
     life.step()
     life.ports.broker.fill(exit_id(), price="10.10")
-    assert over(life) == (Phase.CLOSED, ExitReason.TIME_LIMIT, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.TIME_LIMIT, Decimal(100), Decimal(100))
     assert life.commands[-5:] == ["look", "cancel_exits", "submit_exit", "look", "close"]
 
 
 def test_an_entry_that_nobody_takes_is_repriced_three_times_and_then_cancelled() -> None:
     life = new_life()
-    assert over(life) == (Phase.CANCELED, None, 0, 0)
+    assert over(life) == (Phase.CANCELED, None, Decimal(0), Decimal(0))
     assert life.submitted == [entry_id(n) for n in range(4)]
     sent = [life.ports.broker.find(entry_id(n)).submitted_at for n in range(4)]
     gaps = [later - earlier for earlier, later in pairwise(sent)]
@@ -97,10 +97,10 @@ def test_what_filled_before_the_cancel_is_kept_and_protected_by_a_pair() -> None
     assert phase(life) is Phase.PARTIALLY_FILLED
     life.until(lambda state: state.phase is Phase.PROTECTED)
     pair = life.ports.broker.requests[-1]
-    assert (pair.client_order_id, pair.qty_shares) == (protect_id(), 40)
+    assert (pair.client_order_id, pair.qty) == (protect_id(), Decimal(40))
     life.ports.broker.fill(protect_id(), leg="stop", price="9.80")
     life.look()
-    assert over(life) == (Phase.CLOSED, ExitReason.STOP, 40, 40)
+    assert over(life) == (Phase.CLOSED, ExitReason.STOP, Decimal(40), Decimal(40))
     assert life.submitted == [entry_id(), protect_id()], "a part that filled is not repriced"
 
 
@@ -117,7 +117,7 @@ def test_a_fill_between_cancel_and_look_is_kept() -> None:
 def test_leaving_before_anything_was_sent_ends_it(reason: ExitReason) -> None:
     life = new_life()
     life.ask(reason)
-    assert over(life) == (Phase.CANCELED, reason, 0, 0)
+    assert over(life) == (Phase.CANCELED, reason, Decimal(0), Decimal(0))
     assert life.submitted == []
 
 
@@ -125,7 +125,7 @@ def test_flatten_while_working_cancels_the_entry() -> None:
     life = new_life()
     life.step()
     life.ask()
-    assert over(life) == (Phase.CANCELED, ExitReason.FLATTEN, 0, 0)
+    assert over(life) == (Phase.CANCELED, ExitReason.FLATTEN, Decimal(0), Decimal(0))
     assert life.commands == ["submit_entry", "cancel_entry", "close"]
 
 
@@ -137,7 +137,7 @@ def test_flatten_while_partly_filled_cancels_the_rest_and_sells_what_is_held() -
     life.ask()
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 30, 30)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(30), Decimal(30))
 
 
 def test_flatten_while_protected_sells_after_the_guards_are_gone() -> None:
@@ -150,7 +150,7 @@ def test_flatten_while_protected_sells_after_the_guards_are_gone() -> None:
     life.ports.broker.settle_cancels()
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(100), Decimal(100))
 
 
 def test_a_target_that_fills_while_its_cancel_hangs_closes_the_order_unsold_twice() -> None:
@@ -159,7 +159,7 @@ def test_a_target_that_fills_while_its_cancel_hangs_closes_the_order_unsold_twic
     life.ask()
     life.step()
     life.ports.broker.fill(entry_id(), leg="target", price="10.40")
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(100), Decimal(100))
     assert life.submitted == [entry_id()]
 
 
@@ -178,9 +178,9 @@ def test_an_exit_that_fills_in_part_and_dies_is_followed_by_one_for_the_rest() -
     life.ports.broker.fill(exit_id(), 60)
     life.ports.broker.end(life.ports.broker.find(exit_id()).order_id, OrderStatus.EXPIRED)
     life.until(lambda state: state.exit_attempt == 2)
-    assert life.ports.broker.requests[-1].qty_shares == 40
+    assert life.ports.broker.requests[-1].qty == 40
     life.ports.broker.fill(exit_id(1))
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(100), Decimal(100))
 
 
 def test_a_refused_exit_is_sent_again_under_a_new_id_after_a_pause() -> None:
@@ -194,7 +194,7 @@ def test_a_refused_exit_is_sent_again_under_a_new_id_after_a_pause() -> None:
     assert retry.not_before == life.ports.clock.now() + PLAN.poll
     life.step()
     life.ports.broker.fill(exit_id(1))
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(100), Decimal(100))
 
 
 def test_an_entry_that_the_broker_refuses_is_rejected() -> None:
@@ -202,7 +202,7 @@ def test_an_entry_that_the_broker_refuses_is_rejected() -> None:
     life.ports.broker.refusals["submit"] = BrokerError(403, 40310000, "insufficient buying power")
     life.step()
     assert "insufficient buying power" in life.state.note
-    assert over(life) == (Phase.REJECTED, None, 0, 0)
+    assert over(life) == (Phase.REJECTED, None, Decimal(0), Decimal(0))
     assert life.commands == ["submit_entry", "close"]
 
 
@@ -210,7 +210,7 @@ def test_an_entry_rejected_after_it_was_taken_in_is_rejected() -> None:
     life = new_life()
     life.step()
     life.ports.broker.end("o1", OrderStatus.REJECTED)
-    assert over(life) == (Phase.REJECTED, None, 0, 0)
+    assert over(life) == (Phase.REJECTED, None, Decimal(0), Decimal(0))
     assert life.submitted == [entry_id()], "a rejected order is not repriced"
 
 
@@ -219,7 +219,7 @@ def test_an_entry_that_a_gate_refuses_at_submission_is_denied() -> None:
     life.ports.broker.is_blocked = True
     life.step()
     assert life.state.note == "BROKER_HEALTH"
-    assert over(life) == (Phase.DENIED, None, 0, 0)
+    assert over(life) == (Phase.DENIED, None, Decimal(0), Decimal(0))
     assert life.submitted == []
 
 
@@ -229,7 +229,7 @@ def test_a_repricing_that_a_gate_refuses_counts_as_cancelled() -> None:
     life.ports.market.prices["AAA"] = ("10.03", "10.05")
     life.step()
     assert life.state.note == "SLIPPAGE ask 10.05 beyond 10.03"
-    assert over(life) == (Phase.CANCELED, None, 0, 0)
+    assert over(life) == (Phase.CANCELED, None, Decimal(0), Decimal(0))
 
 
 def test_an_order_too_old_to_be_sent_is_denied() -> None:
@@ -237,13 +237,13 @@ def test_an_order_too_old_to_be_sent_is_denied() -> None:
     life.ports.clock.at = PLAN.expires_at
     life.step()
     assert life.state.note == "EXPIRED"
-    assert over(life) == (Phase.DENIED, None, 0, 0)
+    assert over(life) == (Phase.DENIED, None, Decimal(0), Decimal(0))
 
 
 def test_an_order_marked_expired_before_it_began_only_gives_its_room_back() -> None:
     life = new_life()
     life.state = replace(life.state, outcome=Phase.EXPIRED)
-    assert over(life) == (Phase.EXPIRED, None, 0, 0)
+    assert over(life) == (Phase.EXPIRED, None, Decimal(0), Decimal(0))
     assert life.commands == ["close"]
 
 
@@ -268,7 +268,7 @@ def test_a_call_without_an_answer_is_repeated_under_the_same_id_after_ever_longe
         life.step()
     assert [pause.total_seconds() for pause in pauses] == [0, 5, 10, 20, 40, 80, 80, 80]
     assert set(ids) == {entry_id()}
-    assert over(life) == (Phase.DENIED, None, 0, 0), "too old by now"
+    assert over(life) == (Phase.DENIED, None, Decimal(0), Decimal(0)), "too old by now"
 
 
 def test_leaving_while_the_entrys_answer_is_lost_finds_and_cancels_it() -> None:
@@ -277,7 +277,7 @@ def test_leaving_while_the_entrys_answer_is_lost_finds_and_cancels_it() -> None:
     life.ports.broker.lost.append("submit")
     life.step()
     life.ask()
-    assert over(life) == (Phase.CANCELED, ExitReason.FLATTEN, 0, 0)
+    assert over(life) == (Phase.CANCELED, ExitReason.FLATTEN, Decimal(0), Decimal(0))
     assert life.ports.broker.find(entry_id()).status is OrderStatus.CANCELED
 
 
@@ -289,7 +289,7 @@ def test_leaving_while_a_lost_entry_has_filled_sells_it() -> None:
     life.ask()
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(100), Decimal(100))
 
 
 def test_leaving_while_a_repricings_answer_is_lost_finds_and_cancels_it() -> None:
@@ -298,7 +298,7 @@ def test_leaving_while_a_repricings_answer_is_lost_finds_and_cancels_it() -> Non
     life.ports.broker.lost.append("submit")
     life.step()
     life.ask()
-    assert over(life) == (Phase.CANCELED, ExitReason.FLATTEN, 0, 0)
+    assert over(life) == (Phase.CANCELED, ExitReason.FLATTEN, Decimal(0), Decimal(0))
 
 
 def test_leaving_after_a_call_that_never_reached_the_broker_sends_nothing() -> None:
@@ -306,7 +306,7 @@ def test_leaving_after_a_call_that_never_reached_the_broker_sends_nothing() -> N
     life.ports.broker.down.append("submit")
     life.step()
     life.ask(ExitReason.KILL)
-    assert over(life) == (Phase.CANCELED, ExitReason.KILL, 0, 0)
+    assert over(life) == (Phase.CANCELED, ExitReason.KILL, Decimal(0), Decimal(0))
     assert life.submitted == []
 
 
@@ -328,7 +328,7 @@ def test_a_pair_that_the_broker_refuses_closes_the_position() -> None:
     life.ports.broker.refusals["submit"] = BrokerError(422, 42210000, "stop price must be below the market")
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.UNPROTECTED, 40, 40)
+    assert over(life) == (Phase.CLOSED, ExitReason.UNPROTECTED, Decimal(40), Decimal(40))
 
 
 def test_legs_that_never_arm_close_the_position() -> None:
@@ -339,7 +339,7 @@ def test_legs_that_never_arm_close_the_position() -> None:
     life.until(lambda state: state.exit_attempt == 1)
     assert life.ports.clock.now() - NOW >= timedelta(seconds=30)
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.UNPROTECTED, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.UNPROTECTED, Decimal(100), Decimal(100))
 
 
 def test_a_position_that_loses_its_guards_is_closed() -> None:
@@ -350,7 +350,7 @@ def test_a_position_that_loses_its_guards_is_closed() -> None:
     assert (life.state.phase, life.state.exit_reason) == (Phase.EXITING, ExitReason.UNPROTECTED)
     life.step()
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.UNPROTECTED, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.UNPROTECTED, Decimal(100), Decimal(100))
 
 
 def test_a_cancel_that_hangs_is_asked_for_again() -> None:
@@ -368,7 +368,7 @@ def test_a_refused_cancel_of_the_guards_is_asked_for_again() -> None:
     life.ask()
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id())
-    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, 100, 100)
+    assert over(life) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(100), Decimal(100))
 
 
 def test_room_is_given_back_also_while_the_broker_does_not_tell_the_equity() -> None:
@@ -415,7 +415,7 @@ def test_shares_that_both_legs_sold_end_the_order_all_the_same() -> None:
     life.ports.broker.fill(entry_id(), 60, "9.80", leg="stop")
     life.look()
     state = life.to_end()
-    assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 130)
+    assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, Decimal(100), Decimal(130))
 
 
 def test_an_observation_without_a_time_zone_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ class OrderLife(RuleBasedStateMachine):
     )
     def begin(self, qty: int, reprices: int, patience: int, at: str) -> None:
         """An order of older code in the session, or one of this version, near the open, the close or the end."""
-        plan = {"qty_shares": qty, "max_reprices": reprices, "patience_s": patience}
+        plan = {"qty": qty, "max_reprices": reprices, "patience_s": patience}
         self.life = extended_life(at, **plan) if at else new_life(**plan)  # type: ignore[arg-type]
 
     def alive(self) -> bool:
@@ -79,8 +80,8 @@ class OrderLife(RuleBasedStateMachine):
     def fill(self, pick: int, part: float) -> None:
         order = self.fillable()[pick % len(self.fillable())]
         broker = self.life.ports.broker
-        most = order.remaining_shares if order.side is Side.BUY else min(order.remaining_shares, broker.held(AAA))
-        broker.fill(order.client_order_id, max(1, int(most * part)))
+        most = order.remaining_qty if order.side is Side.BUY else min(order.remaining_qty, broker.held(AAA))
+        broker.fill(order.client_order_id, max(1, int(most * Decimal(part))))
 
     @precondition(something_live)
     @rule(pick=st.integers(0, 5), status=st.sampled_from([OrderStatus.CANCELED, OrderStatus.EXPIRED]))
@@ -155,8 +156,8 @@ class OrderLife(RuleBasedStateMachine):
     @invariant()
     def each_id_was_sent_once_and_never_for_more_than_was_planned(self) -> None:
         assert len(set(self.life.submitted)) == len(self.life.submitted)
-        bought = sum(o.filled_shares for o in self.life.ports.broker.book.values() if o.side is Side.BUY)
-        assert bought <= self.life.state.plan.qty_shares
+        bought = sum(o.filled_qty for o in self.life.ports.broker.book.values() if o.side is Side.BUY)
+        assert bought <= self.life.state.plan.qty
 
     @invariant()
     def what_is_over_left_nothing_behind(self) -> None:
@@ -186,7 +187,7 @@ class OrderLife(RuleBasedStateMachine):
         self.what_is_over_left_nothing_behind()
         self.nothing_is_sold_that_is_not_held()
         rows = self.life.ports.rows("fills", ON).values()
-        by_side = {side: sum(int(str(r["qty_shares"])) for r in rows if r["side"] == side) for side in ("buy", "sell")}
+        by_side = {side: sum(int(str(r["qty"])) for r in rows if r["side"] == side) for side in ("buy", "sell")}
         assert by_side["buy"] == by_side["sell"] == self.life.state.bought
         assert self.life.ports.tables.get("ledger", "account", "current").value["reservations"] == 0  # type: ignore[union-attr]
         assert self.life.state.seq == len(self.life.ports.rows("journal", ON))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_stopping_entries_keeps_what_filled_and_guards_it() -> None:
     life.ports.broker.fill(entry_id(), 40)
     told(life, STOP_ENTERING)
     life.until(lambda state: state.phase is Phase.PROTECTED)
-    assert (life.state.held, life.submitted[-1]) == (40, protect_id())
+    assert (life.state.held, life.submitted[-1]) == (Decimal(40), protect_id())
 
 
 def test_stopping_entries_leaves_a_protected_position_alone() -> None:
@@ -159,7 +160,7 @@ def test_shares_that_someone_else_sold_are_written_off_after_a_second_look() -> 
     life.ports.broker.sold_elsewhere[AAA] = 100
     first = life.ports.clock.now()
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, ExitReason.OUTSIDE, 0)
+    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, ExitReason.OUTSIDE, Decimal(0))
     assert life.ports.clock.now() - first >= CONFIRM_MISSING
     assert [r for r in life.ports.broker.requests if r.side is Side.SELL] == []
 
@@ -173,7 +174,7 @@ def test_shares_that_show_late_are_not_written_off() -> None:
     life.until(lambda state: state.exit_attempt > 0 and bool(state.live_sells))
     life.ports.broker.fill(life.submitted[-1])
     state = life.to_end()
-    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.UNPROTECTED, 100, 0)
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.UNPROTECTED, Decimal(100), Decimal(0))
 
 
 def test_an_expired_order_that_would_have_needed_a_person_does_not_wait() -> None:

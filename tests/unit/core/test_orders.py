@@ -25,7 +25,7 @@ LIMIT = OrderRequest(
     client_order_id="id",
     symbol=Symbol("AAA"),
     side=Side.BUY,
-    qty_shares=1,
+    qty=Decimal(1),
     order_type=OrderType.LIMIT,
     limit_price=Decimal("10.01"),
 )
@@ -40,8 +40,8 @@ ORDER = BrokerOrder(
     order_class="simple",
     status=OrderStatus.NEW,
     status_text="new",
-    qty_shares=10,
-    filled_shares=0,
+    qty=Decimal(10),
+    filled_qty=Decimal(0),
     filled_average_price=None,
     limit_price=Decimal("10.01"),
     stop_price=None,
@@ -62,7 +62,7 @@ ORDER = BrokerOrder(
             {"symbol": "a b"},
             "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got 'a b'",
         ),
-        ({"qty_shares": 0}, "qty_shares must be finite and >= 1, got 0"),
+        ({"qty": Decimal(0)}, "qty must be finite and > 0, got Decimal('0')"),
         ({"limit_price": Decimal(0)}, "limit_price must be finite and > 0, got Decimal('0')"),
         ({"stop_price": Decimal(0)}, "stop_price must be finite and > 0, got Decimal('0')"),
         ({"target_price": Decimal(0)}, "target_price must be finite and > 0, got Decimal('0')"),
@@ -103,7 +103,7 @@ def test_what_an_order_may_leave_out() -> None:
         False,
     )
     assert replace(BRACKET, order_class=OrderClass.OCO, limit_price=None).limit_price is None
-    assert replace(LIMIT, client_order_id="x" * MAX_CLIENT_ORDER_ID, qty_shares=1).qty_shares == 1
+    assert replace(LIMIT, client_order_id="x" * MAX_CLIENT_ORDER_ID, qty=Decimal(1)).qty == 1
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_an_order_may_leave_out() -> None:
             {"symbol": "a b"},
             "symbol must be a symbol of 1 to 12 characters A-Z 0-9 . / -, a letter or digit first, got 'a b'",
         ),
-        ({"filled_shares": -1}, "filled_shares must be finite and >= 0, got -1"),
+        ({"filled_qty": -1}, "filled_qty must be finite and >= 0, got -1"),
         ({"submitted_at": NAIVE}, f"submitted_at must be an aware UTC datetime, got {NAIVE!r}"),
         ({"updated_at": NAIVE}, f"updated_at must be an aware UTC datetime, got {NAIVE!r}"),
     ],
@@ -124,7 +124,7 @@ def test_an_answer_that_makes_no_sense_is_refused_by_name(changes: dict[str, obj
 
 
 def test_what_remains_is_what_was_asked_less_what_was_filled() -> None:
-    assert (ORDER.remaining_shares, replace(ORDER, filled_shares=4).remaining_shares) == (10, 6)
+    assert (ORDER.remaining_qty, replace(ORDER, filled_qty=Decimal(4)).remaining_qty) == (Decimal(10), Decimal(6))
 
 
 FINAL = {"filled", "canceled", "expired", "replaced", "rejected", "done_for_day"}

@@ -14,7 +14,9 @@ from tests.support.broker import account_at
 
 
 def position(symbol: str = "AAA", qty: int = 10, average: str = "9.00", market: str = "10.00") -> Position:
-    return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(average), market_price=Decimal(market))
+    return Position(
+        symbol=Symbol(symbol), qty=Decimal(qty), average_price=Decimal(average), market_price=Decimal(market)
+    )
 
 
 def test_value_carries_the_sign_of_the_shares() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.core.breaker import Breaker
 from shared.core.ledger import Doubt, StrategyBook, Unexplained, cooling_key, open_ledger, reserve
+from shared.core.lots import Lot
 from shared.core.market import Quote
 from shared.core.portfolio import Account, Position
 from shared.core.risk import (
@@ -62,7 +63,7 @@ RULES = DecisionSettings(
 PROPOSAL = EntryProposal(
     intent_id="mine",
     symbol=AAA,
-    qty_shares=100,
+    qty=Decimal(100),
     limit_price=Decimal("10.01"),
     worst_price=Decimal("10.02"),
     stop_price=Decimal("9.80"),
@@ -119,7 +120,7 @@ def aged(seconds: float) -> Change:
 
 
 def held(symbol: str, qty: int, price: str = "10") -> Position:
-    return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(price), market_price=Decimal(price))
+    return Position(symbol=Symbol(symbol), qty=Decimal(qty), average_price=Decimal(price), market_price=Decimal(price))
 
 
 def reserved(*reservations: tuple[str, str], strategy: str = FIRST_STRATEGY) -> Change:
@@ -173,6 +174,7 @@ POOR = account(equity=Decimal("24999.99"))
 OPEN_UNTIL = NOW + timedelta(minutes=2)
 DOUBT = Doubt(since=NOW, equity=Decimal(90_000))
 OPEN = Breaker(failures=3, open_until=OPEN_UNTIL)
+COIN = Lot(qty_step=Decimal("1e-9"), qty_min=Decimal("0.002"), notional_min=Decimal(10))
 CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.KILL_SWITCH, False, facts(kill_reason="by hand")),
     (Gate.HALTED_DAY_LOSS, False, facts(ledger=replace(FACTS.ledger, is_day_halted=True))),
@@ -183,12 +185,23 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.HALTED_DRAWDOWN, True, facts(ledger=replace(FACTS.ledger, day_doubt=DOUBT, peak_doubt=DOUBT))),
     (Gate.BROKER_HEALTH, False, facts(ledger=replace(FACTS.ledger, account_id="ours"))),
     (Gate.BROKER_HEALTH, True, facts(ledger=replace(FACTS.ledger, account_id=""))),
-    (Gate.SIZE, True, proposal(qty_shares=1)),
-    (Gate.SIZE, False, proposal(qty_shares=0)),
+    (Gate.SIZE, True, proposal(qty=Decimal(1))),
+    (Gate.SIZE, False, proposal(qty=Decimal(0))),
+    (Gate.SIZE, True, proposal(qty=Decimal("1e-9"), lot=COIN)),
+    (Gate.MIN_QTY, True, proposal(qty=Decimal("0.002"), lot=COIN)),
+    (Gate.MIN_QTY, False, proposal(qty=Decimal("0.001999999"), lot=COIN)),
+    (Gate.MIN_QTY, True, proposal(qty=Decimal(0), lot=COIN)),
+    (Gate.MIN_QTY, False, proposal(qty=Decimal("0.5"))),
+    # ten dollars at the limit, whatever the worst price would make of it
+    (Gate.MIN_NOTIONAL, True, proposal(qty=Decimal(1), limit_price=Decimal(10), lot=COIN)),
+    (Gate.MIN_NOTIONAL, False, proposal(qty=Decimal("0.999999999"), limit_price=Decimal(10), lot=COIN)),
+    (Gate.MIN_NOTIONAL, False, proposal(qty=Decimal(1), limit_price=Decimal("9.999999"), lot=COIN)),
+    (Gate.MIN_NOTIONAL, True, proposal(qty=Decimal(0), lot=COIN)),
+    (Gate.MIN_NOTIONAL, True, proposal(qty=Decimal(1), limit_price=Decimal("0.0001"))),
     # loss at the stop 0.22 a share against 1 % of 100,000
-    (Gate.TRADE_RISK, True, proposal(qty_shares=4545)),
-    (Gate.TRADE_RISK, False, proposal(qty_shares=4546)),
-    (Gate.TRADE_RISK, True, proposal(worst_price=Decimal(20), stop_price=Decimal(10), qty_shares=100)),
+    (Gate.TRADE_RISK, True, proposal(qty=Decimal(4545))),
+    (Gate.TRADE_RISK, False, proposal(qty=Decimal(4546))),
+    (Gate.TRADE_RISK, True, proposal(worst_price=Decimal(20), stop_price=Decimal(10), qty=100)),
     (Gate.MAX_POSITIONS, True, positions(held("BBB", 1), held("CCC", 1))),
     (Gate.MAX_POSITIONS, False, positions(held("BBB", 1), held("CCC", 1), held("DDD", 1))),
     (Gate.MAX_POSITIONS, False, both(positions(held("BBB", 1)), reserved(("CCC", "1"), ("DDD", "1")))),
@@ -198,8 +211,8 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.GROSS_EXPOSURE, False, reserved(("BBB", "98998.01"))),
     (Gate.GROSS_EXPOSURE, False, both(positions(held("BBB", 5000)), reserved(("CCC", "48998.01")))),
     (Gate.GROSS_EXPOSURE, True, both(positions(held("BBB", 5000)), reserved(("BBB", "60000")))),
-    (Gate.SYMBOL_EXPOSURE, True, both(proposal(qty_shares=998, worst_price=Decimal("10.02")))),
-    (Gate.SYMBOL_EXPOSURE, False, both(proposal(qty_shares=999, worst_price=Decimal("10.02")))),
+    (Gate.SYMBOL_EXPOSURE, True, both(proposal(qty=Decimal(998), worst_price=Decimal("10.02")))),
+    (Gate.SYMBOL_EXPOSURE, False, both(proposal(qty=Decimal(999), worst_price=Decimal("10.02")))),
     (Gate.SYMBOL_EXPOSURE, True, reserved(("AAA", "8998"))),
     (Gate.SYMBOL_EXPOSURE, False, reserved(("AAA", "8998.01"))),
     (Gate.SYMBOL_EXPOSURE, True, both(positions(held("AAA", 800)), reserved(("AAA", "8998")))),
@@ -285,7 +298,7 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.STRATEGY_EXPOSURE, False, both(shares("0.4"), reserved(("BBB", "38998.01")))),
     (Gate.STRATEGY_EXPOSURE, True, both(shares("0.4"), reserved(("BBB", "90000"), strategy="other.v1"))),
     (Gate.STRATEGY_EXPOSURE, True, reserved(("BBB", "200000"))),
-    (Gate.APPROVAL, True, proposal(qty_shares=99_999)),
+    (Gate.APPROVAL, True, proposal(qty=Decimal(99_999))),
 ]
 
 
@@ -313,7 +326,7 @@ def test_every_gate_has_a_case_that_it_refuses() -> None:
 
 @pytest.mark.parametrize(("shares", "waits"), [(4990, True), (4989, False)])
 def test_half_the_account_waits_for_a_person(shares: int, waits: bool) -> None:
-    assert needs_approval(*world(proposal(qty_shares=shares, worst_price=Decimal("10.0200401")))) is waits
+    assert needs_approval(*world(proposal(qty=shares, worst_price=Decimal("10.0200401")))) is waits
 
 
 @pytest.mark.parametrize("change", [case[2] for case in CASES])
@@ -324,13 +337,14 @@ def test_all_gates_are_recorded_in_their_one_order_whatever_the_first_says(chang
 
 
 def test_refusals_name_all_gates_that_did_not_pass_in_order() -> None:
-    bad = both(facts(kill_reason="by hand", model_fault="expired"), proposal(qty_shares=0))
+    bad = both(facts(kill_reason="by hand", model_fault="expired"), proposal(qty=Decimal(0)))
     assert refusals(verdicts(*world(bad))) == (Gate.KILL_SWITCH, Gate.SIZE, Gate.MODEL_HEALTH)
 
 
 def test_before_submission_the_facts_that_age_are_asked_again() -> None:
     found = verdicts(*world(), BEFORE_SUBMIT)
     given = {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.DATA_QUALITY, Gate.MODEL_HEALTH, Gate.APPROVAL}
+    given |= {Gate.MIN_QTY, Gate.MIN_NOTIONAL}
     assert {v.gate for v in found} == set(Gate) - given
     assert [v.gate for v in found] == [gate for gate in Gate if gate in BEFORE_SUBMIT]
 
@@ -351,7 +365,7 @@ FOUND = {
     Gate.KILL_SWITCH: ("clear", "off"),
     Gate.HALTED_DAY_LOSS: ("clear", "not halted"),
     Gate.HALTED_DRAWDOWN: ("clear", "not halted"),
-    Gate.SIZE: (f"{PROPOSAL.qty_shares} ({PROPOSAL.binding})", ">= 1"),
+    Gate.SIZE: (f"{PROPOSAL.qty} ({PROPOSAL.binding})", "> 0"),
     Gate.DAY_TRADES: ("clear", "no such rule"),
     Gate.COOLDOWN: ("clear", "not cooling"),
     Gate.DUPLICATE: ("clear", "not held"),
@@ -360,6 +374,8 @@ FOUND = {
     Gate.STRATEGY_HALTED: ("clear", "not halted"),
     Gate.STRATEGY_POSITIONS: ("clear", "the account's own"),
     Gate.STRATEGY_EXPOSURE: ("clear", "the account's own"),
+    Gate.MIN_QTY: ("100", ">= 1"),
+    Gate.MIN_NOTIONAL: ("1001", ">= 0"),
 }
 
 
@@ -404,8 +420,8 @@ def test_a_gate_that_refuses_says_why_in_its_own_words(gate: Gate, change: Chang
 
 def test_figures_are_shown_exactly_up_to_four_digits() -> None:
     assert said(Gate.MAX_POSITIONS, world()).found == "1"
-    assert said(Gate.LIQUIDITY, world(proposal(qty_shares=1_234_567))).found == "1234567"
-    risky = proposal(qty_shares=1, worst_price=Decimal("10.00006"), stop_price=Decimal(9))
+    assert said(Gate.LIQUIDITY, world(proposal(qty=Decimal(1_234_567)))).found == "1234567"
+    risky = proposal(qty=Decimal(1), worst_price=Decimal("10.00006"), stop_price=Decimal(9))
     assert said(Gate.TRADE_RISK, world(risky)).found == "1.0001"
     assert said(Gate.SESSION, world()).found == "REG-AM"
 
@@ -430,7 +446,7 @@ def test_a_gate_that_needs_a_mid_says_that_there_is_none(gate: Gate) -> None:
 
 
 def test_the_share_of_the_account_is_shown_beside_the_limit_for_a_person() -> None:
-    verdict = said(Gate.APPROVAL, world(both(proposal(qty_shares=1000, worst_price=Decimal(25)))))
+    verdict = said(Gate.APPROVAL, world(both(proposal(qty=Decimal(1000), worst_price=Decimal(25)))))
     share = Decimal(25_000) / FACTS.account.equity
     assert Decimal(verdict.found) == round(share, 4)
     assert verdict.limit == "< 0.5, else a person approves"
@@ -438,7 +454,7 @@ def test_the_share_of_the_account_is_shown_beside_the_limit_for_a_person() -> No
 
 def test_exactly_the_share_that_needs_approval_waits() -> None:
     half = FACTS.account.equity * RULES.risk.approval_fraction
-    assert needs_approval(*world(proposal(qty_shares=1, worst_price=half)))
+    assert needs_approval(*world(proposal(qty=Decimal(1), worst_price=half)))
 
 
 def test_a_held_symbol_and_its_reservation_are_counted_once_at_the_larger() -> None:
@@ -454,8 +470,8 @@ def test_nonsense_facts_and_proposals_are_refused() -> None:
         account(equity=Decimal(0))(world())
     with pytest.raises(ValueError, match="now must be an aware UTC"):
         facts(now=NOW.replace(tzinfo=None))(world())
-    with pytest.raises(ValueError, match="qty_shares must be finite and >= 0"):
-        proposal(qty_shares=-1)(world())
+    with pytest.raises(ValueError, match="qty must be finite and >= 0"):
+        proposal(qty=-1)(world())
     with pytest.raises(ValueError, match="worst_price must be finite and > 0"):
         proposal(worst_price=Decimal("NaN"))(world())
 
@@ -468,7 +484,7 @@ def worlds(draw: st.DrawFn) -> World:
     change = both(
         quoted(str(bid), str(ask), draw(st.floats(-30, 30))),
         proposal(
-            qty_shares=draw(st.integers(0, 5000)),
+            qty=draw(st.integers(0, 5000)),
             limit_price=draw(st.integers(900, 1100).map(lambda n: Decimal(n) / 100)),
             adv_shares=draw(st.integers(0, 10**6)),
         ),
@@ -516,7 +532,7 @@ def test_disabling_a_session_lets_nothing_more_pass(of: World, dropped: Session)
 @given(of=worlds(), fewer=st.floats(0, 1))
 def test_a_smaller_size_is_refused_by_no_gate_that_passed_the_larger(of: World, fewer: float) -> None:
     proposal_, facts_, limits_ = of
-    smaller = replace(proposal_, qty_shares=max(min(1, proposal_.qty_shares), int(proposal_.qty_shares * fewer)))
+    smaller = replace(proposal_, qty=max(min(Decimal(1), proposal_.qty), Decimal(int(proposal_.qty * Decimal(fewer)))))
     assert set(refusals(verdicts(smaller, facts_, limits_))) <= set(refusals(verdicts(proposal_, facts_, limits_)))
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from shared.core.lots import Lot
 from shared.core.sizing import Basis, Bound, SizingInputs, kelly_stake, size
 
 ROOMY = SizingInputs(
@@ -46,9 +47,16 @@ BINDING = [
 @pytest.mark.parametrize(("bound", "changes", "shares"), BINDING)
 def test_each_bound_binds_in_its_turn(bound: Bound, changes: dict[str, object], shares: int) -> None:
     sized = size(replace(ROOMY, **changes))  # type: ignore[arg-type]
-    assert (sized.binding, sized.qty_shares) == (bound, shares)
+    assert (sized.binding, sized.qty) == (bound, Decimal(shares))
     assert sized.bounds[bound] == shares
     assert list(sized.bounds) == list(Bound)
+
+
+@pytest.mark.parametrize(("step", "qty"), [("1", "123"), ("0.001", "123.999"), ("0.25", "123.75"), ("1e-9", "123.999")])
+def test_a_size_rounds_down_to_the_step_of_its_lot_in_one_spelling(step: str, qty: str) -> None:
+    sized = size(replace(ROOMY, buying_power=Decimal("1239.99"), lot=Lot(qty_step=Decimal(step))))
+    assert (str(sized.qty), sized.binding) == (qty, Bound.BUYING_POWER)
+    assert str(sized.bounds[Bound.LIQUIDITY]) == "10000000"
 
 
 def test_the_first_bound_wins_a_tie() -> None:
@@ -75,17 +83,17 @@ def test_the_first_bound_wins_a_tie() -> None:
 )
 def test_a_bound_without_room_gives_no_shares(bound: Bound, changes: dict[str, object]) -> None:
     sized = size(replace(ROOMY, **changes))  # type: ignore[arg-type]
-    assert (sized.qty_shares, sized.binding) == (0, bound)
+    assert (sized.qty, sized.binding) == (Decimal(0), bound)
 
 
 def test_slippage_counts_as_risk_and_not_against_the_odds() -> None:
     """f* = 0.4 - 0.6 / 2 = 0.1 at the limit of 10; the risk of a share is 1.25 at the worst price."""
     sized = size(replace(ROOMY, worst_price=Decimal("10.25"), kelly_fraction=Decimal("0.25"), p_win=0.4))
-    assert (sized.binding, sized.qty_shares) == (Bound.KELLY, 2000)
+    assert (sized.binding, sized.qty) == (Bound.KELLY, Decimal(2000))
 
 
 def test_exactly_one_share_of_room_gives_one_share() -> None:
-    assert size(replace(ROOMY, buying_power=Decimal("10.00"))).qty_shares == 1
+    assert size(replace(ROOMY, buying_power=Decimal("10.00"))).qty == 1
 
 
 def test_sums_are_exact_decimals() -> None:
@@ -93,8 +101,8 @@ def test_sums_are_exact_decimals() -> None:
     cent = Decimal("0.0100")
     prices = {"limit_price": cent, "worst_price": cent, "stop_price": cent / 2, "target_price": 2 * cent}
     cheap = replace(ROOMY, **prices)  # type: ignore[arg-type]
-    assert size(replace(cheap, buying_power=Decimal("0.29"))).qty_shares == 29
-    assert size(replace(cheap, buying_power=Decimal("0.07"))).qty_shares == 7
+    assert size(replace(cheap, buying_power=Decimal("0.29"))).qty == 29
+    assert size(replace(cheap, buying_power=Decimal("0.07"))).qty == 7
 
 
 def test_a_quotient_just_under_a_whole_number_rounds_down() -> None:
@@ -102,7 +110,7 @@ def test_a_quotient_just_under_a_whole_number_rounds_down() -> None:
     tight = replace(
         ROOMY, limit_price=Decimal(3), worst_price=Decimal(3), stop_price=Decimal(1), target_price=Decimal(9)
     )
-    assert size(replace(tight, buying_power=Decimal("8.999999999999999999999999999"))).qty_shares == 2
+    assert size(replace(tight, buying_power=Decimal("8.999999999999999999999999999"))).qty == 2
 
 
 @pytest.mark.parametrize(
@@ -134,6 +142,10 @@ def cents(low: int, high: int) -> st.SearchStrategy[Decimal]:
     return st.integers(low, high).map(lambda n: Decimal(n) / 100)
 
 
+STEPS = ("1", "0.001", "0.000000001")
+"""Whole shares, thousandths, and the least part of a coin."""
+
+
 @st.composite
 def inputs(draw: st.DrawFn) -> SizingInputs:
     stop = draw(cents(1, 50_000))
@@ -156,11 +168,12 @@ def inputs(draw: st.DrawFn) -> SizingInputs:
         volatility_target_fraction=draw(fractions),
         adv_max_fraction=draw(fractions),
         symbol_exposure_max_fraction=draw(fractions),
+        lot=Lot(qty_step=Decimal(draw(st.sampled_from(STEPS)))),
     )
 
 
 def reservation(i: SizingInputs) -> dict[Bound, tuple[Fraction, Fraction]]:
-    """What each bound allows and what one share takes of it, in exact fractions."""
+    """What each bound allows and what one unit takes of it, in exact fractions."""
     f = Fraction
     loss = f(i.worst_price - i.stop_price)
     odds = f(i.target_price - i.limit_price) / f(i.limit_price - i.stop_price)
@@ -182,28 +195,28 @@ def reservation(i: SizingInputs) -> dict[Bound, tuple[Fraction, Fraction]]:
 
 
 @given(i=inputs())
-def test_a_size_never_exceeds_any_bound_and_one_share_more_would(i: SizingInputs) -> None:
+def test_a_size_never_exceeds_any_bound_and_one_step_more_would(i: SizingInputs) -> None:
     sized = size(i)
-    tolerance = Fraction(1, 10**15)  # quotients of Decimals carry 28 digits
+    tolerance = Fraction(1, 10**15)  # products of Decimals carry 28 digits
     reservations = reservation(i)
     if Bound.VOLATILITY not in reservations:
-        assert sized.qty_shares == 0
+        assert sized.qty == 0
         return
     for allowed, per_share in reservations.values():
-        assert sized.qty_shares * per_share <= allowed * (1 + tolerance)
+        assert Fraction(sized.qty) * per_share <= allowed * (1 + tolerance)
     allowed, per_share = reservations[sized.binding]
-    assert (sized.qty_shares + 1) * per_share > allowed * (1 - tolerance)
+    assert Fraction(sized.qty + i.lot.qty_step) * per_share > allowed * (1 - tolerance)
 
 
 @given(i=inputs(), more=cents(0, 10**8))
 def test_more_equity_never_gives_fewer_shares(i: SizingInputs, more: Decimal) -> None:
-    assert size(replace(i, equity=i.equity + more)).qty_shares >= size(i).qty_shares
+    assert size(replace(i, equity=i.equity + more)).qty >= size(i).qty
 
 
 @given(i=inputs(), higher=st.floats(0, 1))
 def test_a_better_chance_never_gives_fewer_shares(i: SizingInputs, higher: float) -> None:
     assume(i.p_win is not None and higher >= i.p_win)
-    assert size(replace(i, p_win=higher)).qty_shares >= size(i).qty_shares
+    assert size(replace(i, p_win=higher)).qty >= size(i).qty
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from shared.core.risk import (
 )
 from tests.unit.core.test_risk import AAA, FACTS, NOW, PROPOSAL, RULES
 
-UNSIZED = replace(PROPOSAL, qty_shares=0, limit_price=Decimal(10), worst_price=Decimal(10), stop_price=Decimal(10))
+UNSIZED = replace(PROPOSAL, qty=Decimal(0), limit_price=Decimal(10), worst_price=Decimal(10), stop_price=Decimal(10))
 
 
 def facts(bid: str, ask: str, age_s: float = 1) -> Facts:

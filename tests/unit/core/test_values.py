@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -15,10 +16,12 @@ from shared.core.values import (
     CENT,
     SUBPENNY,
     Rounding,
+    floor_to_step,
     floor_to_tick,
     from_epoch,
     iso,
     parse_utc,
+    plain,
     require_at_least,
     require_fraction,
     require_positive,
@@ -28,6 +31,7 @@ from shared.core.values import (
     stop_under,
     target_over,
     tick_size,
+    tidy,
     to_float,
     to_price,
 )
@@ -160,3 +164,58 @@ def test_an_instant_without_an_offset_is_refused(text: str) -> None:
 
 def test_an_epoch_second_is_an_instant_in_utc() -> None:
     assert from_epoch(AT.timestamp()) == AT
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("100", "100"),
+        ("1E+2", "100"),
+        ("100.00", "100"),
+        ("0.100", "0.1"),
+        ("1E-9", "0.000000001"),
+        ("-0.50", "-0.5"),
+        ("0", "0"),
+        ("-0", "0"),
+        ("-0.00", "0"),
+        ("0E-9", "0"),
+        ("123456789012345678.123456789012", "123456789012345678.123456789012"),
+    ],
+)
+def test_a_quantity_has_one_spelling(value: str, text: str) -> None:
+    assert plain(Decimal(value)) == text
+    assert str(tidy(Decimal(value))) in {text, format(Decimal(text), "G")}
+
+
+QUANTITIES = st.decimals("0", "1e15", places=12)
+STEPS = st.sampled_from([Decimal(1), Decimal("0.001"), Decimal("1e-9"), Decimal("0.003")])
+
+
+@given(value=st.decimals(allow_nan=False, allow_infinity=False, min_value="-1e20", max_value="1e20"))
+def test_tidying_changes_no_number_and_adding_zeros_changes_no_spelling(value: Decimal) -> None:
+    assert tidy(value) == value
+    text = format(value, "f")
+    assert plain(tidy(value)) == plain(value) == plain(Decimal(f"{text}00" if "." in text else f"{text}.00"))
+
+
+@given(amount=QUANTITIES, step=STEPS)
+def test_a_quantity_on_its_step_is_at_most_the_amount_and_within_one_step_of_it(amount: Decimal, step: Decimal) -> None:
+    found = floor_to_step(amount, step)
+    assert Fraction(found) <= Fraction(amount) < Fraction(found) + Fraction(step)
+    assert (Fraction(found) / Fraction(step)).denominator == 1
+    assert floor_to_step(found, step) == found
+
+
+@given(amount=QUANTITIES, step=STEPS, price=st.decimals("0.0001", "100000", places=4))
+def test_what_money_buys_is_never_one_step_too_many_or_too_few(amount: Decimal, step: Decimal, price: Decimal) -> None:
+    steps = Fraction(floor_to_step(amount, step, price)) / Fraction(step)
+    assert steps == Fraction(amount) / Fraction(price) / Fraction(step) // 1
+
+
+@pytest.mark.parametrize("amount", ["0", "-0.01", "-1e9"])
+def test_nothing_and_less_than_nothing_buy_nothing(amount: str) -> None:
+    assert str(floor_to_step(Decimal(amount), Decimal("0.001"), Decimal(10))) == "0"
+
+
+def test_the_least_of_floats_as_a_price_is_no_error() -> None:
+    assert floor_to_step(Decimal(10**8), Decimal("1e-9"), Decimal(repr(5e-324))) > 10**300

@@ -68,7 +68,7 @@ def test_an_order_that_bought_nothing_is_no_position(source: MemorySource) -> No
         "decision_id": "x",
         "symbol": "CCC",
         "phase": "CANCELED",
-        "bought_shares": 0,
+        "bought_qty": 0,
         "realised_usd": "0",
     }
     source.tables.put(Table.ORDERS, str(ON), "CCC|x", row)

@@ -157,7 +157,7 @@ def test_a_day_without_any_chances_has_no_empty_columns(two: MemorySource) -> No
 def test_standings_follow_the_books_while_the_ledger_is_the_days(two: MemorySource) -> None:
     books = {DIP: {"realised": "-40", "open_result": "-10.5", "is_day_halted": True}}
     current_ledger(two, books=books)
-    two.tables.put(Table.POSITIONS, str(ON), "DDD|x", {"symbol": "DDD", "strategy": DIP, "qty_shares": 5})
+    two.tables.put(Table.POSITIONS, str(ON), "DDD|x", {"symbol": "DDD", "strategy": DIP, "qty": "5"})
     found = standing_of(two, BOTH)
     assert list(found) == [FIRST_STRATEGY, DIP]
     dip = found[DIP]

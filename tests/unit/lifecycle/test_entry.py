@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -13,9 +14,9 @@ from shared.ports import Broker
 from tests.support.orders import AAA, NOW, PLAN, Life, entry_id, exit_id, new_life, protect_id
 
 
-def guarded(life: Life, shares: int) -> None:
+def guarded(life: Life, shares: Decimal | int) -> None:
     """What is held is what was bought, and a pair of our own or the bracket covers it."""
-    assert (life.state.phase, life.state.held) == (Phase.PROTECTED, shares)
+    assert (life.state.phase, life.state.held) == (Phase.PROTECTED, Decimal(shares))
     assert life.ports.broker.held(AAA) == shares
     assert life.ports.broker.live(Side.BUY) == []
 
@@ -36,7 +37,7 @@ def test_a_partial_fill_before_a_flatten_is_sold() -> None:
     life.ports.broker.fill(entry_id(), 40)
     life.ask()
     life.until(lambda state: state.exit_attempt == 1)
-    assert life.ports.broker.requests[-1].qty_shares == 40
+    assert life.ports.broker.requests[-1].qty == 40
     life.ports.broker.fill(exit_id())
     assert life.to_end().phase is Phase.CLOSED
 
@@ -69,7 +70,7 @@ def test_a_fill_between_the_last_look_and_the_new_price_is_never_doubled() -> No
     life.step()
     life.ports.broker.fill(entry_id(1))
     life.step()
-    guarded(life, PLAN.qty_shares)
+    guarded(life, PLAN.qty)
 
 
 def test_a_replace_that_reuses_the_original_quantity_is_impossible() -> None:
@@ -79,7 +80,7 @@ def test_a_replace_that_reuses_the_original_quantity_is_impossible() -> None:
     life.step()
     life.ports.broker.fill(entry_id(), 60)
     life.until(lambda state: state.phase is Phase.PROTECTED)
-    assert [r.qty_shares for r in life.ports.broker.requests if r.side is Side.BUY] == [100]
+    assert [r.qty for r in life.ports.broker.requests if r.side is Side.BUY] == [100]
     guarded(life, 60)
 
 

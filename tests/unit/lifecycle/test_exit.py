@@ -58,7 +58,7 @@ def finish(life: Life) -> None:
 
 
 def flat(life: Life) -> None:
-    assert (life.state.bought, life.state.sold, life.state.held) == (100, 100, 0)
+    assert (life.state.bought, life.state.sold, life.state.held) == (Decimal(100), Decimal(100), Decimal(0))
     assert life.ports.broker.held(AAA) == 0
     assert life.ports.broker.oversells == 0
     assert life.ports.broker.live(Side.SELL) == []
@@ -150,7 +150,7 @@ def test_a_repriced_exit_sells_only_what_the_first_left() -> None:
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id(), 60)
     life.until(lambda state: state.exit_attempt == 2)
-    assert life.ports.broker.requests[-1].qty_shares == 40
+    assert life.ports.broker.requests[-1].qty == 40
     finish(life)
     flat(life)
 
@@ -178,7 +178,7 @@ def test_an_exit_in_a_halt_is_sold_at_the_reopening() -> None:
     assert life.state.held == 100
     life.sleep_until(ny(ON, "10:40"))
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.KILL, 100)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.KILL, Decimal(100))
     assert len([o for o in state.orders.values() if o.role is Role.EXIT]) == 1
 
 
@@ -190,7 +190,7 @@ def test_an_exit_after_the_close_follows_the_market_down_until_it_is_taken() -> 
     life.meet()
     life.ask()
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, ExitReason.FLATTEN, 0)
+    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(0))
     assert life.exchange.account.held("AAA") == 0
 
 
@@ -198,5 +198,5 @@ def test_a_time_limit_exit_sells_at_the_market() -> None:
     life = venue_life(day_of({"09:30": 10.00}))
     life.until(lambda state: state.phase is Phase.PROTECTED)
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.TIME_LIMIT, 100)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.TIME_LIMIT, Decimal(100))
     assert life.ports.clock.now() - PLAN.exit_by < timedelta(seconds=30)

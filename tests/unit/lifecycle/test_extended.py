@@ -51,7 +51,7 @@ def sold(life: Life, reason: ExitReason, *, shares: int = 100) -> None:
             if "-exit-" in order.client_order_id:
                 life.ports.broker.fill(order.client_order_id)
         life.step()
-    assert (life.state.phase, life.state.exit_reason, life.state.sold) == (Phase.CLOSED, reason, shares)
+    assert (life.state.phase, life.state.exit_reason, life.state.sold) == (Phase.CLOSED, reason, Decimal(shares))
     assert life.ports.broker.oversells == 0
     assert life.ports.broker.live(Side.SELL) == []
 
@@ -98,7 +98,7 @@ def test_a_part_bought_before_the_open_is_watched_once_the_rest_is_cancelled() -
     life.step()
     life.ports.broker.fill(entry_id(), 40)
     life.until(lambda state: state.phase is Phase.GUARDED)
-    assert (life.state.held, life.submitted) == (40, [entry_id()])
+    assert (life.state.held, life.submitted) == (Decimal(40), [entry_id()])
     quote(life, "9.79", "9.81")
     sold(life, ExitReason.STOP, shares=40)
 
@@ -185,7 +185,7 @@ def test_a_guarded_position_closed_by_hand_is_written_off_after_a_second_look() 
     life = guarded()
     life.ports.broker.sold_elsewhere[AAA] = 100
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.written_off) == (Phase.CLOSED, ExitReason.OUTSIDE, 100)
+    assert (state.phase, state.exit_reason, state.written_off) == (Phase.CLOSED, ExitReason.OUTSIDE, Decimal(100))
     assert sells(life) == []
 
 
@@ -247,7 +247,7 @@ def test_at_the_open_a_guarded_position_gets_a_native_pair() -> None:
     assert life.ports.clock.now() == ny(ON, "09:30"), "the last look before the open is at the open"
     (pair,) = sells(life)
     assert (pair.client_order_id, pair.order_class, pair.extended_hours) == (protect_id(), OrderClass.OCO, False)
-    assert (pair.stop_price, pair.target_price, pair.qty_shares) == (Decimal("9.80"), Decimal("10.40"), 100)
+    assert (pair.stop_price, pair.target_price, pair.qty) == (Decimal("9.80"), Decimal("10.40"), Decimal(100))
     assert life.state.phase is Phase.PROTECTED
     life.ports.broker.fill(protect_id(), price="10.40")
     life.look()
@@ -286,7 +286,7 @@ def test_a_stop_that_the_open_gaps_through_is_sold_at_the_market() -> None:
     life = on_venue(extended_life("09:20"), day_of({"04:00": 10.00, "09:30": 9.20}))
     life.until(lambda state: state.phase is Phase.GUARDED)
     state = life.to_end()
-    assert (state.exit_reason, state.sold) == (ExitReason.STOP, 100)
+    assert (state.exit_reason, state.sold) == (ExitReason.STOP, Decimal(100))
     assert life.ports.clock.now() <= ny(ON, "09:31")
     assert life.exchange.account.held("AAA") == 0
 
@@ -309,7 +309,7 @@ def test_a_stop_reached_in_a_halt_before_the_open_is_sold_when_trading_goes_on()
     )
     life.until(lambda state: state.phase is Phase.GUARDED)
     state = life.to_end()
-    assert (state.exit_reason, state.sold) == (ExitReason.STOP, 100)
+    assert (state.exit_reason, state.sold) == (ExitReason.STOP, Decimal(100))
     assert ny(ON, "08:30") <= life.ports.clock.now() <= ny(ON, "08:32")
 
 
@@ -403,14 +403,14 @@ def test_over_night_its_room_stays_taken_and_supervise_knows_the_order_by_its_ow
     assert life.ports.rows("incidents", NEXT_DAY) == {}, "nothing is strange about it"
 
 
-@pytest.mark.parametrize(("elsewhere", "sold_shares", "written_off"), [(90, 10, 90), (-100, 100, 0)])
+@pytest.mark.parametrize(("elsewhere", "sold_qty", "written_off"), [(90, 10, 90), (-100, 100, 0)])
 def test_a_split_over_night_sells_no_more_than_is_there_and_no_more_than_was_bought(
-    elsewhere: int, sold_shares: int, written_off: int
+    elsewhere: int, sold_qty: int, written_off: int
 ) -> None:
     """A reverse split leaves a tenth of the shares; what a split has added is a stranger's, and halts entries."""
     life = nobody_buys()
     life.ports.broker.sold_elsewhere[AAA] = elsewhere
-    sold(life, ExitReason.OUTSIDE if written_off else ExitReason.KILL, shares=sold_shares)
+    sold(life, ExitReason.OUTSIDE if written_off else ExitReason.KILL, shares=sold_qty)
     assert life.state.written_off == written_off
     left = life.ports.broker.held(AAA)
     assert left == (100 if elsewhere < 0 else 0)
@@ -447,7 +447,7 @@ def test_an_exit_that_stands_for_long_is_looked_at_ever_more_seldom() -> None:
 def test_a_whole_evening_on_the_venue_ends_flat() -> None:
     life: VenueLife = on_venue(extended_life("16:30"), day_of({"04:00": 10.00, "16:40": 9.90, "16:50": 9.70}))
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.STOP, 100)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.STOP, Decimal(100))
     assert all(not order.legs for order in life.exchange.book.orders.values())
     day = life.ports.calendar.day(ON)
     assert day is not None

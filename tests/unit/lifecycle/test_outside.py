@@ -68,8 +68,8 @@ def test_a_position_closed_by_hand_is_written_off_after_a_second_look() -> None:
     life.ports.broker.sold_elsewhere[AAA] = 100
     first = life.ports.clock.now()
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.written_off) == (Phase.CLOSED, ExitReason.OUTSIDE, 100)
-    assert [row["qty_shares"] for row in life.ports.rows("positions", ON).values()] == [0]
+    assert (state.phase, state.exit_reason, state.written_off) == (Phase.CLOSED, ExitReason.OUTSIDE, Decimal(100))
+    assert [row["qty"] for row in life.ports.rows("positions", ON).values()] == ["0"]
     assert life.ports.clock.now() - first >= CONFIRM_MISSING
     assert life.ports.broker.oversells == 0
 
@@ -92,7 +92,7 @@ def test_an_empty_list_of_positions_is_not_believed_while_the_account_counts_the
     life = hidden(new_life().protected())
     life.ask(ExitReason.KILL)
     state = left_by_sale(life)
-    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.KILL, 100, 0)
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.KILL, Decimal(100), Decimal(0))
 
 
 def test_an_empty_list_that_comes_between_the_cancel_and_the_sale_writes_nothing_off() -> None:
@@ -100,7 +100,7 @@ def test_an_empty_list_that_comes_between_the_cancel_and_the_sale_writes_nothing
     life.ask()
     life.until(lambda state: not state.live_sells)
     state = left_by_sale(hidden(life))
-    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.FLATTEN, 100, 0)
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.FLATTEN, Decimal(100), Decimal(0))
 
 
 def test_what_was_bought_is_guarded_while_the_list_of_positions_is_empty() -> None:
@@ -119,9 +119,9 @@ def test_what_a_person_has_sold_is_believed_by_that_order_where_the_accounts_wor
     life.ports.broker.unlisted_usd = Decimal(5000)
     theirs = life.ports.broker.rest(Side.SELL, 100, "9.99")
     life.ports.broker.fill("by-hand")
-    assert life.ports.broker.book[theirs].filled_shares == 100
+    assert life.ports.broker.book[theirs].filled_qty == 100
     state = life.to_end()
-    assert (state.exit_reason, state.written_off) == (ExitReason.OUTSIDE, 100)
+    assert (state.exit_reason, state.written_off) == (ExitReason.OUTSIDE, Decimal(100))
 
 
 def test_of_what_a_person_has_sold_a_part_the_rest_is_sold_while_the_list_of_positions_is_empty() -> None:
@@ -135,10 +135,10 @@ def test_of_what_a_person_has_sold_a_part_the_rest_is_sold_while_the_list_of_pos
     life.until(lambda state: state.written_off == 70)
     life.until(lambda state: state.exit_attempt == 2)
     sale = life.ports.broker.requests[-1]
-    assert (sale.side, sale.qty_shares) == (Side.SELL, 30)
+    assert (sale.side, sale.qty) == (Side.SELL, Decimal(30))
     life.ports.broker.fill(sale.client_order_id)
     state = life.to_end()
-    assert (state.sold, state.written_off, life.ports.broker.oversells) == (30, 70, 0)
+    assert (state.sold, state.written_off, life.ports.broker.oversells) == (Decimal(30), Decimal(70), 0)
 
 
 @pytest.mark.parametrize("is_guarded_again", [False, True])
@@ -153,12 +153,12 @@ def test_an_exit_refused_to_this_run_and_taken_from_another_host_is_found_before
     life.until(lambda state: state.refusals == (REFUSALS_TOLD if is_guarded_again else 1))
     life.ports.broker.refuses = lambda _: ""
     last = exit_id(life.state.exit_attempt - 1)
-    life.ports.broker.submit(exit_request(PLAN, last, 100, None, is_regular=True))
+    life.ports.broker.submit(exit_request(PLAN, last, Decimal(100), None, is_regular=True))
     life.ports.broker.fill(last)
     life.ports.broker.unlisted_usd = Decimal(5000)
     state = life.to_end()
     assert life.ports.broker.requests[-1].client_order_id == last
-    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.FLATTEN, 100, 0)
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.FLATTEN, Decimal(100), Decimal(0))
 
 
 @pytest.mark.parametrize("shares", [99, 100])
@@ -166,7 +166,10 @@ def test_a_sale_of_a_persons_from_before_ours_were_bought_explains_nothing(share
     life = new_life()
     life.ports.broker.rest(Side.SELL, shares, "9.99")
     life.ports.broker.book["o1"] = replace(
-        life.ports.broker.book["o1"], filled_shares=shares, status=OrderStatus.FILLED, filled_at=life.ports.clock.now()
+        life.ports.broker.book["o1"],
+        filled_qty=Decimal(shares),
+        status=OrderStatus.FILLED,
+        filled_at=life.ports.clock.now(),
     )
     life.ports.broker.sold_elsewhere[AAA] = -shares
     life.ports.clock.pass_by(timedelta(seconds=1))
@@ -181,7 +184,7 @@ def test_a_position_that_is_there_after_all_when_its_order_was_closed_as_gone_is
     life = hidden(new_life().protected(), is_worthless=True)
     life.ports.broker.cancel("o1-target")
     state = life.to_end()
-    assert (state.exit_reason, state.written_off) == (ExitReason.OUTSIDE, 100)
+    assert (state.exit_reason, state.written_off) == (ExitReason.OUTSIDE, Decimal(100))
     life.ports.broker.shows_nothing = life.ports.broker.counts_nothing = False
     supervise(life.ports)
     supervise(life.ports)
@@ -191,7 +194,7 @@ def test_a_position_that_is_there_after_all_when_its_order_was_closed_as_gone_is
 
 def test_an_unknown_position_halts_entries_when_seen_twice_and_is_a_persons_to_explain() -> None:
     life = new_life()
-    stranger = Position(symbol=Symbol("ZZZ"), qty_shares=5, average_price=Decimal(9), market_price=Decimal(9))
+    stranger = Position(symbol=Symbol("ZZZ"), qty=Decimal(5), average_price=Decimal(9), market_price=Decimal(9))
     life.ports.broker.unexplained.append(stranger)
     supervise(life.ports)
     assert ledger(life).unexplained == ()
@@ -206,7 +209,9 @@ def test_an_unknown_position_halts_entries_when_seen_twice_and_is_a_persons_to_e
 def test_an_unknown_open_order_halts_entries_when_seen_twice() -> None:
     life = new_life().protected()
     strange = replace(life.ports.broker.book["o1"], order_id="x", client_order_id="by hand", symbol=Symbol("ZZZ"))
-    life.ports.broker.book["x"] = replace(strange, status=OrderStatus.NEW, filled_shares=0, filled_average_price=None)
+    life.ports.broker.book["x"] = replace(
+        strange, status=OrderStatus.NEW, filled_qty=Decimal(0), filled_average_price=None
+    )
     supervise(life.ports)
     supervise(life.ports)
     assert names(ledger(life).unexplained) == "open order in ZZZ"
@@ -228,7 +233,7 @@ def test_a_split_of_what_is_held_shows_as_missing_shares_and_never_oversells() -
     life.until(lambda state: state.exit_attempt == 1)
     life.ports.broker.fill(exit_id())
     state = life.to_end()
-    assert (state.sold, state.written_off) == (10, 90)
+    assert (state.sold, state.written_off) == (Decimal(10), Decimal(90))
     assert life.ports.broker.oversells == 0
 
 
@@ -283,7 +288,7 @@ def test_a_forgotten_entry_whose_shares_are_in_the_account_is_kept_and_told() ->
     assert str(row["body"]).startswith("It may have bought what is held; looking on.")
     life.ports.broker.forgotten.clear()
     life.step()
-    assert (life.state.phase, life.state.held) == (Phase.PROTECTED, 100)
+    assert (life.state.phase, life.state.held) == (Phase.PROTECTED, Decimal(100))
 
 
 def test_forgotten_guards_are_gone_when_the_shares_are_still_there_and_the_position_is_closed() -> None:
@@ -298,7 +303,7 @@ def test_forgotten_guards_are_gone_when_the_shares_are_still_there_and_the_posit
     life.until(lambda state: state.exit_attempt >= 1)
     life.ports.broker.fill(life.submitted[-1])
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.UNPROTECTED, 100)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.UNPROTECTED, Decimal(100))
     assert life.ports.broker.held(AAA) == 0
 
 
@@ -309,7 +314,7 @@ def test_a_forgotten_exit_that_has_sold_is_written_off() -> None:
     forget(life, exit_id())
     life.ports.broker.fill(exit_id())
     state = life.to_end()
-    assert (state.phase, state.held, state.written_off) == (Phase.CLOSED, 0, 100)
+    assert (state.phase, state.held, state.written_off) == (Phase.CLOSED, Decimal(0), Decimal(100))
     assert [r.client_order_id for r in life.ports.broker.requests] == [entry_id(), exit_id()]
     assert kinds(life) == ["order-lost"]
 
@@ -373,7 +378,7 @@ def test_a_lost_ledger_is_rebuilt_from_the_open_orders_and_halts_entries() -> No
     rebuilt = ledger(life)
     assert rebuilt.unexplained == (LEDGER_LOST,)
     (reservation,) = rebuilt.reservations
-    assert (reservation.intent_id, reservation.symbol, reservation.qty_shares) == (INTENT, AAA, 100)
+    assert (reservation.intent_id, reservation.symbol, reservation.qty) == (INTENT, AAA, Decimal(100))
     assert (reservation.notional, reservation.risk) == (Decimal(1003), Decimal(23))
     assert (reservation.exit_by, reservation.reserved_at) == (PLAN.exit_by, life.ports.clock.now())
 

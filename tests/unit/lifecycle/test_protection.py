@@ -32,7 +32,7 @@ def left(life: Life, reason: ExitReason) -> None:
     life.until(lambda state: state.exit_attempt >= 1)
     life.ports.broker.fill(life.submitted[-1])
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, reason, 0)
+    assert (state.phase, state.exit_reason, state.held) == (Phase.CLOSED, reason, Decimal(0))
     assert life.ports.broker.held(AAA) == 0
     assert life.ports.broker.live(Side.SELL) == []
 
@@ -57,7 +57,7 @@ def test_a_partial_entry_arms_no_legs_and_gets_a_pair_of_its_own() -> None:
     assert legs == [OrderStatus.HELD, OrderStatus.HELD], "unarmed"
     life.until(lambda state: state.phase is Phase.PROTECTED)
     pair = life.ports.broker.requests[-1]
-    assert (pair.client_order_id, pair.qty_shares, pair.stop_price) == (protect_id(), 40, PLAN.stop_price)
+    assert (pair.client_order_id, pair.qty, pair.stop_price) == (protect_id(), Decimal(40), PLAN.stop_price)
 
 
 def test_a_stop_leg_that_was_silently_never_created_closes_the_position() -> None:
@@ -186,7 +186,7 @@ def test_both_legs_filling_is_a_short_that_halts_entries_until_a_person_resumes(
     life.ports.broker.fill(entry_id(), 60, "9.80", leg="stop")
     life.look()
     state = life.to_end()
-    assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, 100, 130)
+    assert (state.phase, state.bought, state.sold) == (Phase.CLOSED, Decimal(100), Decimal(130))
     assert names(ledger(life).unexplained) == "30 AAA sold beyond what was held"
     (row,) = life.ports.rows("incidents", ON).values()
     assert (row["kind"], row["title"]) == ("oversold", "AAA: 30 AAA sold beyond what was held")
@@ -221,7 +221,7 @@ def test_a_stop_that_gaps_through_its_price_sells_at_the_market_and_says_so() ->
     life.until(lambda state: state.phase is Phase.PROTECTED)
     life.sleep_until(ny(ON, "10:30"))
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.STOP, 100)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.STOP, Decimal(100))
     assert state.realised < Decimal(-70), "the stop stood at 9.80"
     slips = [row["slippage_bp"] for row in life.ports.rows("fills", ON).values() if row["role"] == "stop"]
     assert min(float(str(slip)) for slip in slips) > 600
@@ -235,7 +235,7 @@ def test_a_stop_through_a_halt_sells_at_the_reopening() -> None:
     assert life.state.phase is Phase.PROTECTED, "nothing can be sold in a halt"
     life.sleep_until(ny(ON, "10:40"))
     state = life.to_end()
-    assert (state.exit_reason, state.held) == (ExitReason.STOP, 0)
+    assert (state.exit_reason, state.held) == (ExitReason.STOP, Decimal(0))
 
 
 def test_more_than_is_held_is_never_sent_for_sale() -> None:
@@ -243,7 +243,7 @@ def test_more_than_is_held_is_never_sent_for_sale() -> None:
     life.ports.broker.sold_elsewhere[AAA] = 60
     life.ask()
     life.until(lambda state: state.exit_attempt == 1 or state.phase.is_over)
-    assert [r.qty_shares for r in life.ports.broker.requests if r.side is Side.SELL] == [40]
+    assert [r.qty for r in life.ports.broker.requests if r.side is Side.SELL] == [40]
     assert life.ports.broker.oversells == 0
     life.ports.broker.fill(exit_id())
     assert life.to_end().written_off == 60

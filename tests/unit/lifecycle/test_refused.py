@@ -49,14 +49,14 @@ def incidents(life: Life) -> dict[str, str]:
     return {str(row["kind"]): f"{row['title']}\n{row['body']}" for row in life.ports.rows("incidents", ON).values()}
 
 
-def sold(life: Life, shares: int = 100, *, refused_sales: int = 0) -> None:
+def sold(life: Life, shares: Decimal | int = 100, *, refused_sales: int = 0) -> None:
     """Step to the end in a market that takes whatever would sell at once."""
     for _ in range(80):
         if life.state.phase.is_over:
             break
         fill_marketable(life)
         life.step()
-    assert (life.state.phase, life.state.sold, life.state.held) == (Phase.CLOSED, shares, 0)
+    assert (life.state.phase, life.state.sold, life.state.held) == (Phase.CLOSED, Decimal(shares), Decimal(0))
     assert life.ports.broker.oversells == refused_sales
     assert [o for o in life.ports.broker.live(Side.SELL) if o.client_order_id != "by-hand"] == []
     assert life.ports.broker.held(AAA) == 0
@@ -142,7 +142,7 @@ def test_shares_that_a_pair_of_ours_has_sold_unseen_are_sales_and_not_written_of
     assert life.state.phase is Phase.EXITING
     life.ports.broker.fill(protect_id(), leg="stop", price="9.80")
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.FLATTEN, 40)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.FLATTEN, Decimal(40))
     assert state.written_off == 0
 
 
@@ -233,7 +233,7 @@ def test_the_stop_of_a_refused_exit_sells_it() -> None:
     life.step()
     life.ports.broker.fill(protect_id(), leg="stop", price="9.80")
     state = life.to_end()
-    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.KILL, 100)
+    assert (state.phase, state.exit_reason, state.sold) == (Phase.CLOSED, ExitReason.KILL, Decimal(100))
 
 
 def test_a_pair_put_back_that_loses_its_stop_is_no_guard_and_the_exit_is_tried_at_once() -> None:
@@ -340,7 +340,7 @@ def test_a_persons_own_shares_may_be_sold_by_that_person_beside_ours() -> None:
     life.step()
     life.ports.broker.rest(Side.SELL, 50, "12.00")
     life.until(lambda state: state.exit_attempt == 2)
-    assert life.ports.broker.requests[-1].qty_shares == 100
+    assert life.ports.broker.requests[-1].qty == 100
 
 
 def test_an_order_that_an_ended_intent_of_ours_has_left_is_cancelled_when_it_blocks_an_exit() -> None:
@@ -406,7 +406,7 @@ def test_a_persons_resting_order_on_the_venue_delays_an_exit_by_less_than_a_minu
     life.ask(ExitReason.KILL)
     began_at = life.ports.clock.now()
     state = life.to_end()
-    assert (state.phase, state.sold) == (Phase.CLOSED, 100)
+    assert (state.phase, state.sold) == (Phase.CLOSED, Decimal(100))
     assert not life.exchange.account.held("AAA")
     assert life.ports.clock.now() - began_at < timedelta(minutes=1)
     assert theirs.is_open

@@ -45,7 +45,7 @@ def test_every_documented_question_has_an_answer(name: str, files: Mapping[str, 
 
 def test_fills_by_session_add_up_to_the_table(ports: NightFakes, files: Mapping[str, Sequence[Path]]) -> None:
     found = answer(files, QUESTIONS["fills-by-session"].sql)
-    shares = sum(int(str(row["qty_shares"])) for row in ports.rows("fills", ON).values())
+    shares = sum(int(str(row["qty"])) for row in ports.rows("fills", ON).values())
     assert sum(row[found.columns.index("shares")] for row in found.rows) == shares
 
 

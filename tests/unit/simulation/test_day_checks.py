@@ -101,7 +101,7 @@ def journal() -> dict[str, dict[str, Any]]:
 
 
 def fill(client_order_id: str, qty: int, price: str) -> dict[str, Any]:
-    return {"client_order_id": client_order_id, "qty_shares": qty, "price_usd": price}
+    return {"client_order_id": client_order_id, "qty": qty, "price_usd": price}
 
 
 def opinion(strategy: str, policy: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def sound_day() -> Day:
     decision = {"intent_id": INTENT, "verdict": "approved", "settings": json.dumps(settings)}
     rows[Table.DECISIONS] = {"ABC|1000": decision}
     order: dict[str, Any] = {"intent_id": INTENT, "symbol": "ABC", "phase": "CLOSED"}
-    order |= {"bought_shares": 10, "sold_shares": 10, "written_off_shares": 0}
+    order |= {"bought_qty": 10, "sold_qty": 10, "written_off_qty": 0}
     rows[Table.ORDERS] = {f"ABC|{INTENT}": order}
     rows[Table.FILLS] = {"1": fill(ENTRY, 10, "10.00"), "2": fill(EXIT, 10, "10.20")}
     rows[Table.JOURNAL] = journal()
@@ -280,7 +280,7 @@ def _leave_an_order_open(day: Day) -> None:
 
 
 def _sell_less_than_bought(day: Day) -> None:
-    _rows(day, Table.ORDERS)[f"ABC|{INTENT}"]["sold_shares"] = 9
+    _rows(day, Table.ORDERS)[f"ABC|{INTENT}"]["sold_qty"] = 9
 
 
 def _order_without_decision(day: Day) -> None:

@@ -7,12 +7,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from shared.core.values import plain
 from simulation.market.tape import BasePrices, Halt
 from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.journal import VenueEvent
 from simulation.venue.orders import Order
-from simulation.venue.refusals import plain
 from simulation.venue.requests import parse_order
 from tests.support.tape import HandTape, ny
 

@@ -30,14 +30,13 @@ from tests.unit.stages.entry.test_gate import refused_by, signal
 OPTION = "MSFT251219C00500000"
 
 
-def share(symbol: str, qty: int = 7, fraction: str = "0") -> Position:
+def share(symbol: str, qty: str = "7") -> Position:
     price = Decimal(5)
     return Position(
         symbol=Symbol(symbol),
-        qty_shares=qty,
+        qty=Decimal(qty),
         average_price=price,
         market_price=price,
-        fraction=Decimal(fraction),
     )
 
 
@@ -77,7 +76,7 @@ def test_what_cannot_be_read_halts_entries_after_two_looks_and_is_told_with_its_
 
 def test_a_person_who_resumes_accepts_what_they_hold_and_is_asked_no_more() -> None:
     ports = fake_ports(NOW)
-    ports.broker.unexplained.append(share("MSFT", 0, "0.5"))
+    ports.broker.unexplained.append(share("MSFT", "0.5"))
     ports.broker.unread.append(unread("position", OPTION))
     look(ports, 2)
     accept(ports)
@@ -197,7 +196,7 @@ def test_an_accepted_order_in_a_symbol_stays_accepted_while_an_order_of_ours_has
 
 def test_what_is_accepted_counts_in_exposure_whether_it_can_be_read_or_not() -> None:
     ports = fake_ports(NOW)
-    ports.broker.unexplained.append(share("MSFT", 2, "0.5"))
+    ports.broker.unexplained.append(share("MSFT", "2.5"))
     ports.broker.unread += [unread("position", OPTION, "410"), unread("position", "AAA")]
     look(ports, 2)
     accept(ports)
@@ -209,13 +208,13 @@ def test_what_is_accepted_counts_in_exposure_whether_it_can_be_read_or_not() -> 
 
 def test_positions_show_what_cannot_be_read_and_what_is_accepted() -> None:
     ports = fake_ports(NOW)
-    ports.broker.unexplained.append(share("MSFT", 0, "0.5"))
+    ports.broker.unexplained.append(share("MSFT", "0.5"))
     ports.broker.unread.append(unread("order", "", order_id="o-7", side="buy"))
     look(ports, 2)
     accept(ports)
     look(ports)
     shown = positions(ports)
-    assert shown["positions"][0]["qty_shares"] == 0  # type: ignore[index]
+    assert shown["positions"][0]["qty"] == "0.5"  # type: ignore[index]
     assert shown["positions"][0]["value_usd"] == "2.5"  # type: ignore[index]
     assert shown["unread"] == [{"what": "order", "symbol": "", "fault": "qty is null", "raw": '{"qty":null}'}]
     assert shown["accepted"] == ["position in MSFT", "open order in ?"]

@@ -71,13 +71,13 @@ def test_a_lost_reservation_is_taken_again_from_its_orders_row() -> None:
     assert kinds(life) == ["adopted"]
 
 
-def reservation_again(life: Life) -> tuple[int, Decimal, Decimal]:
+def reservation_again(life: Life) -> tuple[Decimal, Decimal, Decimal]:
     """Shares, cost and risk of the room that supervise takes again after it was lost."""
     lose_reservation(life)
     events(life)
     events(life)
     (again,) = ledger(life).reservations
-    return again.qty_shares, again.notional, again.risk
+    return again.qty, again.notional, again.risk
 
 
 def test_room_taken_again_after_a_part_was_bought_is_that_of_the_part() -> None:
@@ -86,7 +86,7 @@ def test_room_taken_again_after_a_part_was_bought_is_that_of_the_part() -> None:
     life.step()
     life.ports.broker.fill(entry_id(), 47)
     life.until(lambda state: state.phase is Phase.PROTECTED)
-    assert reservation_again(life) == (47, 47 * Decimal("10.03"), 47 * Decimal("0.23"))
+    assert reservation_again(life) == (Decimal(47), 47 * Decimal("10.03"), 47 * Decimal("0.23"))
 
 
 def test_room_taken_again_while_the_rest_may_still_be_bought_is_that_of_all() -> None:
@@ -100,15 +100,15 @@ def test_room_taken_again_while_the_rest_may_still_be_bought_is_that_of_all() ->
 
 def test_room_before_anything_is_bought_is_what_the_gates_left_after_a_person_approved() -> None:
     life = new_life()
-    assert reservation_of(life.ports, life.state).qty_shares == 100
-    shrunk = reservation_of(life.ports, replace(life.state, sized=60))
-    assert (shrunk.qty_shares, shrunk.notional, shrunk.risk) == (60, 60 * Decimal("10.03"), 60 * Decimal("0.23"))
+    assert reservation_of(life.ports, life.state).qty == 100
+    shrunk = reservation_of(life.ports, replace(life.state, sized=Decimal(60)))
+    assert (shrunk.qty, shrunk.notional, shrunk.risk) == (Decimal(60), 60 * Decimal("10.03"), 60 * Decimal("0.23"))
 
 
 def test_room_of_an_entry_that_ended_unfilled_and_will_be_priced_anew_is_that_of_all() -> None:
     life = new_life()
     life.until(lambda state: state.entry_attempt == 1)
-    assert reservation_of(life.ports, life.state).qty_shares == 100
+    assert reservation_of(life.ports, life.state).qty == 100
 
 
 def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_is_over() -> None:
@@ -118,7 +118,7 @@ def test_a_ledger_that_is_rebuilt_counts_what_was_bought_of_orders_whose_entry_i
     life.until(lambda state: state.phase is Phase.PROTECTED)
     life.ports.tables.remove("ledger", "account", "current")  # type: ignore[attr-defined]
     (reservation,) = opened(life.ports, ON, life.ports.broker.account()).reservations
-    assert (reservation.qty_shares, reservation.notional) == (47, 47 * Decimal("10.03"))
+    assert (reservation.qty, reservation.notional) == (Decimal(47), 47 * Decimal("10.03"))
 
 
 def test_what_was_taken_again_is_told_to_leave_as_any_other() -> None:
@@ -332,7 +332,7 @@ def test_an_order_of_a_persons_in_the_symbol_of_an_ended_one_takes_no_room() -> 
     order = life.ports.broker.book.pop("o1")
     life.ports.broker.book = {"x": replace(order, order_id="x", client_order_id="by hand")}
     price = Decimal(10)
-    held = Position(symbol=Symbol("ZZZ"), qty_shares=1, average_price=price, market_price=price)
+    held = Position(symbol=Symbol("ZZZ"), qty=Decimal(1), average_price=price, market_price=price)
     life.ports.broker.unexplained.append(held)
     lose_reservation(life)
     for _ in range(3):

@@ -37,7 +37,7 @@ def titles(seen: Supervision) -> list[str]:
 
 
 def stranger(symbol: str = "ZZZ", qty: int = 7) -> Position:
-    return Position(symbol=Symbol(symbol), qty_shares=qty, average_price=Decimal(5), market_price=Decimal(5))
+    return Position(symbol=Symbol(symbol), qty=Decimal(qty), average_price=Decimal(5), market_price=Decimal(5))
 
 
 def filled() -> Life:

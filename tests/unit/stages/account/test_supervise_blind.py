@@ -217,7 +217,7 @@ def test_a_row_of_ours_that_cannot_be_read_is_never_taken_for_nothing_held() -> 
     life.ask(ExitReason.KILL)
     for _ in range(10):
         life.step()
-    assert (life.state.phase, life.state.held, life.ports.broker.cancels) == (Phase.EXITING, 100, [])
+    assert (life.state.phase, life.state.held, life.ports.broker.cancels) == (Phase.EXITING, Decimal(100), [])
     supervise(life.ports)
     seen = supervise(life.ports)
     assert titles(seen) == ["Unexplained at the broker: unreadable position in AAA"]

@@ -43,7 +43,7 @@ def told(ports: FakePorts) -> tuple[OrderIntent, Notice]:
 
 def test_a_decision_comes_with_story_indicators_reasons_and_ids() -> None:
     intent, message = told(with_evidence())
-    assert message.title.startswith(f"Buying {intent.qty_shares} AAA at {intent.limit_price}")
+    assert message.title.startswith(f"Buying {intent.qty} AAA at {intent.limit_price}")
     lines = message.body.splitlines()
     assert lines[0] == "Story: AAA wins (Wire)"
     assert lines[1] == "Indicators: rsi_14 61.25, rvol_day 4.3"
@@ -71,7 +71,7 @@ def test_evidence_that_cannot_be_read_stops_no_intent() -> None:
 
     ports.blobs.get = down  # type: ignore[method-assign, assignment]
     intent, message = told(ports)
-    assert intent.qty_shares > 0
+    assert intent.qty > 0
     assert "Indicators" not in message.body
     assert f"decision {intent.decision_id}" in message.body
 
@@ -96,7 +96,7 @@ def test_an_order_that_waits_for_a_person_is_told_when_it_is_sent_and_in_the_siz
         titles += [each.title for each in told_now]
     assert life.state.phase is Phase.WORKING
     (title,) = titles
-    assert life.state.wanted < intent.qty_shares
+    assert life.state.wanted < intent.qty
     assert title.startswith(f"Buying {life.state.wanted} AAA at {intent.limit_price}, ")
 
 

@@ -26,7 +26,7 @@ def test_an_intent_becomes_a_planned_order_with_the_policys_patience() -> None:
     assert (state.phase, state.outcome, state.on) == (Phase.PLANNED, None, ON)
     assert (plan.patience_s, plan.max_reprices, plan.poll_s) == (45, 2, 7)
     prices = ("arrival_price", "limit_price", "worst_price", "stop_price", "target_price")
-    for name in ("intent_id", "decision_id", "symbol", "qty_shares", *prices, "expires_at", "exit_by"):
+    for name in ("intent_id", "decision_id", "symbol", "qty", *prices, "expires_at", "exit_by"):
         assert getattr(plan, name) == getattr(intent, name)
     (row,) = ports.rows("orders", ON).values()
     assert ports.codec.decode(OrderState, str(row["state"])) == state
@@ -101,7 +101,7 @@ def test_an_order_for_half_the_account_asks_its_owner_once_and_waits() -> None:
     assert state.phase is Phase.APPROVAL_PENDING
     (question,) = asked
     assert isinstance(question, Notice)
-    assert question.title == f"Approve? Buy {intent.qty_shares} AAA, up to {intent.notional:,.2f} USD"
+    assert question.title == f"Approve? Buy {intent.qty} AAA, up to {intent.notional:,.2f} USD"
     assert question.body.splitlines() == [
         "Quote: bid 9.99, ask 10.01, 0 s old at 10:00:00 New York (UTC-4).",
         f"Cost: up to {intent.notional:,.2f} USD, 10.00% of the account; the first limit is 10.01.",

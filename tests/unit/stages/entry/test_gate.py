@@ -104,9 +104,9 @@ def test_a_sound_signal_becomes_an_intent_with_its_room_reserved() -> None:
     assert intent.exit_by == NOW + timedelta(minutes=60)
     assert intent.expires_at == signal().expires_at
     (reservation,) = ledger_of(ports).reservations
-    assert (reservation.intent_id, reservation.qty_shares, reservation.notional) == (
+    assert (reservation.intent_id, reservation.qty, reservation.notional) == (
         intent.intent_id,
-        intent.qty_shares,
+        intent.qty,
         intent.notional,
     )
     assert reservation.risk == intent.risk
@@ -121,7 +121,7 @@ def test_every_gate_is_recorded_with_value_and_limit() -> None:
     assert [verdict.gate for verdict in recorded] == list(Gate)
     assert row["code_revision"] == "revision-of-the-test"
     assert (row["bid_usd"], row["ask_usd"], row["quote_at"]) == ("9.99", "10.01", iso(NOW))
-    assert ports.codec.decode(OrderIntent, str(row["intent"])).qty_shares == row["qty_shares"]
+    assert ports.codec.decode(OrderIntent, str(row["intent"])).qty == Decimal(str(row["qty"]))
 
 
 def test_a_repeated_signal_gives_the_same_intent_again_and_reserves_once() -> None:
@@ -168,7 +168,7 @@ def set_quote(bid: str, ask: str) -> Callable[[FakePorts], None]:
 def hold(*symbols: str) -> Callable[[FakePorts], None]:
     price = Decimal(10)
     return lambda ports: ports.broker.unexplained.extend(
-        Position(symbol=Symbol(s), qty_shares=1, average_price=price, market_price=price) for s in symbols
+        Position(symbol=Symbol(s), qty=Decimal(1), average_price=price, market_price=price) for s in symbols
     )
 
 
@@ -235,7 +235,7 @@ def test_an_equity_that_is_high_at_one_look_sizes_no_entry() -> None:
         update_ledger(ports, ON, ports.broker.account(), lambda ledger: ledger)
         ports.broker.equity = ports.broker.buying_power = Decimal(print_)
         (intent,) = gate(signal(), ports)
-        sizes.append(intent.qty_shares)
+        sizes.append(intent.qty)
         assert ledger_of(ports).peak_equity == Decimal(100_000)
     assert sizes[0] == sizes[1]
 
@@ -338,7 +338,7 @@ def test_a_symbol_without_a_quote_is_refused_as_one_without_a_spread() -> None:
     assert gate(signal("ZZZ"), ports) == []
     row = decision(ports)
     assert (row["verdict"], row["refused_by"]) == ("refused", "SPREAD")
-    assert not {"bid_usd", "quote_at", "limit_usd", "qty_shares"} & row.keys()
+    assert not {"bid_usd", "quote_at", "limit_usd", "qty"} & row.keys()
 
 
 @pytest.mark.parametrize("sides", [("0", "10.01"), ("10.02", "10.01"), ("0.0001", "0.0001"), None])
@@ -375,7 +375,7 @@ def test_outside_the_regular_session_stop_and_size_are_the_extended_ones() -> No
     )
     (intent,) = gate(early, ports)
     assert intent.limit_price - intent.stop_price == Decimal("0.12"), "two spreads of 0.06"
-    assert intent.qty_shares == 20, "a thousandth of the volume"
+    assert intent.qty == 20, "a thousandth of the volume"
     assert intent.basis is None
 
 
@@ -395,8 +395,8 @@ def test_the_size_is_what_the_smallest_bound_allows() -> None:
     ports = fake_ports(NOW)
     (intent,) = gate(replace(signal(), adv_shares=5_000), ports)
     row = decision(ports)
-    assert (intent.qty_shares, row["bound"]) == (50, "liquidity")
-    assert '"liquidity":50' in str(row["bounds"])
+    assert (intent.qty, row["bound"]) == (Decimal(50), "liquidity")
+    assert '"liquidity":"50"' in str(row["bounds"])
 
 
 def test_the_loser_of_a_race_gives_back_the_room_that_it_took_for_a_signal_which_was_refused() -> None:
@@ -438,8 +438,8 @@ def test_the_loser_of_a_race_leaves_the_room_of_the_recorded_intent_and_not_its_
     ports.tables.insert = slow  # type: ignore[method-assign]
     assert gate(signal(), ports) == faster
     (reservation,) = ledger_of(ports).reservations
-    assert (reservation.qty_shares, reservation.notional) == (faster[0].qty_shares, faster[0].notional)
-    assert reservation.qty_shares < own.qty_shares
+    assert (reservation.qty, reservation.notional) == (faster[0].qty, faster[0].notional)
+    assert reservation.qty < own.qty
 
 
 def _reserved_for(asked: Signal) -> tuple[Reservation, ...]:

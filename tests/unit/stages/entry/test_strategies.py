@@ -305,8 +305,8 @@ def test_a_rule_of_state_sees_its_own_position(monkeypatch: pytest.MonkeyPatch) 
         client_order_id="i-AAA-entry-0",
         role=Role.ENTRY,
         status=OrderStatus.FILLED,
-        qty_shares=100,
-        filled_shares=100,
+        qty=Decimal(100),
+        filled_qty=Decimal(100),
         average_price=Decimal("10.5"),
         updated_at=bought_at,
     )

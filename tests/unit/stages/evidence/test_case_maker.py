@@ -50,7 +50,7 @@ def test_a_closed_orders_case_holds_its_whole_story() -> None:
     assert case.decision is not None
     assert case.decision.intent == intent
     assert [verdict.gate for verdict in case.decision.gates] == list(Gate)
-    assert case.decision.qty_shares == min(dict(case.decision.bounds or {}).values()) == intent.qty_shares
+    assert case.decision.qty == min(dict(case.decision.bounds or {}).values()) == intent.qty
     assert [fill.role for fill in case.fills] == ["entry", "target"]
     assert [order.role for order in case.orders] == ["entry", "target", "stop"]
     assert [step.seq for step in case.journal] == list(range(1, len(case.journal) + 1))
@@ -68,8 +68,8 @@ def test_an_outcome_is_measured_from_the_arrival_price() -> None:
     assert outcome.exit_usd == intent.target_price
     assert outcome.entry_slippage_bp == pytest.approx(float((intent.limit_price / arrival - 1) * 10_000), abs=1e-3)
     assert outcome.at_exit_bp == pytest.approx(float((intent.target_price / arrival - 1) * 10_000), abs=1e-3)
-    assert outcome.realised_usd == (intent.target_price - intent.limit_price) * intent.qty_shares
-    assert (outcome.exit_reason, outcome.qty_shares) == ("TARGET", intent.qty_shares)
+    assert outcome.realised_usd == (intent.target_price - intent.limit_price) * intent.qty
+    assert (outcome.exit_reason, outcome.qty) == ("TARGET", intent.qty)
     assert outcome.held_min is not None
     assert 5 <= outcome.held_min < 6
 
@@ -158,7 +158,7 @@ def test_an_order_that_bought_nothing_ends_not_bought() -> None:
     ports.clock.at = intent.expires_at + timedelta(minutes=10)
     life.to_end()
     case = case_of(ports, "AAA")
-    assert (case.ending, case.outcome.qty_shares, case.outcome.realised_usd) == (CaseEnding.NOT_BOUGHT, 0, None)
+    assert (case.ending, case.outcome.qty, case.outcome.realised_usd) == (CaseEnding.NOT_BOUGHT, Decimal(0), None)
 
 
 def test_what_policy_did_not_want_has_a_case_on_demand() -> None:
@@ -210,7 +210,7 @@ def test_facts_that_no_cell_holds_cost_their_replay_and_not_the_decision() -> No
     price = Decimal("1.0000")
     names = ("".join(letters) for letters in product("ABCDEFGH", repeat=3))
     ports.broker.unexplained = [
-        Position(symbol=Symbol(f"Q{name}"), qty_shares=1, average_price=price, market_price=price) for name in names
+        Position(symbol=Symbol(f"Q{name}"), qty=Decimal(1), average_price=price, market_price=price) for name in names
     ]
     decided(ports, "AAA")
     case = case_of(ports, "AAA")

@@ -130,9 +130,9 @@ def test_a_quote_without_prices_replays_to_the_same_refusal() -> None:
     gate(signal, ports)
     case = case_of(ports)
     assert (gated(case).refused_by, len(gated(case).gates)) == (("SPREAD",), len(GATES))
-    assert (gated(case).bid_usd, gated(case).limit_usd, gated(case).qty_shares) == (Decimal(0), None, None)
+    assert (gated(case).bid_usd, gated(case).limit_usd, gated(case).qty) == (Decimal(0), None, None)
     assert replay(ports, case).equal
-    sized = replace(case, decision=replace(gated(case), qty_shares=1, stop_usd=Decimal(39)))
+    sized = replace(case, decision=replace(gated(case), qty=Decimal(1), stop_usd=Decimal(39)))
     assert differing(ports, sized) == ["size", "prices"]
 
 
@@ -385,7 +385,7 @@ CHANGES: list[tuple[Callable[[Case], Case], list[str]]] = [
     (lambda c: replace(c, scores=replace(c.scores, regime="stressed")), ["regime"]),
     (lambda c: replace(c, scores=replace(c.scores, cost_bp=1.0)), ["price and cost"]),
     (lambda c: replace(c, scores=replace(c.scores, atr_usd=(c.scores.atr_usd or 0) * 1.000001)), ["ATR"]),
-    (lambda c: replace(c, decision=replace(gated(c), qty_shares=1)), ["size"]),
+    (lambda c: replace(c, decision=replace(gated(c), qty=Decimal(1))), ["size"]),
     (lambda c: replace(c, decision=replace(gated(c), stop_usd=Decimal("0.01"))), ["prices"]),
     (lambda c: replace(c, decision=replace(gated(c), refused_by=("SPREAD", "SIZE"))), ["refused by"]),
     (lambda c: replace(c, decision=replace(gated(c), intent=None)), ["intent"]),

@@ -41,7 +41,7 @@ def traded(leg: str = "target", price: str = "10.40") -> FakePorts:
 def test_a_report_counts_what_the_tables_hold() -> None:
     ports = traded()
     found = day_report(ports, ON)
-    shares = sum(int(str(row["qty_shares"])) for row in ports.rows("fills", ON).values() if row["side"] == "buy")
+    shares = sum(int(str(row["qty"])) for row in ports.rows("fills", ON).values() if row["side"] == "buy")
     assert shares > 0
     assert found.decisions == {"approved": 1, "refused": 1}
     assert found.refused_by == {"COOLDOWN": 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_the_first_answer_counts_whichever_way_each_comes(
 
 
 def test_an_answer_to_a_position_that_was_bought_says_what_it_is_and_who_approved_it() -> None:
-    life = waiting_life(DEADLINE, qty_shares=90)
+    life = waiting_life(DEADLINE, qty=Decimal(90))
     answered(life, Answer.APPROVE)
     life.look()
     life.protected()

@@ -134,7 +134,7 @@ def test_status_shows_what_is_open_halted_and_broken() -> None:
     kill(life.ports, kill_call(reason="enough"))
     found = status(life.ports)
     assert found["open_intents"] == [life.state.plan.intent_id]
-    assert found["positions"] == {"AAA": 100}
+    assert found["positions"] == {"AAA": "100"}
     assert (found["is_day_halted"], found["is_drawdown_halted"]) == (True, True)
     assert found["kill_switch"] == "enough"
     models = found["models"]
@@ -147,7 +147,7 @@ def test_positions_name_the_intent_that_explains_them_and_the_orders_that_guard_
     found = positions(life.ports)
     held = found["positions"]
     assert isinstance(held, list)
-    assert [(p["symbol"], p["qty_shares"], p["intent_id"]) for p in held] == [("AAA", 100, life.state.plan.intent_id)]
+    assert [(p["symbol"], p["qty"], p["intent_id"]) for p in held] == [("AAA", "100", life.state.plan.intent_id)]
     orders = found["orders"]
     assert isinstance(orders, list)
     assert {order["side"] for order in orders} == {"sell"}

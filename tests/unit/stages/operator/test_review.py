@@ -24,7 +24,7 @@ def lost(ports: FakePorts, number: int) -> None:
     """One order of Friday afternoon that lost."""
     verdict: dict[str, Cell] = {"decided_at": iso(ny(FRIDAY, "15:00")), "verdict": "approved", "refused_by": ""}
     decided = {**verdict, "decision_id": f"d{number}", "session": "REG-PM", "p_up": 0.5, "p_down": 0.5}
-    order: dict[str, Cell] = {"decision_id": f"d{number}", "symbol": "AAA", "phase": "CLOSED", "bought_shares": 100}
+    order: dict[str, Cell] = {"decision_id": f"d{number}", "symbol": "AAA", "phase": "CLOSED", "bought_qty": 100}
     ended = {**order, "entry_usd": "10", "realised_usd": str(-5 - number % 3)}
     ports.tables.put(Table.DECISIONS, str(FRIDAY), f"AAA|{number}", decided)
     ports.tables.put(Table.ORDERS, str(FRIDAY), f"AAA|{number}", ended)

@@ -140,7 +140,7 @@ def test_a_bar_as_old_as_it_may_be_is_fresh() -> None:
 
 
 def test_liquidity_is_held_against_the_volume_that_was_scored() -> None:
-    life = approved(qty_shares=50, basis=replace(BASIS, adv_shares=4_000))
+    life = approved(qty=Decimal(50), basis=replace(BASIS, adv_shares=4_000))
     life.step()
     assert (gates_of(life)["LIQUIDITY"]["found"], gates_of(life)["LIQUIDITY"]["limit"]) == ("40", "<= 40")
 
@@ -149,24 +149,24 @@ def test_a_size_that_has_shrunk_is_sent_smaller_and_kept_for_every_later_price()
     life = approved(patience_s=5)
     life.ports.broker.buying_power = Decimal(650)
     life.step()
-    assert life.ports.broker.requests[0].qty_shares == 64, "650 USD at no more than 10.03 each"
+    assert life.ports.broker.requests[0].qty == 64, "650 USD at no more than 10.03 each"
     assert gates_of(life)["SIZE"]["found"] == "64 (buying_power)"
     assert life.state.wanted == life.state.sized == 64
     life.ports.broker.buying_power = Decimal(100_000)
     life.until(lambda state: state.entry_attempt == 1 and state.phase is Phase.WORKING)
-    assert life.ports.broker.requests[1].qty_shares == 64
-    assert life.state.plan.qty_shares == 100
+    assert life.ports.broker.requests[1].qty == 64
+    assert life.state.plan.qty == 100
 
 
 def test_a_size_never_grows() -> None:
-    life = approved(qty_shares=7)
+    life = approved(qty=Decimal(7))
     life.step()
-    assert life.ports.broker.requests[0].qty_shares == 7
+    assert life.ports.broker.requests[0].qty == 7
     assert life.state.sized is None
 
 
 def test_its_own_room_is_not_counted_against_an_approved_order() -> None:
-    life = approved(qty_shares=900)
+    life = approved(qty=Decimal(900))
     life.step()
     assert gates_of(life)["DUPLICATE"]["passed"]
     assert gates_of(life)["MAX_POSITIONS"]["found"] == "1"
@@ -211,7 +211,7 @@ def test_an_approved_order_before_the_open_is_held_to_its_small_share_of_the_vol
     life = approved(life)
     life.step()
     assert gates_of(life)["LIQUIDITY"]["limit"] == "<= 50"
-    assert life.ports.broker.requests[0].qty_shares == 50
+    assert life.ports.broker.requests[0].qty == 50
     assert life.ports.broker.requests[0].client_order_id == entry_id()
 
 

@@ -23,7 +23,7 @@ from tests.support.broker import DUPLICATE
 from tests.support.orders import AAA, INTENT, NOW, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
 from tests.support.tape import ny
 
-ENTRY = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(), qty_shares=100)
+ENTRY = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(), qty=Decimal(100))
 
 
 class CrashingTables(MemoryTables):
@@ -71,11 +71,11 @@ def test_the_entry_is_a_marketable_bracket_under_its_own_id() -> None:
     life = new_life()
     life.step()
     (request,) = life.ports.broker.requests
-    assert (request.client_order_id, request.symbol, request.side, request.qty_shares) == (
+    assert (request.client_order_id, request.symbol, request.side, request.qty) == (
         entry_id(),
         AAA,
         Side.BUY,
-        100,
+        Decimal(100),
     )
     assert (request.order_type, request.order_class, request.time_in_force) == (
         OrderType.LIMIT,
@@ -137,8 +137,8 @@ def test_fills_are_counted_once_although_more_came_between_a_crash_and_its_repea
     life.act(look)
     life.look()  # a step that was journalled before the crash stays what it was: the next one sees what came since
     rows = life.ports.rows("fills", ON).values()
-    assert sum(int(str(row["qty_shares"])) for row in rows) == life.state.bought == 80
-    value = sum(int(str(row["qty_shares"])) * Decimal(str(row["price_usd"])) for row in rows)
+    assert sum(int(str(row["qty"])) for row in rows) == life.state.bought == 80
+    value = sum(int(str(row["qty"])) * Decimal(str(row["price_usd"])) for row in rows)
     assert value == pytest.approx(Decimal("801.00"), abs=Decimal("0.01"))
 
 
@@ -303,11 +303,11 @@ def test_the_tables_tell_the_orders_story() -> None:
     life.look()
     life.to_end()
     (order,) = life.ports.rows("orders", ON).values()
-    assert (order["phase"], order["exit_reason"], order["bought_shares"], order["sold_shares"]) == (
+    assert (order["phase"], order["exit_reason"], order["bought_qty"], order["sold_qty"]) == (
         "CLOSED",
         "STOP",
-        100,
-        100,
+        "100",
+        "100",
     )
     assert (order["entry_usd"], Decimal(str(order["realised_usd"]))) == ("10.02", Decimal(-23))
     fills = {str(row["role"]): row for row in life.ports.rows("fills", ON).values()}
@@ -315,7 +315,7 @@ def test_the_tables_tell_the_orders_story() -> None:
     assert (fills["entry"]["side"], fills["entry"]["session"], fills["entry"]["slippage_bp"]) == ("buy", "REG-AM", 20.0)
     assert fills["stop"]["slippage_bp"] == pytest.approx(10.204)
     (position,) = life.ports.rows("positions", ON).values()
-    assert (position["qty_shares"], position["exit_reason"]) == (0, "STOP")
+    assert (position["qty"], position["exit_reason"]) == ("0", "STOP")
 
 
 def test_an_exit_of_our_own_has_no_reference_to_slip_from() -> None:
@@ -335,9 +335,9 @@ def test_growing_fills_are_rows_of_their_own_at_their_own_price() -> None:
         life.ports.broker.fill(entry_id(), shares, price)
         life.step()
     rows = [row for _, row in sorted(life.ports.rows("fills", ON).items())]
-    assert {(row["qty_shares"], Decimal(str(row["price_usd"]))) for row in rows} == {
-        (30, Decimal("10.00")),
-        (70, Decimal("10.01")),
+    assert {(row["qty"], Decimal(str(row["price_usd"]))) for row in rows} == {
+        ("30", Decimal("10.00")),
+        ("70", Decimal("10.01")),
     }
 
 

@@ -74,7 +74,7 @@ def test_every_trade_links_to_its_case_beside_the_page(made: Study, page: str, t
     for link, trade in zip(links, made.outcome.trades, strict=True):
         case = decode_json(Case, (tmp_path / link).read_bytes())
         assert (case.decision_id, case.symbol, case.on) == (trade.decision_id, trade.symbol, trade.on)
-        bought = sum(fill.qty_shares for fill in case.fills if fill.side == Side.BUY)
+        bought = sum(fill.qty for fill in case.fills if fill.side == Side.BUY)
         assert (bought, case.phase) == (trade.qty, Phase.CLOSED)
         assert case.scores.contributions
         assert len(case.bars.start_s) == 78
