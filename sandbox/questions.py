@@ -18,7 +18,7 @@ QUESTIONS: Mapping[str, ExampleQuery] = {
     "fills-by-session": ExampleQuery(
         asks="How much was bought and sold in each session, and at what slippage?",
         sql="""
-SELECT session, side, count(*) AS fills, sum(qty) AS qty,
+SELECT session, side, count(*) AS fills, sum(qty) AS total_qty,
        round(sum(qty * price_usd), 2) AS value_usd,
        round(sum(slippage_bp * qty) / sum(qty) FILTER (slippage_bp IS NOT NULL), 2) AS slippage_bp
 FROM fills GROUP BY session, side ORDER BY session, side

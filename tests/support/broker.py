@@ -81,7 +81,7 @@ class HandBroker:
     looked: list[str] = field(default_factory=list)
     book: dict[str, BrokerOrder] = field(default_factory=dict)
     oversells: int = 0
-    sold_elsewhere: dict[str, int] = field(default_factory=dict)
+    sold_elsewhere: dict[str, Decimal | int] = field(default_factory=dict)
     """Shares by symbol that someone else has sold on this account."""
     unseen: int = 0
     """Look-ups to come that are answered from before the order arrived."""

@@ -98,17 +98,17 @@ def _position(
 
     decided: Row = {"verdict": "approved", "refused_by": "", "decided_at": f"{on}T{hour}:00:00Z", "bound": "kelly"}
     key = f"{symbol}|{slot}|{told['decision_id']}"
-    tables.put(Table.DECISIONS, day, key, {**told, **decided, "intent_id": intent, "qty": shares})
+    tables.put(Table.DECISIONS, day, key, {**told, **decided, "intent_id": intent, "qty": str(shares)})
 
     ended: Row = {"phase": "CLOSED", "exit_reason": "TARGET", "seq": 4, "updated_at": f"{on}T{hour}:40:00Z"}
-    sizes: Row = dict.fromkeys(("qty", "bought_qty", "sold_qty"), shares)
+    sizes: Row = dict.fromkeys(("qty", "bought_qty", "sold_qty"), str(shares))
     usd: Row = {"entry_usd": str(paid), "stop_usd": str(stop), "realised_usd": str(round((got - paid) * shares, 2))}
     tables.put(Table.ORDERS, day, f"{symbol}|{intent}", {"intent_id": intent, **whose, **own, **ended, **sizes, **usd})
 
     for role, side, price, minute in (("entry", "buy", paid, 1), ("target", "sell", got, 31)):
         at = f"{on}T{hour}:{minute:02d}"
         order: Row = {"intent_id": intent, "client_order_id": f"{intent}-{role}", "symbol": symbol, "role": role}
-        fill: Row = {"side": side, "qty": shares, "price_usd": str(price), "session": session}
+        fill: Row = {"side": side, "qty": str(shares), "price_usd": str(price), "session": session}
         seen: Row = {"occurred_at": f"{at}:00Z", "received_at": f"{at}:01Z"}
         slipped: Row = {"slippage_bp": 2.0 if role == "entry" else None}
         tables.put(Table.FILLS, day, f"{symbol}|{intent}-{role}|0001", {**order, **own, **fill, **seen, **slipped})

@@ -22,7 +22,7 @@ from shared.core.order_states import EntryPlan, OrderState, Phase, Role
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
 from shared.core.unread import Unread
-from shared.core.values import ZERO
+from shared.core.values import ZERO, plain
 
 TIME_TO_LIVE = timedelta(hours=12)
 
@@ -148,7 +148,7 @@ def decision(story: DecisionStory) -> NoticeText:
     cost = story.limit_price * story.qty
     tape = story.tape
     return _text(
-        f"Buying {story.qty} {story.symbol} at {story.limit_price}, {usd(cost)}",
+        f"Buying {plain(story.qty)} {story.symbol} at {story.limit_price}, {usd(cost)}",
         [
             *(f"Story: {headline}" for headline in story.headlines),
             f"Narrative {tape.narrative:+.2f} against tape {tape.price:+.2f}, divergence {tape.divergence:+.2f}"
@@ -223,7 +223,7 @@ def approval(question: ApprovalQuestion, *, has_links: bool) -> NoticeText:
     """An order that waits for a person."""
     q, plan = question, question.plan
     return _text(
-        f"Approve? Buy {plan.qty} {plan.symbol}, up to {usd(q.notional)}",
+        f"Approve? Buy {plain(plan.qty)} {plan.symbol}, up to {usd(q.notional)}",
         [
             f"Quote: {q.quote}." if q.quote else None,
             f"Cost: {q.cost}; the first limit is {plan.limit_price}.",
@@ -250,7 +250,7 @@ def opened(state: OrderState) -> NoticeText:
     plan, average = state.plan, state.value(Role.ENTRY) / state.bought
     paid_beyond = (average - plan.arrival_price) / plan.arrival_price * 10_000
     return _text(
-        f"Bought {state.bought} {plan.symbol} at {average:.4f}",
+        f"Bought {plain(state.bought)} {plan.symbol} at {average:.4f}",
         [
             f"Cost {usd(average * state.bought)}, {paid_beyond:+.1f} bp against the mid at the decision.",
             f"Stop {plan.stop_price}, target {plan.target_price}, leaves by {clock(plan.exit_by)}.",
@@ -267,10 +267,10 @@ def closed(state: OrderState) -> NoticeText:
     plan, cost = state.plan, state.value(Role.ENTRY)
     share = state.realised / cost if cost > ZERO else ZERO
     return _text(
-        f"Sold {state.sold} {plan.symbol}: {state.realised:+.2f} USD",
+        f"Sold {plain(state.sold)} {plan.symbol}: {state.realised:+.2f} USD",
         [
             f"Reason: {state.exit_reason}. {share:+.2%} of what was paid, before fees.",
-            f"{state.written_off} shares were gone at the broker." if state.written_off else None,
+            f"{plain(state.written_off)} shares were gone at the broker." if state.written_off else None,
             _trace(state),
         ],
     )

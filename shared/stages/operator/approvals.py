@@ -22,7 +22,7 @@ from shared.core.order_states import EntryPlan, OrderState, Phase
 from shared.core.order_steps import LOOK_AGAIN
 from shared.core.orders import BrokerOrder
 from shared.core.sessions import NEW_YORK
-from shared.core.values import Symbol, iso, parse_utc
+from shared.core.values import Symbol, iso, parse_utc, plain
 from shared.ports import Cell, Ports, Row
 from shared.stages.account.reconcile import Wake, recorded_order, wake
 from shared.stages.base.facts import quote_of
@@ -94,7 +94,7 @@ def answer(ports: Ports, call: Call, state: OrderState, chosen: Answer) -> Reply
         )
     body: Mapping[str, object] = {"intent_id": plan.intent_id, "approve": given.is_approval}
     record: dict[str, Cell] = {"act": chosen.value, "intent_id": plan.intent_id}
-    title = f"Order {plan.intent_id}, {plan.qty} {plan.symbol}: {chosen}"
+    title = f"Order {plan.intent_id}, {plain(plan.qty)} {plan.symbol}: {chosen}"
     return Reply(body=body, messages=(act_notice(ports, title, call),), record=record)
 
 
@@ -182,7 +182,7 @@ def _expired(ports: Ports, claims: Claims) -> str:
 def _what(state: OrderState) -> str:
     plan = state.plan
     why = f" ({state.why})" if state.why else ""
-    return f"order {plan.intent_id} of {plan.qty} {plan.symbol} is {state.outcome or state.phase}{why}"
+    return f"order {plan.intent_id} of {plain(plan.qty)} {plan.symbol} is {state.outcome or state.phase}{why}"
 
 
 def _claim(ports: Ports, state: OrderState, given: Answered, caller: str = "") -> bool:

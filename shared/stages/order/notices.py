@@ -11,6 +11,7 @@ from shared.core.ledger import Unexplained
 from shared.core.order_states import ABSENCES_BELIEVED, OrderState, Phase
 from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.portfolio import OTHER_ACCOUNT
+from shared.core.values import plain
 from shared.ports import Ports
 from shared.stages.base.incidents import record_incident
 from shared.stages.base.notices import closed, ended, opened, to_notice
@@ -51,7 +52,7 @@ def _is_known(state: OrderState, now: datetime) -> bool:
 
 def oversold(state: OrderState) -> Unexplained | None:
     """Say how far more was sold than was held; None where it was not."""
-    text = f"{-state.held} {state.plan.symbol} sold beyond what was held"
+    text = f"{plain(-state.held)} {state.plan.symbol} sold beyond what was held"
     return Unexplained(subject=text) if state.held < 0 else None
 
 
@@ -81,7 +82,7 @@ def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, st
             "Cancel at the broker what stands in its way, or sell there by hand. "
             "Until then a stop guards it where the broker takes one, and the exit is tried again."
         )
-        yield "exit-refused", f"{symbol}: the broker refuses to sell {after.held} shares", body
+        yield "exit-refused", f"{symbol}: the broker refuses to sell {plain(after.held)} shares", body
     if before.absences < ABSENCES_BELIEVED <= after.absences:
         gone = [key for key, order in before.orders.items() if order.is_live and not after.orders[key].is_live]
         what = f"Taken for cancelled: {', '.join(gone)}." if gone else "It may have bought what is held; looking on."
@@ -89,7 +90,7 @@ def _found(before: OrderState, after: OrderState) -> Iterator[tuple[str, str, st
     if before.hours != after.hours and after.held > 0 and after.hours is not None:
         at = f"{after.hours.starts_at:%Y-%m-%d %H:%M}Z"
         body = f"Nobody has bought it before trading ended. Its room stays taken; its exit goes on at {at}."
-        yield "held-overnight", f"{symbol}: {after.held} shares are held over night", body
+        yield "held-overnight", f"{symbol}: {plain(after.held)} shares are held over night", body
     if after.note.startswith(OTHER_ACCOUNT) and not before.note.startswith(OTHER_ACCOUNT):
         body = f"{after.note}. Nothing is done for the order there. It goes on when the keys of its account are back."
         yield "other-account", f"{symbol}: the keys open an account that the order does not belong to", body

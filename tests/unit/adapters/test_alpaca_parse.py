@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.alpaca import order_fields
 from shared.adapters.alpaca_parse import (
+    CRYPTO_NOTIONAL_MIN,
     parsed,
     read_account,
     read_account_id,
@@ -28,6 +29,7 @@ from shared.adapters.alpaca_parse import (
     read_snapshot,
 )
 from shared.core.errors import ContractError
+from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.orders import OrderClass, OrderRequest, OrderStatus, OrderType, TimeInForce
 from shared.core.values import Side, Symbol
 from tests.support.alpaca_answers import ACCOUNT, ASSET, BAR, HEADLINE, ORDER, POSITION, QUOTE, SNAPSHOT
@@ -134,6 +136,39 @@ def test_fields_that_alpaca_leaves_out_at_times_do_no_harm() -> None:
     assert read_order(without(without(ORDER, "legs"), "updated_at")).updated_at == read_order(ORDER).submitted_at
     assert read_order({**ORDER, "submitted_at": None}).submitted_at == datetime(2025, 10, 15, 13, 29, 59, tzinfo=UTC)
     assert read_headline({**HEADLINE, "summary": None, "symbols": None}).symbols == ()
+
+
+COIN = {"class": "crypto", "symbol": "BTC/USD", "min_order_size": "0.000010", "min_trade_increment": "1E-9"}
+
+
+def test_an_equity_is_ordered_in_whole_shares_whatever_it_says_of_fractions() -> None:
+    asset = read_asset({**ASSET, "min_order_size": "0.5", "min_trade_increment": "0.001"})
+    assert asset is not None
+    assert (asset.is_fractionable, asset.lot) == (True, WHOLE_SHARES)
+
+
+@pytest.mark.parametrize("changes", [{}, {"min_order_size": 1e-05, "min_trade_increment": 1e-09}])
+def test_a_coin_is_ordered_in_the_steps_that_the_broker_tells(changes: dict[str, Any]) -> None:
+    asset = read_asset({**ASSET, **COIN, **changes})
+    assert asset is not None
+    assert asset.lot == Lot(
+        qty_step=Decimal("0.000000001"), qty_min=Decimal("0.00001"), notional_min=CRYPTO_NOTIONAL_MIN
+    )
+    assert (str(asset.lot.qty_min), CRYPTO_NOTIONAL_MIN) == ("0.00001", Decimal(10))
+
+
+@pytest.mark.parametrize("name", ["min_order_size", "min_trade_increment"])
+@pytest.mark.parametrize("value", [None, "0", "-1", "NaN", "small", True])
+def test_a_coin_whose_steps_nobody_knows_is_no_asset_of_ours(name: str, value: object) -> None:
+    with pytest.raises(ContractError, match=name):
+        parsed("GET /assets", read_asset, {**ASSET, **COIN, name: value})
+
+
+@pytest.mark.parametrize(("qty", "text"), [("0.5", "0.5"), ("100.000", "100"), ("0.000000001", "1E-9"), ("0", "0")])
+def test_an_order_and_a_position_may_be_of_any_quantity(qty: str, text: str) -> None:
+    order = read_order({**ORDER, "qty": qty, "filled_qty": qty, "legs": None})
+    assert (str(order.qty), str(order.filled_qty), order.remaining_qty) == (text, text, Decimal(0))
+    assert str(read_position({**POSITION, "qty": f"-{qty}"}).qty).lstrip("-") == text
 
 
 @pytest.mark.parametrize("inactive", [{"status": "inactive"}, {"tradable": False}, {"tradable": None}])

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.core.errors import BrokerError, TransientError
+from shared.core.lots import Lot
 from shared.core.order_states import ExitReason
 from shared.core.order_steps import LOOK_AGAIN, STOP_ENTERING, report
 from shared.core.orders import BrokerOrder, OrderClass, OrderRequest, OrderStatus, OrderType
 from shared.core.sessions import NEW_YORK, session_at
-from shared.core.values import Side
+from shared.core.values import Side, floor_to_step, tidy
 from tests.support.orders import AAA, ON, Life, extended_life, new_life
 
 REFUSED = BrokerError(403, 40310000, "refused for no reason")
@@ -37,16 +38,19 @@ class OrderLife(RuleBasedStateMachine):
     """Steps of the lifecycle in any order with what a venue, a network and a person may do between them."""
 
     life: Life
+    lot: Lot
 
     @initialize(
-        qty=st.sampled_from([1, 7, 100]),
+        steps=st.sampled_from([1, 7, 100]),
+        step=st.sampled_from([Decimal(1), Decimal("0.001"), Decimal("1e-9")]),
         reprices=st.integers(0, 3),
         patience=st.sampled_from([5, 30]),
         at=st.sampled_from(["", "09:25", "15:45", "19:40"]),
     )
-    def begin(self, qty: int, reprices: int, patience: int, at: str) -> None:
+    def begin(self, steps: int, step: Decimal, reprices: int, patience: int, at: str) -> None:
         """An order of older code in the session, or one of this version, near the open, the close or the end."""
-        plan = {"qty": qty, "max_reprices": reprices, "patience_s": patience}
+        self.lot = Lot(qty_step=step)
+        plan = {"qty": tidy(steps * step), "lot": self.lot, "max_reprices": reprices, "patience_s": patience}
         self.life = extended_life(at, **plan) if at else new_life(**plan)  # type: ignore[arg-type]
 
     def alive(self) -> bool:
@@ -81,7 +85,8 @@ class OrderLife(RuleBasedStateMachine):
         order = self.fillable()[pick % len(self.fillable())]
         broker = self.life.ports.broker
         most = order.remaining_qty if order.side is Side.BUY else min(order.remaining_qty, broker.held(AAA))
-        broker.fill(order.client_order_id, max(1, int(most * Decimal(part))))
+        step = self.lot.qty_step
+        broker.fill(order.client_order_id, max(step, floor_to_step(most * Decimal(part), step)))
 
     @precondition(something_live)
     @rule(pick=st.integers(0, 5), status=st.sampled_from([OrderStatus.CANCELED, OrderStatus.EXPIRED]))
@@ -187,7 +192,7 @@ class OrderLife(RuleBasedStateMachine):
         self.what_is_over_left_nothing_behind()
         self.nothing_is_sold_that_is_not_held()
         rows = self.life.ports.rows("fills", ON).values()
-        by_side = {side: sum(int(str(r["qty"])) for r in rows if r["side"] == side) for side in ("buy", "sell")}
+        by_side = {side: sum(Decimal(str(r["qty"])) for r in rows if r["side"] == side) for side in ("buy", "sell")}
         assert by_side["buy"] == by_side["sell"] == self.life.state.bought
         assert self.life.ports.tables.get("ledger", "account", "current").value["reservations"] == 0  # type: ignore[union-attr]
         assert self.life.state.seq == len(self.life.ports.rows("journal", ON))
@@ -206,7 +211,7 @@ TestOrderLife.settings = settings(
 def test_the_thirty_steps_after_which_a_lost_pair_once_blocked_the_exit_for_good() -> None:
     """Found by chance: market data is looked at over the open, the pair's answer is lost, then someone wants out."""
     walk = OrderLife()
-    walk.begin(qty=1, patience=5, reprices=0, at="09:25")
+    walk.begin(steps=1, step=Decimal(1), patience=5, reprices=0, at="09:25")
     walk.step_in_time()
     walk.step_woken()
     walk.step_in_time()

@@ -18,7 +18,7 @@ from dashboard.day import (
     table_of,
     tables_of,
 )
-from shared.contracts.records import CONTROLS, KILL, Container, Table
+from shared.contracts.records import CONTROLS, KILL, RENAMED, Container, Table
 from shared.contracts.settings import RiskSettings
 from shared.core.packing import pack
 from shared.ports import Row
@@ -68,12 +68,29 @@ def test_an_order_that_bought_nothing_is_no_position(source: MemorySource) -> No
         "decision_id": "x",
         "symbol": "CCC",
         "phase": "CANCELED",
-        "bought_qty": 0,
+        "bought_qty": "0",
         "realised_usd": "0",
     }
     source.tables.put(Table.ORDERS, str(ON), "CCC|x", row)
     found = closed_positions(*(table_of(source, table, ON) for table in (Table.ORDERS, Table.FILLS, Table.DECISIONS)))
     assert set(found["symbol"]) == {"AAA", "BBB"}
+
+
+def test_rows_of_older_code_that_counted_whole_shares_are_read_beside_todays(source: MemorySource) -> None:
+    many_days(source, 1)
+    closed = (Table.ORDERS, Table.FILLS, Table.DECISIONS)
+    before = closed_positions(*(table_of(source, table, ON) for table in closed))
+    for table in closed:
+        for key, row in list(source.tables.query(table, str(ON))):
+            if row["symbol"] == "AAA":
+                counted = {RENAMED[name]: int(str(cell)) for name, cell in row.items() if name in RENAMED}
+                assert counted
+                old = {name: cell for name, cell in row.items() if name not in RENAMED} | counted
+                source.tables.put(table, str(ON), key, old)
+    after = closed_positions(*(table_of(source, table, ON) for table in closed))
+    pd.testing.assert_frame_equal(after, before)
+    assert list(after["bought_qty"]) == [100, 50]
+    assert list(tables_of(CachedSource(source), Table.ORDERS, [ON])["qty"]) == [100, 50]
 
 
 def test_no_order_gives_no_position(source: MemorySource) -> None:

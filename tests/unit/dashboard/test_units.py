@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,6 +27,15 @@ AT = datetime(2026, 10, 14, 13, 35, 2, tzinfo=UTC)
         (units.ratio(1.234, "R"), "1.23 R"),
         (units.minutes(61), "61 min"),
         (units.minutes(150), "2.5 h"),
+        (units.quantity(100.0), "100"),
+        (units.quantity(Decimal("1E+2")), "100"),
+        (units.quantity(Decimal(12_345)), "12,345"),
+        (units.quantity(12_345.5), "12,345.5"),
+        (units.quantity(Decimal("0.000000001")), "0.000000001"),
+        (units.quantity(1e-9), "0.000000001"),
+        (units.quantity(Decimal("0.09975")), "0.09975"),
+        (units.quantity(0.0), "0"),
+        (units.quantity(math.nan), "n/a"),
         (units.figure(119041.0), "119,041"),
         (units.figure(0.01630646), "0.01631"),
         (units.slot("0935"), "09:35"),

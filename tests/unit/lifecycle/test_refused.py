@@ -332,6 +332,19 @@ def test_what_a_persons_sale_leaves_free_is_sold_and_the_rest_told() -> None:
     sold(life)
 
 
+def test_of_shares_beside_a_persons_fraction_whole_ones_are_sold() -> None:
+    life = new_life().protected()
+    life.ports.broker.sold_elsewhere[AAA] = Decimal("-0.5")
+    life.ask()
+    life.step()
+    life.ports.broker.rest(Side.SELL, 40, "12.00")
+    while life.state.sold < 60:
+        fill_marketable(life)
+        life.step()
+    assert {request.qty % 1 for request in life.ports.broker.requests} == {0}
+    assert life.ports.broker.held(AAA) == Decimal("40.5")
+
+
 def test_a_persons_own_shares_may_be_sold_by_that_person_beside_ours() -> None:
     life = new_life().protected()
     life.ports.broker.sold_elsewhere[AAA] = -50

@@ -45,8 +45,8 @@ def test_every_documented_question_has_an_answer(name: str, files: Mapping[str, 
 
 def test_fills_by_session_add_up_to_the_table(ports: NightFakes, files: Mapping[str, Sequence[Path]]) -> None:
     found = answer(files, QUESTIONS["fills-by-session"].sql)
-    shares = sum(int(str(row["qty"])) for row in ports.rows("fills", ON).values())
-    assert sum(row[found.columns.index("shares")] for row in found.rows) == shares
+    total = sum(float(str(row["qty"])) for row in ports.rows("fills", ON).values())
+    assert sum(row[found.columns.index("total_qty")] for row in found.rows) == total
 
 
 def test_strategies_are_told_apart_and_add_up_to_the_tables(tmp_path: Path) -> None:

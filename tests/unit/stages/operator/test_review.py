@@ -21,10 +21,12 @@ FRIDAY = date(2026, 10, 16)
 
 
 def lost(ports: FakePorts, number: int) -> None:
-    """One order of Friday afternoon that lost."""
+    """One order of Friday afternoon that lost; every other row is as older code wrote it."""
+    bought: Cell = 100 if number % 2 else "100"
     verdict: dict[str, Cell] = {"decided_at": iso(ny(FRIDAY, "15:00")), "verdict": "approved", "refused_by": ""}
     decided = {**verdict, "decision_id": f"d{number}", "session": "REG-PM", "p_up": 0.5, "p_down": 0.5}
-    order: dict[str, Cell] = {"decision_id": f"d{number}", "symbol": "AAA", "phase": "CLOSED", "bought_qty": 100}
+    order: dict[str, Cell] = {"decision_id": f"d{number}", "symbol": "AAA", "phase": "CLOSED"}
+    order |= {"bought_shares" if number % 2 else "bought_qty": bought}
     ended = {**order, "entry_usd": "10", "realised_usd": str(-5 - number % 3)}
     ports.tables.put(Table.DECISIONS, str(FRIDAY), f"AAA|{number}", decided)
     ports.tables.put(Table.ORDERS, str(FRIDAY), f"AAA|{number}", ended)

@@ -8,19 +8,34 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.adapters.memory import MemoryTables
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import canonical_json, digest
+from shared.core.lots import Lot
 from shared.core.order_states import ExitReason, OrderState, Phase
 from shared.core.order_steps import Command, Step, next_step
 from shared.core.orders import OrderClass, OrderType, TimeInForce
-from shared.core.values import Side
+from shared.core.values import Side, plain, tidy
 from shared.ports import Row
 from shared.stages.base.ledger import load_ledger
 from shared.stages.order.step import carry_out
 from tests.support.broker import DUPLICATE
-from tests.support.orders import AAA, INTENT, NOW, ON, PLAN, Life, entry_id, exit_id, new_life, protect_id
+from tests.support.orders import (
+    AAA,
+    INTENT,
+    NOW,
+    ON,
+    PLAN,
+    Life,
+    entry_id,
+    exit_id,
+    extended_life,
+    new_life,
+    protect_id,
+)
 from tests.support.tape import ny
 
 ENTRY = Step(command=Command.SUBMIT_ENTRY, client_order_id=entry_id(), qty=Decimal(100))
@@ -339,6 +354,24 @@ def test_growing_fills_are_rows_of_their_own_at_their_own_price() -> None:
         ("30", Decimal("10.00")),
         ("70", Decimal("10.01")),
     }
+
+
+@given(parts=st.lists(st.integers(1, 10**6), min_size=1, max_size=6))
+@settings(deadline=None, max_examples=40)
+def test_the_fills_of_a_coin_add_up_to_what_was_bought_digit_by_digit(parts: list[int]) -> None:
+    step = Decimal("0.000000001")
+    life = extended_life(qty=tidy(sum(parts) * step), lot=Lot(qty_step=step))
+    life.step()
+    for part in parts:
+        life.ports.broker.fill(entry_id(), part * step)
+        life.step()
+    rows = life.ports.rows("fills", ON).values()
+    assert sum(Decimal(str(row["qty"])) for row in rows) == life.state.bought == life.state.plan.qty
+    (position,) = life.ports.rows("positions", ON).values()
+    assert position["qty"] == plain(life.state.plan.qty)
+    assert not any(mark in str(row["qty"]) for row in rows for mark in "eE")
+    text = life.ports.codec.encode(life.state)
+    assert life.ports.codec.decode(OrderState, text) == life.state
 
 
 def test_the_owner_hears_of_the_opening_and_the_end_and_nothing_between() -> None:
