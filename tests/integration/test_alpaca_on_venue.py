@@ -224,8 +224,9 @@ def test_what_a_person_trades_by_hand_is_read_row_by_row_and_hides_nothing_of_ou
     held, sent = venue_broker.positions(), venue_broker.orders(since=ny(ON, "08:00"))
     assert [(p.symbol, str(p.qty)) for p in held] == [("AAPL", "3"), ("BTCUSD", "0.0123"), ("MSFT", "0.5")]
     assert {row.name: row.market_value for row in held.unread} == {OPTION: 2240, "BC_PRA": None, "DWACW": None}
-    assert {order.client_order_id for order in sent} == {"ours-entry-0", "hand-rest-AAPL"}
-    assert sorted(row.name for row in sent.unread) == ["", "MSFT", "MSFT", OPTION]
+    quantities = {order.client_order_id: str(order.qty) for order in sent}
+    assert quantities == {"ours-entry-0": "3", "hand-rest-AAPL": "5", "hand-fraction": "0.25"}
+    assert sorted(row.name for row in sent.unread) == ["", "MSFT", OPTION]
     ours, nothing = venue_broker.position(AAPL), venue_broker.position(Symbol("SPY"))
     assert ours is not None
     assert (ours.qty, nothing) == (Decimal(3), None)

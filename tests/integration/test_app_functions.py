@@ -160,7 +160,7 @@ def test_a_signal_became_an_order_with_its_bracket_and_was_sent_once(morning: Mo
 
 def test_kill_with_flatten_sells_what_is_held_and_lets_nothing_in(morning: Morning) -> None:
     box = morning.box
-    assert morning.answers["status"][1]["positions"]["SPY"] > 0
+    assert int(morning.answers["status"][1]["positions"]["SPY"]) > 0
     assert morning.answers["kill"] == (200, {"kill_switch": "drill", "flatten": True})
     assert morning.answers["killed"][1]["kill_switch"] == "drill"
     assert morning.answers["flat"][1]["positions"] == {}

@@ -99,7 +99,7 @@ def test_a_cancel_without_an_answer_loses_no_share(sandbox: MakeSandbox, kind: s
         box.break_venue(*({"kind": kind, "path": "/v2/orders/", "method": "DELETE", "next": n} for n in (2, 3)))
         await box.until("10:30")
         orders = list(box.rows(Table.ORDERS).values())
-        assert any(row["bought_qty"] for row in orders)
+        assert any(row["bought_qty"] != "0" for row in orders)
         assert all(row["bought_qty"] == row["sold_qty"] for row in orders)
         assert [text for text in problems(box) if not text.startswith("guarded: ")] == []
 

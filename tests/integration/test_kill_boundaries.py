@@ -75,7 +75,7 @@ class Stage:
             assert sum(int(str(row["qty"])) for row in fills if row["side"] == side) == 100
         (order,) = self.rows(Table.ORDERS, intent_id)
         (position,) = self.rows(Table.POSITIONS, intent_id)
-        assert (order["phase"], order["seq"], position["qty"]) == ("CLOSED", state.seq, 0)
+        assert (order["phase"], order["seq"], position["qty"]) == ("CLOSED", state.seq, "0")
         stored = load_ledger(self.ports)
         assert stored is not None
         assert (stored.value.reservations, stored.value.unexplained) == ((), ())

@@ -46,7 +46,8 @@ OUT_OF_RANGE: dict[str, dict[str, Any]] = {
     },
     "order-intent.v2": {
         "arrival_price": "-1.00",
-        "qty": 0,
+        "qty": "0",
+        "lot": {"qty_step": "0"},
         "side": "sell",
         "stop_price": "0",
         "symbol": "",
@@ -81,7 +82,7 @@ def bad_texts(good: Envelope, blobs: BlobStore) -> list[Bad]:
         bad.append(Bad(name=name, text=base64_of(json.dumps(members | changes)), reason=reason))
 
     spoil("unknown schema", "schema_id", schema_id="weather.v1")
-    spoil("later version of the schema", "schema_id", schema_id=schema.replace(".v1", ".v2"))
+    spoil("later version of the schema", "schema_id", schema_id=f"{schema[:-1]}{int(schema[-1]) + 1}")
     spoil("schema of another queue", "schema_id", schema_id=ANOTHER[schema])
     spoil("schema that is no text", "schema_id", schema_id=1)
     spoil("field that nobody knows", "urgent", urgent=True)
