@@ -213,7 +213,9 @@ class Replayer:
             [recorded.limit_usd, recorded.worst_usd, recorded.stop_usd, recorded.target_usd],
             [None] * 4 if prices is None else [prices.limit, prices.worst, prices.stop, prices.target],
         )
-        for said, found in zip(recorded.gates, decided.verdicts, strict=False):
+        verdicts = {verdict.gate: verdict for verdict in decided.verdicts}
+        for said in recorded.gates:  # older code had fewer: what both know is compared, whatever stands between
+            found = verdicts.get(said.gate, said)
             if said != found:
                 yield self._texts(f"gate {said.gate}", said, found)
         yield _same("gates", len(recorded.gates), len(decided.verdicts))

@@ -171,6 +171,18 @@ def test_an_order_and_a_position_may_be_of_any_quantity(qty: str, text: str) -> 
     assert str(read_position({**POSITION, "qty": f"-{qty}"}).qty).lstrip("-") == text
 
 
+@pytest.mark.parametrize(("qty", "text"), [("1E-9", "0.000000001"), ("1E+2", "100"), ("0.2500", "0.25")])
+def test_an_order_is_sent_with_a_quantity_as_alpaca_writes_it(qty: str, text: str) -> None:
+    request = OrderRequest(
+        client_order_id="i-exit-0",
+        symbol=Symbol("BTC/USD"),
+        side=Side.SELL,
+        qty=Decimal(qty),
+        order_type=OrderType.MARKET,
+    )
+    assert order_fields(request)["qty"] == text
+
+
 @pytest.mark.parametrize("inactive", [{"status": "inactive"}, {"tradable": False}, {"tradable": None}])
 def test_an_asset_that_is_inactive_or_not_tradable_says_so(inactive: dict[str, Any]) -> None:
     asset = read_asset({**ASSET, **inactive})

@@ -390,6 +390,7 @@ CHANGES: list[tuple[Callable[[Case], Case], list[str]]] = [
     (lambda c: replace(c, decision=replace(gated(c), refused_by=("SPREAD", "SIZE"))), ["refused by"]),
     (lambda c: replace(c, decision=replace(gated(c), intent=None)), ["intent"]),
     (lambda c: replace(c, decision=replace(gated(c), gates=gated(c).gates[:-1])), ["gates"]),
+    (lambda c: replace(c, decision=replace(gated(c), gates=gated(c).gates[:3] + gated(c).gates[5:])), ["gates"]),
     (
         lambda c: replace(
             c, decision=replace(gated(c), gates=(replace(gated(c).gates[0], passed=False), *gated(c).gates[1:]))
