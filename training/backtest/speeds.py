@@ -2,7 +2,7 @@
 
 With gates and costs off the two agree at every bar (training/engines/staged.py). With them on the app does less: this
 says of each entry of the sweep what became of it, and of each entry of the app why the sweep has none there. The list
-of reasons is closed: what none explains is `Reason.UNEXPLAINED`, and an error of ours.
+of reasons is closed: what none explains is `Became.UNEXPLAINED`, and an error of ours.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from training.engines import ExitCause, asked_rows, asked_wishes, trades_of
 from training.sweeps.market import SweptMarket, SweptSymbol
 
 
-class Reason(StrEnum):
+class Became(StrEnum):
     """What became of an entry where sweep and app are apart. Of a policy code or gates, which ones is told besides."""
 
     SAME = "both entered"
@@ -52,7 +52,7 @@ class Speeds:
 
     Attributes
     ----------
-    entries : mapping of (Reason, detail) to int
+    entries : mapping of (Became, detail) to int
         Entries of either, by what became of them.
     exits : mapping of (cause in the sweep, reason in the app) to int
         Of the entries that both made.
@@ -61,7 +61,7 @@ class Speeds:
     """
 
     strategy: str
-    entries: Mapping[tuple[Reason, str], int]
+    entries: Mapping[tuple[Became, str], int]
     exits: Mapping[tuple[str, str], int]
     examples: tuple[str, ...]
     outcome: BacktestOutcome
@@ -69,11 +69,11 @@ class Speeds:
     @property
     def is_explained(self) -> bool:
         """Whether every difference has its reason."""
-        return not any(reason is Reason.UNEXPLAINED for reason, _ in self.entries)
+        return not any(reason is Became.UNEXPLAINED for reason, _ in self.entries)
 
 
 @dataclass(slots=True)
-class _Rows:
+class _AppRows:
     """What the app has written of each symbol's slots, over all days."""
 
     signals: dict[tuple[str, str, str], Row] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def compare_speeds(strategy: Strategy, market: SweptMarket, spec: Spec, progress
         Names the strategy among its changed settings, with the same parameters.
     progress : callable
     """
-    rows = _Rows()
+    rows = _AppRows()
     outcome = run(spec, ModelPlan(steps=()), progress, watch=lambda day: rows.take(day, strategy.name))
     traded = {day.on.isoformat() for day in outcome.days}
     taken = {
@@ -119,13 +119,13 @@ def compare_speeds(strategy: Strategy, market: SweptMarket, spec: Spec, progress
         for trade in outcome.trades
         if trade.strategy == strategy.name
     }
-    entries: Counter[tuple[Reason, str]] = Counter()
+    entries: Counter[tuple[Became, str]] = Counter()
     exits: Counter[tuple[str, str]] = Counter()
     examples: list[str] = []
 
-    def note(reason: Reason, detail: str, place: tuple[str, str, str]) -> None:
+    def note(reason: Became, detail: str, place: tuple[str, str, str]) -> None:
         entries[reason, detail] += 1
-        if reason is Reason.UNEXPLAINED and len(examples) < 10:
+        if reason is Became.UNEXPLAINED and len(examples) < 10:
             examples.append(" ".join((*place, detail)))
 
     for symbol, part in market.symbols.items():
@@ -137,37 +137,37 @@ def compare_speeds(strategy: Strategy, market: SweptMarket, spec: Spec, progress
                 reason, detail = _became(rows, (on, symbol, slot))
                 note(reason, detail, (on, symbol, slot))
                 trade = taken.get((on, symbol, slot))
-                if trade is not None and reason is Reason.SAME:
+                if trade is not None and reason is Became.SAME:
                     exits[ExitCause(int(trades.why[k])).name, _left(trade)] += 1
         wants = _wants(strategy, part)
         at = {place: k for k, place in enumerate(places)}
         for on, own, slot in taken:
             if own == symbol and (on, slot) not in swept:
                 wanted = (on, slot) in at and bool(wants[at[on, slot]])
-                note(Reason.SWEEP_HELD if wanted else Reason.UNEXPLAINED, "", (on, symbol, slot))
+                note(Became.SWEEP_HELD if wanted else Became.UNEXPLAINED, "", (on, symbol, slot))
     return Speeds(strategy=strategy.name, entries=entries, exits=exits, examples=tuple(examples), outcome=outcome)
 
 
-def _became(rows: _Rows, place: tuple[str, str, str]) -> tuple[Reason, str]:
+def _became(rows: _AppRows, place: tuple[str, str, str]) -> tuple[Became, str]:
     """What the app made of a bar at which the sweep enters."""
     on, symbol, slot = place
     row = rows.signals.get(place)
     if row is None:
-        return (Reason.UNEXPLAINED, "no row") if rows.is_watched(on, symbol, slot) else (Reason.NOT_WATCHED, "")
+        return (Became.UNEXPLAINED, "no row") if rows.is_watched(on, symbol, slot) else (Became.NOT_WATCHED, "")
     if row["policy"] != PolicyCode.ENTER:
         code = str(row["policy"])
-        return (Reason.UNEXPLAINED if code == PolicyCode.NO_WISH else Reason.POLICY), code
+        return (Became.UNEXPLAINED if code == PolicyCode.NO_WISH else Became.POLICY), code
     decision = rows.decisions.get(str(row["decision_id"]))
     if decision is None:
-        return Reason.UNEXPLAINED, "no decision"
+        return Became.UNEXPLAINED, "no decision"
     if decision["verdict"] == "expired":
-        return Reason.EXPIRED, ""
+        return Became.EXPIRED, ""
     if decision["verdict"] != "approved":
         gates = str(decision["refused_by"])
-        return (Reason.APP_HELD, "") if "DUPLICATE" in gates.split() else (Reason.GATES, gates)
+        return (Became.APP_HELD, "") if "DUPLICATE" in gates.split() else (Became.GATES, gates)
     order = rows.orders.get(str(row["decision_id"]))
     bought = order is not None and float(str(order["bought_qty"])) > 0
-    return (Reason.SAME, "") if bought else (Reason.NOT_BOUGHT, "" if order is None else str(order["phase"]))
+    return (Became.SAME, "") if bought else (Became.NOT_BOUGHT, "" if order is None else str(order["phase"]))
 
 
 def _left(trade: Trade) -> str:

@@ -26,7 +26,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, console: Console) -> int:
     from shared.strategies.catalogue import load
     from training.backtest.spec import Spec
-    from training.backtest.speeds import Reason, compare_speeds
+    from training.backtest.speeds import Became, compare_speeds
     from training.sweeps.market import read_market
 
     changed = strategy_settings([options.strategy], options.parameter)
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     with progress_bars(console) as show:
         found = compare_speeds(strategy, market, spec, show)
     table = Table("entries", "", "", title=f"{found.strategy}: sweep against app", title_justify="left")
-    of_entries = sorted(found.entries.items(), key=lambda item: (item[0][0] != Reason.SAME, -item[1]))
+    of_entries = sorted(found.entries.items(), key=lambda item: (item[0][0] != Became.SAME, -item[1]))
     for (reason, detail), count in of_entries:
         table.add_row(reason.value, detail, f"{count:,}")
     console.print(table)

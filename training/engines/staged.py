@@ -28,7 +28,7 @@ from shared.strategies.catalogue import ActiveStrategy
 from shared.strategies.protocol import Rule, StateRule, Strategy
 from shared.strategies.wishes import Move
 from training.engines.asking import AskedDays, split_days
-from training.engines.step import Book
+from training.engines.step import BarBook
 from training.engines.trades import Costs, Trades
 
 SYMBOL: Final = Symbol("STAGED")
@@ -66,7 +66,7 @@ def staged(strategy: Strategy, bars: Bars, costs: Costs | None = None, *, days: 
     days = days or split_days(bars)
     closing = days.closing(len(bars))
     starts = {first: (start, end) for start, first, end in days.windows(strategy)}
-    book = Book(bars, 0)
+    book = BarBook(bars, 0)
     entry: Entered | None = None
     for first, end in zip(days.first.tolist(), days.end.tolist(), strict=True):
         start = starts.get(first, (None, end))[0]
@@ -87,7 +87,7 @@ def staged(strategy: Strategy, bars: Bars, costs: Costs | None = None, *, days: 
     return Trades.settled(book.finished(), costs or Costs())
 
 
-def _decide(book: Book, said: Opinion) -> None:
+def _decide(book: BarBook, said: Opinion) -> None:
     advice = said.advice
     if said.code is PolicyCode.STRATEGY_HEALTH:
         raise StrategyError(said.faults[0])

@@ -16,7 +16,7 @@ from training.engines.trades import Costs, ExitCause, RoundTrip, Trades
 def step(bars: Bars, wishes: Wishes, costs: Costs | None = None) -> Trades:
     """Fill a strategy's wishes bar by bar. Parameters, result and errors as of `run`."""
     require(wishes.enter.shape == (len(bars),), "wishes", wishes.enter.shape, f"one per bar, {len(bars)}")
-    book = Book(bars, wishes.hold_bars)
+    book = BarBook(bars, wishes.hold_bars)
     for t in range(len(bars)):
         book.open_of(t)
         book.within(t)
@@ -67,7 +67,7 @@ def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None, shown: S
         If the rule does not give one row of features per bar, or leaves what it does not hold.
     """
     features = rows_of(rule, bars) if shown is None else shown.rows
-    book = Book(bars, 0)
+    book = BarBook(bars, 0)
     for t in range(len(bars)):
         book.open_of(t)
         if shown is None:
@@ -82,7 +82,7 @@ def step_state(bars: Bars, rule: StateRule, costs: Costs | None = None, shown: S
     return Trades.settled(book.finished(), costs or Costs())
 
 
-class Book:
+class BarBook:
     """One symbol's position while its bars go by.
 
     Attributes

@@ -58,7 +58,7 @@ def test_strategies_are_told_apart_and_add_up_to_the_tables(tmp_path: Path) -> N
     export_day(ports, ON)
     found = answer(download(ports.blobs, tmp_path), QUESTIONS["by-strategy"].sql)
     (order,) = [row for row in ports.rows("orders", ON).values() if row["phase"] == "CLOSED"]
-    realised, entry, bought = (float(str(order[name])) for name in ("realised_usd", "entry_usd", "bought_shares"))
+    realised, entry, bought = (float(str(order[name])) for name in ("realised_usd", "entry_usd", "bought_qty"))
     assert found.columns == ("strategy", "decisions", "approved", "positions", "won", "realised_usd", "mean_bp")
     assert found.rows == [
         ("breakout.v1", 1, 1, 1, 1, round(realised, 2), round(10_000 * realised / (entry * bought), 1)),

@@ -12,7 +12,7 @@ from shared.strategies.breakout import Breakout
 from shared.strategies.dip_buyer import DipBuyer
 from shared.strategies.protocol import Strategy
 from training.backtest.spec import Spec
-from training.backtest.speeds import Reason, Speeds, compare_speeds
+from training.backtest.speeds import Became, Speeds, compare_speeds
 from training.engines import asked_wishes, trades_of
 from training.sweeps.market import read_market
 
@@ -29,7 +29,7 @@ def compared(strategy: Strategy, spec: Spec) -> Speeds:
 def test_every_difference_between_sweep_and_app_has_a_reason(spec: Spec, strategy: Strategy) -> None:
     found = compared(strategy, spec)
     assert found.is_explained, found.examples
-    assert found.entries[Reason.SAME, ""] > 0
+    assert found.entries[Became.SAME, ""] > 0
     assert sum(found.exits.values()) > 0
 
 
@@ -51,11 +51,11 @@ def test_an_entry_of_the_app_that_the_strategy_did_not_want_is_found(
 
 
 def test_an_entry_that_the_app_has_no_row_of_is_found(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.backtest.speeds._Rows, "is_watched", lambda *_: True)
+    monkeypatch.setattr(training.backtest.speeds._AppRows, "is_watched", lambda *_: True)
     became = training.backtest.speeds._became
-    rows = training.backtest.speeds._Rows()
-    assert became(rows, ("2025-10-15", "ABLE", "1000")) == (Reason.UNEXPLAINED, "no row")
+    rows = training.backtest.speeds._AppRows()
+    assert became(rows, ("2025-10-15", "ABLE", "1000")) == (Became.UNEXPLAINED, "no row")
     rows.signals["2025-10-15", "ABLE", "1000"] = {"policy": "NO_WISH", "decision_id": "x"}
-    assert became(rows, ("2025-10-15", "ABLE", "1000")) == (Reason.UNEXPLAINED, "NO_WISH")
+    assert became(rows, ("2025-10-15", "ABLE", "1000")) == (Became.UNEXPLAINED, "NO_WISH")
     rows.signals["2025-10-15", "ABLE", "1000"] = {"policy": "ENTER", "decision_id": "x"}
-    assert became(rows, ("2025-10-15", "ABLE", "1000")) == (Reason.UNEXPLAINED, "no decision")
+    assert became(rows, ("2025-10-15", "ABLE", "1000")) == (Became.UNEXPLAINED, "no decision")
