@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ ENVIRONMENT = dict(os.environ)
 """As the session found it: a day in the background hears nothing of what a test sets for itself meanwhile."""
 
 
-def run_day(folder: Path, *arguments: str) -> None:
+def run_day(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
     """Run `python -m sandbox day` with its state and outcome (`day.json`) in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sandbox", "day", *arguments]
     command += ["--folder", str(folder / "state"), "--json", str(folder / "day.json")]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment or ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
