@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from dashboard import shell
 from dashboard.shell import PAGES
+from dashboard.theme import _formats
 from dashboard.views.case import _replayed
 from shared.contracts.cases import WITHIN_TOLERANCE, Replay, ReplayCheck
 from shared.contracts.records import CONTROLS, KILL, Container, Table
@@ -56,6 +58,12 @@ def test_performance_reckons_the_range_that_is_chosen() -> None:
     assert "20 won, 20 lost" in text
     assert "3.00" in text  # profit factor 30 to 10
     assert "+10.00 USD" in text  # expectancy
+
+
+def test_a_column_of_quantities_shows_the_digits_that_its_finest_has() -> None:
+    made = pd.DataFrame({"Quantity": [100.0, 0.25, None], "Bought": [100.0, 0.0, None], "Sold": [1e-9, 0.0, None]})
+    formats = {name: made["type_config"]["format"] for name, made in _formats(made).items()}
+    assert formats == {"Quantity": "%.2f", "Bought": "%.0f", "Sold": "%.9f"}
 
 
 def test_the_journal_asks_for_one_page_of_rows_however_many_there_are() -> None:

@@ -17,6 +17,7 @@ from shared.contracts.messages import Notice
 from shared.contracts.records import Table
 from shared.core.errors import BrokerError
 from shared.core.ledger import Ledger, names
+from shared.core.lots import Lot
 from shared.core.order_exit import exit_request
 from shared.core.order_states import ABSENCES_BELIEVED, CONFIRM_MISSING, ExitReason, OrderState, Phase
 from shared.core.order_steps import LOOK_AGAIN, REFUSALS_TOLD, Command, StepCall, next_step
@@ -88,11 +89,12 @@ def left_by_sale(life: Life) -> OrderState:
     return life.to_end()
 
 
-def test_an_empty_list_of_positions_is_not_believed_while_the_account_counts_the_shares() -> None:
-    life = hidden(new_life().protected())
+@pytest.mark.parametrize("qty", ["100", "0.25"])
+def test_an_empty_list_of_positions_is_not_believed_while_the_account_counts_the_shares(qty: str) -> None:
+    life = hidden(new_life(qty=Decimal(qty), lot=Lot(qty_step=Decimal("0.01"))).protected())
     life.ask(ExitReason.KILL)
     state = left_by_sale(life)
-    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.KILL, Decimal(100), Decimal(0))
+    assert (state.exit_reason, state.sold, state.written_off) == (ExitReason.KILL, Decimal(qty), Decimal(0))
 
 
 def test_an_empty_list_that_comes_between_the_cancel_and_the_sale_writes_nothing_off() -> None:

@@ -16,12 +16,15 @@ from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.errors import BrokerError, ContractError, TransientError
 from shared.core.ids import decision_id, hash_id
 from shared.core.ledger import Ledger, Reservation, open_ledger
+from shared.core.lots import Lot
 from shared.core.portfolio import Position
-from shared.core.risk import NEED_A_PRICE, NOT_JUDGED, Gate, Verdict
+from shared.core.risk import NEED_A_PRICE, NOT_JUDGED, Gate, Verdict, refusals
 from shared.core.sessions import Session
 from shared.core.sizing import Basis
 from shared.core.values import Symbol, iso
+from shared.decision.entries import decide, intent_of
 from shared.ports import Row
+from shared.stages.base.facts import gather, quote_of
 from shared.stages.base.ledger import LEDGER_TRIES, load_ledger, update_ledger
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
@@ -389,6 +392,25 @@ def test_an_intent_that_waits_for_a_person_carries_what_its_size_rests_on() -> N
     )
     state, _ = execute(intent, ports)
     assert state.plan.basis == intent.basis
+
+
+def test_the_lot_of_an_asset_goes_from_the_facts_to_size_gates_intent_and_plan() -> None:
+    ports = fake_ports(NOW)
+    ports.broker.buying_power = Decimal(650)
+    coin = Lot(qty_step=Decimal("0.001"), qty_min=Decimal("0.01"), notional_min=Decimal(10))
+    facts = replace(gather(ports, ON, quote_of(ports, Symbol("AAA"))), lot=coin)
+    found = decide(signal(), facts, ports.settings.decision)
+    assert (str(found.proposal.qty), found.proposal.binding, found.proposal.lot) == ("64.805", "buying_power", coin)
+    limits = {verdict.gate: verdict.limit for verdict in found.verdicts}
+    assert (limits[Gate.MIN_QTY], limits[Gate.MIN_NOTIONAL]) == (">= 0.01", ">= 10")
+    intent = intent_of(found, ports.settings.decision)
+    assert (intent.qty, intent.lot) == (Decimal("64.805"), coin)
+    state, _ = execute(intent, ports)
+    assert (state.plan.qty, state.plan.lot) == (intent.qty, coin)
+    least = replace(facts, account=replace(facts.account, buying_power=Decimal(5)))
+    assert refusals(decide(signal(), least, ports.settings.decision).verdicts) == (Gate.MIN_NOTIONAL,)
+    without = replace(facts, account=replace(facts.account, buying_power=Decimal(0)))
+    assert refusals(decide(signal(), without, ports.settings.decision).verdicts) == (Gate.SIZE,)
 
 
 def test_the_size_is_what_the_smallest_bound_allows() -> None:

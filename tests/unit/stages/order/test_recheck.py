@@ -14,6 +14,7 @@ import pytest
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.core.approvals import Answer, Answered
 from shared.core.ledger import Ledger, Unexplained, cooling_key, reserve, without
+from shared.core.lots import Lot
 from shared.core.market import Bars, Timeframe
 from shared.core.order_states import Phase
 from shared.core.risk import BEFORE_SUBMIT, GATES, Gate
@@ -143,6 +144,16 @@ def test_liquidity_is_held_against_the_volume_that_was_scored() -> None:
     life = approved(qty=Decimal(50), basis=replace(BASIS, adv_shares=4_000))
     life.step()
     assert (gates_of(life)["LIQUIDITY"]["found"], gates_of(life)["LIQUIDITY"]["limit"]) == ("40", "<= 40")
+
+
+def test_a_size_that_has_shrunk_lies_on_the_step_of_its_lot() -> None:
+    lot = Lot(qty_step=Decimal("0.001"), qty_min=Decimal("64.806"), notional_min=Decimal(500))
+    life = approved(lot=lot)
+    life.ports.broker.buying_power = Decimal(650)
+    life.step()
+    assert gates_of(life)["SIZE"]["found"] == "64.805 (buying_power)"
+    assert (gates_of(life)["MIN_QTY"]["found"], gates_of(life)["MIN_QTY"]["limit"]) == ("64.805", ">= 64.806")
+    assert (life.state.outcome, life.state.note, life.submitted) == (Phase.DENIED, "MIN_QTY", [])
 
 
 def test_a_size_that_has_shrunk_is_sent_smaller_and_kept_for_every_later_price() -> None:
