@@ -326,7 +326,7 @@ def without_absent(state: OrderState, found: frozenset[str], held_at_broker: Dec
     found : frozenset of str
         Ids of the orders that the look brought back.
     held_at_broker : Decimal or None
-        What the account holds of the symbol, where they were asked for.
+        What the account holds of the symbol, where it was asked for.
     """
     lost = {key: order for key, order in state.orders.items() if order.is_live and key not in found}
     if not lost:
