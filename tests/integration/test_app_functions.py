@@ -91,7 +91,7 @@ HTTP = {route.name: route.method for route in ROUTES.values() if not route.is_ke
 
 def path_of(name: str) -> str:
     """Path of a route, its parts filled with what exists."""
-    return ROUTES[name].path.format(job="news-scan", name="signal")
+    return ROUTES[name].path.format(**{part.name: part.example for part in ROUTES[name].parts})
 
 
 FORM = "application/x-www-form-urlencoded"
