@@ -113,9 +113,10 @@ class StrategyRules:
         return self._given_back_at is not None and self._given_back_at < began
 
     def _may_lose(self, strategy: str, ledger: Ledger) -> Decimal:
+        """USD of a day; of one that has the whole budget the account's own halt takes care."""
         settings = self._world.settings
         share = settings.strategies.share_of(strategy) or ZERO
-        return ledger.opening_equity * settings.risk.day_loss_max_fraction * share
+        return ledger.opening_equity * (settings.risk.day_loss_max_fraction * share if share < 1 else 1)
 
     def _is_plain(self) -> bool:
         """Whether fills tell the result: nobody has sold by hand, no split has come, no reservation was lost."""

@@ -16,7 +16,7 @@ from simulation.faults.mutants import MUTANTS
 from simulation.faults.options import NAMES, SimulationRun, parse_faults
 from simulation.faults.runner import TRACE_TAIL, Summary, commit, run_all, shrink
 
-PROOF_SEEDS = 200
+PROOF_SEEDS = 300
 """A rule broken on purpose must be noticed within so many seeds."""
 SHOWN = 5
 

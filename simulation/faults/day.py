@@ -36,7 +36,7 @@ from simulation.faults.outages import (
     set_storage,
 )
 from simulation.faults.refusing import plan_refusals
-from simulation.faults.signals import GARBAGE, STRATEGIES, Planned, plan_signals
+from simulation.faults.signals import GARBAGE, Planned, plan_signals
 from simulation.faults.splits import split_what_is_held
 from simulation.faults.violation import Violation
 from simulation.faults.work import Work
@@ -152,7 +152,9 @@ class _Days:
             split_what_is_held(world)
         sessions = world.settings.policy.entry_sessions
         is_first = day is world.days[0]
-        signals = plan_signals(world.plan_rng, world.tape, day, sessions, is_carried=bool(world.carried) and is_first)
+        signals = plan_signals(
+            world.plan_rng, world.tape, day, world.settings, is_carried=bool(world.carried) and is_first
+        )
         for planned in signals:
             world.at(planned.at, lambda planned=planned: self._send(planned))  # type: ignore[misc]
         self._plan_people(day, [planned.at for planned in signals])
@@ -270,7 +272,7 @@ class _Days:
         world, rng = self.world, random.Random(f"strategies:{self.world.run.seed}:{day.on}")
         if rng.random() >= world.faults.strategy_halt:
             return
-        strategy = rng.choice(STRATEGIES)
+        strategy = rng.choice(world.settings.strategies.traded).name
         at = max(day.open_at, rng.choice(busy)) + timedelta(seconds=rng.choice((-20, 5, 30)))
         self._person(at, "halt", lambda: halt_strategy(world.ports, _call("halt-strategy", {"name": strategy})))
         if rng.random() < 0.7:

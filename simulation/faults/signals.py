@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shared.contracts.messages import Signal
+from shared.contracts.settings import Settings
 from shared.core.ids import decision_id, hash_id
 from shared.core.market import TradingDay
 from shared.core.schedule import slot_of
@@ -17,7 +17,6 @@ from shared.core.values import Symbol
 from simulation.faults.market import SYMBOLS, SimTape
 
 TTL = timedelta(seconds=240)
-STRATEGIES = ("trend.v1", "narrative.v1")
 GARBAGE = ("", "no base64!", "e30=", '{"schema_id":"signal.v1"}', '{"schema_id":"notice.v1","kind":1}', "AAAA" * 40)
 
 
@@ -30,13 +29,14 @@ class Planned:
 
 
 def plan_signals(
-    rng: random.Random, tape: SimTape, day: TradingDay, sessions: Collection[Session], *, is_carried: bool
+    rng: random.Random, tape: SimTape, day: TradingDay, settings: Settings, *, is_carried: bool
 ) -> list[Planned]:
     """Three or four bursts in the session, now and then one before it or close to its end.
 
     Where entries before the open or after the close are enabled, some come there; where symbols are carried over
     night, some come shortly before they are halted.
     """
+    sessions, names = settings.policy.entry_sessions, [each.name for each in settings.strategies.traded]
     minutes = int((day.close_at - day.open_at).total_seconds()) // 60
     bursts = sorted(rng.randrange(2, minutes - 30) for _ in range(rng.choice((2, 3, 3))))
     if rng.random() < 0.3:
@@ -55,14 +55,16 @@ def plan_signals(
         slices = [day.open_at + timedelta(minutes=burst, seconds=rng.random() * 90) for _ in range(2)]
         for _ in range(rng.choice((2, 4, 6))):
             at = rng.choice(slices)
-            made = _signal(rng, tape, day, at, rng.choice(SYMBOLS[: rng.choice((6, 20))]))
+            made = _signal(rng, tape, day, at, rng.choice(SYMBOLS[: rng.choice((6, 20))]), rng.choice(names))
             planned.setdefault(made.decision_id, Planned(at=at, signal=made))
     return sorted(planned.values(), key=lambda item: item.at)
 
 
-def _signal(rng: random.Random, tape: SimTape, day: TradingDay, at: datetime, symbol: Symbol) -> Signal:
+def _signal(  # noqa: PLR0917 - what a signal is of
+    rng: random.Random, tape: SimTape, day: TradingDay, at: datetime, symbol: Symbol, strategy: str
+) -> Signal:
     traits = tape.traits[symbol]
-    slot, strategy = slot_of(at), rng.choice(STRATEGIES)
+    slot = slot_of(at)
     decision = decision_id(day.on, slot, symbol, strategy)
     return Signal(
         message_id=hash_id("signal", decision),

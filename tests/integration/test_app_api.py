@@ -84,6 +84,32 @@ def test_an_accepted_parameter_set_decides_the_next_signal_and_is_named_in_it(sa
     sandbox(settings=QUIET).run(scenario)
 
 
+def test_one_strategy_is_halted_and_resumed_while_the_other_enters(sandbox: MakeSandbox) -> None:
+    async def scenario(box: Sandbox) -> None:
+        own, other = box.signal("SPY"), replace(box.signal("QQQ"), strategy="dip-buyer.v1")
+        assert (await post(box, "strategies/dip-buyer.v1/halt"))[0] == 200
+        assert (await post(box, "strategies/none-such.v1/halt"))[0] == 404
+        assert (await post(box, "strategies/..%2Fkill/halt"))[0] == 404
+        found = (await box.http("GET", "/api/status"))[1]["strategies"]
+        assert (found["dip-buyer.v1"]["halted"], found["momentum.v1"]["halted"]) == ("halted by test: drill", None)
+        box.send(Queue.SIGNALS, own, other)
+        await box.for_s(20)
+        decisions = {row["symbol"]: row for row in box.rows(Table.DECISIONS).values()}
+        assert decisions["SPY"]["verdict"] == "approved"
+        assert decisions["QQQ"]["refused_by"] == "STRATEGY_HALTED"
+        assert (await post(box, "strategies/dip-buyer.v1/resume"))[0] == 200
+        assert (await box.http("GET", "/api/status"))[1]["strategies"]["dip-buyer.v1"]["halted"] is None
+        again = replace(box.signal("QQQ", slot="1001"), strategy="dip-buyer.v1")
+        box.send(Queue.SIGNALS, again)
+        await box.for_s(20)
+        decisions = {row["slot"]: row for row in box.rows(Table.DECISIONS).values() if row["symbol"] == "QQQ"}
+        assert decisions["1001"]["verdict"] == "approved"
+        assert box.trace.errors == []
+
+    both = {"GATEHOUSE_STRATEGIES": "momentum.v1=0.5 dip-buyer.v1=0.5"}
+    sandbox(settings=QUIET | both).run(scenario)
+
+
 def test_a_set_that_was_tampered_with_stays_out_of_force_and_is_told(sandbox: MakeSandbox) -> None:
     async def scenario(box: Sandbox) -> None:
         store_set(box, "one-only", GATEHOUSE_MAX_POSITIONS="1")
