@@ -161,6 +161,8 @@ def _alone() -> Iterator[None]:
 def main(arguments: Sequence[str]) -> None:
     """Install `LOCK` into `VENV`; the locks beside it say what else it covers."""
     venv, lock = map(Path, arguments)
+    if venv.is_symlink():
+        raise SystemExit(f"{venv} is a link: what it leads to would be emptied; remove it, or set up there")
     with _alone():
         install(venv, lock, sorted(lock.parent.glob("requirements-*.txt")))
 

@@ -70,7 +70,7 @@ def staged(strategy: Strategy, bars: Bars, costs: Costs | None = None, *, days: 
     entry: Entered | None = None
     for first, end in zip(days.first.tolist(), days.end.tolist(), strict=True):
         start = starts.get(first, (None, end))[0]
-        asked = None if start is None else _Day(strategy, bars, start, first)
+        asked = None if start is None or end <= days.from_bar else _Day(strategy, bars, start, first)
         for t in range(first, end):
             before = book.held
             book.open_of(t)

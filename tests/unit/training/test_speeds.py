@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from shared.strategies import Rule, StateRule, Strategy
 from shared.strategies.breakout import Breakout
 from shared.strategies.dip_buyer import DipBuyer
 from shared.strategies.sma_cross import SmaCross
+from tests.support.bars import data_file
 from training.engines import Trades, asked_rows, asked_wishes, split_days, step, step_state, trades_of
 from training.engines.staged import staged
 from training.strategy_check import made_bars
+from training.sweeps.market import read_market
 
 SERIES = 1_000
 EACH = 50
@@ -65,3 +68,18 @@ def test_all_three_make_the_same_trades_of_random_series(first: int) -> None:
         assert same(fast, staged(strategy, bars)), f"the app's stage differs, seed {seed}"
         trades += len(fast)
     assert trades > EACH
+
+
+@pytest.mark.parametrize("strategy", [SmaCross(), DipBuyer(), Breakout()], ids=lambda each: str(each.name))
+def test_all_three_make_the_same_trades_of_recorded_bars(strategy: Strategy) -> None:
+    path = data_file("intraday/us101_5min_2025.parquet")
+    if path is None:
+        pytest.skip("no recorded bars: set GATEHOUSE_DATA")
+    since, until = date(2025, 11, 3), date(2025, 11, 4)
+    market = read_market(path, strategy.needs.timeframe, since=since, until=until)
+    trades = 0
+    for symbol, part in list(market.symbols.items())[::5]:
+        fast = trades_of(strategy, part.bars, days=part.days)
+        assert same(fast, staged(strategy, part.bars, days=part.days)), symbol
+        trades += len(fast)
+    assert trades > 20
