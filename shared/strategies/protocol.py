@@ -172,7 +172,25 @@ def parameters_of(strategy: type[Strategy]) -> tuple[dataclasses.Field[Any], ...
     return tuple(item for item in known if "what" in item.metadata)
 
 
-class Rule(Strategy):
+class BarStrategy(Strategy):
+    """What a rule and a rule of state share: each symbol is asked about by itself, on its own bars."""
+
+    def advise(self, view: SliceView) -> Sequence[Advice]:
+        """Ask about each symbol that has enough bars."""
+        return [self._advice(item, view) for item in view.items]
+
+    def _advice(self, item: SymbolDay, view: SliceView) -> Advice:
+        faults = lacking(self, len(item.past.tail), item.today)
+        if faults:
+            return Advice(code=PolicyCode.NO_WISH, faults=faults)
+        return self.advice_on(window(self, item.past.tail, item.today), item.symbol, view)
+
+    def advice_on(self, bars: Bars, symbol: Symbol, view: SliceView) -> Advice:
+        """Say what to do with a symbol at the close of the last of these bars."""
+        raise NotImplementedError
+
+
+class Rule(BarStrategy):
     """A pure function of bars. Row t of its answer may depend on bars up to t only: the leak check tries that."""
 
     def wishes(self, bars: Bars) -> Wishes:
@@ -186,15 +204,8 @@ class Rule(Strategy):
         """
         raise NotImplementedError
 
-    def advise(self, view: SliceView) -> Sequence[Advice]:
-        """Ask for the wishes of each symbol's day, and say those of its last bar."""
-        return [self._advice(item, view) for item in view.items]
-
-    def _advice(self, item: SymbolDay, view: SliceView) -> Advice:
-        faults = lacking(self, len(item.past.tail), item.today)
-        if faults:
-            return Advice(code=PolicyCode.NO_WISH, faults=faults)
-        bars = window(self, item.past.tail, item.today)
+    def advice_on(self, bars: Bars, symbol: Symbol, view: SliceView) -> Advice:
+        """Say the wishes of the last bar."""
         wishes = sound(self, self.wishes(bars), bars)
         leaves, stop, target = bool(wishes.leave[-1]), math.nan, math.nan
         if wishes.stop is not None:
@@ -210,7 +221,7 @@ class Rule(Strategy):
         )
 
 
-class StateRule(Strategy):
+class StateRule(BarStrategy):
     """A strategy whose decision depends on its position: a pure function of one row of features and the state."""
 
     def features(self, bars: Bars) -> FloatArray:
@@ -221,17 +232,10 @@ class StateRule(Strategy):
         """Decide on one row of shape (k,) and what is held, None where flat."""
         raise NotImplementedError
 
-    def advise(self, view: SliceView) -> Sequence[Advice]:
-        """Decide for each symbol on the last row of its day's features."""
-        return [self._advice(item, view) for item in view.items]
-
-    def _advice(self, item: SymbolDay, view: SliceView) -> Advice:
-        faults = lacking(self, len(item.past.tail), item.today)
-        if faults:
-            return Advice(code=PolicyCode.NO_WISH, faults=faults)
-        bars = window(self, item.past.tail, item.today)
+    def advice_on(self, bars: Bars, symbol: Symbol, view: SliceView) -> Advice:
+        """Decide on the last row of features."""
         row = rows_of(self, bars)[-1]
-        entered = view.entered.get(item.symbol)
+        entered = view.entered.get(symbol)
         held = None if entered is None else HeldPosition.since(bars, entered.at.timestamp(), entered.price)
         move = moved(self, row, held)
         return Advice(
@@ -253,10 +257,15 @@ def window(strategy: Strategy, past: Bars, today: Bars) -> Bars:
     """What a strategy sees of a day: its memory of the past, and the day so far.
 
     Indicators that look back without end start at the same bar all day, so what is said of a bar does not depend on
-    when it is asked.
+    when it is asked. Nothing can be written into it: others are shown the same bars.
     """
     needed = strategy.needs.history_bars
-    return past[len(past) - needed :].then(today) if needed else today
+    shown = past[len(past) - needed :].then(today) if needed else today[:]
+    for item in fields(Bars):
+        column = getattr(shown, item.name).view()
+        column.flags.writeable = False
+        object.__setattr__(shown, item.name, column)
+    return shown
 
 
 def hold_min(hold_bars: int, view: SliceView) -> int:

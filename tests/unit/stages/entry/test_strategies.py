@@ -106,6 +106,16 @@ class Slow(Always):
         return Always.wishes(self, bars)
 
 
+class Writing(Always):
+    """Writes into the bars that it is shown."""
+
+    needs = Needs(history_bars=0)
+
+    def wishes(self, bars: Bars) -> Wishes:
+        bars.close[:] = 1.0
+        return Always.wishes(self, bars)
+
+
 class TooFew(Strategy):
     """Answers for one symbol of all."""
 
@@ -224,6 +234,7 @@ def test_a_stop_that_the_market_has_passed_is_no_entry(monkeypatch: pytest.Monke
         (HighStop, "stop of an entry must be under the close"),
         (OneRow, "enter must hold one bool for each of"),
         (Nothing, "wishes must return Wishes, got NoneType"),
+        (Writing, "read-only"),
         (TooFew, "must return one Advice for each of 2 symbols"),
     ],
 )
