@@ -26,8 +26,9 @@ from simulation.faults.world import World
 
 LEFT_WITHIN = timedelta(seconds=90)
 """From a reason to leave to an exit: a look, a cancel of the guards and perhaps a second one, a submission."""
-CANCELLED_WITHIN = timedelta(seconds=10)
-"""From the end of its patience to the cancel of an entry that works, beside the pause between two looks."""
+CANCELLED_WITHIN = timedelta(seconds=15)
+"""From the end of its patience to the cancel of an entry that works, beside the pause between two looks: that of a step
+which another run has recorded as unanswered comes on top."""
 STOPPED_WITHIN = timedelta(seconds=4)
 """From a word that nothing is to be entered to the cancel of an entry that works, beside that pause."""
 ENDED_WITHIN = timedelta(seconds=60)
