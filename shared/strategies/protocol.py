@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -139,7 +140,7 @@ def parameter(default: Any, what: str, *, low: Any, high: Any) -> Any:
     return field(default=default, metadata={"what": what, "low": low, "high": high})
 
 
-class Strategy:
+class Strategy(ABC):
     """Base of all strategies: a frozen dataclass whose fields are its parameters.
 
     A subclass names itself and its needs, and implements `advise` or derives from `Rule` or `StateRule`, which do.
@@ -161,9 +162,9 @@ class Strategy:
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             require(is_number and low <= value <= high, item.name, value, f"a number from {low} to {high}")
 
+    @abstractmethod
     def advise(self, view: SliceView) -> Sequence[Advice]:
         """Say what to do with each symbol of a slice, in order."""
-        raise NotImplementedError
 
 
 def parameters_of(strategy: type[Strategy]) -> tuple[dataclasses.Field[Any], ...]:
@@ -185,14 +186,15 @@ class BarStrategy(Strategy):
             return Advice(code=PolicyCode.NO_WISH, faults=faults)
         return self.advice_on(window(self, item.past.tail, item.today), item.symbol, view)
 
+    @abstractmethod
     def advice_on(self, bars: Bars, symbol: Symbol, view: SliceView) -> Advice:
         """Say what to do with a symbol at the close of the last of these bars."""
-        raise NotImplementedError
 
 
 class Rule(BarStrategy):
     """A pure function of bars. Row t of its answer may depend on bars up to t only: the leak check tries that."""
 
+    @abstractmethod
     def wishes(self, bars: Bars) -> Wishes:
         """Return the wishes at every bar's close.
 
@@ -202,7 +204,6 @@ class Rule(BarStrategy):
             Of one symbol: `needs.history_bars` bars before the day and the day's own. Over bars of days a sweep shows
             them all.
         """
-        raise NotImplementedError
 
     def advice_on(self, bars: Bars, symbol: Symbol, view: SliceView) -> Advice:
         """Say the wishes of the last bar."""
@@ -224,13 +225,13 @@ class Rule(BarStrategy):
 class StateRule(BarStrategy):
     """A strategy whose decision depends on its position: a pure function of one row of features and the state."""
 
+    @abstractmethod
     def features(self, bars: Bars) -> FloatArray:
         """Return an array of shape (n, k); row t from bars up to t only. Bars as of `Rule.wishes`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decide(self, row: FloatArray, held: HeldPosition | None) -> Move:
         """Decide on one row of shape (k,) and what is held, None where flat."""
-        raise NotImplementedError
 
     def advice_on(self, bars: Bars, symbol: Symbol, view: SliceView) -> Advice:
         """Decide on the last row of features."""

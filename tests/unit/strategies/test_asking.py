@@ -116,14 +116,6 @@ def test_answer_must_be_one_advice_a_symbol(answer: Any) -> None:
         ask(Own(), VIEW, LONG_S)
 
 
-def test_strategy_without_an_answer_of_its_own_is_told() -> None:
-    class Bare(Strategy):
-        name = "bare.v1"
-
-    with pytest.raises(StrategyError, match=r"bare\.v1 raised NotImplementedError"):
-        ask(Bare(), VIEW, LONG_S)
-
-
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
     """Holds a strategy until the test lets it go."""

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import shared.strategies
 from shared.core.errors import StrategyError
-from shared.core.market import Timeframe
+from shared.core.market import Bars, Timeframe
 from shared.core.settings import StrategySettings
 from shared.core.settings.strategies import StrategyParameter, StrategyShare
-from shared.strategies import Needs, Rule, Strategy, catalogue, parameter
+from shared.strategies import Needs, Rule, StateRule, Strategy, Wishes, catalogue, parameter
 from shared.strategies.catalogue import Catalogue, collect, installed, load, traded
 from shared.strategies.dip_buyer import DipBuyer
 
@@ -31,8 +32,16 @@ class {cls}(Rule):
 """
 
 
+class Quiet(Rule):
+    """Wants nothing."""
+
+    def wishes(self, bars: Bars) -> Wishes:
+        nowhere = np.zeros(len(bars), np.bool_)
+        return Wishes(enter=nowhere, leave=nowhere)
+
+
 def sound_class(title: str, **own: object) -> type[Strategy]:
-    return dataclass(frozen=True)(type(title, (Rule,), own))
+    return dataclass(frozen=True)(type(title, (Quiet,), own))
 
 
 def named(name: object) -> type[Strategy]:
@@ -40,7 +49,7 @@ def named(name: object) -> type[Strategy]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounded(Rule):
+class Bounded(Quiet):
     """A strategy of the tests."""
 
     name = "bounded.v1"
@@ -167,7 +176,7 @@ def test_one_that_cannot_be_used_keeps_none_from_trading() -> None:
 
 def test_one_that_cannot_be_built_keeps_none_from_trading() -> None:
     @dataclass(frozen=True)
-    class Failing(Rule):
+    class Failing(Quiet):
         name = "failing.v1"
 
         def __post_init__(self) -> None:
@@ -179,6 +188,15 @@ def test_one_that_cannot_be_built_keeps_none_from_trading() -> None:
     failing, sound = traded(settings, collect([("here", Failing), ("there", Bounded)]))
     assert failing.fault == "failing.v1 cannot be built: ZeroDivisionError: of mine"
     assert sound.strategy == Bounded()
+
+
+@pytest.mark.parametrize(
+    ("form", "lacks"), [(Strategy, "advise"), (Rule, "wishes"), (StateRule, "'decide', 'features'")]
+)
+def test_one_that_lacks_its_answer_is_told_of_before_it_is_asked(form: type[Strategy], lacks: str) -> None:
+    bare: type[Strategy] = dataclass(frozen=True)(type("Bare", (form,), {"name": "bare.v1"}))
+    with pytest.raises(StrategyError, match=rf"bare\.v1 cannot be built: TypeError: .*{lacks}"):
+        load("bare.v1", {}, collect([("here", bare)]))
 
 
 @pytest.mark.parametrize(("value", "said"), [("x", "cooldown_min"), ("-1", "cooldown_min"), ("1441", "cooldown_min")])
