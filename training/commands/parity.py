@@ -10,7 +10,7 @@ from rich.table import Table
 
 from training.commands import command
 from training.commands.options import BARS_FILE, date_option, progress_bars, say
-from training.commands.strategy_options import strategy_settings
+from training.commands.strategy_options import own_parameters, strategy_settings
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from training.sweeps.market import read_market
 
     changed = strategy_settings([options.strategy], options.parameter)
-    own = (text.removeprefix(f"{options.strategy}.").split("=", 1) for text in options.parameter)
-    strategy = load(options.strategy, dict(own))
+    strategy = load(options.strategy, own_parameters(options.parameter).get(options.strategy, {}))
     market = read_market(options.data, strategy.needs.timeframe, since=options.since, until=options.until)
     say(console, market.told)
     spec = Spec(bars=options.data, since=market.first, until=market.last, changed=changed, core=options.core)

@@ -39,14 +39,28 @@ def strategy_settings(strategies: Sequence[str], parameters: Sequence[str]) -> M
     left = Decimal(1) - sum(shares.values(), Decimal(0))
     if strategies and left > 0 and FIRST_STRATEGY not in shares:
         shares = {FIRST_STRATEGY: left, **shares}
+    given = own_parameters(parameters)
+    if strange := sorted(given.keys() - shares.keys()):
+        raise StrategyError(f"--parameter is of {', '.join(strange)}: --strategy names {', '.join(shares) or 'none'}")
     for name in shares:
-        own = (text.removeprefix(f"{name}.") for text in parameters if text.startswith(f"{name}."))
-        load(name, dict(text.split("=", 1) for text in own if "=" in text))
+        load(name, given.get(name, {}))
     found: dict[str, str] = {}
     if shares:
         found["GATEHOUSE_STRATEGIES"] = " ".join(f"{name}={share:f}" for name, share in shares.items())
     if parameters:
         found["GATEHOUSE_STRATEGY_PARAMETERS"] = " ".join(parameters)
+    return found
+
+
+def own_parameters(texts: Sequence[str]) -> Mapping[str, dict[str, str]]:
+    """Values of `--parameter` by strategy and name. Raises StrategyError with the first that cannot be read."""
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        names, equals, value = text.partition("=")
+        strategy, dot, name = names.rpartition(".")
+        if not (equals and dot and strategy and name and value):
+            raise StrategyError(f"--parameter {text!r}: expected NAME.PARAMETER=VALUE, as dip-buyer.v1.band=2.5")
+        found.setdefault(strategy, {})[name] = value
     return found
 
 

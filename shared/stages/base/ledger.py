@@ -154,9 +154,10 @@ def update_ledger(
     raise TransientError(f"ledger was changed by others {LEDGER_TRIES} times in a row")
 
 
-def _halts(ledger: Ledger) -> tuple[date, bool, bool, Differences]:
-    """What entries are halted by, and the date that a day's halt is of."""
-    return ledger.on, ledger.is_day_halted, ledger.is_drawdown_halted, ledger.unexplained
+def _halts(ledger: Ledger) -> tuple[date, bool, bool, Differences, frozenset[str]]:
+    """What entries are halted by, those of all and of single strategies, and the date that a day's halt is of."""
+    strategies = frozenset(strategy for strategy, book in ledger.books.items() if book.is_day_halted)
+    return ledger.on, ledger.is_day_halted, ledger.is_drawdown_halted, ledger.unexplained, strategies
 
 
 def _back_up(ports: Ports, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from shared.contracts.messages import Notice
 from shared.contracts.records import ACCOUNT, CURRENT, Table
 from shared.core.errors import TransientError
-from shared.core.ledger import Ledger, Unexplained, names
+from shared.core.ledger import Ledger, StrategyBook, Unexplained, names
 from shared.ports import Row
 from shared.stages.account.supervise import supervise
 from shared.stages.base.ledger import LEDGER_LOST, load_ledger, update_ledger
@@ -64,6 +64,20 @@ def test_a_flat_accounts_halts_are_known_again_when_its_ledger_is_lost() -> None
     assert told == [f"Unexplained at the broker: {LEDGER_LOST}"]
     assert gate(signal(at=ports.clock.now()), ports) == []
     assert refused_by(ports) == ["HALTED_DAY_LOSS", "HALTED_DRAWDOWN", "BROKER_HEALTH"]
+
+
+def test_the_halt_of_one_strategy_is_known_again_when_its_ledger_is_lost() -> None:
+    ports = fake_ports(NOW, GATEHOUSE_STRATEGIES="momentum.v1=0.5 dip-buyer.v1=0.5")
+    supervise(ports)
+    ports.clock.pass_by(MINUTE)  # a minute that is no fifth one: only what halts is backed up
+    lost = {"dip-buyer.v1": StrategyBook(realised=Decimal(-2_000))}
+    update_ledger(ports, ON, None, lambda found: replace(found, books=lost))
+    look(ports)
+    assert ledger(ports).book_of("dip-buyer.v1").is_day_halted
+    lose(ports)
+    look(ports)
+    assert ledger(ports).book_of("dip-buyer.v1").is_day_halted
+    assert not ledger(ports).book_of("momentum.v1").is_day_halted
 
 
 def test_a_resume_after_the_loss_lifts_no_day_halt() -> None:
