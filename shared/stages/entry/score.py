@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,11 +16,13 @@ from shared.contracts.cases import SliceInputs
 from shared.contracts.messages import CandidateSlice, Message, Notice, Signal
 from shared.contracts.model_card import REGIME_MODEL
 from shared.contracts.records import Container, Table, symbol_key
+from shared.core.errors import ContractError
 from shared.core.features import (
     FEATURE_NAMES,
     latest_features,
 )
 from shared.core.ids import decision_id, digest
+from shared.core.ledger import Reservation
 from shared.core.market import BASIS_POINTS, FloatArray, Quote, Timeframe
 from shared.core.order_states import Role
 from shared.core.packing import pack
@@ -117,18 +120,31 @@ def _models(ports: Ports, strategies: Sequence[ActiveStrategy]) -> DecisionModel
 def _entered(
     ports: Ports, message: CandidateSlice, strategies: Sequence[ActiveStrategy]
 ) -> Mapping[str, Mapping[Symbol, Entered]]:
-    """What strategies that look at their positions hold of a slice's symbols."""
+    """What strategies that look at their positions hold of a slice's symbols.
+
+    What cannot be read counts as not held, and DUPLICATE refuses an entry of it: supervise tells of such a row, and one
+    strategy's keeps no other from being asked.
+    """
     asking = [each.name for each in strategies if isinstance(each.strategy, StateRule)]
-    stored = load_ledger(ports) if asking else None
     found: dict[str, dict[Symbol, Entered]] = {}
-    for reservation in stored.value.reservations if stored else ():
+    reservations: Sequence[Reservation] = ()
+    with suppress(ContractError):
+        stored = load_ledger(ports) if asking else None
+        reservations = stored.value.reservations if stored else ()
+    for reservation in reservations:
         if reservation.strategy in asking and reservation.symbol in message.symbols:
-            state = recorded_order(ports, reservation.reserved_on, reservation.symbol, reservation.intent_id)
-            if state is not None and state.held > 0:
-                price = float(state.value(Role.ENTRY) / state.bought)
-                entered = Entered(at=state.filled_at or reservation.reserved_at, price=price)
-                found.setdefault(reservation.strategy, {})[reservation.symbol] = entered
+            with suppress(ContractError):
+                entered = _entered_by(ports, reservation)
+                found.setdefault(reservation.strategy, {}).update(entered)
     return found
+
+
+def _entered_by(ports: Ports, reservation: Reservation) -> Mapping[Symbol, Entered]:
+    state = recorded_order(ports, reservation.reserved_on, reservation.symbol, reservation.intent_id)
+    if state is None or state.held <= 0:
+        return {}
+    price = float(state.value(Role.ENTRY) / state.bought)
+    return {reservation.symbol: Entered(at=state.filled_at or reservation.reserved_at, price=price)}
 
 
 def _keep_inputs(

@@ -334,6 +334,23 @@ def test_a_rule_of_state_sees_its_own_position(monkeypatch: pytest.MonkeyPatch) 
     assert blob
 
 
+@pytest.mark.parametrize("broken", ["order", "ledger"])
+def test_a_position_that_cannot_be_read_keeps_no_strategy_from_being_asked(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    Trailing.seen.clear()
+    ports = ports_of(Trailing, monkeypatch)
+    room = replace(reservation("i-AAA", "AAA", Decimal(1000)), strategy="made.v1")
+    update_ledger(ports, ON, ports.broker.account(), lambda ledger: reserve(ledger, room))
+    if broken == "order":
+        ports.tables.put(Table.ORDERS, str(room.reserved_on), "AAA|i-AAA", {"state": "{", "phase": "PROTECTED"})
+    else:
+        ports.tables.put(Table.LEDGER, "account", "current", {"ledger": "{"})
+    signals, _ = scored(ports, "AAA")
+    assert [s.strategy for s in signals] == ["momentum.v1"]
+    assert Trailing.seen == [None]
+
+
 def test_the_queue_carries_a_signal_of_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     ports = ports_of(Always, monkeypatch, traded="made.v1=1")
     (signal,), _ = scored(ports, "AAA")
