@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         Calendar,
         Clock,
         Codec,
+        Feeds,
         HistoryStore,
+        LanguageModel,
         MarketData,
         ModelArchive,
         Models,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         PoisonQueues,
         RowExporter,
         TableStore,
+        TextModels,
     )
     from shared.stages.operator.parameters import ActiveSettings
 
@@ -163,6 +166,27 @@ class App:
         from shared.adapters.archive import OnnxArchive
 
         return OnnxArchive(self.blobs)
+
+    @cached_property
+    def texts(self) -> TextModels:
+        """Models of text from Blob."""
+        from shared.adapters.absent import NoText
+
+        return NoText()
+
+    @cached_property
+    def language(self) -> LanguageModel:
+        """The language model, where one is configured."""
+        from shared.adapters.absent import NoLanguage
+
+        return NoLanguage()
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        """RSS and Atom feeds."""
+        from shared.adapters.absent import NoFeeds
+
+        return NoFeeds()
 
     @cached_property
     def exporter(self) -> RowExporter:

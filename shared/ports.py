@@ -13,13 +13,14 @@ from types import MappingProxyType
 from typing import Protocol
 
 from shared.contracts.messages import Notice, NoticeText, Severity
-from shared.contracts.settings import NoticeChannel, Settings
+from shared.contracts.settings import NewsFeed, NoticeChannel, Settings
 from shared.core.features import Past
-from shared.core.market import Asset, Bars, Headline, Quote, Snapshot, Timeframe, TradingDay
+from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot, Timeframe, TradingDay
 from shared.core.orders import BrokerOrder, OrderRequest
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
+from shared.core.text.language import LanguageReply, LanguageRequest
 from shared.core.unread import Listing
 from shared.core.values import Symbol
 from shared.strategies.protocol import Predictor
@@ -265,6 +266,75 @@ class Models(Protocol):
         """Return the newest champion that can be trusted; a newer one that fails its checks is named in `fault`."""
 
 
+class TextReader(Protocol):
+    """Embedding and sentiment, verified before use."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return `name/version` of each model in use."""
+
+    @property
+    def has_sentiment(self) -> bool:
+        """Return whether there is a sentiment model beside the embedding."""
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """Return unit vectors, float64 of shape (len(texts), d)."""
+
+    def polarity(self, texts: Sequence[str], vectors: FloatArray) -> FloatArray:
+        """Return what texts sound like, float64 of shape (len(texts),) in [-1, 1]; NaN without a sentiment model.
+
+        `vectors` are theirs, as `embed` returns them.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextState:
+    """The models of text in use, and what is wrong where one is missing or is not the newest champion."""
+
+    reader: TextReader | None
+    fault: str = ""
+
+
+class TextModels(Protocol):
+    """Published models of text."""
+
+    def current(self) -> TextState:
+        """Return the newest champions that can be trusted; nothing reads without an embedding."""
+
+
+class LanguageModel(Protocol):
+    """A service that answers a question in words."""
+
+    def ask(self, request: LanguageRequest, *, timeout_s: float) -> LanguageReply:
+        """Ask once, with another key where one is refused. Raises LanguageError within `timeout_s`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """What a feed said of itself when it was last read: for a conditional GET."""
+
+    etag: str = ""
+    modified: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReading:
+    """What came of reading one feed: its items, `symbols` empty, or why there are none (`fault`)."""
+
+    feed: NewsFeed
+    items: Sequence[Headline] = ()
+    state: FeedState = FeedState()
+    is_unchanged: bool = False
+    fault: str = ""
+
+
+class Feeds(Protocol):
+    """RSS and Atom feeds."""
+
+    def read(self, feeds: Sequence[NewsFeed], states: Mapping[str, FeedState]) -> Sequence[FeedReading]:
+        """Read feeds, each within its bounds; one that fails says so and keeps no other from being read."""
+
+
 class ModelArchive(Protocol):
     """Every published version of a model, for who looks back."""
 
@@ -335,6 +405,18 @@ class Ports(Protocol):
     @property
     def models(self) -> Models:
         """Published models."""
+
+    @property
+    def texts(self) -> TextModels:
+        """Published models of text."""
+
+    @property
+    def language(self) -> LanguageModel:
+        """The language model that writes narratives."""
+
+    @property
+    def feeds(self) -> Feeds:
+        """RSS and Atom feeds."""
 
     @property
     def notifier(self) -> Notifier:

@@ -18,6 +18,7 @@ from shared.core.notices import Severity as Severity  # noqa: PLC0414 - part of 
 from shared.core.sessions import Session
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.sizing import Basis
+from shared.core.text.stories import MAX_TEXT
 from shared.core.values import (
     Side,
     Symbol,
@@ -31,6 +32,9 @@ from shared.core.values import (
 
 MAX_SLICE = 25
 """Symbols per candidates message: one execution is billed at least a second, so it should carry a second's work."""
+MAX_STORIES = 50
+"""Stories of one message."""
+MAX_URL = 1024
 MAX_MODELS = 8
 """Models that one opinion rests on."""
 MAX_TITLE, MAX_BODY = 200, 8000
@@ -104,6 +108,72 @@ class CandidateSlice(Envelope):
         _require_slot(self.slot)
         _require_blob("watchlist_blob", self.watchlist_blob)
         _require_blob("history_blob", self.history_blob)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundStory:
+    """A news item as a feed gave it, cleaned, with the symbols that it is about."""
+
+    story_id: str
+    published_at: datetime
+    source: str
+    headline: str
+    summary: str = ""
+    url: str = ""
+    symbols: tuple[Symbol, ...]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_id("story_id", self.story_id)
+        require_utc("published_at", self.published_at)
+        _require_name("source", self.source)
+        require(0 < len(self.headline) <= MAX_TEXT, "headline", len(self.headline), f"1 to {MAX_TEXT} characters")
+        require(len(self.summary) <= MAX_TEXT, "summary", len(self.summary), f"at most {MAX_TEXT} characters")
+        require(len(self.url) <= MAX_URL, "url", len(self.url), f"at most {MAX_URL} characters")
+        require(1 <= len(self.symbols) <= MAX_SLICE, "symbols", len(self.symbols), f"1 to {MAX_SLICE} symbols")
+        for symbol in self.symbols:
+            require_symbol("symbols", symbol)
+        require_fraction("weight", self.weight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryBatch(Envelope):
+    """news -> read_stories: what one look at the feeds has found; `decided_at` is when it was received."""
+
+    schema_id: Literal["stories.v1"] = "stories.v1"
+    on: date
+    stories: tuple[FoundStory, ...]
+
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        require(1 <= len(self.stories) <= MAX_STORIES, "stories", len(self.stories), f"1 to {MAX_STORIES} stories")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoriesOf:
+    """A symbol, and the new stories of it that ask for a narrative."""
+
+    symbol: Symbol
+    story_ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require_symbol("symbol", self.symbol)
+        require(1 <= len(self.story_ids) <= MAX_STORIES, "story_ids", len(self.story_ids), f"1 to {MAX_STORIES}")
+        for story_id in self.story_ids:
+            _require_id("story_ids", story_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NarrativeRequest(Envelope):
+    """read_stories -> narrate: symbols with new stories; when each has its narrative, they are scored."""
+
+    schema_id: Literal["narratives.v1"] = "narratives.v1"
+    on: date
+    asked: tuple[StoriesOf, ...]
+
+    def __post_init__(self) -> None:
+        Envelope.__post_init__(self)
+        require(1 <= len(self.asked) <= MAX_SLICE, "asked", len(self.asked), f"1 to {MAX_SLICE} symbols")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +354,7 @@ class Notice(Envelope):
         require(len(self.links) <= MAX_LINKS, "links", len(self.links), f"at most {MAX_LINKS}")
 
 
-type Message = CandidateSlice | Signal | OrderIntent | Notice
+type Message = StoryBatch | NarrativeRequest | CandidateSlice | Signal | OrderIntent | Notice
 
 
 def intent_id_of(decision_id: str) -> str:

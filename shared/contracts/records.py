@@ -28,6 +28,9 @@ class Table(StrEnum):
     LEDGER = "ledger"
     CONTROLS = "controls"
     STORIES = "stories"
+    FEEDS = "feeds"
+    NARRATIVES = "narratives"
+    CALLS = "calls"
     INCIDENTS = "incidents"
     NOTICES = "notices"
 
@@ -45,11 +48,14 @@ class Container(StrEnum):
     PARAMETERS = "parameters"
     CASES = "cases"
     EXPORTS = "exports"
+    LANGUAGE = "language"
 
 
 class Queue(StrEnum):
     """Queues between stages."""
 
+    STORIES = "stories"
+    NARRATIVES = "narratives"
     CANDIDATES = "candidates"
     SIGNALS = "signals"
     ORDER_INTENTS = "order-intents"

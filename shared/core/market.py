@@ -176,7 +176,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """One news item with the symbols it names."""
+    """One news item with the symbols it names; `url` is where its source has it, empty where the feed gives none."""
 
     news_id: str
     published_at: datetime
@@ -184,6 +184,7 @@ class Headline:
     headline: str
     summary: str
     symbols: tuple[Symbol, ...]
+    url: str = ""
 
     def __post_init__(self) -> None:
         require_utc("published_at", self.published_at)

@@ -27,6 +27,7 @@ from shared.core.portfolio import Entered
 from shared.core.regime import UNKNOWN, RegimeView
 from shared.core.sessions import Session
 from shared.core.settings import PolicySettings
+from shared.core.text.stories import SymbolText
 from shared.core.values import Symbol, require, require_at_least
 from shared.strategies.wishes import HeldPosition, Move, Wishes
 
@@ -57,7 +58,7 @@ class Needs:
     models : tuple of str
         Published models without which it gives no opinion.
     text : bool
-        Whether it reads news; nothing gives it any yet.
+        Whether it is shown what the news says.
     """
 
     history_bars: int = 0
@@ -90,6 +91,8 @@ class SliceView:
     policy : PolicySettings
     entered : mapping of symbol to Entered
         What the strategy itself holds of these symbols, where it is a rule of state.
+    texts : mapping of symbol to SymbolText
+        What the news says, where it needs text.
     """
 
     day: TradingDay
@@ -101,6 +104,7 @@ class SliceView:
     predictors: Mapping[str, Predictor]
     policy: PolicySettings
     entered: Mapping[Symbol, Entered] = field(default_factory=dict)
+    texts: Mapping[Symbol, SymbolText] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,10 @@ class Advice:
         Time limit; None leaves it to the settings.
     faults : tuple of str
         What is wrong with the data it needs; any refuses the entry.
+    reason : str
+        Why it enters, as a code; empty where the strategy has no words for it.
+    figures : mapping of str to float
+        What it has worked out and rests on, by name; recorded beside it where finite.
     """
 
     code: PolicyCode
@@ -133,6 +141,8 @@ class Advice:
     target: float = math.nan
     hold_min: int | None = None
     faults: tuple[str, ...] = ()
+    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def parameter(default: Any, what: str, *, low: Any, high: Any) -> Any:

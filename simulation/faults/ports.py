@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shared.adapters.absent import NoFeeds, NoLanguage, NoText
 from shared.contracts.settings import Settings, parse_settings
-from shared.ports import BlobStore, Broker, Calendar, Clock, Codec, HistoryStore, MarketData, ModelState, TableStore
+from shared.ports import (
+    BlobStore,
+    Broker,
+    Calendar,
+    Clock,
+    Codec,
+    Feeds,
+    HistoryStore,
+    LanguageModel,
+    MarketData,
+    ModelState,
+    TableStore,
+    TextModels,
+)
 from simulation.runtime.notifier import SimNotifier
 
 
@@ -37,6 +51,9 @@ class SimPorts:
     broker: Broker
     models: SimModels
     notifier: SimNotifier
+    texts: TextModels = field(default_factory=NoText)
+    language: LanguageModel = field(default_factory=NoLanguage)
+    feeds: Feeds = field(default_factory=NoFeeds)
     code_revision: str = "simulation"
 
 

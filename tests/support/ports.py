@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from shared.adapters.absent import NoFeeds, NoLanguage, NoText
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.history import BlobHistory
 from shared.adapters.memory import MemoryBlobs, MemoryTables
@@ -23,7 +24,17 @@ from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapsho
 from shared.core.splits import Splits
 from shared.core.unread import BySymbol, Listing, Unread
 from shared.core.values import Symbol
-from shared.ports import BlobStore, Calendar, Codec, HistoryStore, ModelState, TableStore
+from shared.ports import (
+    BlobStore,
+    Calendar,
+    Codec,
+    Feeds,
+    HistoryStore,
+    LanguageModel,
+    ModelState,
+    TableStore,
+    TextModels,
+)
 from tests.support.broker import HandBroker
 from tests.support.clock import HandClock
 
@@ -220,6 +231,9 @@ class FakePorts:
     broker: HandBroker
     models: HandModels
     notifier: HandNotifier
+    texts: TextModels = field(default_factory=NoText)
+    language: LanguageModel = field(default_factory=NoLanguage)
+    feeds: Feeds = field(default_factory=NoFeeds)
     code_revision: str = "revision-of-the-test"
 
     def rows(self, table: str, partition: object) -> dict[str, dict[str, object]]:

@@ -6,6 +6,8 @@ expected. docs/CONFIG.md is generated from the declarations.
 
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.groups import GROUPS, Settings
+from shared.contracts.settings.language import LanguageSettings
+from shared.contracts.settings.news import NewsFeed, NewsSettings, SourceWeight
 from shared.contracts.settings.notices import NoticeChannel, NoticeSettings
 from shared.contracts.settings.operator import OperatorSettings
 from shared.contracts.settings.parse import parse_settings, with_values
@@ -23,12 +25,16 @@ __all__ = [
     "BrokerSettings",
     "Environment",
     "Feed",
+    "LanguageSettings",
+    "NewsFeed",
+    "NewsSettings",
     "NoticeChannel",
     "NoticeSettings",
     "OperatorSettings",
     "PolicySettings",
     "RiskSettings",
     "Settings",
+    "SourceWeight",
     "StorageSettings",
     "SymbolGroup",
     "TelemetrySettings",

@@ -26,6 +26,7 @@ def contradictions(settings: Settings) -> list[str]:
         problems.append("GATEHOUSE_TRADE_RISK_FRACTION: expected at most GATEHOUSE_TRADE_RISK_MAX_FRACTION")
     problems += _strategy_contradictions(settings)
     problems += _operate_contradictions(settings)
+    problems += _language_contradictions(settings)
     if not settings.storage.connection and not settings.storage.account_name:
         either = "a connection string or AzureWebJobsStorage__accountName"
         problems.append(f"AzureWebJobsStorage is missing: expected {either}")
@@ -57,6 +58,22 @@ def _strategy_contradictions(settings: Settings) -> list[str]:
         for strategy, name in sorted(set(given))
         if given.count((strategy, name)) > 1
     ]
+    return problems
+
+
+def _language_contradictions(settings: Settings) -> list[str]:
+    """A service is reached by https, or on a machine of one's own, and its model has a name."""
+    language = settings.language
+    if not language.url:
+        return []
+    problems = []
+    base = "/".join(language.url.split("/")[:3])
+    address = address_of(base)
+    if address is None or not (address.scheme == "https" or address.is_private) or "?" in language.url:
+        expected = "https://host/v1, or a machine of one's own"
+        problems.append(f"GATEHOUSE_LANGUAGE_URL = {language.url!r}: expected {expected}")
+    if not language.model:
+        problems.append("GATEHOUSE_LANGUAGE_MODEL is missing: expected a model, since GATEHOUSE_LANGUAGE_URL is set")
     return problems
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.case_files import CaseSettings
+from shared.contracts.settings.language import LanguageSettings
+from shared.contracts.settings.news import NewsSettings
 from shared.contracts.settings.notices import NoticeSettings
 from shared.contracts.settings.operator import OperatorSettings
 from shared.contracts.settings.storage import StorageSettings
@@ -24,6 +26,8 @@ class Settings:
     policy: PolicySettings
     risk: RiskSettings
     strategies: StrategySettings
+    news: NewsSettings
+    language: LanguageSettings
     storage: StorageSettings
     cases: CaseSettings
     notices: NoticeSettings
@@ -55,6 +59,8 @@ GROUPS: Mapping[str, type] = {
     "policy": PolicySettings,
     "risk": RiskSettings,
     "strategies": StrategySettings,
+    "news": NewsSettings,
+    "language": LanguageSettings,
     "storage": StorageSettings,
     "cases": CaseSettings,
     "notices": NoticeSettings,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
 
 from shared.contracts.settings.contradictions import contradictions
 from shared.contracts.settings.groups import GROUPS, Settings
+from shared.contracts.settings.news import NewsFeed, SourceWeight, parse_feeds, parse_weights
 from shared.contracts.settings.notices import NoticeChannel, parse_channels, parse_zone
 from shared.core.errors import SettingsError
 from shared.core.notices import QuietHours
@@ -89,6 +91,9 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
         "parameters as NAME.PARAMETER=VALUE, split by blanks or commas",
     ),
     tuple[str, ...]: (lambda text: _parse_tuple(text, str), "words, split by blanks or commas"),
+    tuple[NewsFeed, ...]: (parse_feeds, "NAME: URL | WEIGHT, one to a line or split by semicolons"),
+    tuple[SourceWeight, ...]: (parse_weights, "SOURCE: WEIGHT from 0 to 1, split by semicolons"),
+    date | None: (date.fromisoformat, "a date as 2026-01-31"),
     tuple[NoticeChannel, ...]: (parse_channels, "NAME: URL | SEVERITY, one to a line or split by semicolons"),
     QuietHours: (QuietHours.parse, "HH:MM-HH:MM, or none"),
     ZoneInfo: (parse_zone, "a time zone's IANA name"),

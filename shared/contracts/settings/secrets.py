@@ -30,9 +30,11 @@ def _texts(value: object) -> Iterator[str]:
         yield value
         yield from _KEYED.findall(value)
     elif isinstance(value, tuple):
-        for channel in value:
-            if isinstance(channel, NoticeChannel):
-                yield from _of_address(channel.url)
+        for each in value:
+            if isinstance(each, NoticeChannel):
+                yield from _of_address(each.url)
+            elif isinstance(each, str):
+                yield each
 
 
 def _of_address(url: str) -> Iterator[str]:

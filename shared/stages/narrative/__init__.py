@@ -1,0 +1,1 @@
+"""The news: stories read, narratives asked for, records of what was said."""
