@@ -9,6 +9,7 @@ from functions import (
     execute,
     gate,
     health,
+    narrate,
     news,
     nightly,
     notify,
@@ -17,12 +18,13 @@ from functions import (
     report,
     scan,
     score,
+    stories,
     supervise,
 )
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
-STAGES = (scan, news, score, gate, execute, supervise, report, nightly, notify)
+STAGES = (scan, news, stories, narrate, score, gate, execute, supervise, report, nightly, notify)
 API = (controls, approvals, parameters, redrive, health)
 
 for stage in (*STAGES, *API):

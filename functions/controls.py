@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.edges import STORAGE, Texts, tell
+from functions.edges import STORAGE, Texts, send_each, tell
 from functions.http import act, begin, finish, guarded, show
 from shared.bootstrap import app
+from shared.contracts.messages import CandidateSlice, StoryBatch
 from shared.contracts.openapi import routes
 from shared.contracts.records import Queue
 from shared.stages.base.requests import Reply
@@ -86,9 +87,12 @@ def roll_model_back(req: func.HttpRequest, notices: func.Out[Texts]) -> func.Htt
 
 
 @bp.route(routes.RUN_JOB.path, methods=[routes.RUN_JOB.method], auth_level=func.AuthLevel.FUNCTION)
-@bp.queue_output(arg_name="out", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
+@bp.queue_output(arg_name="candidates", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
+@bp.queue_output(arg_name="stories", queue_name=Queue.STORIES.value, connection=STORAGE)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def run_job_now(req: func.HttpRequest, out: func.Out[Texts], notices: func.Out[Texts]) -> func.HttpResponse:
+def run_job_now(
+    req: func.HttpRequest, candidates: func.Out[Texts], stories: func.Out[Texts], notices: func.Out[Texts]
+) -> func.HttpResponse:
     """A job in the slot of this minute."""
     begun = begin(routes.RUN_JOB, req)
     if isinstance(begun, func.HttpResponse):
@@ -96,7 +100,7 @@ def run_job_now(req: func.HttpRequest, out: func.Out[Texts], notices: func.Out[T
 
     def stage() -> Reply:
         reply, sent = run_job(begun.ports, begun.call)
-        tell(sent, out)
+        send_each(sent, {CandidateSlice: candidates, StoryBatch: stories}, notices)
         return reply
 
     reply = guarded(stage)

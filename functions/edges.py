@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import List  # noqa: UP035
 
 import azure.functions as func
@@ -51,6 +51,16 @@ def send(messages: Iterable[Message], out: func.Out[Texts], notices: func.Out[Te
     """Send messages to the stage's queue and notices to theirs."""
     everything = list(messages)
     tell((m for m in everything if not isinstance(m, Notice)), out)
+    tell((m for m in everything if isinstance(m, Notice)), notices)
+
+
+def send_each(
+    messages: Iterable[Message], outs: Mapping[type[Message], func.Out[Texts]], notices: func.Out[Texts]
+) -> None:
+    """Send messages of several kinds, each to its own queue, and notices to theirs."""
+    everything = list(messages)
+    for kind, out in outs.items():
+        tell((m for m in everything if isinstance(m, kind)), out)
     tell((m for m in everything if isinstance(m, Notice)), notices)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.edges import STORAGE, Texts, logger, tell
+from functions.edges import STORAGE, Texts, logger, send
 from shared.bootstrap import app
+from shared.contracts.messages import Message
 from shared.contracts.records import Queue
 from shared.core.errors import GatehouseError
 from shared.pipeline import TIMERS
@@ -17,15 +18,16 @@ bp = func.Blueprint()
 
 
 @bp.timer_trigger(schedule=f"%{TIMERS['news']}%", arg_name="timer", use_monitor=False)
+@bp.queue_output(arg_name="out", queue_name=Queue.STORIES.value, connection=STORAGE)
 @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-def scan_news(timer: func.TimerRequest, notices: func.Out[Texts]) -> None:
+def scan_news(timer: func.TimerRequest, out: func.Out[Texts], notices: func.Out[Texts]) -> None:
     """Run the news scan and the heartbeat if they are due. Headlines that cannot be had silence neither."""
     ports = app()
-    messages = [*watch_supervise(ports), *beat(ports, ports.queues)]
+    messages: list[Message] = [*watch_supervise(ports), *beat(ports, ports.queues)]
     try:
         with ports.telemetry.stage("news"):
             messages += news(ports)
     except GatehouseError:
         # A failed function writes no output. The slot stays `started`, so another firing or the watch finds it.
         logger.exception("the news scan failed")
-    tell(messages, notices)
+    send(messages, out, notices)

@@ -41,6 +41,11 @@ var wiring = {
   GATEHOUSE_CODE_REVISION: codeRevision
 }
 
+// A language model's keys are in the vault, where one is configured.
+var language = empty(ownSettings.GATEHOUSE_LANGUAGE_URL) ? {} : {
+  GATEHOUSE_LANGUAGE_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/gatehouse-language-keys/)'
+}
+
 // host.json says Azure Storage; these take its place where a scheduler is given.
 var scheduling = empty(schedulerAddress) ? {} : {
   DURABLE_TASK_SCHEDULER_CONNECTION_STRING: schedulerAddress
@@ -119,7 +124,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: union(ownSettings, wiring, scheduling)
+    properties: union(ownSettings, wiring, language, scheduling)
   }
 
   resource noFtp 'basicPublishingCredentialsPolicies' = {

@@ -4,9 +4,12 @@
 #   alpaca-key-id, alpaca-secret-key   asked for
 #   gatehouse-notice-channels          asked for, NAME: URL | SEVERITY; empty: no notices are sent
 #   gatehouse-link-key                 made here; a new one ends all links that are out
+# And only where it is named, since it is read only where GATEHOUSE_LANGUAGE_URL is set:
+#   gatehouse-language-keys            asked for, split by blanks; empty: the service wants none
 set -eu
 all='alpaca-key-id alpaca-secret-key gatehouse-notice-channels gatehouse-link-key'
 test $# -gt 0 || set -- $all
+all="$all gatehouse-language-keys"
 for name in "$@"; do
   case " $all " in
     *" $name "*) ;;
@@ -31,9 +34,9 @@ for name in "$@"; do
     IFS= read -r key
     echo >&2
   fi
-  if [ "$name" = gatehouse-notice-channels ]; then
-    key=${key:-none}
-  fi
+  case $name in
+    gatehouse-notice-channels | gatehouse-language-keys) key=${key:-none} ;;
+  esac
   test -n "$key" || { echo "$name: expected a value" >&2; exit 1; }
   # From a file: an argument would be seen in the list of processes.
   printf '%s' "$key" > "$file"

@@ -8,11 +8,11 @@ param publicAccess string
 @description('Allow or Deny, of who comes from no known network.')
 param toStrangers string
 
-var containers = [ 'bars', 'watchlists', 'models', 'features', 'reports', 'claims', 'quarantine', 'parameters', 'cases', 'exports' ]
-var queues = [ 'candidates', 'signals', 'order-intents', 'notices' ]
+var containers = [ 'bars', 'watchlists', 'models', 'features', 'reports', 'claims', 'quarantine', 'parameters', 'cases', 'exports', 'language' ]
+var queues = [ 'stories', 'narratives', 'candidates', 'signals', 'order-intents', 'notices' ]
 var tables = [
   'runs', 'watchlist', 'signals', 'decisions', 'orders', 'journal', 'fills', 'positions', 'ledger', 'controls'
-  'stories', 'incidents', 'notices'
+  'stories', 'feeds', 'narratives', 'calls', 'incidents', 'notices'
 ]
 var packageContainerName = 'app-package'
 

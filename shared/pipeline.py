@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from shared.adapters.codec import decode_message
-from shared.contracts.messages import CandidateSlice, Message, Notice, OrderIntent, Signal
+from shared.contracts.messages import (
+    CandidateSlice,
+    Message,
+    NarrativeRequest,
+    Notice,
+    OrderIntent,
+    Signal,
+    StoryBatch,
+)
 from shared.contracts.records import Queue
 from shared.core.errors import ContractError, InvariantError
 from shared.core.order_states import OrderState
@@ -23,6 +31,8 @@ from shared.stages.base.incidents import quarantine
 from shared.stages.entry.announce import gate_and_tell
 from shared.stages.entry.execute import execute
 from shared.stages.entry.score import score_and_tell
+from shared.stages.narrative.narrate import narrate
+from shared.stages.narrative.stories import read_stories
 from shared.stages.notify import notify
 
 logger = logging.getLogger("gatehouse.pipeline")
@@ -67,6 +77,16 @@ class QueueRoute:
 
 
 ROUTES: Mapping[Queue, QueueRoute] = {
+    Queue.STORIES: QueueRoute(
+        message=StoryBatch,
+        stage=lambda message, ports, _: read_stories(message, ports),
+        sends=(Queue.NARRATIVES, Queue.CANDIDATES, Queue.NOTICES),
+    ),
+    Queue.NARRATIVES: QueueRoute(
+        message=NarrativeRequest,
+        stage=lambda message, ports, _: narrate(message, ports),
+        sends=(Queue.CANDIDATES, Queue.NOTICES),
+    ),
     Queue.CANDIDATES: QueueRoute(
         message=CandidateSlice,
         stage=lambda message, ports, _: score_and_tell(message, ports),

@@ -59,6 +59,8 @@ _HEADINGS = {
     "policy": "Policy",
     "risk": "Risk",
     "strategies": "Strategies",
+    "news": "News",
+    "language": "Language model",
     "storage": "Storage",
     "cases": "Case files",
     "notices": "Notices",

@@ -91,15 +91,18 @@ def gappers(snapshots: Iterable[Snapshot], limits: ScanLimits) -> tuple[Snapshot
     return tuple(sorted(found, key=lambda s: (-abs(gap_fraction(s)), s.symbol)))
 
 
+def is_liquid(snapshot: Snapshot, limits: ScanLimits) -> bool:
+    """Whether a symbol trades enough, at a price and a spread that can be traded, whatever it did today."""
+    return (
+        snapshot.last_price >= limits.price_min_usd
+        and snapshot.previous_volume * snapshot.previous_close >= limits.dollar_volume_min_usd
+        and spread_bp(snapshot) <= limits.spread_max_bp
+    )
+
+
 def movers(snapshots: Iterable[Snapshot], limits: ScanLimits, most: int) -> tuple[Snapshot, ...]:
     """Liquid symbols at any price that turned over most against yesterday, for the intraday scan to look at closely."""
-    found = [
-        s
-        for s in snapshots
-        if s.last_price >= limits.price_min_usd
-        and s.previous_volume * s.previous_close >= limits.dollar_volume_min_usd
-        and spread_bp(s) <= limits.spread_max_bp
-    ]
+    found = [s for s in snapshots if is_liquid(s, limits)]
     found.sort(key=lambda s: (-s.day_volume / max(s.previous_volume, 1.0), s.symbol))
     return tuple(found[:most])
 

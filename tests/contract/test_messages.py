@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.codec import MESSAGE_CLASSES, decode_json, decode_message, encode_json, encode_message
-from shared.contracts.messages import CandidateSlice, Envelope, Link, Notice, OrderIntent, Severity, Signal
+from shared.contracts.messages import (
+    CandidateSlice,
+    Envelope,
+    FoundStory,
+    Link,
+    NarrativeRequest,
+    Notice,
+    OrderIntent,
+    Severity,
+    Signal,
+    StoriesOf,
+    StoryBatch,
+)
 from shared.contracts.model_card import Champion, ModelCard, RecordedPair
 from shared.core.sessions import Session
 from shared.core.values import Side, Symbol
@@ -22,6 +34,35 @@ DECIDED_AT = datetime(2025, 10, 15, 14, 5, 0, 250_000, tzinfo=UTC)
 EXPIRES_AT = datetime(2025, 10, 15, 14, 9, tzinfo=UTC)
 
 MESSAGES: dict[str, Envelope] = {
+    "stories.v1": StoryBatch(
+        message_id="4d5e6f70819203142536",
+        correlation_id="4d5e6f70819203142536",
+        causation_id="run-news-20251015-1000",
+        decided_at=DECIDED_AT,
+        expires_at=EXPIRES_AT,
+        on=date(2025, 10, 15),
+        stories=(
+            FoundStory(
+                story_id="5e6f7081920314253647",
+                published_at=datetime(2025, 10, 15, 13, 58, tzinfo=UTC),
+                source="Northwire",
+                headline="Café Ltd wins 40 million dollar contract",
+                summary="The award is the largest in the company's history.",
+                url="https://news.example/5e6f",
+                symbols=(Symbol("CAFE"), Symbol("BRK.B")),
+                weight=0.75,
+            ),
+        ),
+    ),
+    "narratives.v1": NarrativeRequest(
+        message_id="6f708192031425364758",
+        correlation_id="6f708192031425364758",
+        causation_id="4d5e6f70819203142536",
+        decided_at=DECIDED_AT,
+        expires_at=EXPIRES_AT,
+        on=date(2025, 10, 15),
+        asked=(StoriesOf(symbol=Symbol("CAFE"), story_ids=("5e6f7081920314253647",)),),
+    ),
     "candidates.v1": CandidateSlice(
         message_id="0f3a5c7e9b1d2f4a6c8e",
         correlation_id="20251015-1005",

@@ -13,7 +13,18 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.adapters.codec import MAX_QUEUE_BYTES, Claim, decode_json, encode_json
-from shared.contracts.messages import CandidateSlice, Envelope, Notice, OrderIntent, Severity, Signal
+from shared.contracts.messages import (
+    CandidateSlice,
+    Envelope,
+    FoundStory,
+    NarrativeRequest,
+    Notice,
+    OrderIntent,
+    Severity,
+    Signal,
+    StoriesOf,
+    StoryBatch,
+)
 from shared.contracts.records import Container, Queue, Table
 from shared.core.ids import digest
 from shared.core.sessions import Session
@@ -83,7 +94,42 @@ def notice(box: Sandbox) -> Notice:
     )
 
 
+def story_batch(box: Sandbox) -> StoryBatch:
+    now = box.clock.now()
+    story = FoundStory(
+        story_id="by-hand-story",
+        published_at=now,
+        source="Wire",
+        headline="Spy wins contract",
+        symbols=(Symbol("SPY"),),
+    )
+    return StoryBatch(
+        message_id="story-batch",
+        correlation_id="story-batch",
+        causation_id="by-hand",
+        decided_at=now,
+        expires_at=now + timedelta(hours=1),
+        on=DEFAULT_ON,
+        stories=(story,),
+    )
+
+
+def narrative_request(box: Sandbox) -> NarrativeRequest:
+    now = box.clock.now()
+    return NarrativeRequest(
+        message_id="narrative-request",
+        correlation_id="narrative-request",
+        causation_id="by-hand",
+        decided_at=now,
+        expires_at=now + timedelta(minutes=30),
+        on=DEFAULT_ON,
+        asked=(StoriesOf(symbol=Symbol("SPY"), story_ids=("by-hand-story",)),),
+    )
+
+
 GOOD: dict[Queue, Callable[[Sandbox], Envelope]] = {
+    Queue.STORIES: story_batch,
+    Queue.NARRATIVES: narrative_request,
     Queue.CANDIDATES: candidates,
     Queue.SIGNALS: lambda box: box.signal("SPY"),
     Queue.ORDER_INTENTS: intent,
@@ -132,6 +178,10 @@ def test_bad_messages_are_quarantined_once_each_and_the_next_good_one_is_handled
 
 async def _handled(box: Sandbox, queue: Queue, logged: str) -> bool:
     match queue:
+        case Queue.STORIES:
+            return [row["led_to"] for row in box.rows(Table.STORIES).values()] == ["closed"]
+        case Queue.NARRATIVES:
+            return not box.rows(Table.NARRATIVES) and not box.rows(Table.SIGNALS)
         case Queue.CANDIDATES:
             return {row["policy"] for row in box.rows(Table.SIGNALS).values()} == {"TOO_LATE"}
         case Queue.SIGNALS:

@@ -18,6 +18,8 @@ from tests.support.app import Sandbox
 type MakeSandbox = Callable[..., Sandbox]
 
 QUEUES = {
+    "read_stories": "stories",
+    "narrate": "narratives",
     "score_candidates": "candidates",
     "gate_signal": "signals",
     "execute_intent": "order-intents",
@@ -46,6 +48,7 @@ def test_every_function_is_indexed_with_its_trigger(sandbox: MakeSandbox) -> Non
         expected = [(r.path, [r.method], "ANONYMOUS" if r.is_keyless else "FUNCTION") for r in ROUTES.values()]
         assert sorted((raw["route"], raw["methods"], raw["authLevel"]) for raw in served) == sorted(expected)
         outputs = {n: sorted(b.text("queueName") for b in f.outputs if b.type == "queue") for n, f in functions.items()}
+        assert outputs["scan_news"] == ["notices", "stories"]
         assert outputs["scan_market"] == ["candidates", "notices"]
         assert outputs["order_step"] == ["notices"]
         routed = {queue.value: sorted(route.sends) for queue, route in pipeline.ROUTES.items()}

@@ -13,7 +13,14 @@ from shared.core.ids import digest
 from shared.ports import BlobStore
 from tests.support.app import base64_of
 
-ANOTHER = {"candidates.v1": "signal.v1", "signal.v1": "notice.v1", "order-intent.v2": "signal.v1", "notice.v1": "x"}
+ANOTHER = {
+    "stories.v1": "narratives.v1",
+    "narratives.v1": "stories.v1",
+    "candidates.v1": "signal.v1",
+    "signal.v1": "notice.v1",
+    "order-intent.v2": "signal.v1",
+    "notice.v1": "x",
+}
 """A schema that does not belong into the queue of the first."""
 
 NOT_SHOWN = (
@@ -23,6 +30,8 @@ NOT_SHOWN = (
 """What no text of a person may hold: control characters, ends of lines and paragraphs, turns of direction."""
 
 OUT_OF_RANGE: dict[str, dict[str, Any]] = {
+    "stories.v1": {"stories": [], "on": "2026-02-30", "message_id": "a/../b"},
+    "narratives.v1": {"asked": [], "on": 7, "causation_id": ""},
     "candidates.v1": {
         "symbols": [f"S{n}" for n in range(26)],
         "slot": "9:35",

@@ -94,10 +94,10 @@ class LanguageSettings:
     )
     slots: int = setting(
         "GATEHOUSE_LANGUAGE_SLOTS",
-        1,
-        "parallel slots of a server of one's own",
+        4,
+        "questions asked side by side; a server of one's own must have as many parallel slots",
         low=1,
         high=64,
         unit="slots",
-        why="They change what llama.cpp answers, so they are part of every record",
+        why="A burst of stories is told within one time-out. llama.cpp's answers depend on it: every record names it",
     )

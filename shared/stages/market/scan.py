@@ -70,7 +70,8 @@ def _universe(market: DayMarket) -> Sequence[Snapshot]:
     return market.snapshots([asset.symbol for asset in market.assets()])
 
 
-def _limits(ports: Ports) -> ScanLimits:
+def scan_limits(ports: Ports) -> ScanLimits:
+    """Thresholds of the scanners, as they are set."""
     w = ports.settings.watchlist
     return ScanLimits(
         price_min_usd=w.price_min_usd,
@@ -112,7 +113,7 @@ def _look_closely(ports: Ports, market: DayMarket, symbols: Sequence[Symbol]) ->
 
 
 def _premarket_picks(ports: Ports, market: DayMarket) -> list[Watched]:
-    limits = _limits(ports)
+    limits = scan_limits(ports)
     found = gappers(_universe(market), limits)[:CLOSE_LOOK]
     close = _look_closely(ports, market, [s.symbol for s in found])
     picks = (
@@ -133,7 +134,7 @@ def _premarket(ports: Ports, slot: DueJob) -> Sequence[Message]:
 
 def _refresh(ports: Ports, slot: DueJob) -> Sequence[Message]:
     """Add what woke up, drop what died: a kept symbol must have traded in the last half hour."""
-    day, limits = _day(ports, slot), _limits(ports)
+    day, limits = _day(ports, slot), scan_limits(ports)
     market = DayMarket(ports, day)
     universe = _universe(market)
     close = _look_closely(ports, market, [s.symbol for s in movers(universe, limits, CLOSE_LOOK)])
@@ -190,7 +191,7 @@ def _story_picks(ports: Ports, day: TradingDay) -> list[Watched]:
     since = ports.clock.now() - timedelta(hours=STORY_HOURS)
     symbols: dict[Symbol, int] = {}
     for _, row in ports.tables.query(Table.STORIES, str(day.on)):
-        if parse_utc(str(row["published_at"])) >= since:
+        if parse_utc(str(row["published_at"])) >= since and not row.get("echo_of"):
             for name in str(row["symbols"]).split():
                 symbols[Symbol(name)] = symbols.get(Symbol(name), 0) + 1
     return [Watched(symbol=symbol, why=Why.STORY, score=float(count)) for symbol, count in symbols.items()]

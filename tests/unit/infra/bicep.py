@@ -44,8 +44,9 @@ def settings() -> dict[str, str]:
     """App settings that are deployed, as the templates spell their values."""
     own: dict[str, str] = json.loads(text_of("settings.json"))
     wiring: dict[str, str] = variable("app.bicep", "wiring")
+    language: dict[str, str] = variable("app.bicep", "language")["operator"]["operands"]["false_value"]
     assert not own.keys() & wiring.keys(), "set twice"
-    return {**own, **wiring}
+    return {**own, **wiring, **language}
 
 
 def modules() -> Iterator[tuple[str, str, set[str]]]:
