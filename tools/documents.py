@@ -23,7 +23,7 @@ from shared.adapters.calendar import XnysCalendar
 from shared.contracts.openapi import ROUTES
 from shared.contracts.openapi.routes import WHO_AND_WHY
 from shared.contracts.settings import GROUPS, Settings, parse_settings
-from shared.core.features import FEATURES
+from shared.core.features import FEATURES, TEXT_FEATURES
 from shared.core.ledger import open_ledger
 from shared.core.market import Quote
 from shared.core.portfolio import Account
@@ -113,8 +113,11 @@ def _grouped(value: int | float | Decimal) -> str:
 
 def features_tables() -> str:
     """The catalogue of features, group by group, as Markdown."""
-    parts = [f"{len(FEATURES)} features, in the order of the models' input."]
-    for group, features in groupby(FEATURES, key=lambda feature: feature.group):
+    parts = [
+        f"{len(FEATURES)} features of bars, in the order of the models' input, and {len(TEXT_FEATURES)} of text behind "
+        "them where news is read."
+    ]
+    for group, features in groupby((*FEATURES, *TEXT_FEATURES), key=lambda feature: feature.group):
         lines = [
             f"### {group.capitalize()}",
             "",

@@ -24,7 +24,7 @@ from shared.contracts.model_card import (
     ModelCard,
 )
 from shared.core.errors import ContractError, ModelError, TransientError
-from shared.core.features.catalogue import FEATURE_NAMES
+from shared.core.features.catalogue import ALL_FEATURE_NAMES, FEATURE_NAMES
 from shared.core.ids import digest
 from shared.core.market import FloatArray
 from shared.core.sessions import NEW_YORK
@@ -51,7 +51,7 @@ class OnnxPredictor:
     card : ModelCard
     session : onnxruntime.InferenceSession
     columns : int array of shape (n_model_features,) or None
-        Where the model's features stand among `FEATURE_NAMES`; None where it takes all of them in order.
+        Where the model's features stand among `ALL_FEATURE_NAMES`; None where it takes `FEATURE_NAMES` in order.
     """
 
     def __init__(self, card: ModelCard, session: Any, columns: np.ndarray[Any, np.dtype[np.int64]] | None) -> None:
@@ -65,12 +65,12 @@ class OnnxPredictor:
         return self._card
 
     def predict(self, features: FloatArray) -> FloatArray:
-        """Score rows whose columns are `FEATURE_NAMES`.
+        """Score rows whose columns are `FEATURE_NAMES`, or `ALL_FEATURE_NAMES` where news is read.
 
         Parameters
         ----------
-        features : float64 of shape (n, len(FEATURE_NAMES))
-            NaN for missing.
+        features : float64 of shape (n, len(FEATURE_NAMES)) or (n, len(ALL_FEATURE_NAMES))
+            NaN for missing. A model that looks at text gets NaN where there is none.
 
         Returns
         -------
@@ -81,16 +81,20 @@ class OnnxPredictor:
         ValueError
             If the shape is another.
         """
-        expected = len(FEATURE_NAMES)
+        bars, everything = len(FEATURE_NAMES), len(ALL_FEATURE_NAMES)
         require(
-            features.ndim == 2 and features.shape[1] == expected,
+            features.ndim == 2 and features.shape[1] in {bars, everything},
             "features",
             features.shape,
-            f"of shape (n, {expected})",
+            f"of shape (n, {bars}) or (n, {everything})",
         )
         if not features.shape[0]:
             return np.empty((0, len(self._card.output_names)))
-        chosen = features if self._columns is None else features[:, self._columns]
+        if self._columns is None:
+            chosen = features[:, :bars]
+        else:
+            missing = everything - features.shape[1]
+            chosen = np.pad(features, ((0, 0), (0, missing)), constant_values=np.nan)[:, self._columns]
         return self.score(chosen.astype(np.float32))
 
     def score(self, rows: np.ndarray[Any, np.dtype[np.float32]]) -> FloatArray:
@@ -234,7 +238,7 @@ def _require_bytes(where: str, card: ModelCard, data: bytes) -> None:
 
 
 def _columns(where: str, card: ModelCard) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    known = {name: k for k, name in enumerate(FEATURE_NAMES)}
+    known = {name: k for k, name in enumerate(ALL_FEATURE_NAMES)}
     if unknown := [name for name in card.feature_names if name not in known]:
         raise ModelError(f"{where}: features must be known to this code, got {', '.join(unknown[:5])}")
     if card.feature_names == FEATURE_NAMES:

@@ -7,7 +7,14 @@ True
 """
 
 from shared.core.features.breadth import context_symbols
-from shared.core.features.catalogue import FEATURE_NAMES, FEATURES, Feature
+from shared.core.features.catalogue import (
+    ALL_FEATURE_NAMES,
+    FEATURE_NAMES,
+    FEATURES,
+    TEXT_FEATURE_NAMES,
+    TEXT_FEATURES,
+    Feature,
+)
 from shared.core.features.compute import atr_path, day_features, latest_features
 from shared.core.features.history import DAILY_BARS, HISTORY_SESSIONS, WARMUP_BARS, Past, SymbolDay, prepare
 from shared.core.features.quality import (
@@ -20,10 +27,13 @@ from shared.core.features.quality import (
 )
 
 __all__ = [
+    "ALL_FEATURE_NAMES",
     "DAILY_BARS",
     "FEATURES",
     "FEATURE_NAMES",
     "HISTORY_SESSIONS",
+    "TEXT_FEATURES",
+    "TEXT_FEATURE_NAMES",
     "WARMUP_BARS",
     "Feature",
     "Past",

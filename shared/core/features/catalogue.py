@@ -24,7 +24,7 @@ class Feature:
     formula : str
         In words. `c` is the bar's close, "bars" are 5-minute bars (those that traded; missing bars are not filled).
     unit : str
-        "log", "fraction", "ratio", "index", "minutes" or "ordinal".
+        "log", "fraction", "ratio", "index", "minutes", "ordinal" or "count".
     low, high : float
         Widest values a healthy market can show; beyond them the input is wrong and is not traded on.
     window : str
@@ -75,6 +75,10 @@ _NAN_WHEN: dict[str, str] = {
     "breadth_above_vwap": "under three core symbols with a bar today",
     "breadth_return": "under three core symbols with a bar today",
     "breadth_dispersion": "under three core symbols with a bar today",
+    "narrative_score": "no narrative told in 24 hours",
+    "story_novelty": "no story in 24 hours, or no text model",
+    "story_count": "no news is read",
+    "source_weight": "no story in 24 hours",
 }
 
 
@@ -294,6 +298,21 @@ _CALENDAR = _group(
     ("day_of_week", "0 Monday to 6 Sunday", "ordinal", 0, 6, "the bar"),
 )
 
+_TEXT = _group(
+    "text",
+    (
+        "narrative_score",
+        "score of the narrative told last, halved every 90 minutes since",
+        "fraction",
+        -1,
+        1,
+        "24 hours",
+    ),
+    ("story_novelty", "1 - largest cosine of the newest story to those before it", "fraction", 0, 2, "5 days"),
+    ("story_count", "stories received, echoes not counted", "count", 0, 10_000, "24 hours"),
+    ("source_weight", "weight of the newest story's source", "fraction", 0, 1, "24 hours"),
+)
+
 FEATURES: tuple[Feature, ...] = (
     *_TREND,
     *_HIGHER,
@@ -305,8 +324,13 @@ FEATURES: tuple[Feature, ...] = (
     *_BREADTH,
     *_CALENDAR,
 )
+"""Those of bars alone: what every table of features begins with, and all that a history of bars can teach."""
+TEXT_FEATURES: tuple[Feature, ...] = _TEXT
+"""Those of the news, behind them in a table where it is read."""
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+TEXT_FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in TEXT_FEATURES)
+ALL_FEATURE_NAMES: tuple[str, ...] = FEATURE_NAMES + TEXT_FEATURE_NAMES
 FEATURE_LOW: FloatArray = np.array([feature.low for feature in FEATURES])
 FEATURE_HIGH: FloatArray = np.array([feature.high for feature in FEATURES])
-MAY_BE_NAN: frozenset[str] = frozenset(feature.name for feature in FEATURES if feature.nan_when)
+MAY_BE_NAN: frozenset[str] = frozenset(feature.name for feature in (*FEATURES, *TEXT_FEATURES) if feature.nan_when)
 """Features that healthy data can leave undefined; a NaN in any other is a fault."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -18,9 +19,11 @@ from shared.core.features.catalogue import FEATURE_NAMES
 from shared.core.features.higher import higher_features
 from shared.core.features.history import BAR_S, FACTS, HIGHER_SLOTS, SLOTS_PER_DAY, WARMUP_BARS, SymbolDay, require_day
 from shared.core.features.panel import Panel, build_panel
+from shared.core.features.text import text_features
 from shared.core.market import FloatArray, IntArray, TradingDay
 from shared.core.sessions import REG_AM_ENDS, REG_MID_ENDS, aft_close_at, new_york_instant, pre_open_at
-from shared.core.values import require
+from shared.core.text.stories import SymbolText
+from shared.core.values import Symbol, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +83,45 @@ def day_features(days: Sequence[SymbolDay], market: Sequence[SymbolDay], day: Tr
     return np.split(table, np.cumsum(counts)[:-1]) if counts else []
 
 
-def latest_features(days: Sequence[SymbolDay], market: Sequence[SymbolDay], day: TradingDay) -> FloatArray:
+def latest_features(
+    days: Sequence[SymbolDay],
+    market: Sequence[SymbolDay],
+    day: TradingDay,
+    *,
+    texts: Mapping[Symbol, SymbolText] | None = None,
+    at: datetime | None = None,
+) -> FloatArray:
     """Features at the end of each symbol's last bar: what `day_features` has in its last row, bit for bit.
 
     Parameters
     ----------
     days, market, day
         As in `day_features`; `today` holds closed bars only.
+    texts : mapping of symbol to SymbolText, optional
+        What the news says; None where none is read.
+    at : datetime, optional
+        The instant of the decision, UTC: what was received or told later is not known. Needed with `texts`.
 
     Returns
     -------
     float64 array of shape (n_symbols, n_features)
-        All NaN for a symbol without a bar today.
+        Columns as `FEATURE_NAMES`; with `texts` as `ALL_FEATURE_NAMES`, those of bars the same bit for bit. Features of
+        bars are NaN for a symbol without a bar today.
+
+    Raises
+    ------
+    ValueError
+        As `day_features`; and for texts without an instant.
     """
     counts = np.array([len(item.today) for item in days], np.int64)
     present = np.flatnonzero(counts)
     table = np.full((len(days), len(FEATURE_NAMES)), np.nan)
     table[present] = _features(days, market, day, present, WARMUP_BARS + counts[present] - 1)
-    return table
+    if texts is None:
+        return table
+    if at is None:
+        raise ValueError("at must be an instant where there are texts, got None")
+    return np.hstack([table, text_features(texts, [item.symbol for item in days], at)])
 
 
 def atr_path(item: SymbolDay) -> FloatArray:

@@ -89,7 +89,11 @@ def data_faults(item: SymbolDay, day: TradingDay, *, at: datetime, bar_age_max_s
 
 
 def feature_faults(row: FloatArray) -> tuple[str, ...]:
-    """Say which features of one row (shape (n_features,)) are out of range, or NaN where that is a fault."""
+    """Say which features of one row (shape (n_features,)) are out of range, or NaN where that is a fault.
+
+    Those of text are never at fault: they are NaN where they cannot be relied on.
+    """
+    row = row[: len(FEATURE_NAMES)]
     faults = [
         f"nan: {name}"
         for name, value in zip(FEATURE_NAMES, row, strict=True)

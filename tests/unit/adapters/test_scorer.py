@@ -19,7 +19,7 @@ from shared.adapters.memory import MemoryBlobs
 from shared.adapters.scorer import CONTAINER, OnnxModels, operator_domains, verified
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL, ModelCard, RecordedPair
 from shared.core.errors import ModelError, TransientError
-from shared.core.features import FEATURE_NAMES
+from shared.core.features import ALL_FEATURE_NAMES, FEATURE_NAMES
 from shared.core.ids import digest
 from shared.ports import Stored
 from tests.support.clock import HandClock
@@ -106,6 +106,25 @@ def test_a_model_of_fewer_features_gets_them_in_its_own_order() -> None:
     own = np.zeros((1, 5), np.float32)
     own[0, 0] = 2.0
     assert np.array_equal(predictor.predict(rows), predictor.score(own))
+
+
+@pytest.mark.parametrize("features", [len(FEATURE_NAMES), 5])
+def test_text_behind_the_features_changes_no_answer_of_a_model_of_bars(features: int) -> None:
+    onnx_bytes, card = tiny_model(features=features)
+    predictor = verified(card, onnx_bytes)
+    rows = np.random.default_rng(1).normal(size=(7, len(ALL_FEATURE_NAMES)))
+    bare = predictor.predict(rows[:, : len(FEATURE_NAMES)])
+    assert np.array_equal(predictor.predict(rows), bare)
+
+
+def test_a_model_that_looks_at_text_gets_nothing_where_there_is_none() -> None:
+    onnx_bytes, card = tiny_model(features=5)
+    predictor = verified(replace(card, feature_names=(*FEATURE_NAMES[:4], "narrative_score")), onnx_bytes)
+    rows = np.zeros((1, len(ALL_FEATURE_NAMES)))
+    rows[0, ALL_FEATURE_NAMES.index("narrative_score")] = 0.5
+    assert np.array_equal(predictor.predict(rows), predictor.score(np.array([[0, 0, 0, 0, 0.5]], np.float32)))
+    bare = predictor.score(np.array([[0, 0, 0, 0, np.nan]], np.float32))
+    assert np.array_equal(predictor.predict(rows[:, : len(FEATURE_NAMES)]), bare)
 
 
 def test_the_store_is_asked_at_most_once_a_minute_and_an_unchanged_model_is_not_loaded_again(
