@@ -17,7 +17,7 @@ from shared.core.features.history import BAR_S, midnight_s
 from shared.core.market import Bars, FloatArray, IntArray
 from shared.core.sessions import NEW_YORK
 from shared.core.values import require_at_least
-from shared.strategies.protocol import Rule, StateRule, Strategy, rows_of, sound
+from shared.strategies.protocol import Rule, StateRule, Strategy, on_bars_alone, rows_of, sound
 from training.engines import AskedDays, split_days, trades_of
 
 MOST_DAYS, MOST_CUTS = 6, 80
@@ -95,8 +95,7 @@ def check_strategy(strategy: Strategy, bars: Bars, *, days: AskedDays | None = N
     StrategyError
         If it is neither a rule nor a rule of state.
     """
-    if not isinstance(strategy, Rule | StateRule):
-        raise StrategyError(f"{strategy.name} is neither a rule nor a rule of state: nothing here can ask it")
+    strategy = on_bars_alone(strategy)
     days = days or split_days(bars)
     windows = list(days.windows(strategy))
     if not windows:

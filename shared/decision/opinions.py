@@ -23,6 +23,7 @@ from shared.core.policy import PolicyCode, round_trip_cost_bp
 from shared.core.portfolio import Entered
 from shared.core.sessions import Session, entries_end_at, session_at
 from shared.core.settings import DecisionSettings
+from shared.core.text.stories import SymbolText
 from shared.core.values import Rounding, Symbol, to_price
 from shared.strategies.asking import ask
 from shared.strategies.catalogue import ActiveStrategy
@@ -85,7 +86,7 @@ class DecisionModels:
 class Scene:
     """What all opinions of one slice share. `now` is the instant at which sessions, ages and lateness are judged.
 
-    `entered` is what each rule of state holds.
+    `entered` is what each rule of state holds; `texts` what the news says, shown to strategies that need it.
     """
 
     on: date
@@ -97,6 +98,7 @@ class Scene:
     models: DecisionModels
     features_blob: str
     entered: Mapping[str, Mapping[Symbol, Entered]] = field(default_factory=dict)
+    texts: Mapping[Symbol, SymbolText] = field(default_factory=dict)
 
     @property
     def session(self) -> Session:
@@ -161,6 +163,7 @@ def _advised(
         predictors=scene.models.predictors,
         policy=scene.settings.policy,
         entered=scene.entered.get(each.name, {}),
+        texts=scene.texts if each.strategy.needs.text else {},
     )
     try:
         return ask(each.strategy, view, scene.settings.strategies.strategy_timeout_s), ""

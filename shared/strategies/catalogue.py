@@ -156,8 +156,6 @@ def _traded(name: str, share: Decimal, settings: StrategySettings, catalogue: Ca
         if strategy.needs.timeframe is not Timeframe.MIN_5 or strategy.needs.asset_class != "us_equity":
             found = f"{strategy.needs.asset_class} in bars of {strategy.needs.timeframe}"
             raise StrategyError(f"{name} needs {found}: the app trades us_equity in bars of {Timeframe.MIN_5}")
-        if strategy.needs.text:
-            raise StrategyError(f"{name} reads news: the app gives strategies none")
     except StrategyError as error:
         return ActiveStrategy(name=name, share=share, strategy=None, fault=str(error))
     return ActiveStrategy(name=name, share=share, strategy=strategy)

@@ -1,7 +1,8 @@
 """What a strategy is: a named, pure function of what is known at a bar's close, and what it declares of itself.
 
-Three forms, one protocol. A *rule* turns bars into wishes, a *rule of state* looks at its position besides, a strategy
-of *models* scores the whole slice. The app asks all three the same question, `advise`, once for each slice.
+Four forms, one protocol. A *rule* turns bars into wishes, a *rule of state* looks at its position besides, a strategy
+of *text* holds a symbol's news against its bars, one of *models* scores the whole slice. The app asks all four the same
+question, `advise`, once for each slice.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ def parameters_of(strategy: type[Strategy]) -> tuple[dataclasses.Field[Any], ...
 
 
 class BarStrategy(Strategy):
-    """What a rule and a rule of state share: each symbol is asked about by itself, on its own bars."""
+    """What all but strategies of models share: each symbol is asked about by itself, on its own bars."""
 
     def advise(self, view: SliceView) -> Sequence[Advice]:
         """Ask about each symbol that has enough bars."""
@@ -254,6 +255,23 @@ class StateRule(BarStrategy):
             leave=ExitReason.SIGNAL if move is Move.LEAVE else None,
             hold_min=hold_min(0, view),
         )
+
+
+def on_bars_alone(strategy: Strategy) -> Rule | StateRule:
+    """The strategy, where bars are all that it must be shown: it can be swept and checked.
+
+    Raises
+    ------
+    StrategyError
+        If it reads news or is neither a rule nor a rule of state.
+    """
+    if strategy.needs.text:
+        raise StrategyError(f"{strategy.name} reads news: a backtest with stories can ask it, bars alone cannot")
+    if not isinstance(strategy, Rule | StateRule):
+        raise StrategyError(
+            f"{strategy.name} is neither a rule nor a rule of state: a backtest can ask it, a sweep cannot"
+        )
+    return strategy
 
 
 def lacking(strategy: Strategy, before: int, today: Bars) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from shared.core.errors import StrategyError
 from shared.core.features.history import BAR_S, DAY_S, HISTORY_SESSIONS, new_york_clock
 from shared.core.market import Bars, FloatArray, IntArray, Timeframe
 from shared.core.sessions import NEW_YORK
-from shared.strategies.protocol import Rule, StateRule, Strategy, rows_of, sound
+from shared.strategies.protocol import Rule, StateRule, Strategy, on_bars_alone, rows_of, sound
 from shared.strategies.wishes import BoolArray, Wishes
 from training.engines.jump import run
 from training.engines.step import ShownRows, step_state
@@ -202,8 +202,9 @@ def trades_of(
     Raises
     ------
     StrategyError
-        As `asked_wishes`; and for a strategy of models, which is asked for whole slices of a market.
+        As `asked_wishes`; and for a strategy that must be shown more than bars.
     """
+    strategy = on_bars_alone(strategy)
     days = days or split_days(bars)
     is_flat = flat_at_close and days.is_intraday
     closing = days.closing(len(bars)) if is_flat else np.zeros(len(bars), np.bool_)
@@ -212,10 +213,8 @@ def trades_of(
         if is_flat:
             wishes = dataclasses.replace(wishes, enter=wishes.enter & ~closing, leave=wishes.leave | closing)
         return run(bars, wishes, costs)
-    if isinstance(strategy, StateRule):
-        shown = dataclasses.replace(asked_rows(strategy, bars, days), is_closing=closing)
-        return step_state(bars, strategy, costs, shown)
-    raise StrategyError(f"{strategy.name} is neither a rule nor a rule of state: a backtest can ask it, a sweep cannot")
+    shown = dataclasses.replace(asked_rows(strategy, bars, days), is_closing=closing)
+    return step_state(bars, strategy, costs, shown)
 
 
 def _on_day(strategy: Strategy, bars: Bars, first: int, end: int, error: Exception) -> StrategyError:

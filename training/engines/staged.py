@@ -25,7 +25,7 @@ from shared.core.settings import DecisionSettings, PolicySettings, RiskSettings,
 from shared.core.values import Symbol, from_epoch
 from shared.decision.opinions import DecisionModels, Opinion, Scene, opinions
 from shared.strategies.catalogue import ActiveStrategy
-from shared.strategies.protocol import Rule, StateRule, Strategy
+from shared.strategies.protocol import Strategy, on_bars_alone
 from shared.strategies.wishes import Move
 from training.engines.asking import AskedDays, split_days
 from training.engines.step import BarBook
@@ -59,10 +59,9 @@ def staged(strategy: Strategy, bars: Bars, costs: Costs | None = None, *, days: 
     Raises
     ------
     StrategyError
-        If the strategy fails, or is one of models.
+        If the strategy fails, or must be shown more than bars.
     """
-    if not isinstance(strategy, Rule | StateRule):
-        raise StrategyError(f"{strategy.name} is neither a rule nor a rule of state")
+    strategy = on_bars_alone(strategy)
     days = days or split_days(bars)
     closing = days.closing(len(bars))
     starts = {first: (start, end) for start, first, end in days.windows(strategy)}

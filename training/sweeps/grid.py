@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.core.errors import StrategyError
 from shared.strategies.catalogue import Catalogue, installed, load
-from shared.strategies.protocol import Rule, StateRule, Strategy, parameters_of
+from shared.strategies.protocol import Strategy, on_bars_alone, parameters_of
 
 MOST_SETS = 20_000
 """Their daily returns are kept in memory, all at once."""
@@ -57,10 +57,7 @@ def read_grid(name: str, text: str, catalogue: Catalogue | None = None) -> Sweep
         number or out of bounds, no combination is left, or there are more than `MOST_SETS`.
     """
     catalogue = catalogue or installed()
-    load(name, {}, catalogue)
-    kind = catalogue.strategies[name]
-    if not issubclass(kind, Rule | StateRule):
-        raise StrategyError(f"{name} is neither a rule nor a rule of state: a backtest can ask it, a sweep cannot")
+    kind = type(on_bars_alone(load(name, {}, catalogue)))
     texts = _axes(text)
     known = {item.name for item in parameters_of(kind)}
     axes: dict[str, tuple[ParameterValue, ...]] = {}

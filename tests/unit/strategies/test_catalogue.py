@@ -167,11 +167,12 @@ def test_one_that_cannot_be_used_keeps_none_from_trading() -> None:
     found = collect([("here", each) for each in (Bounded, daily, crypto, reader)])
     names = ("none.v1", "daily.v1", "crypto.v1", "reader.v1", "bounded.v1")
     settings = StrategySettings(traded=tuple(StrategyShare(name=name, share=Decimal("0.2")) for name in names))
-    *faulty, sound = traded(settings, found)
-    assert [each.strategy for each in faulty] == [None] * 4
-    said = ["no strategy is named 'none.v1'", "in bars of 1Day", "needs crypto", "reads news"]
+    *faulty, reading, sound = traded(settings, found)
+    assert [each.strategy for each in faulty] == [None] * 3
+    said = ["no strategy is named 'none.v1'", "in bars of 1Day", "needs crypto"]
     assert all(word in str(each.fault) for word, each in zip(said, faulty, strict=True))
     assert (sound.strategy, sound.share) == (Bounded(), Decimal("0.2"))
+    assert (reading.strategy, reading.fault) == (reader(), "")
 
 
 def test_one_that_cannot_be_built_keeps_none_from_trading() -> None:

@@ -160,7 +160,7 @@ def test_nothing_compared_is_not_clean() -> None:
 
 
 def test_strategy_of_models_is_refused() -> None:
-    with pytest.raises(StrategyError, match="nothing here can ask it"):
+    with pytest.raises(StrategyError, match="neither a rule nor a rule of state"):
         check_strategy(Momentum(), made_bars(2))
 
 
