@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Never, cast
 
-from dashboard.store import EVERYTHING, KEY, Query, Source
+from dashboard.store import KEY, Query, Source
 from shared.adapters.clock import SystemClock
 from shared.adapters.history import BlobHistory
 from shared.bootstrap import JsonCodec
@@ -66,8 +66,10 @@ class _CaseTables:
         row = self.source.row(table, partition, key)
         return None if row is None else Stored(value=row, etag="")
 
-    def query(self, table: str, partition: str, *, key_from: str = "", key_to: str = "") -> Iterable[tuple[str, Row]]:
-        wanted = Query(key_from=key_from, key_to=key_to) if key_from or key_to else EVERYTHING
+    def query(
+        self, table: str, partition: str, *, key_from: str = "", key_to: str = "", columns: Sequence[str] = ()
+    ) -> Iterable[tuple[str, Row]]:
+        wanted = Query(columns=tuple(columns), key_from=key_from, key_to=key_to)
         return [(str(row[KEY]), row) for row in self.source.rows(table, partition, wanted)]
 
 

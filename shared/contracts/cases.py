@@ -20,6 +20,8 @@ from shared.core.market import Quote, TradingDay
 from shared.core.portfolio import Entered
 from shared.core.risk import Facts, Verdict
 from shared.core.settings import DecisionSettings
+from shared.core.text.narratives import Narrative
+from shared.core.text.stories import Story, SymbolText
 from shared.core.values import ZERO, Symbol, require, require_utc
 
 
@@ -58,6 +60,8 @@ class SliceInputs:
         Hash of `settings`.
     entered : mapping of strategy to (mapping of Symbol to Entered)
         What strategies that look at their positions held of the symbols.
+    texts : mapping of Symbol to SymbolText
+        What the news said of the symbols, where a strategy reads it.
     """
 
     schema_id: str = "features.v2"
@@ -78,6 +82,7 @@ class SliceInputs:
     settings_id: str
     settings: DecisionSettings
     entered: Mapping[str, Mapping[Symbol, Entered]] = field(default_factory=dict)
+    texts: Mapping[Symbol, SymbolText] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.schema_id == "features.v2", "schema_id", self.schema_id, "features.v2")
@@ -130,6 +135,35 @@ class CaseScores:
     ask_usd: Decimal | None = None
     regime: str | None = None
     contributions: tuple[Contribution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseText:
+    """What the news said when it was decided, and what the strategy made of it.
+
+    Attributes
+    ----------
+    stories : tuple of Story
+        Those that were known, of the last 24 hours, and older ones that the narrative quotes.
+    narrative : Narrative or None
+        The one that was known, whatever its status.
+    reason : str
+        The strategy's code for why it enters.
+    figures : mapping of str to float
+        What the strategy rests on, by its own names.
+    fault : str
+        Why there is no text, or why it could not be relied on.
+    """
+
+    stories: tuple[Story, ...] = ()
+    narrative: Narrative | None = None
+    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    fault: str = ""
+
+    def story(self, story_id: str) -> Story | None:
+        """Return one of the stories; None where it is not kept."""
+        return next((story for story in self.stories if story.story_id == story_id), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,7 +363,8 @@ class Replay:
 class Case:
     """`cases/YYYY-MM-DD/{decision_id}.json`: one decision from its inputs to its outcome.
 
-    `decision` is None where policy saw no reason to ask the gates, `replay` where the nightly sample passed it by.
+    `decision` is None where policy saw no reason to ask the gates, `replay` where the nightly sample passed it by,
+    `text` in a file of older code.
     """
 
     schema_id: str = "case.v1"
@@ -344,6 +379,7 @@ class Case:
     code_revision: str
     inputs: CaseInputs
     scores: CaseScores
+    text: CaseText | None = None
     decision: CaseDecision | None = None
     phase: str | None = None
     orders: tuple[CaseOrder, ...] = ()

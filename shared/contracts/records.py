@@ -78,8 +78,9 @@ RENAMED = {
     "bought_qty": "bought_shares",
     "sold_qty": "sold_shares",
     "written_off_qty": "written_off_shares",
+    "received_at": "seen_at",
 }
-"""Columns of quantities, and the names that older code gave them: its rows are still read."""
+"""Columns, and the names that older code gave them: its rows are still read."""
 
 
 def renamed[T](row: Mapping[str, T]) -> dict[str, T]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from shared.contracts.cases import (
     Case,
     CaseInputs,
     CaseScores,
+    CaseText,
     Contribution,
     SliceInputs,
 )
@@ -31,9 +32,12 @@ from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.risk import Facts
 from shared.core.settings import DecisionSettings
+from shared.core.text.stories import Story, SymbolText
 from shared.core.values import Symbol, parse_utc
 from shared.ports import ModelArchive, Ports, Row
+from shared.stages.base.incidents import BROKEN
 from shared.stages.evidence.case_parts import (
+    STORY_COLUMNS,
     Seen,
     chart_of,
     decision_of,
@@ -45,13 +49,18 @@ from shared.stages.evidence.case_parts import (
     orders_of,
     outcome_of,
     step_of,
+    story_of,
     text_of,
     usual_values,
     vector,
 )
+from shared.strategies.catalogue import installed
 
 CONTRIBUTIONS = 8
 """Features named in a case, the largest movers first."""
+
+QUOTED_DAYS = 5
+"""Days before its own from which a decision's narrative may quote stories."""
 
 _AFTER_SYMBOL = "}"
 """Sorts after the bar that ends a symbol in a row key."""
@@ -111,6 +120,7 @@ class CaseMaker:
         self._records = records
         self._seen = seen
         self._slices: dict[str, tuple[SliceInputs, str] | None] = {}
+        self._older: Mapping[str, Story] | None = None
 
     def case(self, decision_id: str) -> Case:
         """Put a case together.
@@ -145,6 +155,7 @@ class CaseMaker:
             code_revision=str(base.get("code_revision") or ""),
             inputs=inputs,
             scores=scores,
+            text=self._text(inputs, scored, str(base["strategy"]), symbol),
             decision=decision,
             phase=state.phase.value if state else None,
             orders=orders_of(state) if state else (),
@@ -229,6 +240,41 @@ class CaseMaker:
             contributions=contributions,
         )
 
+    def _text(self, inputs: CaseInputs, scored: Row | None, strategy: str, symbol: Symbol) -> CaseText:
+        """What the news said, from the slice's inputs; what the strategy made of it, from its row."""
+        known = self._slice(inputs.features_blob)
+        found = known[0].texts.get(symbol) if known else None
+        row: Row = scored if scored is not None and scored.get("features_blob") == inputs.features_blob else {}
+        figures = self._ports.codec.decode(dict[str, float], str(row.get("figures") or "{}"))
+        text = found or SymbolText()
+        return CaseText(
+            stories=(*self._quoted(text), *text.stories),
+            narrative=text.narrative,
+            reason=str(row.get("reason") or ""),
+            figures=figures,
+            fault=text.fault if found and _reads_text(strategy) else _why_no_text(strategy, is_kept=known is not None),
+        )
+
+    def _quoted(self, text: SymbolText) -> list[Story]:
+        """Stories that a narrative quotes and that are older than those that were known of the last day."""
+        answer = text.narrative.answer if text.narrative else None
+        wanted = {quote.story_id for quote in answer.quotes} if answer else set()
+        wanted -= {story.story_id for story in text.stories}
+        if wanted and self._older is None:
+            self._older = self._recent_stories()
+        return [story for story_id, story in (self._older or {}).items() if story_id in wanted]
+
+    def _recent_stories(self) -> dict[str, Story]:
+        """Stories of the last days by id, as far as they can be read."""
+        found: dict[str, Story] = {}
+        for back in range(QUOTED_DAYS, -1, -1):
+            on = str(self._records.on - timedelta(days=back))
+            for _, row in self._ports.tables.query(Table.STORIES, on, columns=STORY_COLUMNS):
+                with suppress(*BROKEN):
+                    story = story_of(row)
+                    found[story.story_id] = story
+        return found
+
     def _contributions(self, blob: str | None, symbol: Symbol) -> tuple[Contribution, ...]:
         known = self._slice(blob)
         if known is None or symbol not in known[0].symbols or known[0].names != FEATURE_NAMES:
@@ -274,3 +320,14 @@ class CaseMaker:
             return Seen(bars={}, until=self._ports.clock.now())
         bars = self._ports.history.bars(known[0].bars_blob).get(Timeframe.MIN_5, {})
         return Seen(bars=bars, until=known[0].at)
+
+
+def _reads_text(strategy: str) -> bool:
+    found = installed().strategies.get(strategy)
+    return found is not None and found.needs.text
+
+
+def _why_no_text(strategy: str, *, is_kept: bool) -> str:
+    if not _reads_text(strategy):
+        return f"{strategy} reads no news"
+    return "nothing was shown of the news" if is_kept else "the inputs of the slice are not kept"
