@@ -37,6 +37,8 @@ from shared.stages.base.notices import (
     quarantined,
     sent_form,
     silent,
+    silent_news,
+    silent_symbol,
     strategy_halted,
     unread_rows,
     weekly_summary,
@@ -84,6 +86,12 @@ def examples() -> Iterator[Example]:
     """Every kind that has a text of its own, in the order of a day."""
     info, warning, critical = Severity.INFO, Severity.WARNING, Severity.CRITICAL
     yield Example(kind="decision", severity=info, when="an order is sent", text=decision(_story()))
+    yield Example(
+        kind="decision, of a strategy that reads the news",
+        severity=info,
+        when="an order is sent on what the news says",
+        text=decision(_read_story()),
+    )
     yield Example(
         kind="approval",
         severity=critical,
@@ -145,6 +153,18 @@ def examples() -> Iterator[Example]:
         text=unread_rows("snapshot", rows),
     )
     yield Example(
+        kind="silent-symbol",
+        severity=warning,
+        when="a symbol of the watchlist that has had news in every session has none by the day's report",
+        text=silent_symbol("NRIY", 5),
+    )
+    yield Example(
+        kind="silent-news",
+        severity=warning,
+        when="no story at all came, of any source; in place of one notice for each symbol",
+        text=silent_news(5),
+    )
+    yield Example(
         kind="channel-down",
         severity=warning,
         when="a channel of notices fails; sent through the others",
@@ -174,11 +194,25 @@ def _story() -> DecisionStory:
         gates_passed=22,
         indicators={"rsi_14": 61.2, "macd_histogram": 0.0124, "rvol_day": 4.31, "gap": 0.0874},
         headlines=("Neriya wins a contract over 40 M USD (Newswire)",),
-        tape=TapeStory(narrative=0.62, price=0.18, divergence=1.32),
         decision_id=DECISION,
         intent_id=INTENT,
         models="signal/2026-10-13 move/2026-10-13",
         parameter_set="default",
+    )
+
+
+def _read_story() -> DecisionStory:
+    return replace(
+        _story(),
+        strategy="divergence.v1",
+        p_up=None,
+        p_down=None,
+        expected_move=None,
+        indicators={"rsi_14": 61.2, "sma_36_slope": 0.0042, "macd_histogram": 0.0021, "volume_z": 1.83},
+        headlines=("Neriya wins a contract over 40 M USD (Newswire) https://newswire.example/neriya-contract",),
+        tape=TapeStory(narrative=0.62, price=0.18, divergence=1.82, confidence=0.82, reason="NARR_LEADS_PRICE"),
+        signal_id="27c0d1f3a9b84e5560aa",
+        models="",
     )
 
 

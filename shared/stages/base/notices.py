@@ -107,13 +107,42 @@ def withheld_lines(state: ChannelState, zone: ZoneInfo) -> str:
 # Decisions and orders
 
 
+MODERATE_FROM, STRONG_FROM = 1.5, 2.5
+"""Standard deviations by which narrative and tape differ: below the first it is weak, from the second on strong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapeStory:
-    """Narrative against tape, each a score in [-1, 1] or in standard deviations; see section 9 of the design."""
+    """Narrative against tape, as a strategy that reads the news has weighed them.
+
+    Attributes
+    ----------
+    narrative, price : float
+        Scores in [-1, 1].
+    divergence : float
+        By how many of its own standard deviations the narrative stands above the price.
+    confidence : float or None
+        The narrative's, in [0, 1].
+    reason : str
+        The strategy's code for why it enters.
+    """
 
     narrative: float
     price: float
     divergence: float
+    confidence: float | None = None
+    reason: str = ""
+
+    @property
+    def bias(self) -> str:
+        """Which way the narrative points."""
+        return "bullish" if self.narrative > 0 else "bearish" if self.narrative < 0 else "neutral"
+
+    @property
+    def strength(self) -> str:
+        """How far tape and narrative are apart."""
+        apart = abs(self.divergence)
+        return "strong" if apart >= STRONG_FROM else "moderate" if apart >= MODERATE_FROM else "weak"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +166,7 @@ class DecisionStory:
     indicators: Mapping[str, float] = ()  # type: ignore[assignment]
     headlines: Sequence[str] = ()
     tape: TapeStory | None = None
+    signal_id: str = ""
     decision_id: str
     intent_id: str
     models: str
@@ -145,26 +175,52 @@ class DecisionStory:
 
 def decision(story: DecisionStory) -> NoticeText:
     """A decision that became an order: story, narrative against tape, indicators, decision, reasons, trace ids."""
-    cost = story.limit_price * story.qty
+    cost = f"{story.limit_price}, {usd(story.limit_price * story.qty)}"
+    headlines = [f"Story: {headline}" for headline in story.headlines]
     tape = story.tape
+    if tape is None:
+        told = [*headlines, f"Indicators: {_indicators(story.indicators)}" if story.indicators else None]
+        return _text(f"Buying {plain(story.qty)} {story.symbol} at {cost}", [*told, *_decided(story)])
     return _text(
-        f"Buying {plain(story.qty)} {story.symbol} at {story.limit_price}, {usd(cost)}",
+        f"[Signal] {story.symbol} - {tape.bias}/{tape.strength}",
         [
-            *(f"Story: {headline}" for headline in story.headlines),
-            f"Narrative {tape.narrative:+.2f} against tape {tape.price:+.2f}, divergence {tape.divergence:+.2f}"
-            if tape
-            else None,
-            f"Indicators: {_indicators(story.indicators)}" if story.indicators else None,
-            _opinion(story),
-            f"Plan: stop {story.stop_price}, target {story.target_price}, leaves by {clock(story.exit_by)}",
-            f"Risk: {usd(story.risk)} at the stop",
-            f"Reasons: {story.strategy} in {story.session}"
-            + (f", {story.gates_passed} gates passed" if story.gates_passed else "")
-            + (f", size bound by {story.bound}" if story.bound else ""),
-            f"Trace: decision {story.decision_id}, intent {story.intent_id}",
-            f"Rests on: {story.models or 'no models'}, parameters {story.parameter_set}",
+            *headlines,
+            f"Confidence: {tape.confidence:.0%}" if tape.confidence is not None else None,
+            f"Narrative {tape.narrative:+.2f} against tape {tape.price:+.2f}: divergence {tape.divergence:+.2f}",
+            _tape_line(story.indicators),
+            f"Decision: buy {plain(story.qty)} at {cost}" + (f", {tape.reason}" if tape.reason else ""),
+            *_decided(story),
         ],
     )
+
+
+def _decided(story: DecisionStory) -> list[str | None]:
+    """What holds of every decision: opinion, plan, risk, reasons, and what it rests on."""
+    signal = f"signal {story.signal_id}, " if story.signal_id and story.tape else ""
+    return [
+        _opinion(story),
+        f"Plan: stop {story.stop_price}, target {story.target_price}, leaves by {clock(story.exit_by)}",
+        f"Risk: {usd(story.risk)} at the stop",
+        f"Reasons: {story.strategy} in {story.session}"
+        + (f", {story.gates_passed} gates passed" if story.gates_passed else "")
+        + (f", size bound by {story.bound}" if story.bound else ""),
+        f"Trace: {signal}decision {story.decision_id}, intent {story.intent_id}",
+        f"Rests on: {story.models or 'no models'}, parameters {story.parameter_set}",
+    ]
+
+
+_ON_TAPE = {
+    "rsi_14": "RSI(14) {:.1f}",
+    "sma_36_slope": "MA(36) slope {:+.2%}",
+    "macd_histogram": "MACD histogram {:+.2%} of price",
+    "volume_z": "volume z {:+.2f}",
+}
+
+
+def _tape_line(found: Mapping[str, float]) -> str | None:
+    """The tape that a narrative is held against: RSI, moving average, MACD, volume."""
+    said = [words.format(found[name]) for name, words in _ON_TAPE.items() if name in found]
+    return f"Tape: {', '.join(said)}" if said else None
 
 
 def _opinion(story: DecisionStory) -> str | None:
@@ -384,6 +440,25 @@ def back(what: str, since: datetime, now: datetime) -> NoticeText:
     """What was silent is heard again."""
     minutes = int((now - since).total_seconds() // 60)
     return _text(f"Back: {what}", [f"Silent from {clock(since)} to {clock(now)}, {minutes} min."])
+
+
+def silent_symbol(symbol: str, sessions: int) -> NoticeText:
+    """A symbol that has news every session has none today."""
+    return _text(
+        f"No story of {symbol} today, after {sessions} sessions with one each",
+        ["Its news may have been lost on the way: no narrative of it can be told. Price-only trading goes on."],
+    )
+
+
+def silent_news(sessions: int) -> NoticeText:
+    """No source has told anything today."""
+    return _text(
+        f"No story at all today, after {sessions} sessions with some each",
+        [
+            "Not one came of the account's news or of any feed: no narrative can be told. Price-only trading goes on.",
+            "See table feeds, and the runs of news-scan.",
+        ],
+    )
 
 
 def poison(source: str, blob: str) -> NoticeText:

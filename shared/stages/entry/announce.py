@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from shared.contracts.messages import Message, Notice, OrderIntent, Severity, Signal
-from shared.contracts.records import Container, Table, symbol_key
+from shared.contracts.records import RENAMED, Container, Table, renamed, symbol_key
 from shared.core.errors import GatehouseError
 from shared.core.order_states import OrderState
 from shared.core.packing import unpack
+from shared.core.text.addresses import web_address
 from shared.core.values import parse_utc
-from shared.ports import Ports, Row
+from shared.ports import Cell, Ports, Row
 from shared.stages.base.notices import DecisionStory, TapeStory, decision, to_notice
 from shared.stages.entry.gate import gate
 from shared.stages.operator.approvals import decision_of
@@ -26,6 +27,8 @@ from shared.stages.operator.approvals import decision_of
 KIND = "decision"
 SHOWN = ("rsi_14", "macd_histogram", "close_over_vwap", "rvol_day", "volume_z", "gap", "return_60m")
 """Indicators that a person knows by name; those that the catalogue has are shown."""
+TAPE_SHOWN = ("rsi_14", "sma_36_slope", "macd_histogram", "volume_z")
+"""Those that a narrative is held against."""
 
 STORY_AGE = timedelta(hours=24)
 MAX_STORIES = 2
@@ -76,6 +79,7 @@ def _plain(signal: Signal, intent: OrderIntent) -> DecisionStory:
         p_up=signal.p_up,
         p_down=signal.p_down,
         expected_move=signal.expected_move,
+        signal_id=signal.message_id,
         decision_id=signal.decision_id,
         intent_id=intent.intent_id,
         models=" ".join(signal.model_versions),
@@ -88,36 +92,51 @@ def _with_evidence(story: DecisionStory, signal: Signal, ports: Ports) -> Decisi
     decided = ports.tables.get(Table.DECISIONS, str(signal.on), key)
     row: Row = decided.value if decided else {}
     gates = json.loads(str(row.get("gates") or "[]"))
+    tape = _tape(signal, ports)
     return replace(
         story,
         bound=str(row.get("bound") or ""),
         gates_passed=sum(bool(each.get("passed")) for each in gates),
-        indicators=_indicators(signal, ports),
-        headlines=_headlines(signal, ports),
-        tape=_tape(signal, ports),
+        indicators=_indicators(signal, ports, TAPE_SHOWN if tape else SHOWN),
+        headlines=_headlines(signal, ports, has_links=tape is not None),
+        tape=tape,
     )
 
 
-def _indicators(signal: Signal, ports: Ports) -> Mapping[str, float]:
+def _indicators(signal: Signal, ports: Ports, shown: Sequence[str]) -> Mapping[str, float]:
     stored = ports.blobs.get(Container.FEATURES, signal.features_blob)
     if stored is None:
         return {}
     document = json.loads(unpack(stored.value))
     row = document["rows"][document["symbols"].index(signal.symbol)]
     values = dict(zip(document["names"], row, strict=True))
-    found = {name: values[name] for name in SHOWN if values.get(name) is not None}
+    found = {name: values[name] for name in shown if values.get(name) is not None}
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
-def _headlines(signal: Signal, ports: Ports) -> tuple[str, ...]:
-    """The newest headlines of the symbol, oldest first."""
-    since = signal.decided_at - STORY_AGE
-    found = [
-        f"{row['headline']} ({row['source']})"
-        for _, row in ports.tables.query(Table.STORIES, str(signal.on))
-        if signal.symbol in str(row["symbols"]).split() and parse_utc(str(row["published_at"])) >= since
-    ]
+_STORY = ("headline", "source", "url", "symbols", "echo_of", "received_at", RENAMED["received_at"])
+
+
+def _headlines(signal: Signal, ports: Ports, *, has_links: bool) -> tuple[str, ...]:
+    """The newest headlines of the symbol that were known at the decision and repeat no other, oldest first.
+
+    Those of the evening before lie in the partition of the date before.
+    """
+    since, until = signal.decided_at - STORY_AGE, signal.decided_at
+    found: list[str] = []
+    for on in (signal.on - timedelta(days=1), signal.on):
+        for _, cells in ports.tables.query(Table.STORIES, str(on), columns=_STORY):
+            row = renamed(cells)
+            is_first = signal.symbol in str(row["symbols"]).split() and not row.get("echo_of")
+            if is_first and since <= parse_utc(str(row["received_at"])) <= until:
+                url = web_address(str(row.get("url") or "")) if has_links else ""
+                found.append(f"{_line(row['headline'])} ({_line(row['source'])}) {url}".rstrip())
     return tuple(found[-MAX_STORIES:])
+
+
+def _line(text: Cell) -> str:
+    """Text of others as one line: it cannot look like a line of ours."""
+    return " ".join(str(text).split())
 
 
 def _tape(signal: Signal, ports: Ports) -> TapeStory | None:
@@ -129,4 +148,19 @@ def _tape(signal: Signal, ports: Ports) -> TapeStory | None:
     if any(value is None for value in found):
         return None
     narrative, price, divergence = (float(str(value)) for value in found)
-    return TapeStory(narrative=narrative, price=price, divergence=divergence)
+    return TapeStory(
+        narrative=narrative,
+        price=price,
+        divergence=divergence,
+        confidence=_confidence(row),
+        reason=str(row.get("reason") or ""),
+    )
+
+
+def _confidence(row: Row) -> float | None:
+    """The narrative's, among the strategy's figures; None where they cannot be read."""
+    with suppress(ValueError):
+        figures = json.loads(str(row.get("figures") or "{}"))
+        found = figures.get("confidence") if isinstance(figures, dict) else None
+        return float(found) if isinstance(found, float | int) else None
+    return None
