@@ -21,6 +21,7 @@ from shared.stages.base.incidents import sound_rows
 from shared.stages.base.ledger import load_ledger
 from shared.stages.base.notices import day_summary, to_notice
 from shared.stages.base.runs import run_due
+from shared.stages.evidence.silent_news import tell_silence
 
 
 def report(ports: Ports) -> list[Message]:
@@ -29,11 +30,12 @@ def report(ports: Ports) -> list[Message]:
 
 
 def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
-    """Make the report of a slot's day."""
+    """Make the report of a slot's day, and tell of news that have not come."""
+    silent = tell_silence(ports, slot.on)
     made = day_report(ports, slot.on)
     ports.blobs.put(Container.REPORTS, f"{slot.on}/day.json", ports.codec.encode(made).encode())
     text = day_summary(made)
-    return [to_notice(text, ports.clock.now(), kind="day-report", severity=Severity.INFO, cause=slot.key)]
+    return [*silent, to_notice(text, ports.clock.now(), kind="day-report", severity=Severity.INFO, cause=slot.key)]
 
 
 def day_report(ports: Ports, on: date) -> DayReport:
