@@ -208,7 +208,7 @@ def _read_story() -> DecisionStory:
         p_up=None,
         p_down=None,
         expected_move=None,
-        indicators={"rsi_14": 61.2, "sma_36_slope": 0.0042, "macd_histogram": 0.0021, "volume_z": 1.83},
+        indicators={"rsi_14": 61.2, "ma_gap": 0.84, "macd": 0.12, "volume_z": 1.83},
         headlines=("Neriya wins a contract over 40 M USD (Newswire) https://newswire.example/neriya-contract",),
         tape=TapeStory(narrative=0.62, price=0.18, divergence=1.82, confidence=0.82, reason="NARR_LEADS_PRICE"),
         signal_id="27c0d1f3a9b84e5560aa",

@@ -211,8 +211,8 @@ def _decided(story: DecisionStory) -> list[str | None]:
 
 _ON_TAPE = {
     "rsi_14": "RSI(14) {:.1f}",
-    "sma_36_slope": "MA(36) slope {:+.2%}",
-    "macd_histogram": "MACD histogram {:+.2%} of price",
+    "ma_gap": "MA(10/50) gap {:+.2f} ATR",
+    "macd": "MACD {:+.2f} ATR",
     "volume_z": "volume z {:+.2f}",
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -27,9 +27,6 @@ from shared.stages.operator.approvals import decision_of
 KIND = "decision"
 SHOWN = ("rsi_14", "macd_histogram", "close_over_vwap", "rvol_day", "volume_z", "gap", "return_60m")
 """Indicators that a person knows by name; those that the catalogue has are shown."""
-TAPE_SHOWN = ("rsi_14", "sma_36_slope", "macd_histogram", "volume_z")
-"""Those that a narrative is held against."""
-
 STORY_AGE = timedelta(hours=24)
 MAX_STORIES = 2
 
@@ -92,25 +89,26 @@ def _with_evidence(story: DecisionStory, signal: Signal, ports: Ports) -> Decisi
     decided = ports.tables.get(Table.DECISIONS, str(signal.on), key)
     row: Row = decided.value if decided else {}
     gates = json.loads(str(row.get("gates") or "[]"))
-    tape = _tape(signal, ports)
+    weighed = _weighed(signal, ports)
+    tape, figures = _tape(weighed), _figures(weighed)
     return replace(
         story,
         bound=str(row.get("bound") or ""),
         gates_passed=sum(bool(each.get("passed")) for each in gates),
-        indicators=_indicators(signal, ports, TAPE_SHOWN if tape else SHOWN),
+        indicators=figures if tape else _indicators(signal, ports),
         headlines=_headlines(signal, ports, has_links=tape is not None),
         tape=tape,
     )
 
 
-def _indicators(signal: Signal, ports: Ports, shown: Sequence[str]) -> Mapping[str, float]:
+def _indicators(signal: Signal, ports: Ports) -> Mapping[str, float]:
     stored = ports.blobs.get(Container.FEATURES, signal.features_blob)
     if stored is None:
         return {}
     document = json.loads(unpack(stored.value))
     row = document["rows"][document["symbols"].index(signal.symbol)]
     values = dict(zip(document["names"], row, strict=True))
-    found = {name: values[name] for name in shown if values.get(name) is not None}
+    found = {name: values[name] for name in SHOWN if values.get(name) is not None}
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
@@ -139,11 +137,15 @@ def _line(text: Cell) -> str:
     return " ".join(str(text).split())
 
 
-def _tape(signal: Signal, ports: Ports) -> TapeStory | None:
-    """Narrative against tape, where the score stage recorded one."""
+def _weighed(signal: Signal, ports: Ports) -> Row:
+    """What the score stage recorded of the strategy's opinion."""
     key = symbol_key(signal.symbol, signal.slot, signal.strategy)
     stored = ports.tables.get(Table.SIGNALS, str(signal.on), key)
-    row: Row = stored.value if stored else {}
+    return stored.value if stored else {}
+
+
+def _tape(row: Row) -> TapeStory | None:
+    """Narrative against tape, where a strategy reads the news."""
     found = [row.get(name) for name in ("narrative", "price_score", "divergence")]
     if any(value is None for value in found):
         return None
@@ -152,15 +154,15 @@ def _tape(signal: Signal, ports: Ports) -> TapeStory | None:
         narrative=narrative,
         price=price,
         divergence=divergence,
-        confidence=_confidence(row),
+        confidence=_figures(row).get("confidence"),
         reason=str(row.get("reason") or ""),
     )
 
 
-def _confidence(row: Row) -> float | None:
-    """The narrative's, among the strategy's figures; None where they cannot be read."""
+def _figures(row: Row) -> Mapping[str, float]:
+    """What the strategy rests on, by name; none where that cannot be read."""
     with suppress(ValueError):
-        figures = json.loads(str(row.get("figures") or "{}"))
-        found = figures.get("confidence") if isinstance(figures, dict) else None
-        return float(found) if isinstance(found, float | int) else None
-    return None
+        found = json.loads(str(row.get("figures") or "{}"))
+        if isinstance(found, dict):
+            return {str(name): float(value) for name, value in found.items() if isinstance(value, float | int)}
+    return {}

@@ -48,7 +48,8 @@ def weighed(ports: FakePorts, **cells: Cell) -> None:
     """Record what a strategy that reads the news has weighed."""
     found: dict[str, Cell] = {"narrative": 0.62, "price_score": 0.18, "divergence": 1.82, "reason": "NARR_LEADS_PRICE"}
     key = symbol_key("AAA", signal().slot, signal().strategy)
-    figures = {"figures": json.dumps({"confidence": 0.82, "narrative": 0.62})}
+    tape = {"rsi_14": 61.2, "ma_gap": 0.84, "macd": 0.12, "volume_z": 1.83}
+    figures = {"figures": json.dumps({"confidence": 0.82, "narrative": 0.62, **tape})}
     ports.tables.put(Table.SIGNALS, str(ON), key, {**found, **figures, **cells})
 
 
@@ -80,7 +81,7 @@ def test_a_decision_on_the_news_tells_narrative_against_tape_and_where_the_story
         "Story: AAA wins (Wire) https://wire.example/1",
         "Confidence: 82%",
         "Narrative +0.62 against tape +0.18: divergence +1.82",
-        "Tape: RSI(14) 61.2",
+        "Tape: RSI(14) 61.2, MA(10/50) gap +0.84 ATR, MACD +0.12 ATR, volume z +1.83",
     ]
     assert lines[4].startswith(f"Decision: buy {intent.qty} at {intent.limit_price}, ")
     assert lines[4].endswith(", NARR_LEADS_PRICE")
