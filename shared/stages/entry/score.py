@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +19,9 @@ from shared.contracts.model_card import REGIME_MODEL
 from shared.contracts.records import Container, Table, symbol_key
 from shared.core.errors import ContractError
 from shared.core.features import (
+    ALL_FEATURE_NAMES,
     FEATURE_NAMES,
+    TEXT_FEATURE_NAMES,
     latest_features,
 )
 from shared.core.ids import decision_id, digest
@@ -29,6 +32,7 @@ from shared.core.packing import pack
 from shared.core.policy import PolicyCode, Score
 from shared.core.portfolio import Entered
 from shared.core.regime import RegimeView
+from shared.core.text.stories import SymbolText
 from shared.core.unread import unread_in, why_unread
 from shared.core.values import Symbol, iso
 from shared.decision.opinions import SCORED_BY, DecisionModels, Opinion, Scene, models_of, opinions, signal_of
@@ -39,7 +43,8 @@ from shared.stages.base.facts import settings_id
 from shared.stages.base.history import SliceBars, load_panel
 from shared.stages.base.incidents import record_incident
 from shared.stages.base.ledger import load_ledger, watching
-from shared.strategies import StateRule
+from shared.stages.narrative.records import acted_on, texts_of
+from shared.strategies import Advice, StateRule
 from shared.strategies.catalogue import ActiveStrategy, traded
 
 
@@ -62,9 +67,11 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         return [], []
     with watching(ports, "market"):
         panel = load_panel(ports, message.symbols, message.history_blob, day)
-    features = latest_features(panel.items, panel.market, day)
     quotes = ports.market.quotes([item.symbol for item in panel.items])
     settings, strategies = ports.settings, traded(ports.settings.strategies)
+    models = _models(ports, strategies)
+    texts = _texts(ports, message, strategies, models, now)
+    features = latest_features(panel.items, panel.market, day, texts=texts, at=now)
     scene = Scene(
         on=message.on,
         slot=message.slot,
@@ -72,9 +79,10 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         day=day,
         now=now,
         settings=settings.decision,
-        models=_models(ports, strategies),
+        models=models,
         features_blob="",
         entered=_entered(ports, message, strategies),
+        texts=texts or {},
     )
     scene = replace(
         scene, features_blob=_keep_inputs(ports, scene, message.history_blob, panel, features=features, quotes=quotes)
@@ -90,7 +98,9 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         key = symbol_key(symbol, message.slot, opinion.strategy)
         rows[key] = _row(ports, scene, opinion, why_unread(symbol, panel, quotes))
     ports.tables.put_many(Table.SIGNALS, str(message.on), rows)
-    signals = [signal_of(scene, opinion) for opinion in found if opinion.code is PolicyCode.ENTER]
+    entering = [opinion for opinion in found if opinion.code is PolicyCode.ENTER]
+    signals = [signal_of(scene, opinion) for opinion in entering]
+    _mark_narratives(ports, scene, strategies, signals)
     return signals, [*tell_unread(ports, day, unread_in(panel, quotes)), *_tell_broken(ports, message, found)]
 
 
@@ -115,6 +125,47 @@ def _models(ports: Ports, strategies: Sequence[ActiveStrategy]) -> DecisionModel
     regime = ports.models.current(REGIME_MODEL)
     predictors = {name: state.predictor for name, state in states.items()} | {REGIME_MODEL: regime.predictor}
     return models_of(predictors, fault, "" if regime.predictor else regime.fault)
+
+
+def _texts(
+    ports: Ports,
+    message: CandidateSlice,
+    strategies: Sequence[ActiveStrategy],
+    models: DecisionModels,
+    now: datetime,
+) -> Mapping[Symbol, SymbolText] | None:
+    """What the news says of a slice's symbols; None where no strategy and no model reads it.
+
+    A narrative that this very slice acted on when it came before is as it was then.
+    """
+    cards = [predictor.card for predictor in models.predictors.values()]
+    by_models = any(name in TEXT_FEATURE_NAMES for card in cards for name in card.feature_names)
+    reading = _reading(strategies)
+    if not (reading or by_models):
+        return None
+    found = texts_of(ports, message.on, message.symbols, now)
+    own = {decision_id(message.on, message.slot, symbol, name) for symbol in message.symbols for name in reading}
+    return {symbol: _unmarked(text, own) for symbol, text in found.items()}
+
+
+def _unmarked(text: SymbolText, own: AbstractSet[str]) -> SymbolText:
+    told = text.narrative
+    return replace(text, narrative=replace(told, signal="")) if told is not None and told.signal in own else text
+
+
+def _reading(strategies: Sequence[ActiveStrategy]) -> list[str]:
+    return [each.name for each in strategies if each.strategy is not None and each.strategy.needs.text]
+
+
+def _mark_narratives(
+    ports: Ports, scene: Scene, strategies: Sequence[ActiveStrategy], signals: Sequence[Signal]
+) -> None:
+    """Note in each narrative which decision acts on it: none acts on it again."""
+    reading = _reading(strategies)
+    for signal in signals:
+        told = scene.texts[signal.symbol].narrative if signal.strategy in reading else None
+        if told is not None:
+            acted_on(ports, told, signal.decision_id)
 
 
 def _entered(
@@ -168,7 +219,7 @@ def _keep_inputs(
         slot=scene.slot,
         at=scene.now,
         day=scene.day,
-        names=FEATURE_NAMES,
+        names=ALL_FEATURE_NAMES if features.shape[1] > len(FEATURE_NAMES) else FEATURE_NAMES,
         symbols=tuple(item.symbol for item in panel.items),
         rows=tuple(tuple(map(_number, row)) for row in features.tolist()),
         market_symbols=tuple(item.symbol for item in panel.market),
@@ -180,6 +231,7 @@ def _keep_inputs(
         settings_id=settings_id(ports, scene.settings),
         settings=scene.settings,
         entered=scene.entered,
+        texts=scene.texts,
     )
     data = pack(ports.codec.encode(document).encode())
     name = f"{scene.on}/{scene.slot}/{scene.message_id}.json.gz"
@@ -204,6 +256,7 @@ def _row(ports: Ports, scene: Scene, opinion: Opinion, unread: Sequence[str]) ->
         "leave": None if leave is None or unread else leave.value,
         **_score_cells(opinion.advice.score),
         **_regime_cells(scene, opinion.advice.regime),
+        **_text_cells(ports, opinion.advice),
         "stop_usd": _number(opinion.advice.stop),
         "target_usd": _number(opinion.advice.target),
         "cost_bp": _number(opinion.cost_bp),
@@ -228,6 +281,17 @@ def _score_cells(score: Score | None) -> dict[str, Cell]:
         "edge": score.edge,
         "expected_move_bp": score.expected_move * float(BASIS_POINTS),
     }
+
+
+FIGURE_COLUMNS = ("narrative", "price_score", "divergence")
+"""Figures with a column of their own, beside the one that holds them all."""
+
+
+def _text_cells(ports: Ports, advice: Advice) -> dict[str, Cell]:
+    """Why a strategy enters, and what it rests on, where it says so."""
+    figures = {name: value for name, value in advice.figures.items() if math.isfinite(value)}
+    shown = {name: figures[name] for name in FIGURE_COLUMNS if name in figures}
+    return {"reason": advice.reason or None, "figures": ports.codec.encode(figures) if figures else None, **shown}
 
 
 def _regime_cells(scene: Scene, view: RegimeView) -> dict[str, Cell]:

@@ -25,7 +25,7 @@ from shared.contracts.model_card import MOVE_MODEL, SIGNAL_CLASSES, SIGNAL_MODEL
 from shared.contracts.records import Container, Table, symbol_key
 from shared.core.case_figures import occlusion
 from shared.core.errors import ContractError, GatehouseError
-from shared.core.features import FEATURE_NAMES
+from shared.core.features import ALL_FEATURE_NAMES, FEATURE_NAMES
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, FloatArray, Timeframe
 from shared.core.order_states import OrderState
@@ -277,9 +277,11 @@ class CaseMaker:
 
     def _contributions(self, blob: str | None, symbol: Symbol) -> tuple[Contribution, ...]:
         known = self._slice(blob)
-        if known is None or symbol not in known[0].symbols or known[0].names != FEATURE_NAMES:
+        if known is None or symbol not in known[0].symbols:
             return ()
         document = known[0]
+        if document.names not in {FEATURE_NAMES, ALL_FEATURE_NAMES}:
+            return ()
         versions = {used.name: used.version for used in document.models}
         if not {SIGNAL_MODEL, MOVE_MODEL} <= versions.keys():
             return ()
@@ -288,7 +290,7 @@ class CaseMaker:
         except GatehouseError:
             return ()
         row = vector(document.rows[document.symbols.index(symbol)])
-        reference = usual_values(signal.card)
+        reference = usual_values(signal.card, document.names)
         up, down = SIGNAL_CLASSES.index("up"), SIGNAL_CLASSES.index("down")
 
         def predict(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -297,7 +299,7 @@ class CaseMaker:
 
         return tuple(
             Contribution(
-                feature=FEATURE_NAMES[shift.index],
+                feature=document.names[shift.index],
                 value=number_or_none(row[shift.index]),
                 reference=number_or_none(reference[shift.index]),
                 edge=shift.edge,

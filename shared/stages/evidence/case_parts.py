@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -47,16 +47,16 @@ class Seen:
         return self.bars.get(symbol, Bars.empty())
 
 
-def usual_values(card: ModelCard) -> FloatArray:
+def usual_values(card: ModelCard, names: Sequence[str] = FEATURE_NAMES) -> FloatArray:
     """What each feature usually is where a model learned: the median of its reference, else of its recorded rows.
 
     Returns
     -------
-    float64 of shape (len(FEATURE_NAMES),)
+    float64 of shape (len(names),)
         NaN where a feature is usually missing, or unknown to the model.
     """
-    usual = np.full(len(FEATURE_NAMES), np.nan)
-    place = {name: k for k, name in enumerate(FEATURE_NAMES)}
+    usual = np.full(len(names), np.nan)
+    place = {name: k for k, name in enumerate(names)}
     recorded = np.array([vector(pair.features) for pair in card.pairs])
     for k, name in enumerate(card.feature_names):
         column = recorded[:, k]

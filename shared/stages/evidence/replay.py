@@ -28,7 +28,7 @@ from shared.contracts.cases import (
 from shared.contracts.messages import Message, Signal
 from shared.contracts.records import Container
 from shared.core.errors import GatehouseError, TransientError
-from shared.core.features import FEATURE_NAMES, SymbolDay, latest_features
+from shared.core.features import ALL_FEATURE_NAMES, FEATURE_NAMES, SymbolDay, latest_features
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, Bars, FloatArray, Quote, Timeframe
 from shared.core.packing import unpack
@@ -151,9 +151,11 @@ class Replayer:
             models=models_of(predictors, document.model_fault),
             features_blob=blob,
             entered=document.entered,
+            texts=document.texts,
         )
         days = items(document.symbols)
-        features = latest_features(days, items(document.market_symbols), document.day)
+        texts = document.texts if document.names == ALL_FEATURE_NAMES else None
+        features = latest_features(days, items(document.market_symbols), document.day, texts=texts, at=document.at)
         found_opinions = opinions(scene, traded(document.settings.strategies), days, features, document.quotes)
         return _Scored(document=document, scene=scene, features=features, opinions=found_opinions)
 
@@ -253,7 +255,7 @@ def _is_priceable(case: Case) -> bool:
 
 def _vectors(names: Sequence[str], recorded: FloatArray, replayed: FloatArray) -> ReplayCheck:
     """Compare two feature vectors; features that differ are named with both values, those beyond tolerance alone."""
-    if tuple(names) != FEATURE_NAMES:
+    if tuple(names) not in {FEATURE_NAMES, ALL_FEATURE_NAMES}:
         changed = sorted(set(names) ^ set(FEATURE_NAMES))
         text = f"the code knows other features: {', '.join(changed[:SHOWN])}"
         return ReplayCheck(name="features", equal=False, recorded=f"{len(names)} features", replayed=text)
