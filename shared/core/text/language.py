@@ -47,6 +47,14 @@ class LanguageError(GatehouseError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """The wrapper's words, under an id that names their version and their hash."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRequest:
     """One question: the wrapper's words, the evidence as JSON, and the JSON schema of the answer."""
 
