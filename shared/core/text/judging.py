@@ -1,0 +1,52 @@
+"""What becomes of an answer: parsed, its names put back, held to its stories, scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.text.answers import AnswerError, parse_answer
+from shared.core.text.grounding import ungrounded
+from shared.core.text.language import LanguageReply
+from shared.core.text.narratives import MODEL_SHARE, SENTIMENT_SHARE, NarrativeAnswer, NarrativeStatus
+from shared.core.text.question import Question
+from shared.core.text.stories import Story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An answer, as far as it is believed: `answer` and `score` are there where it is `TOLD`, else `fault`."""
+
+    status: NarrativeStatus
+    fault: str = ""
+    answer: NarrativeAnswer | None = None
+    score: float | None = None
+
+
+def judged(question: Question, reply: LanguageReply, *, sentiment: float | None) -> Judged:
+    """Judge what came. A fault of `INVALID_PARSE` is worth one repair; what is ungrounded is not asked again.
+
+    A model that has made something up is told nothing that would help it to hide that better.
+    """
+    try:
+        parsed = parse_answer(reply.text, finish=reply.finish)
+    except AnswerError as error:
+        return Judged(status=NarrativeStatus.INVALID_PARSE, fault=str(error))
+    answer = question.restored(parsed)
+    if fault := ungrounded(answer, question.stories, named=question.named):
+        return Judged(status=NarrativeStatus.UNGROUNDED, fault=fault)
+    return Judged(status=NarrativeStatus.TOLD, answer=answer, score=blended(answer.score, sentiment))
+
+
+def blended(score: float, sentiment: float | None) -> float:
+    """Return a narrative's score in [-1, 1]; without a sentiment model its share counts as neutral, so it says less."""
+    return MODEL_SHARE * score + SENTIMENT_SHARE * (sentiment or 0.0)
+
+
+def mean_polarity(stories: Sequence[Story]) -> float | None:
+    """Return the polarity of stories by source weight, in [-1, 1]; None where none of any weight has one."""
+    read = [(story.weight, story.polarity) for story in stories if story.polarity is not None]
+    total = sum(weight for weight, _ in read)
+    if not total > 0:
+        return None
+    return max(-1.0, min(1.0, sum(weight * polarity for weight, polarity in read) / total))
