@@ -64,10 +64,3 @@ def novelty_of(
         if max(float(cosines[k]) for k in lately) >= echo_cosine:
             echoed = closest.echo_of or closest.story_id
     return Novelty(novelty=float(np.clip(1 - cosines.max(), 0, 1)), echo_of=echoed)
-
-
-def sentiment_of(stories: Sequence[Story]) -> float | None:
-    """Mean polarity of stories by source weight; None where none has one, or all sources are worth nothing."""
-    read = [(story.polarity, story.weight) for story in stories if story.polarity is not None]
-    total = sum(weight for _, weight in read)
-    return sum(polarity * weight for polarity, weight in read) / total if total > 0 else None

@@ -37,7 +37,6 @@ from shared.core.values import Symbol, parse_utc
 from shared.ports import ModelArchive, Ports, Row
 from shared.stages.base.incidents import BROKEN
 from shared.stages.evidence.case_parts import (
-    STORY_COLUMNS,
     Seen,
     chart_of,
     decision_of,
@@ -49,11 +48,11 @@ from shared.stages.evidence.case_parts import (
     orders_of,
     outcome_of,
     step_of,
-    story_of,
     text_of,
     usual_values,
     vector,
 )
+from shared.stages.narrative.records import STORY_COLUMNS, story_of
 from shared.strategies.catalogue import installed
 
 CONTRIBUTIONS = 8

@@ -22,13 +22,12 @@ from shared.contracts.cases import (
 )
 from shared.contracts.messages import OrderIntent
 from shared.contracts.model_card import ModelCard
-from shared.contracts.records import RENAMED, renamed
+from shared.contracts.records import renamed
 from shared.core.case_figures import extremes_bp, move_after, move_bp, traded
 from shared.core.features import FEATURE_NAMES
 from shared.core.market import Bars, FloatArray
 from shared.core.order_states import OrderState, Phase, Role
 from shared.core.risk import Verdict
-from shared.core.text.stories import Story
 from shared.core.values import Side, Symbol, parse_utc
 from shared.ports import Ports, Row
 
@@ -157,33 +156,6 @@ def fill_of(row: Row) -> CaseFill:
         slippage_bp=float_of(row.get("slippage_bp")),
         occurred_at=parse_utc(str(row["occurred_at"])),
         client_order_id=str(row["client_order_id"]),
-    )
-
-
-STORY_COLUMNS = (
-    *("story_id", "symbols", "published_at", "received_at", RENAMED["received_at"], "source", "headline", "summary"),
-    *("url", "weight", "polarity", "novelty", "echo_of"),
-)
-"""What `story_of` takes of a row."""
-
-
-def story_of(row: Row) -> Story:
-    """One row of table stories."""
-    row = renamed(row)
-    weight = float_of(row.get("weight"))
-    return Story(
-        story_id=str(row["story_id"]),
-        symbols=tuple(map(Symbol, str(row["symbols"]).split())),
-        published_at=parse_utc(str(row["published_at"])),
-        received_at=parse_utc(str(row["received_at"])),
-        source=str(row["source"]),
-        headline=str(row["headline"]),
-        summary=str(row.get("summary") or ""),
-        url=str(row.get("url") or ""),
-        weight=1.0 if weight is None else weight,
-        polarity=float_of(row.get("polarity")),
-        novelty=float_of(row.get("novelty")),
-        echo_of=str(row.get("echo_of") or ""),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from shared.contracts.records import Table, symbol_key, time_key
+from shared.contracts.records import RENAMED, Table, renamed, symbol_key, time_key
 from shared.core.errors import ContractError
 from shared.core.text.narratives import Narrative
 from shared.core.text.novelty import KnownStory
@@ -22,9 +22,11 @@ STORIES_WITHIN = timedelta(hours=24)
 LATEST = "latest"
 """Partition of table narratives that holds each symbol's scores so far."""
 
-_PLAIN = ("story_id", "published_at", "received_at", "source", "headline", "summary", "url", "symbols", "weight")
-_READ = ("polarity", "novelty", "echo_of")
-STORY_COLUMNS = (*_PLAIN, *_READ)
+STORY_COLUMNS = (
+    *("story_id", "symbols", "published_at", "received_at", RENAMED["received_at"], "source", "headline", "summary"),
+    *("url", "weight", "polarity", "novelty", "echo_of"),
+)
+"""What `story_of` takes of a row: all of a story but its vector."""
 
 
 class StoryFate(StrEnum):
@@ -104,24 +106,31 @@ def _dates(ports: Ports, on: date, since: datetime) -> Iterator[date]:
 
 
 def _read(row: Row) -> StoryRow:
-    texts = {name: str(row.get(name) or "") for name in ("summary", "url", "echo_of", "vector", "led_to", "batch")}
-    story = Story(
+    vector = str(row.get("vector") or "")
+    return StoryRow(
+        known=KnownStory(story=story_of(row), vector=unpacked(vector) if vector else None),
+        led_to=str(row.get("led_to") or ""),
+        batch=str(row.get("batch") or ""),
+    )
+
+
+def story_of(row: Row) -> Story:
+    """The story that a row keeps. Raises ValueError or KeyError where it is broken."""
+    row = renamed(row)
+    return Story(
         story_id=str(row["story_id"]),
-        symbols=tuple(Symbol(name) for name in str(row["symbols"]).split()),
+        symbols=tuple(map(Symbol, str(row["symbols"]).split())),
         published_at=parse_utc(str(row["published_at"])),
-        # Rows of older code say when they were seen, and nothing was read out of them.
-        received_at=parse_utc(str(row.get("received_at") or row["seen_at"])),
+        received_at=parse_utc(str(row["received_at"])),
         source=str(row["source"]),
         headline=str(row["headline"]),
-        summary=texts["summary"],
-        url=texts["url"],
+        summary=str(row.get("summary") or ""),
+        url=str(row.get("url") or ""),
         weight=float(str(row.get("weight", 1.0))),
         polarity=_number(row.get("polarity")),
         novelty=_number(row.get("novelty")),
-        echo_of=texts["echo_of"],
+        echo_of=str(row.get("echo_of") or ""),
     )
-    vector = unpacked(texts["vector"]) if texts["vector"] else None
-    return StoryRow(known=KnownStory(story=story, vector=vector), led_to=texts["led_to"], batch=texts["batch"])
 
 
 def _number(cell: Cell) -> float | None:
