@@ -13,11 +13,11 @@ from shared.ports import Row
 NUMBERS = frozenset(
     {
         *("rank", "score", "gap", "rvol", "qty", "attempt", "seq", "positions", "reservations"),
-        *("edge", "p_up", "p_none", "p_down", "expected_move"),
+        *("edge", "p_up", "p_none", "p_down", "expected_move", "tokens_in", "tokens_out", "usd", "items"),
     }
 )
 """Columns of numbers, beside those whose name ends in a unit."""
-_UNITS = ("_usd", "_bp", "_s", "_qty", "_fraction")
+_UNITS = ("_usd", "_bp", "_s", "_ms", "_qty", "_fraction")
 _INSTANT = "_at"
 
 

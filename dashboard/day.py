@@ -49,7 +49,9 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
     Table.LEDGER: _columns("at session equity_usd cash_usd buying_power_usd exposure_usd positions"),
     Table.CONTROLS: _columns("act status by caller reason at intent_id parameter_set matter strategy problem"),
     Table.INCIDENTS: _columns("kind title body at blob status"),
-    Table.STORIES: _columns("published_at seen_at source headline symbols"),
+    Table.STORIES: _columns("received_at headline url symbols echo_of"),
+    Table.FEEDS: _columns("name read_at items unchanged fault"),
+    Table.CALLS: _columns("model prompt_id outcome is_repair status latency_ms tokens_in tokens_out usd"),
     Table.NOTICES: _columns("kind severity title body decided_at channels correlation_id"),
 }
 """What is read of each table: never the whole state of an order, which is most of its row."""
@@ -64,8 +66,8 @@ class ManySource(Source, Protocol):
         """Return the rows of each partition."""
 
 
-def table_of(source: Source, table: Table, on: date, query: Query | None = None) -> pd.DataFrame:
-    """Read a day of a table; `query` may narrow rows, the columns are the table's."""
+def table_of(source: Source, table: Table, on: date | str, query: Query | None = None) -> pd.DataFrame:
+    """Read a day of a table, or another partition; `query` may narrow rows, the columns are the table's."""
     columns = COLUMNS[table]
     asked = query or Query()
     wanted = Query(columns=_with_old(columns), key_from=asked.key_from, key_to=asked.key_to, limit=asked.limit)

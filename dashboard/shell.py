@@ -22,6 +22,7 @@ from dashboard.views import (
     incidents,
     journal,
     models,
+    news,
     orders,
     performance,
     sessions,
@@ -45,6 +46,7 @@ _PAGES: Mapping[str, Mapping[str, tuple[str, str, Render]]] = {
     "The day": {
         "today": ("Today", "today", today.render),
         "watchlist": ("Watchlist", "visibility", watchlist.render),
+        "news": ("News", "newspaper", news.render),
         "signals": ("Signals", "sensors", signals.render),
         "case": ("Case", "description", case.render),
         "orders": ("Orders and positions", "receipt_long", orders.render),

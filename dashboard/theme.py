@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import units
 from dashboard.charts import ACCENT, GAIN, INK, LOSS, MUTED, RULE, WARN
+from shared.core.text.addresses import web_address
 
 type Tone = Literal["plain", "good", "warn", "bad"]
 
@@ -41,6 +43,14 @@ h3 {{ font-size: 1.0rem !important; font-weight: 600 !important; padding: .6rem 
   text-align: left; vertical-align: top; font-variant-numeric: tabular-nums; }}
 .gh-facts th {{ color: {MUTED}; font-weight: 400; }}
 .gh-facts td.gh-number, .gh-facts th.gh-number {{ text-align: right; }}
+.gh-facts td {{ overflow-wrap: anywhere; }}
+.gh-entry {{ border-bottom: 1px solid {RULE}; padding: .5rem 0; overflow-wrap: anywhere; }}
+.gh-entry .gh-title {{ color: {INK}; font-size: .95rem; unicode-bidi: isolate; }}
+.gh-entry .gh-chip {{ margin-top: .25rem; }}
+.gh-entry details {{ color: {MUTED}; font-size: .8rem; margin-top: .25rem; }}
+.gh-link {{ color: {ACCENT}; }}
+@media (max-width: 640px) {{ .gh-cards {{ grid-template-columns: repeat(2, 1fr) !important; }}
+  .block-container {{ padding-left: 1rem; padding-right: 1rem; }} }}
 .gh-scroll {{ max-height: 26rem; overflow-y: auto; }}
 </style>
 """
@@ -87,24 +97,75 @@ def limit(label: str, shown: str, share: float) -> None:
 
 def chips(marks: Sequence[tuple[str, Tone]]) -> None:
     """Show short marks side by side."""
-    made = (
+    st.html(_chips(marks))
+
+
+def _chips(marks: Sequence[tuple[str, Tone]]) -> str:
+    return "".join(
         f'<span class="gh-chip" style="color:{_TONES[tone]};border-color:{_TONES[tone]}">{html.escape(text)}</span>'
         for text, tone in marks
     )
-    st.html("".join(made))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebLink:
+    """Words that lead to an address, where that is one of the web: else they are words alone."""
+
+    text: str
+    url: str
+
+
+type Said = str | WebLink
+"""What a cell says."""
+
+
+def _html(said: Said) -> str:
+    """Spell a cell: nothing of others becomes markup, and no page is told where its reader came from."""
+    if isinstance(said, str):
+        return html.escape(said)
+    address, text = web_address(said.url), html.escape(said.text)
+    if not address:
+        return text
+    rel = 'target="_blank" rel="noopener noreferrer nofollow"'
+    return f'<a class="gh-link" href="{html.escape(address)}" {rel}>{text}</a>'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEntry:
+    """One of a stream: a title, a note under it, marks, and what is folded under a few words."""
+
+    title: Said
+    note: str
+    marks: Sequence[tuple[str, Tone]] = ()
+    folded: str = ""
+    under: Sequence[Said] = ()
+
+
+def entries(shown: Sequence[StreamEntry]) -> None:
+    """Show a stream, one entry under the other: it fits any width."""
+    st.html("".join(map(_entry, shown)))
+
+
+def _entry(entry: StreamEntry) -> str:
+    under = "".join(f"<div>{_html(said)}</div>" for said in entry.under)
+    folded = f"<details><summary>{html.escape(entry.folded)}</summary>{under}</details>" if entry.under else ""
+    return (
+        f'<div class="gh-entry"><div class="gh-title">{_html(entry.title)}</div>'
+        f'<div class="gh-note">{html.escape(entry.note)}</div>{_chips(entry.marks)}{folded}</div>'
+    )
 
 
 def facts(
-    rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), numbers: Sequence[int] = (), scrolls: bool = False
+    rows: Sequence[Sequence[Said]], *, head: Sequence[str] = (), numbers: Sequence[int] = (), scrolls: bool = False
 ) -> None:
-    """Show a small table of text; `numbers` are the columns that stand at the right, `scrolls` bounds its height."""
+    """Show a small table of text and links; columns `numbers` stand at the right, `scrolls` bounds its height."""
     kind = ' class="gh-scroll"' if scrolls else ""
     body = "".join(_row("td", row, numbers) for row in rows)
     st.html(f'<div{kind}><table class="gh-facts">{_row("th", head, numbers) if head else ""}{body}</table></div>')
 
 
-def _row(tag: str, cells: Sequence[str], numbers: Sequence[int]) -> str:
-    made = (f"<{tag}{_class(at, numbers)}>{html.escape(text)}</{tag}>" for at, text in enumerate(cells))
+def _row(tag: str, cells: Sequence[Said], numbers: Sequence[int]) -> str:
+    made = (f"<{tag}{_class(at, numbers)}>{_html(said)}</{tag}>" for at, said in enumerate(cells))
     return f"<tr>{''.join(made)}</tr>"
 
 

@@ -11,6 +11,7 @@ from dashboard import theme, units
 from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.case_source import decided_on, load_case, symbol_of
 from dashboard.view import View
+from dashboard.views.case_text import news_panel
 from dashboard.views.links import DECISION, asked_decision
 from shared.contracts.cases import WITHIN_TOLERANCE, Case, CaseEnding, Replay
 from shared.core.errors import ContractError
@@ -53,7 +54,8 @@ def render(view: View) -> None:
         _size(case)
     with right:
         _gates(case)
-    _story(view, case)
+    news_panel(view, case)
+    _steps(view, case)
     _provenance(case)
 
 
@@ -168,7 +170,7 @@ def _said(verdict: Verdict) -> str:
     return "passed" if verdict.passed else "REFUSED" if verdict.is_refusal else "not judged"
 
 
-def _story(view: View, case: Case) -> None:
+def _steps(view: View, case: Case) -> None:
     if not case.journal:
         return
     left, right = st.columns([0.55, 0.45], gap="large")

@@ -57,14 +57,19 @@ def _shown(view: View, listed: pd.DataFrame) -> pd.DataFrame:
 
 def _stories(view: View, symbols: set[str]) -> None:
     stories = table_of(view.source, Table.STORIES, view.on)
-    mentioned = stories[stories["symbols"].map(lambda text: bool(symbols & set(text.split())))]
+    is_of_these = stories["symbols"].map(lambda text: bool(symbols & set(text.split()))).astype(bool)
+    mentioned = stories[is_of_these & (stories["echo_of"] == "")]
     st.subheader("Stories of these symbols")
     if mentioned.empty:
         st.caption("None on this day.")
         return
-    latest = mentioned.sort_values("seen_at", ascending=False).head(12)
+    latest = mentioned.sort_values("received_at", ascending=False).head(12)
     rows = [
-        (units.et(row["seen_at"], seconds=False).removesuffix(" ET"), str(row["symbols"]), str(row["headline"]))
+        (
+            units.et(row["received_at"], seconds=False).removesuffix(" ET"),
+            str(row["symbols"]),
+            theme.WebLink(text=str(row["headline"]), url=str(row["url"])),
+        )
         for row in records(latest)
     ]
-    theme.facts(rows, head=("Seen, ET", "Symbols", "Headline"), scrolls=True)
+    theme.facts(rows, head=("Received, ET", "Symbols", "Headline"), scrolls=True)

@@ -251,7 +251,7 @@ class CaseMaker:
             narrative=text.narrative,
             reason=str(row.get("reason") or ""),
             figures=figures,
-            fault=text.fault if found and _reads_text(strategy) else _why_no_text(strategy, is_kept=known is not None),
+            fault=text.fault if found and reads_news(strategy) else _why_no_text(strategy, is_kept=known is not None),
         )
 
     def _quoted(self, text: SymbolText) -> list[Story]:
@@ -323,12 +323,13 @@ class CaseMaker:
         return Seen(bars=bars, until=known[0].at)
 
 
-def _reads_text(strategy: str) -> bool:
+def reads_news(strategy: str) -> bool:
+    """Whether a strategy of that name is known here and reads the news."""
     found = installed().strategies.get(strategy)
     return found is not None and found.needs.text
 
 
 def _why_no_text(strategy: str, *, is_kept: bool) -> str:
-    if not _reads_text(strategy):
+    if not reads_news(strategy):
         return f"{strategy} reads no news"
     return "nothing was shown of the news" if is_kept else "the inputs of the slice are not kept"

@@ -79,13 +79,14 @@ def test_an_order_that_bought_nothing_is_no_position(source: MemorySource) -> No
 def test_rows_of_older_code_that_counted_whole_shares_are_read_beside_todays(source: MemorySource) -> None:
     many_days(source, 1)
     closed = (Table.ORDERS, Table.FILLS, Table.DECISIONS)
+    quantities = {name: old for name, old in RENAMED.items() if name.endswith("qty")}
     before = closed_positions(*(table_of(source, table, ON) for table in closed))
     for table in closed:
         for key, row in list(source.tables.query(table, str(ON))):
             if row["symbol"] == "AAA":
-                counted = {RENAMED[name]: int(str(cell)) for name, cell in row.items() if name in RENAMED}
+                counted = {quantities[name]: int(str(cell)) for name, cell in row.items() if name in quantities}
                 assert counted
-                old = {name: cell for name, cell in row.items() if name not in RENAMED} | counted
+                old = {name: cell for name, cell in row.items() if name not in quantities} | counted
                 source.tables.put(table, str(ON), key, old)
     after = closed_positions(*(table_of(source, table, ON) for table in closed))
     pd.testing.assert_frame_equal(after, before)
