@@ -29,6 +29,7 @@ from shared.core.schedule import Job, plan, weekend
 from shared.core.sessions import Session
 from shared.core.sizing import Bound
 from shared.core.watchlist import Why
+from shared.stages.entry.score import FIGURE_COLUMNS
 from tests.support.indexed import FUNCTIONS
 from tools.documents import generated, rendered
 
@@ -195,7 +196,9 @@ def test_every_field_of_every_message_is_documented() -> None:
 WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     Table.RUNS: {"base/runs": ("_row", "run_due"), "account/supervise": ("_record_flatten",)},
     Table.WATCHLIST: {"market/scan": ("_publish",)},
-    Table.SIGNALS: {"entry/score": ("_row", "_base_row", "_unknown_row", "_score_cells", "_regime_cells")},
+    Table.SIGNALS: {
+        "entry/score": ("_row", "_base_row", "_unknown_row", "_score_cells", "_regime_cells", "_text_cells")
+    },
     Table.DECISIONS: {
         "entry/gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells")
     },
@@ -210,16 +213,21 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
         "operator/parameters": ("accept",),
         "operator/approvals": ("_claim",),
     },
-    Table.STORIES: {"market/news": ("run_slot",)},
+    Table.STORIES: {"narrative/records": ("story_row",)},
+    Table.NARRATIVES: {"narrative/records": ("narrative_row",)},
     Table.INCIDENTS: {"base/incidents": ("record_incident",), "account/missed_runs": ("_close",)},
     Table.NOTICES: {"notify": ("_row", "_channel_row")},
 }
 """The functions that spell a table's rows, by module of shared.stages."""
 
 
+NAMED_ELSEWHERE: Mapping[Table, tuple[str, ...]] = {Table.SIGNALS: FIGURE_COLUMNS}
+"""Columns that a writer takes from a list of names."""
+
+
 def columns_written(table: Table) -> set[str]:
     """Text keys of the dictionaries that the table's writers spell."""
-    found: set[str] = set()
+    found: set[str] = set(NAMED_ELSEWHERE.get(table, ()))
     for module, functions in WRITERS[table].items():
         tree = ast.parse(text_of(f"shared/stages/{module}.py"))
         defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
