@@ -1,10 +1,10 @@
-"""`python -m benchmarks [day|features|imports|backtest|sweep|cost|dashboard|scale]`; none: the first three."""
+"""`python -m benchmarks [NAME]`: one of `NAMED`; without a name imports, features and day."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import backtest, cost, dashboard, day, features, imports, scale, sweep
+from benchmarks import backtest, cost, dashboard, day, features, imports, narrative, scale, sweep
 
 BENCHMARKS = {"imports": imports.main, "features": features.main, "day": day.main}
 NAMED = {
@@ -13,6 +13,7 @@ NAMED = {
     "sweep": sweep.main,
     "cost": cost.main,
     "dashboard": dashboard.main,
+    "narrative": narrative.main,
     "scale": scale.main,
 }
 

@@ -28,15 +28,16 @@ _HOST = re.compile(r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}\b", re.IGNORECAS
 _SPEECH = re.compile(r'"([^"]*)"')
 
 _OPENING = """
-a about according adding after all also although amid among an analyst analysts and announcement another any as at
-because before being board both but by companies company concerns considering cost costs coverage current demand
-despite due during earnings each even expected following for from further given good growth guidance he headline
-headlines her here higher his how however i if in increased index industry instead investor investors it its lower
-management margin margins market markets meanwhile mixed more most negative net neutral new news no none nothing now
-of on only operating or other others our outlook overall positive potential price prices product profit profits
-quarterly reported reports results revenue revenues risk risks sales sentiment separately several share shareholders
-shares she since so some source sources stock stocks stories story strong such summary that the their then there
-therefore these they this those though thus to traders under uncertainty until we weak what when while with without
+a about according adding additionally after all also although amid among an analyst analysts and announcement another
+any as at bearish because before being board both bullish but by companies company concerns considering cost costs
+coverage current demand despite due during each early earnings even expected first following for from further
+furthermore given good growth guidance he headline headlines her here higher his how however i if in increased index
+industry instead investor investors it its later lower management margin margins market markets meanwhile mixed more
+moreover most negative net neutral new news no none nothing now of on one only operating or other others our outlook
+overall positive potential price prices product profit profits quarterly recent recently reported reports results
+revenue revenues risk risks sales sentiment separately several share shareholders shares she since so some source
+sources still stock stocks stories story strong such summary that the their then there therefore these they this those
+though thus to traders uncertainty under until we weak what when while with without yet
 """
 _OPENERS = frozenset(_OPENING.split())
 """Words with which a sentence may begin with a capital letter though no story has them: none is a company's name."""

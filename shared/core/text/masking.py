@@ -36,6 +36,9 @@ _DATES = (
 _PLACEHOLDER = re.compile(r"(?<!\w)(?:COMPANY|TICKER|DATE)_[0-9]{1,9}(?:_[0-9]{1,9})?(?!\w)", re.IGNORECASE)
 _TAKEN = re.compile(r"(?:COMPANY|TICKER|DATE)_([0-9]{1,9})", re.IGNORECASE)
 _NEVER = re.compile(r"(?!)")
+_NAME_WORD = re.compile(r"[\w&]+")
+_BETWEEN = r"[^\w&]{1,3}"
+"""What stands between a name's words, however it is punctuated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +85,8 @@ def mask_of(stories: Sequence[Story], *, symbol: Symbol, names: Mapping[Symbol, 
     symbol : Symbol
         What it is about: it has the lowest number.
     names : mapping of symbol to sequence of str
-        What its company and those of the stories' other symbols are called, the usual name first, in as many spellings
-        as are to be hidden; letters' case and blanks do not count. Other companies' names stay.
+        What its company and those of the stories' other symbols are called, the usual name first, in all ways that
+        are to be hidden; letters' case and what stands between words do not count. Other companies' names stay.
     """
     texts = [text for story in stories for text in (story.headline, story.summary)]
     symbols = list(dict.fromkeys([symbol, *(each for story in stories for each in story.symbols)]))
@@ -118,9 +121,9 @@ def _pattern(symbols: Sequence[Symbol], names: Mapping[Symbol, Sequence[str]]) -
     ways: list[tuple[int, str]] = []
     for k, symbol in enumerate(symbols):
         ways.append((len(symbol), f"(?P<TICKER_{k}>{_ticker_pattern(symbol)})"))
-        for j, name in enumerate(filter(str.strip, names.get(symbol, ()))):
-            spaced = r"\s+".join(map(re.escape, name.split()))
-            ways.append((len(name), f"(?P<COMPANY_{k}_{j}>(?i:{spaced}))"))
+        for j, name in enumerate(names.get(symbol, ())):
+            if words := _NAME_WORD.findall(name):
+                ways.append((len(name), f"(?P<COMPANY_{k}_{j}>(?i:{_BETWEEN.join(map(re.escape, words))}))"))
     ways.sort(key=lambda way: -way[0])
     return re.compile(rf"(?<!\w)(?:{'|'.join(way for _, way in ways)}|(?P<DATE>{'|'.join(_DATES)}))(?!\w)")
 

@@ -43,6 +43,7 @@ def fault(summary: str, **other: object) -> str:
         "Acme cuts 205 jobs.",
         "Two hundred five jobs go, berg said.",
         "Results of the second quarter were strong.",
+        "One of the first to gain. First signs are good.",
         "Shares fell 3.5%; shares moved -3.5 percent.",
         "GLOBX, $GLOBX and $acme settle.",
         "The company is one of many with good news.",

@@ -33,7 +33,8 @@ def hidden(text: str, *symbols: Symbol) -> str:
     [
         ("Acme beats", "COMPANY_1 beats"),
         ("Acme's profit, Acme’s loss", "COMPANY_1's profit, COMPANY_1’s loss"),  # noqa: RUF001 - as it is written
-        ("Acme and ACME CORP. and acme", "COMPANY_1 and COMPANY_1_2 and COMPANY_1_3"),
+        ("Acme and ACME CORP. and acme", "COMPANY_1 and COMPANY_1_2. and COMPANY_1_3"),
+        ("Acme-Corp, Acme, Corp", "COMPANY_1, COMPANY_1_2"),
         ("Acme (NYSE: ACME) $ACME $acme", "COMPANY_1 (NYSE: TICKER_1) $TICKER_1 $TICKER_1_2"),
         ("Acmeology and Pacme and Acme_2", "Acmeology and Pacme and Acme_2"),
         ("Acme on March 3, 2025", "COMPANY_1 on DATE_1"),
