@@ -57,7 +57,8 @@ ANSWER_SCHEMA: Mapping[str, Any] = {
 _KEYS = tuple(ANSWER_SCHEMA["required"])
 _QUOTE_KEYS = ("text", "story_id")
 _FENCED = re.compile(r"\s*```(?:json)?[ \t]*\r?\n(.*)\r?\n[ \t]*```\s*", re.DOTALL)
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""What is never closed reaches to the end, so that no text takes longer than it is long."""
 _BRACKET = re.compile(r"[\[\]{}]")
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
+from shared.core.ids import hash_id
 from shared.core.text.answers import AnswerError, parse_answer
 from shared.core.text.grounding import ungrounded
 from shared.core.text.language import LanguageReply
-from shared.core.text.narratives import MODEL_SHARE, SENTIMENT_SHARE, NarrativeAnswer, NarrativeStatus
+from shared.core.text.narratives import (
+    MODEL_SHARE,
+    SENTIMENT_SHARE,
+    Narrative,
+    NarrativeAnswer,
+    NarrativeStatus,
+    ScorePast,
+)
 from shared.core.text.question import Question
 from shared.core.text.stories import Story
 
@@ -50,3 +59,51 @@ def mean_polarity(stories: Sequence[Story]) -> float | None:
     if not total > 0:
         return None
     return max(-1.0, min(1.0, sum(weight * polarity for weight, polarity in read) / total))
+
+
+def narrative_of(
+    question: Question,
+    outcome: Judged,
+    *,
+    new: Sequence[Story],
+    on: date,
+    asked_at: datetime,
+    told_at: datetime,
+    past: ScorePast,
+    model: str = "",
+    prompt_id: str = "",
+    records: Sequence[str] = (),
+    is_repaired: bool = False,
+) -> Narrative:
+    """Return what is kept of a question. Its id is a hash of date, symbol and new stories: asked twice, kept once.
+
+    Parameters
+    ----------
+    question, outcome
+        What was asked, and what was made of the last answer; without one, a `Judged` of status `UNAVAILABLE`.
+    new : sequence of Story
+        Those that asked for it, of one or more.
+    prompt_id : str
+        Of the last call; the question's own where none is given.
+    """
+    return Narrative(
+        narrative_id=hash_id("narrative", on.isoformat(), question.symbol, *sorted(story.story_id for story in new)),
+        symbol=question.symbol,
+        on=on,
+        asked_at=asked_at,
+        told_at=told_at,
+        story_ids=tuple(story.story_id for story in new),
+        evidence_ids=tuple(story.story_id for story in question.stories),
+        status=outcome.status,
+        fault=outcome.fault,
+        answer=outcome.answer,
+        sentiment=mean_polarity(new),
+        score=outcome.score,
+        novelty=max((story.novelty for story in new if story.novelty is not None), default=None),
+        weight=max((story.weight for story in new), default=0.0),
+        past=past,
+        model=model,
+        prompt_id=prompt_id or question.request.prompt_id,
+        records=tuple(records),
+        is_repaired=is_repaired,
+    )

@@ -106,6 +106,7 @@ def test_a_word_or_an_object_more_is_refused(text: str) -> None:
         (f"[{answer()}]", "expected no more than 3 levels of brackets"),
         ("[" * 5000, "expected no more than 3 levels of brackets"),
         ("[]", "the answer: expected an object, found []"),
+        ('"' + '\\"' * 4000, "expected one JSON object and nothing else"),
         ("x" * 1_000_000, f"expected at most {MAX_ANSWER} characters, found 1000000"),
     ],
 )

@@ -105,6 +105,19 @@ def test_what_the_stories_do_not_say_is_named(summary: str, found: str) -> None:
     assert found in fault(summary)
 
 
+def test_a_word_in_capitals_is_no_word_of_the_story_in_small_letters() -> None:
+    story = told("Acme is now all that it was", story_id="one")
+    for ticker in ("NOW", "ALL", "IT"):
+        assert f"ticker '{ticker}'" in ungrounded(answer(f"Acme and {ticker} rise."), [story])
+    assert ungrounded(answer("NOW rises."), [told("ServiceNow beats", story_id="one", symbols=("NOW",))]) == ""
+
+
+def test_words_of_a_script_without_blanks_may_be_parts_of_a_storys() -> None:
+    story = told("Acme: \u4e70\u5165\u4e00\u5207", story_id="one")
+    assert ungrounded(answer("Acme \u4e00\u5207."), [story]) == ""
+    assert "is in no story" in ungrounded(answer("Acme \u4e00\u4e70."), [story])
+
+
 def test_an_address_is_refused_even_where_a_story_has_it() -> None:
     story = told("Acme opens https://acme.example/shop today", story_id="one")
     assert "an address" in ungrounded(answer("Acme opens https://acme.example/shop today"), [story])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from shared.contracts.prompts import REPAIR, prompt
 from shared.core.text.answers import ANSWER_SCHEMA
-from shared.core.text.judging import blended, judged, mean_polarity
-from shared.core.text.narratives import NarrativeStatus
+from shared.core.text.judging import Judged, blended, judged, mean_polarity, narrative_of
+from shared.core.text.narratives import NarrativeStatus, ScorePast
 from shared.core.text.question import MAX_REFUSED, repair_request
 from shared.core.text.retrieval import evidence
 from shared.core.text.stories import MAX_TEXT, Story
@@ -134,6 +135,24 @@ def test_a_question_shows_no_story_from_later_and_not_without_any() -> None:
 )
 def test_sentiment_is_the_mean_polarity_by_weight(stories: list[Story], mean: float | None) -> None:
     assert mean_polarity(stories) == mean
+
+
+def test_a_narrative_keeps_what_was_asked_and_what_came_of_it() -> None:
+    question, new = asked(*NEWS), [replace(NEWS[0], polarity=-0.5, novelty=0.7, weight=0.8)]
+    outcome = judged(question, replied(json.dumps(ANSWER)), sentiment=mean_polarity(new))
+    on, later = STORY_AT.date(), STORY_AT + timedelta(seconds=3)
+    kept = narrative_of(
+        question, outcome, new=new, on=on, asked_at=STORY_AT, told_at=later, past=ScorePast(), records=["r"], model="m"
+    )
+    assert kept.story_ids == (NEWS[0].story_id,)
+    assert kept.evidence_ids == tuple(story.story_id for story in NEWS)
+    assert (kept.sentiment, kept.novelty, kept.weight) == (-0.5, 0.7, 0.8)
+    assert (kept.score, kept.confidence) == (outcome.score, 0.7)
+    assert (kept.model, kept.records, kept.prompt_id) == ("m", ("r",), question.request.prompt_id)
+    down = Judged(status=NarrativeStatus.UNAVAILABLE, fault="DOWN: no connection")
+    without = narrative_of(question, down, new=new, on=on, asked_at=STORY_AT, told_at=later, past=ScorePast())
+    assert (without.score, without.answer, without.confidence) == (None, None, 0)
+    assert without.narrative_id == kept.narrative_id
 
 
 @given(st.floats(-1, 1), st.none() | st.floats(-1, 1))
