@@ -179,7 +179,12 @@ class App:
         """The language model, where one is configured."""
         from shared.adapters.absent import NoLanguage
 
-        return NoLanguage()
+        if not self.settings.language.url:
+            return NoLanguage()
+        from shared.adapters.language import ChatCompletions
+
+        is_sandbox = self.settings.broker.environment is Environment.SANDBOX
+        return ChatCompletions(self.settings.language, is_sandbox=is_sandbox)
 
     @cached_property
     def feeds(self) -> Feeds:

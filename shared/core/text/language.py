@@ -75,3 +75,15 @@ class LanguageReply:
     tokens_out: int
     latency_ms: int
     finish: str
+
+
+TEMPERATURE, SEED = 0.0, 0
+"""How every question is asked: as repeatable as the service can be. Part of every record."""
+
+COMMENTATOR = "commentator-seeded"
+"""How the sandbox's own commentator names its model."""
+
+
+def is_invented(model: str) -> bool:
+    """Whether an answer is the sandbox's commentator's, which knows an invented market and nothing else."""
+    return model.startswith(COMMENTATOR)

@@ -509,6 +509,33 @@ def channel_down(name: str, failures: int, until: datetime, others: Sequence[str
     )
 
 
+def language_down(failures: int, until: datetime, why: str) -> NoticeText:
+    """A language model that does not answer."""
+    return _text(
+        "The language model does not answer: price-only trading goes on",
+        [
+            f"{failures} failures in a row, the last: {why}.",
+            f"Tried again from {clock(until)}. Until it answers no narrative is written, and nothing waits for one.",
+        ],
+    )
+
+
+def language_back(since: datetime, now: datetime) -> NoticeText:
+    """A language model that answers again."""
+    return _text("The language model answers again", [f"It had failed from {clock(since)} to {clock(now)}."])
+
+
+def language_spent(why: str) -> NoticeText:
+    """The day's budget of a language model is spent."""
+    return _text(
+        "The day's budget of the language model is spent: price-only trading goes on",
+        [
+            f"{why}.",
+            "The next New York date has a budget of its own. See GATEHOUSE_LANGUAGE_TOKENS_A_DAY, ..._USD_A_DAY.",
+        ],
+    )
+
+
 def day_summary(day: DayReport) -> NoticeText:
     """The day's last notice."""
     played, slippage = day.wins + day.losses, day.mean_entry_slippage_bp
