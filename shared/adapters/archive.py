@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from shared.adapters.champions import CONTAINER
 from shared.adapters.codec import decode_json
-from shared.adapters.scorer import CONTAINER, OnnxPredictor, verified
+from shared.adapters.scorer import OnnxPredictor, verified
 from shared.contracts.model_card import ModelCard
 from shared.core.errors import ModelError
 from shared.ports import BlobStore

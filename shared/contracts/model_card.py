@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Protocol
 
 from shared.core.drift import FeatureReference
 from shared.core.regime import REGIME_NAMES
 from shared.core.values import require, require_at_least, require_utc
 
+MODEL_FILE = "model.onnx"
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 SIGNAL_MODEL = "signal"
 MOVE_MODEL = "move"
@@ -175,6 +177,26 @@ class ModelCard:
             require(len(pair.output) == len(self.output_names), "pairs", len(pair.output), "one value per output")
 
 
+class PublishedCard(Protocol):
+    """What every kind of card says."""
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+
+    @property
+    def version(self) -> str:
+        """The model's."""
+
+    @property
+    def expires_on(self) -> date:
+        """Session date after which it is no longer trusted."""
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether it has learned from an invented market."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reign:
     """A champion that was. `fault` says why it may not come back; it is empty where a better one replaced it."""
@@ -214,7 +236,7 @@ class Champion:
         barred = {self.version, *(reign.version for reign in self.past if reign.fault)}
         return tuple(dict.fromkeys(r.version for r in reversed(self.past) if r.version not in barred))
 
-    def sound_before(self, card_of: Callable[[str], ModelCard | None], on: date) -> str | None:
+    def sound_before(self, card_of: Callable[[str], PublishedCard | None], on: date) -> str | None:
         """The version that a rollback brings back, None where there is none.
 
         Parameters

@@ -14,9 +14,11 @@ import numpy as np
 import onnx
 import pytest
 
+from shared.adapters.champions import CONTAINER
 from shared.adapters.codec import encode_json
 from shared.adapters.memory import MemoryBlobs
-from shared.adapters.scorer import CONTAINER, OnnxModels, operator_domains, verified
+from shared.adapters.onnx_files import operator_domains
+from shared.adapters.scorer import OnnxModels, verified
 from shared.contracts.model_card import MOVE_MODEL, SIGNAL_MODEL, ModelCard, RecordedPair
 from shared.core.errors import ModelError, TransientError
 from shared.core.features import ALL_FEATURE_NAMES, FEATURE_NAMES
