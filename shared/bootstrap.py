@@ -170,9 +170,10 @@ class App:
     @cached_property
     def texts(self) -> TextModels:
         """Models of text from Blob."""
-        from shared.adapters.absent import NoText
+        from shared.adapters.texts import OnnxTextModels
 
-        return NoText()
+        is_sandbox = self.settings.broker.environment is Environment.SANDBOX
+        return OnnxTextModels(self.blobs, self.clock, accept_synthetic=is_sandbox)
 
     @cached_property
     def language(self) -> LanguageModel:

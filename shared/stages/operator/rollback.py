@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shared.contracts.model_card import Champion, ModelCard
+from shared.contracts.model_card import Champion, PublishedCard
 from shared.contracts.records import Container
+from shared.contracts.text_card import card_class_of
 from shared.core.errors import ConflictError, ContractError
 from shared.core.sessions import NEW_YORK
 from shared.ports import Ports
@@ -43,11 +44,11 @@ def roll_back(ports: Ports, call: Call) -> Reply:
     return Reply(body=body, messages=(act_notice(ports, title, call),), record=record)
 
 
-def _card(ports: Ports, name: str, version: str) -> ModelCard | None:
+def _card(ports: Ports, name: str, version: str) -> PublishedCard | None:
     stored = ports.blobs.get(Container.MODELS, f"{name}/{version}/card.json")
     if stored is None:
         return None
     try:
-        return ports.codec.decode(ModelCard, stored.value)
+        return ports.codec.decode(card_class_of(name), stored.value)
     except ContractError:
         return None
