@@ -94,7 +94,12 @@ def _content(name: str, value: bytes, said: Mapping[str, str]) -> bytes:
 def _what_models_say(blobs: BlobStore) -> dict[str, str]:
     """By the hash of a model's bytes, the hash of its card without it: recorded answers, figures, data, rule."""
     cards = [json.loads(value) for name, value in _contents(blobs, Container.MODELS) if name.endswith("/card.json")]
-    return {card["sha256"]: digest(canonical_json(settled(card | {"sha256": ""}, {}))) for card in cards}
+    found: dict[str, str] = {}
+    for card in cards:
+        hashes = card["files"].values() if "files" in card else [card["sha256"]]
+        without = {key: value for key, value in card.items() if key != "files"} | {"sha256": ""}
+        found |= dict.fromkeys(hashes, digest(canonical_json(settled(without, {}))))
+    return found
 
 
 def _contents(blobs: BlobStore, container: Container) -> Iterator[tuple[str, bytes]]:

@@ -27,6 +27,8 @@ from simulation.market.tape import Tape
 from training.pipeline import TrainedModels, TrainingRule, train
 from training.publish import write_model
 from training.source import TapeHistory
+from training.text.registry import write_text_model
+from training.text.seeded import seeded_text_models
 
 MIN_SESSIONS = 35
 """Fewer recorded sessions than the quick rule splits teach nothing: then the seeded market does."""
@@ -55,6 +57,9 @@ def _prepare(world: Scenario, folder: Path, console: Console) -> None:
     partial = folder.with_suffix(f".{os.getpid()}.partial")
     for model in models.all:
         write_model(partial / "models" / model.card.name, model.onnx, model.card)
+    # Recorded bars have no stories, and real ones are not to be had: the seeded market teaches to read.
+    for reader in seeded_text_models(world.seed, world.on, _before_the_day(world)):
+        write_text_model(partial / "texts" / reader.card.name, reader)
     document = {
         "core_symbols": core_symbols(tape),
         "market_symbols": [s for s in MARKET_SYMBOLS if s in tape.assets] or list(core_symbols(tape)[:1]),
@@ -76,9 +81,12 @@ def _teaches(tape: Tape) -> bool:
     return len(tape.bars(MARKET_SYMBOLS[0], Timeframe.MIN_5, start, end)) > MIN_SESSIONS * 70
 
 
+def _before_the_day(world: Scenario) -> datetime:
+    return datetime.combine(world.on, time(4), NEW_YORK).astimezone(UTC)
+
+
 def _train(tape: Tape, world: Scenario, console: Console) -> TrainedModels:
     rule = TrainingRule(market_symbols=tuple(map(Symbol, core_symbols(tape))))
-    created_at = datetime.combine(world.on, time(4), NEW_YORK)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("train the first models", total=1.0)
@@ -90,7 +98,7 @@ def _train(tape: Tape, world: Scenario, console: Console) -> TrainedModels:
             TapeHistory(tape, XnysCalendar()),
             seed=world.seed,
             on=world.on,
-            created_at=created_at.astimezone(UTC),
+            created_at=_before_the_day(world),
             is_synthetic=not isinstance(tape, RecordedTape),  # what is not recorded is invented
             rule=rule,
             progress=show,

@@ -12,8 +12,8 @@ from shared.core.ids import digest, hash_id
 from simulation.market.scenario import ROOT, STATE, Scenario
 
 _MADE_BY = (
-    *("training/*.py", "training/data/*.py", "simulation/market/**/*.py", "sandbox/prepare.py"),
-    *("shared/core/features/**/*.py", "shared/core/splits.py"),
+    *("training/*.py", "training/data/*.py", "training/text/*.py", "simulation/market/**/*.py", "sandbox/prepare.py"),
+    *("shared/core/features/**/*.py", "shared/core/splits.py", "shared/core/text/lexicon.py"),
 )
 """Sources whose change makes a prepared world stale. What else stands under training fetches, judges or publishes."""
 
@@ -25,7 +25,7 @@ def _code_digest() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What stands ready in a folder: `world.json`, and `models/{name}/model.onnx` with `card.json`."""
+    """What stands ready in a folder: `world.json`, and models below `models/{name}` and `texts/{name}`."""
 
     folder: Path
     core_symbols: tuple[str, ...]

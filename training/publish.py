@@ -6,14 +6,15 @@ meanwhile finds a whole model, and of two who switch at once one is told that th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
 from shared.adapters.codec import decode_json, encode_json
 from shared.adapters.scorer import OnnxPredictor, verified
-from shared.contracts.model_card import MODELS, Champion, ModelCard
+from shared.contracts.model_card import MODEL_FILE, MODELS, Champion, ModelCard, PublishedCard
+from shared.contracts.text_card import TextCard, card_class_of
 from shared.core.errors import ConflictError, ContractError, ModelError
 from shared.core.ids import digest
 from shared.ports import BlobStore, Stored
@@ -22,22 +23,36 @@ CONTAINER = "models"
 
 
 def store(blobs: BlobStore, onnx: bytes, card: ModelCard) -> None:
-    """Write `{name}/{version}/model.onnx` and `card.json`; the card last, so that a version with a card is whole.
+    """Write `{name}/{version}/model.onnx` and `card.json`: what `store_files` does and raises."""
+    store_files(blobs, card, {MODEL_FILE: (onnx, card.sha256)})
+
+
+def store_files(blobs: BlobStore, card: PublishedCard, files: Mapping[str, tuple[bytes, str]]) -> None:
+    """Write a version's files and `card.json`; the card last, so that a version with a card is whole.
 
     Storing the same version again is no error and leaves what stands there.
+
+    Parameters
+    ----------
+    blobs : BlobStore
+    card : ModelCard or TextCard
+    files : mapping of str to (bytes, str)
+        By name, each with the SHA-256 that the card has of it.
 
     Raises
     ------
     ModelError
         If the bytes are not those of the card, or the version exists with other bytes.
     """
-    if digest(onnx) != card.sha256:
-        raise ModelError(f"{card.name}/{card.version}: sha256 must be {card.sha256}, got {digest(onnx)}")
     folder = f"{card.name}/{card.version}"
-    if not blobs.insert(CONTAINER, f"{folder}/model.onnx", onnx):
-        stored = blobs.get(CONTAINER, f"{folder}/model.onnx")
-        if stored is None or digest(stored.value) != card.sha256:
-            raise ModelError(f"{folder} exists already with other bytes; versions are immutable")
+    for data, sha256 in files.values():
+        if digest(data) != sha256:
+            raise ModelError(f"{folder}: sha256 must be {sha256}, got {digest(data)}")
+    for file, (data, sha256) in files.items():
+        if not blobs.insert(CONTAINER, f"{folder}/{file}", data):
+            stored = blobs.get(CONTAINER, f"{folder}/{file}")
+            if stored is None or digest(stored.value) != sha256:
+                raise ModelError(f"{folder} exists already with other bytes; versions are immutable")
     blobs.insert(CONTAINER, f"{folder}/card.json", encode_json(card))
 
 
@@ -130,10 +145,12 @@ def versions_of(blobs: BlobStore, name: str) -> Sequence[str]:
 
 def card_of(blobs: BlobStore, name: str, version: str) -> ModelCard:
     """Return a stored version's card. Raises ModelError where there is none."""
-    stored = blobs.get(CONTAINER, f"{name}/{version}/card.json")
-    if stored is None:
-        raise ModelError(f"{name}/{version} has no card in container {CONTAINER}")
-    return decode_json(ModelCard, stored.value)
+    return decode_json(ModelCard, _card_blob(blobs, name, version))
+
+
+def text_card_of(blobs: BlobStore, name: str, version: str) -> TextCard:
+    """Return the card of a stored version of a model of text. Raises ModelError where there is none."""
+    return decode_json(TextCard, _card_blob(blobs, name, version))
 
 
 def model_of(blobs: BlobStore, name: str, version: str) -> bytes:
@@ -182,8 +199,15 @@ def _switch(blobs: BlobStore, stored: Stored[Champion], new: Champion) -> Champi
     return new
 
 
-def _card_or_none(blobs: BlobStore, name: str, version: str) -> ModelCard | None:
+def _card_or_none(blobs: BlobStore, name: str, version: str) -> PublishedCard | None:
     try:
-        return card_of(blobs, name, version)
+        return decode_json(card_class_of(name), _card_blob(blobs, name, version))
     except (ModelError, ContractError):
         return None
+
+
+def _card_blob(blobs: BlobStore, name: str, version: str) -> bytes:
+    stored = blobs.get(CONTAINER, f"{name}/{version}/card.json")
+    if stored is None:
+        raise ModelError(f"{name}/{version} has no card in container {CONTAINER}")
+    return stored.value

@@ -86,19 +86,27 @@ _CRYPTO = (
 
 def headlines(world: SyntheticWorld, on: date) -> tuple[Headline, ...]:
     """All stories of a New York date, oldest first."""
+    return tuple(story for story, _ in labelled_headlines(world, on))
+
+
+def labelled_headlines(world: SyntheticWorld, on: date) -> tuple[tuple[Headline, int], ...]:
+    """The same, each with the sentiment of the event that it tells: 1 or -1, and 0 for what moves nothing."""
     rng = generator(world.seed, "news", on.isoformat())
     by_symbol = {listing.symbol: listing for listing in world.listings}
-    stories: list[Headline] = []
+    stories: list[tuple[Headline, int]] = []
     plan = world.plans.get(on)
     if plan is not None:
         for event in plan.events.values():
-            stories += _event_stories(rng, by_symbol[event.symbol], event, plan)
-        stories += _idle_stories(rng, world, plan)
+            told = _event_stories(rng, by_symbol[event.symbol], event, plan)
+            stories += [(story, event.sentiment) for story in told]
+        stories += [(story, 0) for story in _idle_stories(rng, world, plan)]
     for listing in world.listings:
         if listing.kind is ListingKind.CRYPTO:
             start_s = world.crypto[on].grid.start_s
-            stories.append(_story(rng, listing, _pick(rng, _CRYPTO), start_s + int(rng.integers(0, 80_000)), _WIRES))
-    return tuple(sorted(stories, key=lambda story: (story.published_at, story.news_id)))
+            text = _pick(rng, _CRYPTO)
+            at_s = start_s + int(rng.integers(0, 80_000))
+            stories.append((_story(rng, listing, text, at_s, _WIRES), 0))
+    return tuple(sorted(stories, key=lambda told: (told[0].published_at, told[0].news_id)))
 
 
 def _event_stories(

@@ -13,7 +13,7 @@ from training.commands import command
 from training.commands.options import add_registry_option, open_registry, say
 
 if TYPE_CHECKING:
-    from shared.contracts.model_card import ModelCard
+    from shared.contracts.model_card import Champion, ModelCard
     from shared.ports import BlobStore
 
 _PAIR = ("signal", "move")
@@ -45,6 +45,7 @@ def _compare_options(parser: argparse.ArgumentParser) -> None:
 @command("list", "list the registry's models", add_registry_option)
 def _list(options: argparse.Namespace, console: Console) -> int:
     from shared.contracts.model_card import MODELS
+    from shared.contracts.text_card import TEXT_MODELS
     from training import publish
 
     blobs = open_registry(options)
@@ -56,20 +57,30 @@ def _list(options: argparse.Namespace, console: Console) -> int:
         champion = publish.champion_of(blobs, name)
         for version in publish.versions_of(blobs, name):
             card = publish.card_of(blobs, name, version)
-            is_champion = champion is not None and champion.version == version
-            mark = ("suspended" if champion and champion.suspended else "yes") if is_champion else ""
             net = card.metrics.get("top_decile_net_bp")
             table.add_row(
                 name,
                 version,
-                mark,
+                _mark(champion, version),
                 f"{card.trained_from} to {card.trained_to}",
                 f"{card.judged_from} to {card.judged_to}" if card.judged_from else "",
                 "" if net is None else f"{net:+.2f}",
                 str(card.expires_on),
             )
+    for name in TEXT_MODELS:
+        champion = publish.champion_of(blobs, name)
+        for version in publish.versions_of(blobs, name):
+            read = publish.text_card_of(blobs, name, version)
+            r = " ".join(f"{corpus.overall.pearson:.3f}" for corpus in read.judged)
+            table.add_row(name, version, _mark(champion, version), "", f"r {r}" if r else "", "", str(read.expires_on))
     console.print(table)
     return 0
+
+
+def _mark(champion: Champion | None, version: str) -> str:
+    if champion is None or champion.version != version:
+        return ""
+    return "suspended" if champion.suspended else "yes"
 
 
 def _cards(blobs: BlobStore, version: str) -> tuple[ModelCard, ...]:
@@ -99,12 +110,14 @@ def _show(options: argparse.Namespace, console: Console) -> int:
 @command("promote", "make a stored version champion", _promote_options)
 def _promote(options: argparse.Namespace, console: Console) -> int:
     from shared.adapters.clock import SystemClock
+    from shared.contracts.text_card import TEXT_MODELS
     from training import publish
 
-    blobs = open_registry(options)
-    for card in _cards(blobs, options.version):
-        publish.promote(blobs, card.name, card.version, promoted_at=SystemClock().now(), reason=options.reason)
-        console.print(f"{card.name}/{card.version} is champion", markup=False)
+    blobs, version = open_registry(options), options.version
+    names = [name for name in TEXT_MODELS if version in publish.versions_of(blobs, name)]
+    for name in names or [card.name for card in _cards(blobs, version)]:
+        publish.promote(blobs, name, version, promoted_at=SystemClock().now(), reason=options.reason)
+        console.print(f"{name}/{version} is champion", markup=False)
     return 0
 
 

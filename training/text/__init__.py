@@ -1,0 +1,1 @@
+"""Models of text: an embedding, and a sentiment model that stands on it."""
