@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.values import iso, parse_utc
+from simulation.language.face import CONTROL, PATHS
 
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Any]
@@ -22,7 +23,8 @@ type Send = Callable[[MutableMapping[str, Any]], Any]
 type AsgiApp = Callable[[Scope, Receive, Send], Any]
 
 CHANGING = frozenset({"POST", "PATCH", "DELETE"})
-FAULTS = "/sandbox/faults"
+NOT_KEPT = frozenset({"/sandbox/faults", CONTROL, *PATHS})
+"""What changes no exchange: faults, and the commentator, which may take its time."""
 _NOT_DONE = 400
 """From this status on a request has changed nothing."""
 
@@ -55,7 +57,7 @@ class JournalledVenue:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and write it down if it may have changed something."""
-        if scope["type"] != "http" or scope["method"] not in CHANGING or scope["path"] == FAULTS:
+        if scope["type"] != "http" or scope["method"] not in CHANGING or scope["path"] in NOT_KEPT:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)

@@ -154,3 +154,9 @@ def _story(
         summary=summary,
         symbols=(Symbol(listing.symbol),),
     )
+
+
+def templates() -> tuple[tuple[str, int], ...]:
+    """Every headline as it is before its `{name}`, `{pct}` and `{n}`, with what it means: 1, -1, or 0 for nothing."""
+    banks = (([*_GOOD.values()], 1), ([*_BAD.values()], -1), ([_IDLE, _CRYPTO], 0))
+    return tuple((headline, meant) for found, meant in banks for bank in found for headline, _ in bank)

@@ -15,6 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from simulation.language import face as commentator
+from simulation.language.config import CommentatorConfig
 from simulation.venue.engine import Exchange
 from simulation.venue.face import data, history, screens, trading
 from simulation.venue.face.desk import Desk, answer, body_of, desk_of, number
@@ -60,6 +62,9 @@ class RequestGate:
             await self.app(scope, receive, send)
             return
         path, method = scope["path"], scope["method"]
+        if path in commentator.PATHS:
+            await self.app(scope, receive, send)
+            return
         self.desk.exchange.advance(self.desk.now())
         if path.startswith(SANDBOX):
             await self.app(scope, receive, send)
@@ -201,7 +206,13 @@ class VenueApp(Starlette):
         await self.gate(scope, receive, send)
 
 
-def create_app(exchange: Exchange, now: Callable[[], datetime], *, keys: tuple[str, str]) -> Starlette:
+def create_app(
+    exchange: Exchange,
+    now: Callable[[], datetime],
+    *,
+    keys: tuple[str, str],
+    comments: CommentatorConfig = CommentatorConfig(),  # noqa: B008 - it is frozen
+) -> Starlette:
     """Build the HTTP face of an exchange.
 
     Parameters
@@ -212,15 +223,18 @@ def create_app(exchange: Exchange, now: Callable[[], datetime], *, keys: tuple[s
         Gives the present UTC instant.
     keys : tuple of str
         Key id and secret that requests must carry.
+    comments : CommentatorConfig
+        How the commentator, served beside it under /v1, answers.
     """
     desk = Desk(exchange, now)
     faults: list[FaultRule] = []
     app = VenueApp(
-        routes=[*trading.ROUTES, *history.ROUTES, *data.ROUTES, *screens.ROUTES, *ROUTES],
+        routes=[*trading.ROUTES, *history.ROUTES, *data.ROUTES, *screens.ROUTES, *commentator.ROUTES, *ROUTES],
         exception_handlers={Refusal: refused, HTTPException: unknown},
     )
     limiter = RateLimiter(exchange.config.requests_per_minute)
     app.gate = RequestGate(super(VenueApp, app).__call__, desk=desk, keys=keys, limiter=limiter, faults=faults)
     app.state.desk = desk
     app.state.faults = faults
+    app.state.commentator = comments
     return app
