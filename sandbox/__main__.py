@@ -55,6 +55,25 @@ def _world_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quotes", type=Path, help="parquet file of quote bars beside --bars")
 
 
+def _language_options(command: argparse.ArgumentParser) -> None:
+    text = "a real OpenAI-compatible service instead of the market's commentator, up to its /v1, with the keys of the "
+    text += "variable GATEHOUSE_LANGUAGE_KEYS; none: no language model"
+    command.add_argument("--language", default="", metavar="URL", help=text)
+    command.add_argument("--language-model", default="", metavar="NAME", help="which model of that service")
+    text = "how the commentator answers: shares of faults as lying=1 or 429=0.5, quality=, delay_s=; none: no faults"
+    command.add_argument("--commentator", default="", metavar="NAME=VALUE", help=text)
+
+
+def _app_settings(options: argparse.Namespace) -> dict[str, str]:
+    from sandbox.app_settings import language_settings
+
+    return {
+        **language_settings(options.language, options.language_model),
+        **named_values(options.set),
+        **strategy_settings(options.strategy, options.parameter),
+    }
+
+
 def _world(options: argparse.Namespace) -> Scenario:
     return Scenario(
         seed=options.seed, on=parse_on(options.on), bars=options.bars, daily=options.daily, quotes=options.quotes
@@ -67,6 +86,7 @@ def _day_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--beside", choices=["hand-traded"], help="an account that a person trades in by hand as well")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
+    _language_options(command)
     strategy_options(command)
 
 
@@ -75,8 +95,7 @@ def _day(options: argparse.Namespace, console: Console) -> int:
     from sandbox.day import run_day
     from sandbox.summary import show
 
-    settings = {**named_values(options.set), **strategy_settings(options.strategy, options.parameter)}
-    given = {"folder": options.folder, "settings": settings}
+    given = {"folder": options.folder, "settings": _app_settings(options), "comments": options.commentator}
     done = run_day(_world(options), console, **given, is_hand_traded=options.beside is not None)
     show(done, console)
     if options.json:
@@ -91,6 +110,7 @@ def _serve_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--speed", type=float, default=1.0, help="seconds a second (default %(default)s)")
     command.add_argument("--free-ports", action="store_true", help="listen on free ports, not the standard ones")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
+    _language_options(command)
     strategy_options(command)
 
 
@@ -99,8 +119,8 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
     from sandbox.serve import serve
 
     how = {"at": options.at, "speed": options.speed, "free_ports": options.free_ports}
-    settings = {**named_values(options.set), **strategy_settings(options.strategy, options.parameter)}
-    serve(_world(options), console, folder=options.folder, settings=settings, **how)
+    given = {"folder": options.folder, "settings": _app_settings(options), "comments": options.commentator}
+    serve(_world(options), console, **given, **how)
     return 0
 
 
@@ -124,6 +144,7 @@ def _venue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
     command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
     command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
+    command.add_argument("--commentator", default="", metavar="NAME=VALUE", help="how the commentator answers")
 
 
 @_command("venue", "run the Alpaca-compatible venue alone", _venue_options)
@@ -131,7 +152,8 @@ def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
     given = {"port": options.port, "clock_file": options.clock_file, "journal": options.journal}
-    serve_venue(_world(options), **given, is_hand_traded=options.beside is not None, ends_with_parent=True)
+    beside = {"is_hand_traded": options.beside is not None, "comments": options.commentator}
+    serve_venue(_world(options), **given, **beside, ends_with_parent=True)
     return 0
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sandbox.prepared import Prepared
+from shared.core.errors import SettingsError
 from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
+
+LANGUAGE_KEYS = "GATEHOUSE_LANGUAGE_KEYS"
+"""The one setting of a service that is read from the environment: no key stands in a command."""
 
 PATIENCE_S = "60"
 """A busy machine must not change a day in virtual time."""
@@ -19,8 +24,36 @@ def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revisi
         "ALPACA_TRADING_URL": venue_url,
         "ALPACA_DATA_URL": venue_url,
         "ALPACA_TIMEOUT_S": PATIENCE_S,
+        "GATEHOUSE_LANGUAGE_URL": f"{venue_url}/v1",
         "GATEHOUSE_CORE_SYMBOLS": " ".join(prepared.core_symbols),
         "GATEHOUSE_MARKET_SYMBOLS": " ".join(prepared.market_symbols),
         "GATEHOUSE_CLOCK_FILE": str(clock_file),
         "GATEHOUSE_CODE_REVISION": revision,
+    }
+
+
+def language_settings(url: str, model: str) -> dict[str, str]:
+    """Return the settings of another language model than the commentator, with the environment's keys.
+
+    Parameters
+    ----------
+    url : str
+        Base address of an OpenAI-compatible service; `none`: no language model; empty: no other than the commentator.
+    model : str
+        Its name there.
+
+    Raises
+    ------
+    SettingsError
+        If there is a service without a model, or a model without a service.
+    """
+    has_service = url not in {"", "none"}
+    if has_service != bool(model):
+        raise SettingsError(f"--language URL and --language-model NAME go together, got {url!r} and {model!r}")
+    if not url:
+        return {}
+    return {
+        "GATEHOUSE_LANGUAGE_URL": url if has_service else "",
+        "GATEHOUSE_LANGUAGE_MODEL": model,
+        LANGUAGE_KEYS: os.environ.get(LANGUAGE_KEYS, "") if has_service else "",
     }

@@ -28,7 +28,7 @@ from sandbox.prepared import Prepared, folder_of
 from sandbox.seeding import publish_models
 from sandbox.state import DAY_FOLDER, FinishedDay, held, renewed
 from sandbox.timings import Timings
-from sandbox.venue_process import venue
+from sandbox.venue_process import commentator_of, venue
 from shared.core.errors import SettingsError
 from shared.core.market import TradingDay
 from shared.core.sessions import NEW_YORK, aft_close_at, pre_open_at
@@ -59,8 +59,11 @@ def run_day(
     folder: Path = DAY_FOLDER,
     settings: Mapping[str, str] = MappingProxyType({}),
     is_hand_traded: bool = False,
+    comments: str = "",
 ) -> DayRun:
     """Run a day and leave its storage in `folder`; `settings` replace the example's values by name.
+
+    `comments` says how the commentator answers, where that is not as ever: see `commentator_of`.
 
     Where a person trades by hand in the same account, they resume before the open what that has halted.
     What the last day has left there stays until this one is finished.
@@ -68,14 +71,16 @@ def run_day(
     Raises
     ------
     SettingsError
-        If the world's day cannot be traded, or another process works on the folder.
+        If the world's day cannot be traded, `comments` cannot be read, or another process works on the folder.
     """
     tradable_day(world.on)
+    commentator_of(world, comments)
     with held(folder, "sandbox day"):
         prepared = prepared_world(world)
         say(console, prepared.told)
         with renewed(folder) as running:
-            done = _run_day(world, prepared, console, folder=running, settings=settings, is_hand_traded=is_hand_traded)
+            how: dict[str, Any] = {"settings": settings, "is_hand_traded": is_hand_traded, "comments": comments}
+            done = _run_day(world, prepared, console, folder=running, **how)
             FinishedDay.now(on=done.evidence.on, market=done.evidence.market).write(running)
     return done
 
@@ -88,12 +93,16 @@ def _run_day(
     folder: Path,
     settings: Mapping[str, str],
     is_hand_traded: bool,
+    comments: str,
 ) -> DayRun:
     day = tradable_day(world.on)
     clock = ClockFile(folder / "clock", pre_open_at(day) - timedelta(minutes=1))
     started = time.perf_counter()
     beside = {"is_hand_traded": is_hand_traded}
-    with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder, **beside) as url:
+    with (
+        Azurite(folder / "azurite") as azurite,
+        venue(world, clock, free_port(), folder, **beside, comments=comments) as url,
+    ):
         timings = Timings()
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))

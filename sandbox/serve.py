@@ -20,7 +20,7 @@ from sandbox.day import free_port, prepared_world, revision
 from sandbox.host.host import Host
 from sandbox.seeding import publish_models
 from sandbox.state import PORTS, held
-from sandbox.venue_process import venue
+from sandbox.venue_process import commentator_of, venue
 from shared.core.errors import SettingsError
 from shared.core.sessions import NEW_YORK
 from simulation.market.scenario import ROOT, STATE, Scenario
@@ -40,6 +40,7 @@ def serve(
     speed: float = 1.0,
     free_ports: bool = False,
     settings: Mapping[str, str] = MappingProxyType({}),
+    comments: str = "",
 ) -> None:
     """Serve until interrupted. A folder that served before goes on: same clock, same storage, same orders.
 
@@ -53,13 +54,17 @@ def serve(
         Listen on no standard port, so that several sandboxes can run beside each other.
     settings : mapping of str to str
         App settings in place of the sandbox's own.
+    comments : str
+        How the commentator answers, where that is not as ever: see `commentator_of`.
 
     Raises
     ------
     SettingsError
-        If `at` is no time, or another process works on the folder or listens on the standard ports.
+        If `at` is no time, `comments` cannot be read, or another process works on the folder or listens on the standard
+        ports.
     """
     start = _start(world, at)
+    commentator_of(world, comments)
     standard = (STANDARD_PORTS, VENUE_PORT, HOST_PORT)
     with contextlib.ExitStack() as stack:
         for place in (folder, *(() if free_ports else (PORTS,))):
@@ -73,7 +78,7 @@ def serve(
         if fresh:
             clock.run(start, speed)
         storage = stack.enter_context(Azurite(folder / "azurite", ports)).connection_string
-        url = stack.enter_context(venue(world, clock, venue_port, folder))
+        url = stack.enter_context(venue(world, clock, venue_port, folder, comments=comments))
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
         publish_models(prepared, storage, at=clock.now())
         host = Host(ROOT, given, storage, clock, folder / "host", port=port)

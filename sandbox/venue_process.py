@@ -18,8 +18,9 @@ from sandbox.clock import ClockFile
 from sandbox.venue_journal import JournalledVenue
 from shared.adapters.calendar import XnysCalendar
 from shared.adapters.clock import FileClock, SystemClock
-from shared.core.errors import GatehouseError
+from shared.core.errors import GatehouseError, SettingsError
 from shared.core.sessions import pre_open_at
+from simulation.language.config import NEWCOMERS_FAULTS, CommentatorConfig, parse_commentator
 from simulation.market.scenario import ROOT, Scenario
 from simulation.venue.beside import Beside, hand_traded
 from simulation.venue.config import VenueConfig
@@ -42,25 +43,46 @@ def serve_venue(
     clock_file: Path | None,
     journal: Path | None,
     is_hand_traded: bool = False,
+    comments: str = "",
     host: str = LOOPBACK,
     ends_with_parent: bool = False,
 ) -> None:
     """Serve a world's market until told to stop, or until whoever holds our standard input is gone, if it is a parent.
 
     With a journal, the venue comes back as it was after a kill.
+
+    Raises
+    ------
+    SettingsError
+        If `comments` says of the commentator what `commentator_of` cannot read.
     """
+    answering = commentator_of(world, comments)
     clock = FileClock(clock_file) if clock_file else SystemClock()
     exchange = Exchange(world.tape(), VenueConfig())
     if is_hand_traded:
         exchange.beside = beside_of(world, exchange.tape.assets)
 
     def make(now: Callable[[], datetime]) -> Any:
-        return create_app(exchange, now, keys=KEYS)
+        return create_app(exchange, now, keys=KEYS, comments=answering)
 
     app = JournalledVenue(make, clock.now, journal) if journal else make(clock.now)
     if ends_with_parent and not sys.stdin.isatty():
         threading.Thread(target=end_with_parent, daemon=True).start()
     run(app, port=port, host=host)
+
+
+def commentator_of(world: Scenario, text: str = "") -> CommentatorConfig:
+    """How a world's commentator answers: mostly well, unless a text says so as `parse_commentator` reads it.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read.
+    """
+    try:
+        return parse_commentator(text, CommentatorConfig(seed=world.seed, faults=NEWCOMERS_FAULTS))
+    except ValueError as error:
+        raise SettingsError(f"--commentator {text!r}: {error}") from error
 
 
 def beside_of(world: Scenario, symbols: Iterable[str]) -> Beside:
@@ -77,7 +99,9 @@ def end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def venue(world: Scenario, clock: ClockFile, port: int, folder: Path, *, is_hand_traded: bool = False) -> Iterator[str]:
+def venue(
+    world: Scenario, clock: ClockFile, port: int, folder: Path, *, is_hand_traded: bool = False, comments: str = ""
+) -> Iterator[str]:
     """Run the venue in a process of its own; yield its base URL once it answers.
 
     Its journal and its log are in `folder`; a journal that stands there already is gone on with.
@@ -90,6 +114,7 @@ def venue(world: Scenario, clock: ClockFile, port: int, folder: Path, *, is_hand
     log = folder / "venue.log"
     command = [sys.executable, "-m", "sandbox", "venue", "--port", str(port), "--clock-file", str(clock.path)]
     command += ["--journal", str(folder / "venue.jsonl"), *(["--beside", "hand-traded"] if is_hand_traded else [])]
+    command += ["--commentator", comments] if comments else []
     command += world.arguments()
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with log.open("wb") as sink:
