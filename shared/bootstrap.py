@@ -190,9 +190,9 @@ class App:
     @cached_property
     def feeds(self) -> Feeds:
         """RSS and Atom feeds."""
-        from shared.adapters.absent import NoFeeds
+        from shared.adapters.feeds import HttpFeeds
 
-        return NoFeeds()
+        return HttpFeeds(self.settings, self.clock)
 
     @cached_property
     def exporter(self) -> RowExporter:

@@ -39,7 +39,7 @@ _RAW = frozenset({"script", "style", "textarea", "xmp", "iframe", "noembed", "no
 """Elements whose content is no markup."""
 _UNSEEN = frozenset({"head", "template", "svg", "math", "object", "audio", "video", "canvas", "select"})
 _VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+    {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
 _INLINE = frozenset(
     {"a", "abbr", "b", "code", "em", "font", "i", "mark", "s", "small", "span", "strong", "sub", "sup", "u", "wbr"}
@@ -58,6 +58,8 @@ _INVISIBLE = frozenset(
     for code in codes
 )
 _BLANKS = frozenset("\t\n\v\f\r\u0085\u2028\u2029\u2800")
+_WEB_ADDRESS = re.compile(r"https?://[a-z0-9.\[\]:-]+(?:[/?#][!-~]*)?", re.IGNORECASE)
+"""Printable ASCII; nobody's name or password before the host, which could pass for it."""
 _MARKUP_CHARACTERS = str.maketrans("", "", "<>&")
 
 
@@ -137,3 +139,10 @@ def _cut(text: str) -> str:
     while 0 < end < len(text) and unicodedata.category(text[end])[0] == "M":
         end -= 1
     return text[:end].rstrip()
+
+
+def web_address(text: str, longest: int) -> str:
+    """Return an http or https address as it is; empty where it is none that a person can be shown, or too long."""
+    if len(text) > longest or _WEB_ADDRESS.fullmatch(text) is None:
+        return ""
+    return text
