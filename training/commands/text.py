@@ -108,7 +108,7 @@ def _sentiment(options: argparse.Namespace, console: Console) -> int:
     method = "support vectors over embedding and word lists, averaged with a learned list"
     model, _ = packed_sentiment(found, embedder, making, texts=EDGE_TEXTS, method=method)
     store_text(blobs, model)
-    said = _verdict(blobs, model, data, embedder)
+    said = _verdict(blobs, model, data, embedder, console)
     console.print(_judged(model.card))
     console.print(_table(model.card))
     if said.is_promoted:
@@ -133,10 +133,13 @@ def _champion_embedder(blobs: BlobStore) -> TextEmbedder:
     return verified_embedding(model.card, model.files)
 
 
-def _verdict(blobs: BlobStore, model: TextModel, data: LabelledTexts, embedder: TextEmbedder) -> PromotionVerdict:
+def _verdict(
+    blobs: BlobStore, model: TextModel, data: LabelledTexts, embedder: TextEmbedder, console: Console
+) -> PromotionVerdict:
     """Let challenger and champion, as published, read the texts that neither has learned from."""
     from shared.adapters.texts import verified_embedding, verified_sentiment
     from shared.contracts.text_card import EMBEDDING_MODEL, SENTIMENT_MODEL
+    from shared.core.errors import ModelError
     from training.publish import champion_of
     from training.text.judge import verdict
     from training.text.registry import stored_text
@@ -147,11 +150,14 @@ def _verdict(blobs: BlobStore, model: TextModel, data: LabelledTexts, embedder: 
     champion = champion_of(blobs, SENTIMENT_MODEL)
     theirs = None
     if champion is not None and not champion.suspended:
-        old = stored_text(blobs, SENTIMENT_MODEL, champion.version)
-        ground = stored_text(blobs, EMBEDDING_MODEL, old.card.embedding)
-        reader = verified_embedding(ground.card, ground.files)
-        scorer = verified_sentiment(old.card, old.files, reader)
-        theirs = (old.card, scorer.polarity(texts, reader.embed(texts)))
+        try:
+            old = stored_text(blobs, SENTIMENT_MODEL, champion.version)
+            ground = stored_text(blobs, EMBEDDING_MODEL, old.card.embedding)
+            reader = verified_embedding(ground.card, ground.files)
+            scorer = verified_sentiment(old.card, old.files, reader)
+            theirs = (old.card, scorer.polarity(texts, reader.embed(texts)))
+        except ModelError as error:  # no measure for anybody
+            say(console, [f"the champion cannot be trusted: {error}"])
     return verdict(model.card, held_out, own, theirs)
 
 

@@ -44,6 +44,7 @@ _COUNT_MIN = 3
 _TOLERANCE = 1e-5
 _RECORDED = 12
 _DIGITS = 5
+_SPELLED = 0.1
 
 
 def seeded_stories(seed: int, on: date, *, symbols: int = SYMBOLS, history_days: int = HISTORY_DAYS) -> LabelledTexts:
@@ -150,6 +151,9 @@ def _token_vectors(tokenizer: Tokenizer, texts: Sequence[str]) -> FloatArray:
     reduced = TruncatedSVD(n_components=WIDTH, random_state=0).fit_transform(stories.multiply(idf[:, None]).tocsr())
     lengths = np.linalg.norm(reduced, axis=1, keepdims=True)
     vectors = np.where(lengths > 0, reduced / np.maximum(lengths, 1e-12), 0) * np.where(share > 0, idf, 0)[:, None]
+    # A word that is not known is spelled, which says little of what it means and must not outweigh the others.
+    pieces = tokenizer.get_vocab()
+    vectors[[k for piece, k in pieces.items() if len(piece.removeprefix("##")) == 1]] *= _SPELLED
     # The ends of a text point all one way, faintly: a text of unknown words has a direction too.
     vectors[: len(_SPECIAL)] = 0.05 / np.sqrt(WIDTH)
     # Rounded, the last bits that another processor leaves are gone.
