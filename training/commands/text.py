@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 200
 """Texts that an embedding is compared with its original on."""
+RECORDED = 12
+"""Texts that go into a sentiment model's card, besides the odd ones."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,17 +56,14 @@ def _text(options: argparse.Namespace, console: Console) -> int:
 
 def _embedding(options: argparse.Namespace, console: Console) -> int:
     from shared.contracts.text_card import EMBEDDING_MODEL, SENTIMENT_MODEL
-    from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED
     from training.publish import champion_of
     from training.text.embedding import minilm
     from training.text.labelled import read_labelled
     from training.text.packed import Making
     from training.text.registry import publish_text
-    from training.text.seeded import seeded_stories
 
     blobs, now = open_registry(options), command_clock().now()
-    # What goes into the card is invented: labelled texts are somebody's, and a card is read by many.
-    texts = list(dict.fromkeys(seeded_stories(DEFAULT_SEED, DEFAULT_ON).texts))[:SAMPLE]
+    texts = _invented(SAMPLE)
     if options.labelled:
         found = read_labelled(options.labelled).texts
         texts += found[:: max(len(found) // SAMPLE, 1)]
@@ -77,6 +76,14 @@ def _embedding(options: argparse.Namespace, console: Console) -> int:
     if sentiment is not None and _stands_on(blobs, sentiment.version) != model.card.version:
         say(console, [f"{SENTIMENT_MODEL}/{sentiment.version} stands on another {EMBEDDING_MODEL}: train it anew"])
     return 0
+
+
+def _invented(count: int) -> list[str]:
+    """Texts for a card: labelled ones are somebody's, and a card is read by many."""
+    from simulation.market.scenario import DEFAULT_ON, DEFAULT_SEED
+    from training.text.seeded import seeded_stories
+
+    return list(dict.fromkeys(seeded_stories(DEFAULT_SEED, DEFAULT_ON).texts))[:count]
 
 
 def _stands_on(blobs: BlobStore, version: str) -> str:
@@ -106,7 +113,7 @@ def _sentiment(options: argparse.Namespace, console: Console) -> int:
         found = judge(evidence, SentimentRule(), show)
     making = Making(created_at=now, code_revision=options.code_revision)
     method = "support vectors over embedding and word lists, averaged with a learned list"
-    model, _ = packed_sentiment(found, embedder, making, texts=EDGE_TEXTS, method=method)
+    model, _ = packed_sentiment(found, embedder, making, texts=(*_invented(RECORDED), *EDGE_TEXTS), method=method)
     store_text(blobs, model)
     said = _verdict(blobs, model, data, embedder, console)
     console.print(_judged(model.card))

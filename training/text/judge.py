@@ -12,7 +12,7 @@ from shared.core.market import FloatArray
 from shared.core.values import require_at_least
 from training.registry.judge import PromotionCheck, PromotionVerdict
 from training.text.labelled import FOLDS, LabelledTexts
-from training.text.sentiment import Evidence, FittedSentiment, SentimentRule, fit
+from training.text.sentiment import FittedSentiment, SentimentRule, TextEvidence, fit
 
 NEUTRAL_BAND = 0.1
 """Labels and polarity within it count as neither."""
@@ -63,7 +63,7 @@ def _classes(values: FloatArray) -> FloatArray:
     return np.where(np.abs(values) <= NEUTRAL_BAND, 0.0, np.sign(values))
 
 
-def judge(evidence: Evidence, rule: SentimentRule, show: Progress) -> JudgedSentiment:
+def judge(evidence: TextEvidence, rule: SentimentRule, show: Progress) -> JudgedSentiment:
     """Fit the model to be published on all texts but the held-out ones, and judge it and its rule.
 
     Each fold's model, its calibration included, has learned from the other folds alone. The rule's own few numbers are
@@ -91,7 +91,7 @@ def judge(evidence: Evidence, rule: SentimentRule, show: Progress) -> JudgedSent
 
 
 def _judged(
-    evidence: Evidence, corpus: int, *, polarity: FloatArray, own: FloatArray, rule: SentimentRule
+    evidence: TextEvidence, corpus: int, *, polarity: FloatArray, own: FloatArray, rule: SentimentRule
 ) -> JudgedCorpus:
     data = evidence.data
     is_here = data.corpus == corpus
@@ -113,7 +113,7 @@ def _judged(
     )
 
 
-def _transfer(evidence: Evidence, corpus: int, rule: SentimentRule) -> PolarityFigures:
+def _transfer(evidence: TextEvidence, corpus: int, rule: SentimentRule) -> PolarityFigures:
     """What the other files teach of this one."""
     data = evidence.data
     is_here = data.corpus == corpus

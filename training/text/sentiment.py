@@ -71,7 +71,7 @@ class SentimentRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class TextEvidence:
     """What sentiment is fitted on: labelled texts, and what is known of each.
 
     Attributes
@@ -95,9 +95,9 @@ class Evidence:
     terms: tuple[str, ...]
     counts: Any
 
-    def where(self, chosen: NDArray[np.bool_]) -> Evidence:
+    def where(self, chosen: NDArray[np.bool_]) -> TextEvidence:
         """The texts of a mask of shape (n,)."""
-        return Evidence(
+        return TextEvidence(
             data=self.data.where(chosen),
             vectors=self.vectors[chosen],
             lists=self.lists,
@@ -109,11 +109,11 @@ class Evidence:
 
 def evidence_of(
     data: LabelledTexts, embed: Callable[[Sequence[str]], FloatArray], lists: tuple[WordList, ...] = ()
-) -> Evidence:
+) -> TextEvidence:
     """Embed texts and look up their words. Raises ValueError where a given list has the learned one's name."""
     require(all(each.name != LEARNED for each in lists), "lists", LEARNED, "another name than the learned list's")
     terms, counts = _counted(data.texts)
-    return Evidence(
+    return TextEvidence(
         data=data,
         vectors=embed(data.texts),
         lists=lists,
@@ -174,7 +174,7 @@ class FittedSentiment:
         """The word lists in the order of the graph's columns."""
         return Lexicon(lists=(*self.given, self.learned))
 
-    def raw(self, evidence: Evidence) -> FloatArray:
+    def raw(self, evidence: TextEvidence) -> FloatArray:
         """Polarity before calibration, shape (n,)."""
         weights = np.array([self.learned.weights.get(term, 0.0) for term in evidence.terms])
         return self._raw(evidence.vectors, evidence.scores, np.asarray(evidence.counts @ weights))
@@ -196,7 +196,7 @@ def _rows(vectors: FloatArray, given: FloatArray, rule: SentimentRule) -> FloatA
     return np.hstack([vectors, rule.lists_scale * given])
 
 
-def fit(evidence: Evidence, rule: SentimentRule | None = None) -> FittedSentiment:
+def fit(evidence: TextEvidence, rule: SentimentRule | None = None) -> FittedSentiment:
     """Fit both parts, and the calibration that does best across the inner folds.
 
     Raises
@@ -226,7 +226,7 @@ def fit(evidence: Evidence, rule: SentimentRule | None = None) -> FittedSentimen
     )
 
 
-def _fit_raw(evidence: Evidence, rule: SentimentRule) -> FittedSentiment:
+def _fit_raw(evidence: TextEvidence, rule: SentimentRule) -> FittedSentiment:
     labels = evidence.data.labels
     rows = _rows(evidence.vectors, evidence.scores, rule)
     machine = SVR(C=rule.cost, gamma=rule.gamma, epsilon=rule.epsilon).fit(rows, labels)

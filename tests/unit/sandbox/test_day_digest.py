@@ -142,3 +142,13 @@ def test_cases_of_other_kernels_replay_within_tolerance(elsewhere: Elsewhere) ->
     cases = [load_case(ports, name) for name in ports.blobs.names(Container.CASES, f"{ON}/")]
     found = [Replayer(ports, ports.archive).replay(case) for case in cases if case is not None]
     assert [replay.differences for replay in found] == [()] * 3
+
+
+def test_a_model_of_text_counts_as_what_its_card_says_and_not_by_the_hashes_of_its_files() -> None:
+    def day(data: bytes, answer: float) -> str:
+        card = {"files": {"model.onnx": digest(data)}, "pairs": [{"output": [answer]}]}
+        row = ROW | {"signal": digest(data)}
+        return of(row, models_embedding__v1__card_json=json.dumps(card).encode())
+
+    assert day(b"here", 0.5) == day(b"there", 0.5 + 1e-12)
+    assert day(b"here", 0.5) != day(b"here", 0.6)

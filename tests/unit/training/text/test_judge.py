@@ -13,7 +13,7 @@ from tests.unit.training.text.test_sentiment import noisy
 from training.registry.judge import PromotionVerdict
 from training.text.judge import bin_error, figures, judge, reliability, verdict
 from training.text.labelled import LabelledTexts, labelled
-from training.text.sentiment import Evidence, FittedSentiment, SentimentRule, fit
+from training.text.sentiment import FittedSentiment, SentimentRule, TextEvidence, fit
 
 CARD = replace(text_pair()[1].card, is_synthetic=False)
 HELD_OUT = labelled([("held", [f"text {k}" for k in range(200)], np.linspace(-1, 1, 200).tolist())])
@@ -47,7 +47,7 @@ def test_tenths_know_how_far_polarity_lies_from_labels() -> None:
 def test_no_fold_and_no_published_model_has_read_what_it_is_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
     learned: list[set[int]] = []
 
-    def watched(evidence: Evidence, rule: SentimentRule) -> FittedSentiment:
+    def watched(evidence: TextEvidence, rule: SentimentRule) -> FittedSentiment:
         learned.append(set(evidence.data.groups.tolist()))
         return fit(evidence, rule)
 

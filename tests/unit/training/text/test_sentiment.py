@@ -19,9 +19,9 @@ from training.text.seeded import seeded_stories
 from training.text.sentiment import (
     LEARNED,
     METHODS,
-    Evidence,
     FittedSentiment,
     SentimentRule,
+    TextEvidence,
     curve_of,
     evidence_of,
     fit,
@@ -38,7 +38,7 @@ def embedder() -> TextEmbedder:
 
 
 @cache
-def noisy() -> Evidence:
+def noisy() -> TextEvidence:
     """Seeded stories whose labels are blurred, as those of people are."""
     from tests.unit.training.text.test_seeded import ON  # noqa: PLC0415 - the seeds' day
 
