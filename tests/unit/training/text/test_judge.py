@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.core.market import FloatArray
-from tests.support.texts import text_pair
+from tests.support.text_models import text_pair
 from tests.unit.training.text.test_sentiment import noisy
 from training.registry.judge import PromotionVerdict
 from training.text.judge import bin_error, figures, judge, reliability, verdict

@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.texts import TextEmbedder
 from tests.support.bars import data_file
-from tests.support.texts import TEXT_CREATED_AT
+from tests.support.text_models import TEXT_CREATED_AT
 from tests.unit.training.text.test_judge import quiet
 from training.text import transformer
 from training.text.embedding import minilm

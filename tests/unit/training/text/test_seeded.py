@@ -15,7 +15,7 @@ import pytest
 from shared.adapters.texts import OnnxReader, verified_embedding, verified_sentiment
 from simulation.market.synthetic_news import headlines, labelled_headlines
 from simulation.market.synthetic_world import SyntheticWorld
-from tests.support.texts import TEXT_CREATED_AT, text_pair
+from tests.support.text_models import TEXT_CREATED_AT, text_pair
 from training.text.registry import text_models_in, write_text_model
 from training.text.seeded import HISTORY_DAYS, SYMBOLS, seeded_stories, seeded_text_models
 
@@ -75,7 +75,7 @@ def test_equal_arguments_give_equal_bytes_in_every_process() -> None:
     code = f"""
 import hashlib
 from datetime import date
-from tests.support.texts import TEXT_CREATED_AT
+from tests.support.text_models import TEXT_CREATED_AT
 from training.text.registry import text_models_in, write_text_model
 from training.text.seeded import seeded_text_models
 pair = seeded_text_models(7, date({ON.year}, {ON.month}, {ON.day}), TEXT_CREATED_AT)

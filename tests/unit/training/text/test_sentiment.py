@@ -13,7 +13,7 @@ from shared.adapters.texts import TextEmbedder, verified_embedding
 from shared.contracts.text_card import EVIDENCE, POLARITY
 from shared.core.market import FloatArray
 from shared.core.text.lexicon import WordList, scores
-from tests.support.texts import text_pair
+from tests.support.text_models import text_pair
 from training.text.labelled import LabelledTexts
 from training.text.seeded import seeded_stories
 from training.text.sentiment import (
