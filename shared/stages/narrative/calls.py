@@ -244,14 +244,14 @@ class _Question:
         used = spending_of(settings, reply.tokens_in, reply.tokens_out)
         settle(ports, self.on, worst, used)
         notices = () if was_sound else count_success(ports)
-        cells = self._cells(used, ANSWERED, model=reply.model, latency_ms=reply.latency_ms)
+        cells = _call_row(self, used, ANSWERED, model=reply.model, latency_ms=reply.latency_ms)
         key = self._write(cells)
         return LanguageCall(record=self.name, reply=kept, notices=tuple(notices), on=self.on, key=key, cells=cells)
 
     def _unanswered(
         self, error: LanguageError, *, used: Spending | None = None, notices: list[Notice] | tuple[()] = ()
     ) -> LanguageCall:
-        cells = self._cells(used or Spending(), error.fault, model=self.ports.settings.language.model)
+        cells = _call_row(self, used or Spending(), error.fault, model=self.ports.settings.language.model)
         key = self._write(cells)
         return LanguageCall(
             record=self.name,
@@ -277,19 +277,23 @@ class _Question:
         self.ports.tables.put(Table.CALLS, str(self.on), key, cells)
         return key
 
-    def _cells(self, used: Spending, outcome: str, *, model: str, latency_ms: int | None = None) -> Mapping[str, Cell]:
-        return {
-            "model": model,
-            "prompt_id": self.request.prompt_id,
-            "tokens_in": used.tokens_in,
-            "tokens_out": used.tokens_out,
-            "latency_ms": latency_ms,
-            "outcome": outcome,
-            "is_repair": self.is_repair,
-            "status": None,
-            "usd": plain(used.usd),
-            "record": self.name,
-        }
+
+def _call_row(
+    question: _Question, used: Spending, outcome: str, *, model: str, latency_ms: int | None = None
+) -> dict[str, Cell]:
+    """Row of a call; `note_status` adds what its answer was found to be."""
+    return {
+        "model": model,
+        "prompt_id": question.request.prompt_id,
+        "tokens_in": used.tokens_in,
+        "tokens_out": used.tokens_out,
+        "latency_ms": latency_ms,
+        "outcome": outcome,
+        "is_repair": question.is_repair,
+        "status": None,
+        "usd": plain(used.usd),
+        "record": question.name,
+    }
 
 
 def _record(settings: LanguageSettings, request: LanguageRequest, reply: LanguageReply) -> CallRecord:
