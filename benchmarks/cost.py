@@ -23,6 +23,7 @@ from rich.table import Column
 from rich.table import Table as Sheet
 
 from benchmarks.meter import TABLES, Usage, alive_minutes, metered
+from benchmarks.narrated import STORY_FUNCTIONS, Narrated, without_stories
 from benchmarks.prices import (
     AS_OF,
     DELETED_AFTER_MONTHS,
@@ -286,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show_day(usage, console)
     _show_months(months, deployment, console)
     _show_goals(months[0], others, deployment)
+    _show_narrated(usage, schedules, open_hours, deployment)
     granted, full = (deployment.total(months[0], is_granted=is_granted) for is_granted in (True, False))
     if options.json:
         options.json.write_text(json.dumps({"granted_usd": granted, "full_usd": full}, indent=1))
@@ -349,6 +351,29 @@ def _show_goals(first: Month, others: Others, deployment: Deployment) -> None:
     print(f"  -{a_queue:.2f}  for each queue less that has a trigger")
     print(f"  -{scheduled:.2f}  hasScheduler true, before its own price for {others.scheduled.actions:,.0f} actions")
     print(f"  -{smaller:.2f}  instanceMemoryMB 512, where there is no free grant left")
+
+
+def _show_narrated(
+    usage: Mapping[str, Usage], schedules: Mapping[str, str], open_hours: float, deployment: Deployment
+) -> None:
+    """Say what narratives add to the first month: tokens, and the functions that stories bring."""
+    day = Narrated(batches=len(fired_at(schedules["GATEHOUSE_NEWS_SCHEDULE"])) / TRADING_DAYS)
+    is_measured = bool(STORY_FUNCTIONS & usage.keys())
+    days = (without_stories(usage), usage) if is_measured else (usage, day.reckoned(usage))
+    off, on = (month(each, SCENARIOS[0], schedules, open_hours, awake_hours=awake_hours()) for each in days)
+    tokens_in, tokens_out = day.tokens
+    print(
+        f"with narratives on, {day.narratives:.0f} a day of {tokens_in:,.0f} tokens in and {tokens_out:,.0f} out, "
+        f"USD a month:"
+    )
+    print(
+        f"  +{day.usd * TRADING_DAYS:.2f}  tokens at {day.settings.usd_per_million_in} and "
+        f"{day.settings.usd_per_million_out} USD a million; nothing on a machine of one's own"
+    )
+    for name, is_granted in (("with the grant", True), ("without the grant", False)):
+        more = deployment.total(on, is_granted=is_granted) - deployment.total(off, is_granted=is_granted)
+        print(f"  +{more:.2f}  executions and storage of stories, {name}, {'counted' if is_measured else 'reckoned'}")
+    print(f"  at most {day.settings.usd_a_day * TRADING_DAYS:.2f}  tokens, by GATEHOUSE_LANGUAGE_USD_A_DAY")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests.adapters
 
-from benchmarks.prices import BILLED_STEP_S, BROKER_WAIT_S, LIVES_AFTER, MIN_BILLED_S, STORAGE_WAIT_S, Op
+from benchmarks.prices import ANSWER_WAIT_S, BILLED_STEP_S, BROKER_WAIT_S, LIVES_AFTER, MIN_BILLED_S, STORAGE_WAIT_S, Op
 from sandbox.host.observer import CallOutcome, Invocation, TriggerKind
 from sandbox.timings import Timings
 from shared.contracts.records import Container
@@ -139,6 +139,9 @@ class Meter:
     def sent(self, request: requests.PreparedRequest) -> None:
         """A request leaves the app, or the sandbox's host, which is not counted."""
         if self._now is None:
+            return
+        if urlsplit(request.url or "").path.endswith("/chat/completions"):
+            self._waits_s += ANSWER_WAIT_S
             return
         found = billed_as(request.method or "", request.url or "")
         if found is None:

@@ -56,6 +56,9 @@ STORAGE_WAIT_S = 0.01
 BROKER_WAIT_S = 0.15
 """What one request takes longer in Azure than on one machine: assumed."""
 
+ANSWER_WAIT_S = 3.0
+"""What a hosted language model takes to answer: assumed. It is waited for, and the wait is billed."""
+
 HOST_OPS: Mapping[TriggerKind, Mapping[Op, float]] = {
     # Put by whoever sent it, taken, deleted.
     TriggerKind.QUEUE: {Op.QUEUE: 3},
