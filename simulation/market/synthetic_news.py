@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
@@ -70,6 +71,24 @@ _BAD = {
         "A weak well result led to an impairment of {n} million dollars.",
     ),
 }
+_FOLLOWED_UP = {
+    1: _stories(
+        "{name} confirms {n} million dollar order, demand stays strong",
+        "The order follows this morning's news; deliveries begin this quarter.",
+        "Brokerage upgrades {name} to buy, lifts price target by {pct}%",
+        "The note calls this morning's news a turning point that the price does not reflect.",
+        "Insiders of {name} buy shares after strong outlook",
+        "Filings show purchases by the chief executive and two directors.",
+    ),
+    -1: _stories(
+        "Brokerage downgrades {name} after sharp rise",
+        "The note says that the price runs ahead of weak fundamentals and cuts the rating to sell.",
+        "Short seller questions claims of {name}",
+        "The report calls this morning's announcement misleading and warns of a steep decline.",
+    ),
+}
+"""What is heard in the regular session of a small company that gapped up, by whether buyers follow."""
+_FOLLOW_UP_CHANCE = {1: 0.9, -1: 0.25}
 _IDLE = (
     ("{name} to present at investor conference", "A webcast of the presentation will be available."),
     ("{name} appoints new member to its board", "The director brings two decades of industry experience."),
@@ -99,6 +118,7 @@ def labelled_headlines(world: SyntheticWorld, on: date) -> tuple[tuple[Headline,
         for event in plan.events.values():
             told = _event_stories(rng, by_symbol[event.symbol], event, plan)
             stories += [(story, event.sentiment) for story in told]
+        stories += _follow_ups(world, by_symbol, plan)
         stories += [(story, 0) for story in _idle_stories(rng, world, plan)]
     for listing in world.listings:
         if listing.kind is ListingKind.CRYPTO:
@@ -122,6 +142,28 @@ def _event_stories(
         return [first]
     text = (f"{listing.symbol}: {first.headline}", first.summary)
     return [first, _story(rng, listing, text, at_s + int(rng.integers(60, 900)), _ECHOES)]
+
+
+def _follow_ups(
+    world: SyntheticWorld, by_symbol: Mapping[str, ListedSymbol], plan: DayPlan
+) -> list[tuple[Headline, int]]:
+    """Stories after the open that tell whether buyers follow a gap, before all of them have: what a reader lives on.
+
+    They come of a generator of their own, and move no price.
+    """
+    rng = generator(world.seed, "follow-ups", plan.day.on.isoformat())
+    found = []
+    for event in plan.events.values():
+        if event.kind is not EventKind.GAP or event.jump <= 0 or not event.squeeze_i:
+            continue
+        meant = 1 if event.is_runner else -1
+        if rng.random() >= _FOLLOW_UP_CHANCE[meant]:
+            continue
+        minute = plan.grid.shape.open_i + int(rng.integers(4, 180))
+        text = _pick(rng, _FOLLOWED_UP[meant])
+        at_s = plan.grid.start_s + 60 * minute + int(rng.integers(0, 50))
+        found.append((_story(rng, by_symbol[event.symbol], text, at_s, _WIRES), meant))
+    return found
 
 
 def _idle_stories(rng: np.random.Generator, world: SyntheticWorld, plan: DayPlan) -> list[Headline]:
@@ -158,5 +200,9 @@ def _story(
 
 def templates() -> tuple[tuple[str, int], ...]:
     """Every headline as it is before its `{name}`, `{pct}` and `{n}`, with what it means: 1, -1, or 0 for nothing."""
-    banks = (([*_GOOD.values()], 1), ([*_BAD.values()], -1), ([_IDLE, _CRYPTO], 0))
+    banks = (
+        ([*_GOOD.values(), _FOLLOWED_UP[1]], 1),
+        ([*_BAD.values(), _FOLLOWED_UP[-1]], -1),
+        ([_IDLE, _CRYPTO], 0),
+    )
     return tuple((headline, meant) for found, meant in banks for bank in found for headline, _ in bank)

@@ -44,7 +44,7 @@ _OPENERS = frozenset(_OPENING.split())
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _SourceWords:
     """What stories say, in the forms that an answer's words are looked up in."""
 
     figures: frozenset[tuple[Fraction, str, str]]
@@ -100,7 +100,7 @@ def _unquoted(answer: NarrativeAnswer, stories: Sequence[Story]) -> str:
     return ""
 
 
-def _invented(answer: NarrativeAnswer, said: _Said) -> str:
+def _invented(answer: NarrativeAnswer, said: _SourceWords) -> str:
     summary = spelled(answer.summary)
     for speech in _SPEECH.findall(summary):
         if speech.strip() and speech.strip(" .,") not in said.text:
@@ -121,7 +121,7 @@ def _invented(answer: NarrativeAnswer, said: _Said) -> str:
     return ""
 
 
-def _is_said(word: Word, said: _Said) -> bool:
+def _is_said(word: Word, said: _SourceWords) -> bool:
     text = word.text
     if word.is_cashtag:
         return text.upper() in said.symbols
@@ -138,7 +138,7 @@ def _is_said(word: Word, said: _Said) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _said(stories: tuple[Story, ...], named: tuple[str, ...]) -> _Said:
+def _said(stories: tuple[Story, ...], named: tuple[str, ...]) -> _SourceWords:
     # A line apart, so that no number or name is made of the end of one text and the beginning of the next.
     texts = [spelled(text) for text in _texts(stories, named)]
     found = [token for text in texts for token in tokens(text)]
@@ -147,7 +147,7 @@ def _said(stories: tuple[Story, ...], named: tuple[str, ...]) -> _Said:
     # A word that also counts ("Two Harbors", "First Solar") is a word of the story too.
     words |= {word for text in (*texts, *_symbols(stories)) for word in re.findall(r"\w+", text)}
     text = "\n".join(texts)
-    return _Said(
+    return _SourceWords(
         figures=frozenset(
             (token.value, unit, sign)
             for token in found

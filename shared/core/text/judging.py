@@ -23,7 +23,7 @@ from shared.core.text.stories import Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedAnswer:
     """An answer, as far as it is believed: `answer` and `score` are there where it is `TOLD`, else `fault`."""
 
     status: NarrativeStatus
@@ -32,7 +32,7 @@ class Judged:
     score: float | None = None
 
 
-def judged(question: Question, reply: LanguageReply, *, sentiment: float | None) -> Judged:
+def judged(question: Question, reply: LanguageReply, *, sentiment: float | None) -> JudgedAnswer:
     """Judge what came. A fault of `INVALID_PARSE` is worth one repair; what is ungrounded is not asked again.
 
     A model that has made something up is told nothing that would help it to hide that better.
@@ -40,11 +40,11 @@ def judged(question: Question, reply: LanguageReply, *, sentiment: float | None)
     try:
         parsed = parse_answer(reply.text, finish=reply.finish)
     except AnswerError as error:
-        return Judged(status=NarrativeStatus.INVALID_PARSE, fault=str(error))
+        return JudgedAnswer(status=NarrativeStatus.INVALID_PARSE, fault=str(error))
     answer = question.restored(parsed)
     if fault := ungrounded(answer, question.stories, named=question.named):
-        return Judged(status=NarrativeStatus.UNGROUNDED, fault=fault)
-    return Judged(status=NarrativeStatus.TOLD, answer=answer, score=blended(answer.score, sentiment))
+        return JudgedAnswer(status=NarrativeStatus.UNGROUNDED, fault=fault)
+    return JudgedAnswer(status=NarrativeStatus.TOLD, answer=answer, score=blended(answer.score, sentiment))
 
 
 def blended(score: float, sentiment: float | None) -> float:
@@ -63,7 +63,7 @@ def mean_polarity(stories: Sequence[Story]) -> float | None:
 
 def narrative_of(
     question: Question,
-    outcome: Judged,
+    outcome: JudgedAnswer,
     *,
     new: Sequence[Story],
     on: date,
@@ -80,7 +80,7 @@ def narrative_of(
     Parameters
     ----------
     question, outcome
-        What was asked, and what was made of the last answer; without one, a `Judged` of status `UNAVAILABLE`.
+        What was asked, and what was made of the last answer; without one, a `JudgedAnswer` of status `UNAVAILABLE`.
     new : sequence of Story
         Those that asked for it, of one or more.
     prompt_id : str

@@ -34,21 +34,21 @@ def read_stories(batch: StoryBatch, ports: Ports) -> list[Message]:
     own = {row.story.story_id: row for row in known if row.batch == batch.message_id}
     fresh = [found for found in batch.stories if found.story_id not in told]
     liquid = tradable(ports, sorted({symbol for found in fresh for symbol in found.symbols}), batch.decided_at)
-    scene = _Scene(
+    rule = _FateRule(
         has_language=bool(ports.settings.language.url),
         is_open=takes_entries(ports, batch.decided_at) is not None,
         is_late=ports.clock.now() >= batch.expires_at,
         liquid=liquid,
         cooldown=timedelta(minutes=ports.settings.news.story_cooldown_min),
     )
-    rows = [own.get(row.story.story_id, row) for row in _placed(ports, batch, fresh, before, scene)]
+    rows = [own.get(row.story.story_id, row) for row in _placed(ports, batch, fresh, before, rule)]
     absent = [row for row in rows if row.story.story_id not in own]
     ports.tables.put_many(Table.STORIES, str(batch.on), dict(story_row(row) for row in absent))
-    return [] if scene.is_late else _sent(ports, batch, rows, liquid)
+    return [] if rule.is_late else _sent(ports, batch, rows, liquid)
 
 
 def _placed(
-    ports: Ports, batch: StoryBatch, found: Sequence[FoundStory], before: Sequence[StoryRow], scene: _Scene
+    ports: Ports, batch: StoryBatch, found: Sequence[FoundStory], before: Sequence[StoryRow], rule: _FateRule
 ) -> list[StoryRow]:
     """Stories with what is read out of them, each held against those before it, and what becomes of them."""
     earlier = list(before)
@@ -59,7 +59,7 @@ def _placed(
             where = _novelty(ports, each, earlier)
             story = replace(each.story, novelty=where.novelty, echo_of=where.echo_of)
             placed = KnownStory(story=story, vector=each.vector)
-        row = StoryRow(known=placed, led_to=scene.fate(placed.story, earlier).value, batch=batch.message_id)
+        row = StoryRow(known=placed, led_to=rule.fate(placed.story, earlier).value, batch=batch.message_id)
         rows.append(row)
         earlier.append(row)
     return rows
@@ -106,7 +106,7 @@ def _read(reader: TextReader | None, batch: StoryBatch, found: Sequence[FoundSto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _FateRule:
     """What decides whether a story is acted on: entries are enabled, the message has not lain too long."""
 
     has_language: bool

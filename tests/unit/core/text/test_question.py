@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.prompts import REPAIR, prompt
 from shared.core.text.answers import ANSWER_SCHEMA
-from shared.core.text.judging import Judged, blended, judged, mean_polarity, narrative_of
+from shared.core.text.judging import JudgedAnswer, blended, judged, mean_polarity, narrative_of
 from shared.core.text.narratives import NarrativeStatus, ScorePast
 from shared.core.text.question import MAX_REFUSED, repair_request
 from shared.core.text.retrieval import evidence
@@ -149,7 +149,7 @@ def test_a_narrative_keeps_what_was_asked_and_what_came_of_it() -> None:
     assert (kept.sentiment, kept.novelty, kept.weight) == (-0.5, 0.7, 0.8)
     assert (kept.score, kept.confidence) == (outcome.score, 0.7)
     assert (kept.model, kept.records, kept.prompt_id) == ("m", ("r",), question.request.prompt_id)
-    down = Judged(status=NarrativeStatus.UNAVAILABLE, fault="DOWN: no connection")
+    down = JudgedAnswer(status=NarrativeStatus.UNAVAILABLE, fault="DOWN: no connection")
     without = narrative_of(question, down, new=new, on=on, asked_at=STORY_AT, told_at=later, past=ScorePast())
     assert (without.score, without.answer, without.confidence) == (None, None, 0)
     assert without.narrative_id == kept.narrative_id
