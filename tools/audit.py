@@ -25,6 +25,7 @@ LOCKS = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-infra.txt",
+    "requirements-language.txt",
     "requirements-training.txt",
     "requirements-dashboard.txt",
     "requirements-sandbox.txt",

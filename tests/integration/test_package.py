@@ -27,7 +27,7 @@ STAYS = {
     *("compose.yaml", "Dockerfile"),
     *("azure.yaml", "local.settings.json", "local.settings.json.example", "Makefile", "pyproject.toml"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"),
-    *(f"requirements-{part}.txt" for part in ("dashboard", "dev", "infra", "sandbox", "training")),
+    *(f"requirements-{part}.txt" for part in ("dashboard", "dev", "infra", "language", "sandbox", "training")),
 }
 
 
