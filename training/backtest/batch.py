@@ -236,8 +236,8 @@ class BatchedScore:
         InvariantError
             If the stage scores a candidate otherwise than the batch.
         """
-        if self.scores is None:
-            return score(message, ports)
+        if self.scores is None or message.slot not in self.scores.slots:
+            return score(message, ports)  # a story's slot is any minute
         slot, columns = self.scores.slots.index(message.slot), [self._column[s] for s in message.symbols]
         edge, move = self.scores.edge[slot, columns], self.scores.move[slot, columns]
         wishes = self.scores.wishes[slot, columns]

@@ -24,6 +24,7 @@ from shared.contracts.records import Container
 from shared.core.errors import SettingsError
 from shared.core.features import context_symbols, prepare
 from shared.core.features.history import midnight_s
+from shared.core.ids import hash_id
 from shared.core.market import Timeframe, TradingDay
 from shared.core.sessions import aft_close_at, pre_open_at
 from shared.core.splits import NO_SPLITS, in_terms_of
@@ -43,6 +44,7 @@ from training.backtest.records import DayResult, Judged, Trade
 from training.backtest.regimes import regime_of
 from training.backtest.spec import BacktestOutcome, ModelPlan, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
+from training.backtest.told_stories import NO_STORIES, read_told
 from training.backtest.trade_cases import cases_of
 from training.dataset import Progress
 from training.publish import publish
@@ -108,7 +110,7 @@ def run(
         settings=run_of.app.settings,
         days=days,
         judged=Judged.together(run_of.judged),
-        content_id=tape.content_id,
+        content_id=run_of.content_id,
         models=tuple(dict.fromkeys(day.model for day in days if day.model)),
         seconds=dict(sorted(run_of.runner.spent.seconds.items(), key=lambda item: -item[1])),
         calls=dict(run_of.runner.spent.calls),
@@ -131,7 +133,9 @@ class _Run:
         self.clock = SimClock(pre_open_at(first) - MINUTE)
         venue = dataclasses.replace(spec.venue, cash=spec.cash_usd)
         self.exchange = Exchange(tape, venue, start=self.clock.at)
-        self.app = BacktestApp(self.environment, self.exchange, self.clock, "backtest", tape.trades_on)
+        self.stories = NO_STORIES if spec.stories is None else read_told(spec.stories)
+        parts = self.environment, self.exchange, self.clock
+        self.app = BacktestApp(*parts, "backtest", tape.trades_on, stories=self.stories)
         self.strategies = traded(self.app.settings.strategies)
         watchlist = self.app.settings.watchlist
         self.market_symbols = watchlist.market_symbols
@@ -150,12 +154,20 @@ class _Run:
         self.given: Sequence[DayScores | None] | None = None
         self.watch: Callable[[Harvest], None] = lambda _: None
 
+    @property
+    def content_id(self) -> str:
+        """Names what was read: the bars, and the stories where there are any."""
+        bars, stories = self.tape.content_id, self.stories.content_id
+        return hash_id("beside", bars, stories) if stories else bars
+
     def _runner(self) -> Runner:
         if self.spec.exact:
             return Runner(self.app, self.clock, self.environment)
         self.app.history = MemoryHistory()
         idle = IdleMinutes(self.app, self.clock, self.app.tape_broker)
-        jobs = JOBS - {"news", "report"}  # a file of bars has no news; figures are read off the tables
+        jobs = JOBS - {"report"}  # figures are read off the tables
+        if self.spec.stories is None:
+            jobs -= {"news"}  # a file of bars has none
         stages = Stages(score=self.batched, idle=idle, jobs=jobs)
         return Runner(self.app, self.clock, self.environment, stages)
 

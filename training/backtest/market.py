@@ -19,6 +19,7 @@ from shared.ports import Clock
 from simulation.venue.calendar import midnight
 from simulation.venue.engine import Exchange
 from simulation.venue.tape_view import POINTS_PER_BAR, Strip, TapeView
+from training.backtest.told_stories import NO_STORIES, ToldStories
 
 LOOKS_BACK = 10
 """Sessions before today in which the latest trade and quote are looked for, as the venue does."""
@@ -39,15 +40,25 @@ class TapeMarket:
     trades_on : callable, optional
         Whether a symbol trades on a date; those that do not are no assets that day. Without it, the tape's assets are
         those of every day.
+    stories : ToldStories, optional
+        News beside the tape's own.
     """
 
-    def __init__(self, exchange: Exchange, clock: Clock, trades_on: Callable[[str, date], bool] | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        trades_on: Callable[[str, date], bool] | None = None,
+        *,
+        stories: ToldStories = NO_STORIES,
+    ) -> None:
         self._view: TapeView = exchange.view
         self._tape = exchange.tape
         self._refresh_s = exchange.config.quote_refresh_s
         self._clock = clock
         self._dates = tuple(exchange.tape.session_dates)
         self._trades_on = trades_on or (lambda symbol, on: True)
+        self._stories = stories
 
     def assets(self) -> Sequence[Asset]:
         """Return tradable equities, by symbol."""
@@ -102,7 +113,8 @@ class TapeMarket:
 
     def news(self, start: datetime, end: datetime) -> Sequence[Headline]:
         """Return headlines published in [start, end) that are out by now, oldest first."""
-        found = [_numbered(item) for item in self._tape.news(start, end) if item.published_at <= self._clock.now()]
+        every = (*self._tape.news(start, end), *self._stories.between(start, end))
+        found = [_numbered(item) for item in every if item.published_at <= self._clock.now()]
         return sorted(found, key=lambda item: (item.published_at, item.news_id))
 
     def _today(self) -> date:

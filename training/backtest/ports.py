@@ -20,6 +20,7 @@ from simulation.runtime.notifier import SimNotifier
 from simulation.venue.engine import Exchange
 from simulation.venue.views import account_id, money
 from training.backtest.market import TapeMarket
+from training.backtest.told_stories import NO_STORIES, ToldStories
 
 FIXED = {
     "ALPACA_ENVIRONMENT": "sandbox",
@@ -103,7 +104,7 @@ class BacktestApp(App):
     clock : SimClock
     revision : str
         Of the code, for the rows that name it.
-    trades_on : callable, optional
+    trades_on, stories : optional
         As in `TapeMarket`.
 
     Raises
@@ -119,6 +120,8 @@ class BacktestApp(App):
         clock: SimClock,
         revision: str,
         trades_on: Callable[[str, date], bool] | None = None,
+        *,
+        stories: ToldStories = NO_STORIES,
     ) -> None:
         super().__init__({**environment, **FIXED})
         self.code_revision = revision
@@ -129,6 +132,6 @@ class BacktestApp(App):
         self.tape_broker = TapeBroker(exchange, clock)
         self.tables = self.memory_tables
         self.blobs = self.memory_blobs
-        self.market = TapeMarket(exchange, clock, trades_on)
+        self.market = TapeMarket(exchange, clock, trades_on, stories=stories)
         self.broker = self.tape_broker
         self.notifier = SimNotifier()

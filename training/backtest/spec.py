@@ -65,6 +65,8 @@ class Spec:
         Run every candidate and every minute through the stages, without what the batch saves.
     cases : bool
         Put together the case file of every trade.
+    stories : Path, optional
+        File of stories that the app hears of as its news.
     """
 
     bars: Path
@@ -77,6 +79,7 @@ class Spec:
     core: int = 0
     exact: bool = False
     cases: bool = False
+    stories: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

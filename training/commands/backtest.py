@@ -32,6 +32,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--trials", type=int, default=1, help="runs this one was picked from (default %(default)s)")
     run.add_argument("--no-cases", action="store_true", help="write no case files of the trades")
     run.add_argument("--exact", action="store_true", help="every candidate and minute through the stages; slower")
+    run.add_argument(
+        "--stories", type=Path, metavar="FILE", help="news that the app hears of: symbol, ts (received), text"
+    )
     run.add_argument("--json", type=Path, help="write the summary with the profile as JSON")
     leaks = parts.add_parser("leakcheck", help="ask the real pipeline whether the future reaches the past")
     _market_options(leaks)
@@ -69,12 +72,15 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _say_of_bars(options: argparse.Namespace, console: Console) -> None:
-    """Say what the file holds and what of it is quarantined, before anything long is begun."""
+    """Say what the files hold and what of them is left out, before anything long is begun."""
     from shared.adapters.calendar import XnysCalendar
     from simulation.market.bar_file import read_traded
+    from training.backtest.told_stories import read_told
 
     before = options.until and options.until + timedelta(days=1)
     say(console, read_traded(options.bars, XnysCalendar(), before=before).told())
+    if (path := getattr(options, "stories", None)) is not None:
+        say(console, read_told(path).told)
 
 
 def _spec(options: argparse.Namespace) -> Spec:
@@ -92,6 +98,7 @@ def _spec(options: argparse.Namespace) -> Spec:
         core=options.core,
         exact=getattr(options, "exact", False),
         cases=options.part == "run" and not options.no_cases,
+        stories=getattr(options, "stories", None),
     )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import rankdata
 
 from shared.core.market import FloatArray, IntArray
 
@@ -141,15 +140,22 @@ def _ratios(sums: FloatArray, cost: float) -> dict[str, FloatArray]:
         }
 
 
+def _ranks(values: FloatArray) -> FloatArray:
+    """Ranks from 1, equal values share the mean of theirs."""
+    _, where, count = np.unique(values, return_inverse=True, return_counts=True)
+    found: FloatArray = (np.cumsum(count) - (count - 1) / 2)[where]
+    return found
+
+
 def centred_ranks(values: FloatArray) -> FloatArray:
     """Ranks from -1/2 to 1/2, equal values share theirs."""
-    found: FloatArray = (rankdata(values) - 0.5) / max(values.size, 1) - 0.5
+    found: FloatArray = (_ranks(values) - 0.5) / max(values.size, 1) - 0.5
     return found
 
 
 def parts_of(values: FloatArray, parts: int) -> IntArray:
     """Part of each value, from 0, of so many of equal size; equal values are in the same one."""
-    found: IntArray = np.minimum((rankdata(values) - 0.5) / max(values.size, 1) * parts, parts - 1).astype(np.int64)
+    found: IntArray = np.minimum((_ranks(values) - 0.5) / max(values.size, 1) * parts, parts - 1).astype(np.int64)
     return found
 
 

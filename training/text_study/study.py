@@ -44,6 +44,8 @@ PAST: Final = timedelta(days=120)
 CUTOFF_MARGIN: Final = timedelta(days=30)
 ENOUGH_EVENTS: Final = 100
 PROVEN: Final = 0.05
+LEAST_SHUFFLES: Final = 100
+"""With fewer no p is small enough for one horizon of three."""
 COHORT_EVENTS, COHORT_DATES = 30, 10
 """A cohort of fewer events or dates is not looked at."""
 DISCOVERED: Final = 0.1
@@ -97,7 +99,7 @@ class StudySpec:
         require(0 < self.echo_cosine <= 1, "echo cosine", self.echo_cosine, "above 0, at most 1")
         require(0 <= self.cost_bp < 1000, "cost in basis points", self.cost_bp, "from 0 to 1000")
         require(0 <= self.delay_s <= DAY_S, "delay in seconds", self.delay_s, "from 0 to a day")
-        require(self.shuffles >= 20, "shuffles", self.shuffles, "20 at least")
+        require(self.shuffles >= LEAST_SHUFFLES, "shuffles", self.shuffles, f"{LEAST_SHUFFLES} at least")
         require(self.draws >= 100, "draws", self.draws, "100 at least")
 
     @property
