@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands import command
-from training.commands.options import BARS_FILE, date_option, progress_bars, say
+from training.commands.options import BARS_FILE, add_registry_option, date_option, progress_bars, say
 
 if TYPE_CHECKING:
     from shared.ports import TextReader
@@ -25,10 +25,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--stories", type=Path, required=True, metavar="FILE", help="parquet or CSV: symbol, ts (received), text"
     )
     parser.add_argument("--bars", type=Path, required=True, metavar="FILE", help=f"{BARS_FILE}; daily ones, too")
-    reader = parser.add_mutually_exclusive_group(required=True)
-    reader.add_argument(
-        "--words", type=Path, metavar="FILE", help="read by a list of good and bad words: word, polarity"
+    parser.add_argument(
+        "--words", type=Path, metavar="FILE", help="read by a list of words (word, polarity), not by the models of text"
     )
+    add_registry_option(parser)
     parser.add_argument("--echo", type=float, default=0.85, help="cosine of an echo (default %(default)s)")
     parser.add_argument("--cost-bp", type=float, default=10.0, help="of a trade, there and back (default %(default)s)")
     parser.add_argument("--delay-s", type=int, default=60, help="from story to decision (default %(default)s)")
@@ -73,9 +73,23 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _reader(options: argparse.Namespace) -> TextReader:
+    """The list of words that was named, else the registry's models of text.
+
+    Raises
+    ------
+    ModelError
+        If there is none that can be trusted.
+    """
+    from shared.adapters.absent import NoText
+    from shared.core.errors import ModelError
     from training.text_study.word_reader import read_words
 
-    return read_words(options.words)
+    if options.words is not None:
+        return read_words(options.words)
+    state = NoText().current()
+    if state.reader is None:
+        raise ModelError(f"{state.fault}; --words FILE reads by a list of words")
+    return state.reader
 
 
 def _show(made: TextStudy, console: Console) -> None:

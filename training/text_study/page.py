@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +38,7 @@ def render(made: TextStudy) -> str:
         spec=of.spec,
         verdict=VERDICTS[made.verdict],
         is_good=made.verdict == EVIDENCE,
-        first=_day(of.board.first_s),
-        last=_day(of.board.last_s - 1),
+        dates=_dates(made),
         echoes=int((of.beside & ~of.read.is_first).sum()),
         stories=int(of.beside.sum()),
         charts=[(each, _charts(each, of.spec.cost)) for each in made.horizons],
@@ -47,12 +46,17 @@ def render(made: TextStudy) -> str:
         hidden=max(0, len(ranked) - SHOWN_COHORTS),
         other={kind: found for kind, found in other.items() if found},
         style=report_style.style(),
-        colours={"accent": report_style.ACCENT, "faint": report_style.FAINT, "loss": report_style.LOSS},
+        colours={"accent": report_style.ACCENT, "faint": report_style.FAINT, "soft": report_style.SOFT},
     )
 
 
-def _day(at_s: int) -> str:
-    return str(datetime.fromtimestamp(at_s, UTC).date())
+def _dates(made: TextStudy) -> str:
+    """First and last date with an entry."""
+    on = np.concatenate([each.events.on for each in made.horizons])
+    if not on.size:
+        return "No event"
+    first, last = (EPOCH + timedelta(days=int(day)) for day in (on.min(), on.max()))
+    return f"{first} to {last}"
 
 
 def _correlation(value: float) -> str:

@@ -135,9 +135,11 @@ def own_z(values: FloatArray, code: IntArray) -> FloatArray:
     count = np.arange(x.size) - np.repeat(first, length)
 
     def before(parts: FloatArray) -> FloatArray:
-        running = np.concatenate([[0.0], np.cumsum(parts)])[:-1]
-        found: FloatArray = running - np.repeat(running[first], length)
-        return found
+        running = np.zeros(parts.size)
+        for start, size in zip(first.tolist(), length.tolist(), strict=True):
+            # Each symbol's sum is its own: one over all would take the rounding of others, later ones too.
+            running[start + 1 : start + size] = np.cumsum(parts[start : start + size - 1])
+        return running
 
     total, squares = before(x), before(x * x)
     weight = PRIOR_WEIGHT + count

@@ -218,20 +218,21 @@ def test_a_return_over_a_session_without_a_bar_is_not_known(tmp_path: Path) -> N
 
 
 def test_within_the_day_an_exit_is_the_last_price_of_its_minutes_and_of_the_same_day(tmp_path: Path) -> None:
-    start_s = midnight_s(DATES[0]) + 300 * np.array([114, 115, 116, 117, 190, 191])
-    close = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    slots = 300 * np.array([114, 115, 116, 117, 190, 191])
+    start_s = np.concatenate([midnight_s(on) + slots for on in DATES[:2]])
+    close = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0] * 2)
     bars = Bars(start_s=start_s, open=close, high=close, low=close, close=close, volume=close)
-    next_day = Bars(start_s=start_s + 86_400, open=close, high=close, low=close, close=close, volume=close)
-    both = {"A": bars, "B": next_day}
-    board = read_board(write_market(tmp_path / "i.parquet", both), [A], CALENDAR)
+    board = read_board(write_market(tmp_path / "i.parquet", {"A": bars}), [A], CALENDAR)
     quarter, hour = (made.gross[A] for made in board.horizons)
     # The last bars of the day end at 16:00: fifteen minutes from 15:50 do not.
     assert quarter[:4] == pytest.approx([2.0, 1.0, 1 / 3, 0.0])
-    assert np.isnan(quarter[4:]).all()
+    assert np.isnan(quarter[4:6]).all()
     assert hour[:4] == pytest.approx([3.0, 1.0, 1 / 3, 0.0])
     met = entries_of(one_story(datetime.fromtimestamp(int(start_s[1]) + 1, UTC)), board.horizons[0])
     assert met.entry_s[0] == start_s[2]
-    late = entries_of(one_story(datetime.fromtimestamp(int(start_s[5]) + 1, UTC)), board.horizons[0])
+    night = entries_of(one_story(datetime.fromtimestamp(int(start_s[5]) + 1, UTC)), board.horizons[0])
+    assert night.entry_s[0] == start_s[6]
+    late = entries_of(one_story(datetime.fromtimestamp(int(start_s[11]) + 1, UTC)), board.horizons[0])
     assert late.place[0] == -1
 
 
