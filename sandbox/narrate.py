@@ -25,7 +25,7 @@ from shared.contracts.settings import LanguageSettings
 from shared.core.errors import SettingsError
 from shared.core.market import Headline
 from shared.core.sessions import NEW_YORK
-from shared.core.text.judging import Judged, judged
+from shared.core.text.judging import JudgedAnswer, judged
 from shared.core.text.language import LanguageError, LanguageReply
 from shared.core.text.narratives import NarrativeStatus
 from shared.core.text.question import Question, question, repair_request
@@ -46,7 +46,7 @@ EVIDENCE = 3
 class Narration:
     """What came of one question, and every reply that it took."""
 
-    found: Judged
+    found: JudgedAnswer
     replies: tuple[LanguageReply, ...] = ()
 
     @property
@@ -74,7 +74,7 @@ def narration(language: LanguageModel, asked: Question, *, timeout_s: float = PA
             replies.append(language.ask(again, timeout_s=timeout_s))
             found = judged(asked, replies[1], sentiment=None)
     except LanguageError as error:
-        found = Judged(status=NarrativeStatus.UNAVAILABLE, fault=str(error))
+        found = JudgedAnswer(status=NarrativeStatus.UNAVAILABLE, fault=str(error))
     return Narration(found=found, replies=tuple(replies))
 
 

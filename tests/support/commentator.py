@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.contracts.prompts import NARRATIVE, REPAIR, prompt
-from shared.core.text.judging import Judged, judged
+from shared.core.text.judging import JudgedAnswer, judged
 from shared.core.text.language import LanguageReply, LanguageRequest
 from shared.core.text.question import Question, question, repair_request
 from shared.core.text.stories import Story
@@ -56,7 +56,7 @@ def ask(request: LanguageRequest, config: CommentatorConfig) -> LanguageReply:
     return reply_of(done.body)
 
 
-def judge(asked: Question, config: CommentatorConfig) -> tuple[Judged, Judged]:
+def judge(asked: Question, config: CommentatorConfig) -> tuple[JudgedAnswer, JudgedAnswer]:
     """What is made of its first answer, and of the one that the app asks for where the first is no answer."""
     reply = ask(asked.request, config)
     first = judged(asked, reply, sentiment=None)

@@ -117,6 +117,16 @@ def listings_of(assets: Iterable[Asset]) -> Listings:
     return Listings(tickers=tickers, names=names)
 
 
+def called(name: str) -> tuple[str, ...]:
+    """What a company goes by that the broker calls so, in small letters, its own name first; nothing for a fund.
+
+    >>> called("Meta Platforms, Inc. Class A Common Stock")[0]
+    'meta platforms'
+    """
+    company = _listed_name(name)
+    return tuple(dict.fromkeys(" ".join(alias) for alias, _ in _aliases(company))) if company else ()
+
+
 def _listed_name(name: str) -> _Name:
     """A company's name up to its kind of share; none of an instrument that nobody calls by its issuer's name."""
     words = _words_of(name)
