@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.contracts.messages import MAX_URL
 from shared.core.errors import ContractError
 from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot
@@ -25,6 +26,7 @@ from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
+from shared.core.text.cleaning import web_address
 from shared.core.unread import Unread, one_word
 from shared.core.values import (
     ZERO,
@@ -386,7 +388,10 @@ def _splits(factor_on: Mapping[date, float]) -> Splits:
 
 
 def read_headline(raw: Any) -> Headline:
-    """One of `GET /news`; symbols that are none of ours are left out, entities such as `&#39;` are resolved."""
+    """One of `GET /news`; symbols that are none of ours are left out, entities such as `&#39;` are resolved.
+
+    An address that is no web address is none.
+    """
     raw = as_object(raw, "news")
     symbols = as_list(raw.get("symbols") or [], "symbols")
     return Headline(
@@ -396,6 +401,7 @@ def read_headline(raw: Any) -> Headline:
         headline=html.unescape(_text(raw, "headline")).strip(),
         summary=html.unescape(raw.get("summary") or "").strip(),
         symbols=tuple(Symbol(name) for name in symbols if isinstance(name, str) and is_symbol(name)),
+        url=web_address(url, MAX_URL) if isinstance(url := raw.get("url"), str) else "",
     )
 
 

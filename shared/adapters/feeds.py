@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import zlib
+from calendar import timegm
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import feedparser
+import feedparser  # type: ignore[import-untyped]
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -191,7 +192,7 @@ class _LineAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of a request, whose connections are the line's."""
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         line = self._line
 
         def new(connection: Any) -> socket.socket:
@@ -341,7 +342,7 @@ def _instant(entry: Mapping[str, Any]) -> datetime | None:
         parts = entry.get(name)
         try:
             if parts:
-                return datetime(*parts[:5], min(parts[5], 59), tzinfo=UTC)
-        except (ValueError, TypeError, OverflowError):
+                return datetime.fromtimestamp(timegm(parts), UTC)
+        except (ValueError, TypeError, OverflowError, OSError):
             continue
     return None

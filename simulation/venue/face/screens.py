@@ -126,7 +126,7 @@ def _news_json(item: Headline, *, content: bool) -> Json:
         "images": [],
         "symbols": list(item.symbols),
         "source": item.source,
-        "url": None,
+        "url": item.url or f"https://newswire.example/{news_number(item)}",
     }
 
 

@@ -7,11 +7,12 @@ import gzip
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -39,7 +40,7 @@ class FeedServer(ThreadingHTTPServer):
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
 
-    def put(self, path: str, body: bytes | str, *, status: int = 200, **headers: str) -> None:
+    def put(self, path: str, body: bytes | str, status: int = 200, **headers: str) -> None:
         """Serve a body; headers with underscores for dashes."""
         data = body.encode() if isinstance(body, str) else body
 
@@ -88,8 +89,8 @@ def item(title: str = "Apple beats", at: datetime | None = EARLIER, *, link: str
     return f"<item><title>{title}</title><link>{link}</link>{dated}</item>"
 
 
-def reader(timeout_s: float = 5, **settings: str) -> HttpFeeds:
-    return HttpFeeds(settings_with(GATEHOUSE_FEED_TIMEOUT_S=str(timeout_s), **settings), HandClock(NOW))
+def reader(timeout_s: float = 5, settings: Mapping[str, str] = MappingProxyType({})) -> HttpFeeds:
+    return HttpFeeds(settings_with(**{"GATEHOUSE_FEED_TIMEOUT_S": str(timeout_s), **settings}), HandClock(NOW))
 
 
 def read(server: FeedServer, path: str = "/", state: FeedState | None = None, timeout_s: float = 5) -> FeedReading:
@@ -154,7 +155,7 @@ def test_a_packed_feed_is_unpacked(server: FeedServer) -> None:
 def test_what_is_no_feed_of_its_size_is_told_of(
     server: FeedServer, body: bytes, headers: dict[str, str], fault: str
 ) -> None:
-    server.put("/", body, **headers)
+    server.put("/", body, 200, **headers)
     assert read(server).fault == fault
 
 
@@ -312,7 +313,7 @@ def test_this_machine_is_read_in_the_sandbox_alone(server: FeedServer, host: str
     server.put("/", rss(item()))
     url = server.url("/").replace("127.0.0.1", host)
     changes = {"ALPACA_ENVIRONMENT": "paper", "ALPACA_TRADING_URL": "", "ALPACA_DATA_URL": ""}
-    (reading,) = reader(**changes).read([NewsFeed(name="wire", url=url, weight=1.0)], {})
+    (reading,) = reader(settings=changes).read([NewsFeed(name="wire", url=url, weight=1.0)], {})
     assert reading.fault == "its host is no public one"
     assert server.asked == []
 

@@ -17,6 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -67,13 +68,13 @@ def listings() -> Listings:
     return listings_of(listed(column(TICKERS, "symbol")))
 
 
-def measured(found: Sequence[set[str]], true: Sequence[set[str]]) -> tuple[float, float, int]:
+def measured(found: Sequence[AbstractSet[str]], true: Sequence[AbstractSet[str]]) -> tuple[float, float, int]:
     """Precision, recall, and how many true links there are."""
     right = sum(len(a & b) for a, b in zip(found, true, strict=True))
     return right / sum(map(len, found)), right / sum(map(len, true)), sum(map(len, true))
 
 
-def told(what: str, found: Sequence[set[str]], true: Sequence[set[str]]) -> tuple[float, float]:
+def told(what: str, found: Sequence[AbstractSet[str]], true: Sequence[AbstractSet[str]]) -> tuple[float, float]:
     precision, recall, count = measured(found, true)
     sys.stdout.write(f"{what}: precision {precision:.3f}, recall {recall:.3f} of {count} links in {len(true)} texts\n")
     return precision, recall

@@ -252,6 +252,6 @@ def test_headlines_that_cannot_be_read_are_told_of_and_the_others_kept() -> None
     ports.market.unread = [Unread(what="headline", name="", fault="created_at is null", raw="{}")]
     ports.market.headlines = [headline("AAA wins a contract", "AAA", at=MORNING - timedelta(minutes=3))]
     slot = DueJob(job=Job.NEWS_SCAN, on=ON, slot="0915", due_at=MORNING, until=MORNING + timedelta(minutes=5))
-    (notice,) = scan_news(ports, slot)
+    batch, notice = scan_news(ports, slot)
     assert getattr(notice, "title", "") == "1 headline row of the market could not be read"
-    assert len(ports.rows("stories", ON)) == 1
+    assert [story.headline for story in getattr(batch, "stories", ())] == ["AAA wins a contract"]

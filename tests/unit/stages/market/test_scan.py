@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from shared.contracts.messages import MAX_SLICE, CandidateSlice, Message, Notice, Severity
+from shared.contracts.records import Table
 from shared.core.errors import TransientError
 from shared.core.ledger import reserve
 from shared.core.settings import FIRST_STRATEGY
+from shared.core.values import iso
 from shared.core.watchlist import Why
 from shared.stages.base.ledger import update_ledger
-from shared.stages.market.news import news
 from shared.stages.market.scan import Watchlist, current_watchlist, scan
 from tests.support.market_day import CORE, ON, Shape, fresh, market_ports, wake_up
 from tests.support.orders import reservation
 from tests.support.ports import FakePorts
 from tests.support.tape import ny
-from tests.unit.stages.market.test_news import headline
 
 GAP = Shape(last=5.5, previous=5.0)
 
@@ -135,18 +135,22 @@ def test_what_a_strategy_of_its_own_word_holds_stays_on_the_list(strategy: str, 
     assert (watched(ports).get("AAA") is Why.HELD) is stays, "last traded at seven"
 
 
+def read_story(ports: FakePorts, published_at: datetime, symbol: str) -> None:
+    """A story that has been read."""
+    row = {"story_id": "s", "published_at": iso(published_at), "symbols": symbol}
+    ports.tables.put(Table.STORIES, str(ON), "s", row)
+
+
 def test_a_story_brings_its_symbols_to_the_list() -> None:
     ports = market_ports(ny(ON, "06:50"))
-    ports.market.headlines.append(headline("CCC wins a contract", "CCC", at=ny(ON, "06:40")))
-    news(ports)
+    read_story(ports, ny(ON, "06:40"), "CCC")
     at(ports, "07:00")
     assert watched(ports)["CCC"] is Why.STORY
 
 
 def test_a_story_of_hours_ago_is_no_reason_any_more() -> None:
     ports = market_ports(ny(ON, "04:00"))
-    ports.market.headlines.append(headline("CCC wins a contract", "CCC", at=ny(ON, "03:00")))
-    news(ports)
+    read_story(ports, ny(ON, "03:00"), "CCC")
     at(ports, "07:01")
     assert "CCC" not in watched(ports)
 
