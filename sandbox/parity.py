@@ -16,11 +16,14 @@ from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.day import prepared_world, run_day
 from sandbox.prepared import Prepared
+from shared.adapters.blobs import AzureBlobs
 from shared.adapters.tables import AzureTables
-from shared.contracts.records import Table
+from shared.contracts.records import Container, Table
 from shared.contracts.settings import StorageSettings
 from shared.core.sessions import aft_close_at, pre_open_at
+from shared.core.text.language import LanguageFault
 from shared.ports import Row, TableStore
+from shared.stages.narrative.calls import RecordedLanguage, faults_of
 from simulation.market.days import tradable_day
 from simulation.market.scenario import Scenario
 from simulation.runtime.clock import SimClock
@@ -29,9 +32,11 @@ from simulation.venue.config import VenueConfig
 from simulation.venue.engine import Exchange
 from training.backtest.ports import BacktestApp
 from training.publish import models_in, publish
+from training.text.registry import publish_text, text_models_in
 
 _SEEN, _DONE = (Table.WATCHLIST, Table.SIGNALS, Table.DECISIONS), (Table.ORDERS, Table.JOURNAL, Table.FILLS)
-COMPARED = (*_SEEN, *_DONE, Table.POSITIONS)
+_HEARD = (Table.STORIES, Table.NARRATIVES)
+COMPARED = (*_SEEN, *_DONE, *_HEARD, Table.POSITIONS)
 """What was watched, thought, decided and done; the rest is about timers and incidents."""
 IGNORED = frozenset({"code_revision"})
 SHOWN = 20
@@ -101,14 +106,27 @@ def rows_of(tables: TableStore, world: Scenario) -> Rows:
     return {table.value: dict(tables.query(table, str(world.on))) for table in COMPARED}
 
 
-def app_rows(folder: Path, world: Scenario) -> Rows:
-    """Rows that a sandbox day has left in its folder."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppDay:
+    """What a sandbox day has left: its rows, and what the language model said, or why it said nothing, by question."""
+
+    rows: Rows
+    answers: Mapping[str, bytes]
+    faults: Mapping[str, LanguageFault]
+
+
+def app_day(folder: Path, world: Scenario) -> AppDay:
+    """Read what a sandbox day has left in its folder."""
     with Azurite(folder / "azurite") as azurite:
-        return rows_of(AzureTables(StorageSettings(connection=azurite.connection_string)), world)
+        storage = StorageSettings(connection=azurite.connection_string)
+        tables, blobs = AzureTables(storage), AzureBlobs(storage)
+        names = blobs.names(Container.LANGUAGE, "")
+        answers = {name: stored.value for name in names if (stored := blobs.get(Container.LANGUAGE, name)) is not None}
+        return AppDay(rows=rows_of(tables, world), answers=answers, faults=faults_of(tables, world.on))
 
 
-def backtest_rows(world: Scenario, prepared: Prepared) -> Rows:
-    """Rows that the backtest makes of the same day, models and settings.
+def backtest_rows(world: Scenario, prepared: Prepared, day_before: AppDay) -> Rows:
+    """Rows that the backtest makes of the same day, models and settings; no language model is asked anything.
 
     Raises
     ------
@@ -118,11 +136,16 @@ def backtest_rows(world: Scenario, prepared: Prepared) -> Rows:
     day = tradable_day(world.on)
     clock = SimClock(pre_open_at(day) - timedelta(minutes=1))
     exchange = Exchange(world.tape(), VenueConfig())
-    environment = app_settings(prepared, venue_url="", clock_file=Path(), revision="backtest")
+    environment = app_settings(prepared, venue_url="http://127.0.0.1:1", clock_file=Path(), revision="backtest")
     environment.pop("GATEHOUSE_CLOCK_FILE")
     app = BacktestApp(environment, exchange, clock, "backtest")
     for onnx, card in models_in(prepared.folder / "models"):
         publish(app.blobs, onnx, card, promoted_at=pre_open_at(day))
+    for model in text_models_in(prepared.folder / "texts"):
+        publish_text(app.blobs, model, promoted_at=pre_open_at(day))
+    for name, data in day_before.answers.items():
+        app.blobs.insert(Container.LANGUAGE, name, data)
+    app.language = RecordedLanguage(settings=app.settings.language, faults=day_before.faults)
     runner = Runner(app, clock, environment)
     runner.run(aft_close_at(day))
     return rows_of(app.tables, world)
@@ -131,7 +154,8 @@ def backtest_rows(world: Scenario, prepared: Prepared) -> Rows:
 def run_parity(world: Scenario, console: Console, folder: Path) -> Parity:
     """Run a day both ways and compare."""
     run_day(world, console, folder=folder)
-    return compare(app_rows(folder, world), backtest_rows(world, prepared_world(world)))
+    left = app_day(folder, world)
+    return compare(left.rows, backtest_rows(world, prepared_world(world), left))
 
 
 def show(found: Parity, console: Console) -> None:

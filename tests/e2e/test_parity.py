@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.parity import app_rows, backtest_rows, compare
+from sandbox.parity import app_day, backtest_rows, compare
 from sandbox.prepared import Prepared
 from simulation.market.scenario import Scenario
 from tests.support.days import DayRuns
@@ -16,9 +16,11 @@ def test_backtest_decides_orders_and_fills_as_the_app_does(
     day_runs: DayRuns, world: Scenario, prepared: Prepared
 ) -> None:
     day_runs.outcomes(["first"])
-    app = app_rows(day_runs.storage("first").parent, world)
-    found = compare(app, backtest_rows(world, prepared))
+    left = app_day(day_runs.storage("first").parent, world)
+    found = compare(left.rows, backtest_rows(world, prepared, left))
     assert found.differences == ()
     assert found.fraction == 1
     assert found.compared["signals"] > 1000
     assert found.compared["decisions"] > 0
+    assert left.answers
+    assert found.compared["narratives"] > 10

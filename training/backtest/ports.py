@@ -7,12 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import takewhile
 
+from shared.adapters.absent import NoLanguage
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.bootstrap import App
 from shared.core.orders import BrokerOrder
 from shared.core.portfolio import Account, Position
 from shared.core.unread import Listing, listing
 from shared.core.values import Symbol
+from shared.stages.narrative.calls import RecordedLanguage
 from simulation.runtime.broker import SimBroker
 from simulation.runtime.clock import SimClock
 from simulation.runtime.codec import MemoCodec
@@ -134,4 +136,7 @@ class BacktestApp(App):
         self.blobs = self.memory_blobs
         self.market = TapeMarket(exchange, clock, trades_on, stories=stories)
         self.broker = self.tape_broker
+        self.language = (
+            RecordedLanguage(settings=self.settings.language) if self.settings.language.url else NoLanguage()
+        )
         self.notifier = SimNotifier()

@@ -29,7 +29,7 @@ from shared.core.text.language import (
     is_invented,
 )
 from shared.core.values import iso, plain, require
-from shared.ports import Cell, Ports, Row
+from shared.ports import Cell, Ports, Row, TableStore
 from shared.stages.base.incidents import BROKEN, record_broken
 from shared.stages.narrative.resting import count_failure, count_success, pass_breaker
 from shared.stages.narrative.spending import DAY, Spending, set_aside, settle, spending_of, tell_spent, worst_of
@@ -200,9 +200,9 @@ def note_status(ports: Ports, call: LanguageCall, status: str) -> None:
         ports.tables.put(Table.CALLS, str(call.on), call.key, {**call.cells, "status": status})
 
 
-def faults_of(ports: Ports, on: date) -> Mapping[str, LanguageFault]:
+def faults_of(tables: TableStore, on: date) -> Mapping[str, LanguageFault]:
     """What became of a date's questions that got no answer, by the name of the record that there would have been."""
-    rows = ports.tables.query(Table.CALLS, str(on), key_from="0", columns=("record", "outcome"))
+    rows = tables.query(Table.CALLS, str(on), key_from="0", columns=("record", "outcome"))
     unanswered = [(str(row["record"]), str(row["outcome"])) for _, row in rows if row["outcome"] != ANSWERED]
     return {name: LanguageFault(fault) for name, fault in unanswered}
 

@@ -220,7 +220,7 @@ def test_a_replay_is_equal_to_the_bit_and_makes_no_call() -> None:
         first = [put(ports, request) for request in requests]
         assert len(server.asked) == 8
         before = contents(ports)
-        ports.language = RecordedLanguage(settings=ports.settings.language, faults=faults_of(ports, ON))
+        ports.language = RecordedLanguage(settings=ports.settings.language, faults=faults_of(ports.tables, ON))
         ports.clock.pass_by(timedelta(days=30))
         for _ in range(2):
             again = [put(ports, request) for request in requests]
