@@ -235,6 +235,21 @@ def test_a_headline_is_unescaped_and_keeps_only_symbols_of_ours() -> None:
     assert found.news_id == "24843171"
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://news.example/1?a=b", "https://news.example/1?a=b"),
+        ("javascript:alert(1)", ""),
+        ("https://news.example@evil.example/", ""),
+        ("https://news.example/" + "x" * 1024, ""),
+        (None, ""),
+        (5, ""),
+    ],
+)
+def test_a_headline_keeps_an_address_that_a_person_may_open(url: object, kept: str) -> None:
+    assert read_headline({**HEADLINE, "url": url}).url == kept
+
+
 READERS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "order": (read_order, ORDER),
     "account": (read_account, ACCOUNT),

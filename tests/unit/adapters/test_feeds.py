@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from shared.adapters.feeds import MAX_BYTES, MAX_ITEMS, HttpFeeds, is_public
 from shared.contracts.settings import NewsFeed
@@ -336,6 +342,53 @@ def test_a_name_of_two_minds_is_refused_and_looked_up_once(server: FeedServer, m
     assert sorted(asked) == ["one.example", "two.example"]
     ((_, headers),) = server.asked
     assert headers["Host"] == f"one.example:{port}"
+
+
+@pytest.fixture
+def secure_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FeedServer]:
+    """Serves over TLS as `localhost`, with a certificate that is trusted here."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), since, since.replace(year=2120)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "both.pem").write_bytes(private + pem)
+    (tmp_path / "trusted.pem").write_bytes(pem)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "trusted.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    with FeedServer() as serving:
+        serving.socket = context.wrap_socket(serving.socket, server_side=True)
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield serving
+        serving.is_over.set()
+        serving.shutdown()
+        thread.join()
+
+
+def test_a_feed_is_read_over_tls_as_its_host_and_cut_there_too(secure_server: FeedServer) -> None:
+    secure_server.put("/", rss(item()))
+    secure_server.pages["/slow"] = drip(b"x", b"HTTP/1.1 200 OK\r\n\r\n")
+    port = secure_server.server_address[1]
+    feeds = [
+        NewsFeed(name="sound", url=f"https://localhost:{port}/", weight=1.0),
+        NewsFeed(name="other", url=f"https://127.0.0.1:{port}/", weight=1.0),
+        NewsFeed(name="slow", url=f"https://localhost:{port}/slow", weight=1.0),
+    ]
+    sound, other, slow = reader(1.0).read(feeds, {})
+    assert titles(sound) == ["Apple beats"]
+    assert other.fault == "no answer (SSLError)"
+    assert slow.fault == "took longer than 1 s"
 
 
 def test_a_feed_that_nobody_serves_is_told_of() -> None:
