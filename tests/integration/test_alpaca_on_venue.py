@@ -207,9 +207,9 @@ def test_the_market_is_read_as_the_tape_has_it(venue: Venue, venue_data: AlpacaM
     assert snapshot.day_low <= snapshot.last_price <= snapshot.day_high
     assert quote.is_two_sided
     assert timedelta(0) <= venue.clock.at - quote.at <= timedelta(seconds=5)
-    (found,) = venue_data.news(ny(ON, "04:00"), end)
-    assert found.headline == "Something happened"
-    assert found.url.startswith("https://")
+    (told,) = venue_data.news(ny(ON, "04:00"), end)
+    assert told.headline == "Something happened"
+    assert told.url.startswith("https://")
     assert list(venue_data.news(ny(ON, "09:00"), end)) == []
 
 

@@ -118,7 +118,8 @@ def _normal(text: str) -> str:
     """NFKC, without what shows nothing, in words one blank apart."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    shown = "".join(map(_shown, unicodedata.normalize("NFKC", text)))
+    # One character may become eighteen: what is cut off here is far behind what is kept in the end.
+    shown = "".join(map(_shown, unicodedata.normalize("NFKC", text)[:MAX_RAW]))
     return unicodedata.normalize("NFKC", " ".join(shown.split()))
 
 
