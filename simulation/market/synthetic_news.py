@@ -188,13 +188,15 @@ def _story(
     source = sources[int(rng.integers(len(sources)))]
     numbers = {"name": listing.asset.name, "pct": int(rng.integers(12, 48)), "n": int(rng.integers(8, 240))}
     headline, summary = (part.format(**numbers) for part in text)
+    news_id = hash_id("news", str(at_s), source, listing.symbol, headline)
     return Headline(
-        news_id=hash_id("news", str(at_s), source, listing.symbol, headline),
+        news_id=news_id,
         published_at=from_epoch(at_s),
         source=source,
         headline=headline,
         summary=summary,
         symbols=(Symbol(listing.symbol),),
+        url=f"https://newswire.example/{news_id}",
     )
 
 

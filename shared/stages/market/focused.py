@@ -16,6 +16,7 @@ from shared.core.watchlist import is_liquid
 from shared.ports import Ports, trading_day
 from shared.stages.base.day_market import DayMarket
 from shared.stages.base.history import write_history
+from shared.stages.market.names import listed_names
 from shared.stages.market.scan import Watchlist, current_watchlist, scan_limits
 
 REGULAR_STEP_MIN = 5
@@ -29,13 +30,15 @@ def takes_entries(ports: Ports, at: datetime) -> TradingDay | None:
 
 
 def tradable(ports: Ports, symbols: Sequence[Symbol], at: datetime) -> frozenset[Symbol]:
-    """Those of some symbols that are watched, or liquid enough for the intraday scan."""
+    """Those of some symbols that are watched, or listed and liquid enough for the intraday scan."""
     day = trading_day(ports, at)
     if day is None:
         return frozenset()
     watchlist = current_watchlist(ports, day.on)
     watched = _watched(watchlist) | set(ports.settings.watchlist.core_symbols)
     others = [symbol for symbol in symbols if symbol not in watched]
+    listed = listed_names(ports, day.on) if others else {}
+    others = [symbol for symbol in others if symbol in listed]
     limits = scan_limits(ports)
     found = DayMarket(ports, day).snapshots(others) if others else ()
     return frozenset(symbols) & watched | {each.symbol for each in found if is_liquid(each, limits)}

@@ -21,8 +21,8 @@ from shared.core.text.stories import Story
 from shared.core.values import Symbol
 from shared.ports import Ports
 from shared.stages.market.focused import focused_slice
+from shared.stages.market.names import listed_names
 from shared.stages.narrative.calls import LanguageCall, ask, note_status
-from shared.stages.narrative.names import listed_names
 from shared.stages.narrative.records import (
     LATEST,
     StoryRow,
