@@ -179,13 +179,21 @@ def interval(value: float, drawn: FloatArray) -> Interval:
     return Interval(value=value, low=float(low), high=float(high))
 
 
-def chance_of(value: float, drawn: FloatArray) -> float:
-    """Two-sided p of a figure being zero, by the deviation of its resamples and the normal distribution."""
+def chance_of(value: float, drawn: FloatArray, blocks: int) -> float:
+    """Two-sided p of a figure being zero, by the deviation of its resamples and Student's t.
+
+    Parameters
+    ----------
+    blocks : int
+        That were resampled: few of them know little of their deviation. t becomes a normal deviate by Wallace (1959).
+    """
     known = drawn[np.isfinite(drawn)]
     deviation = float(known.std(ddof=1)) if known.size > 1 else 0.0
-    if not (math.isfinite(value) and deviation > 0):
+    if not (math.isfinite(value) and deviation > 0 and blocks > 1):
         return NAN
-    return math.erfc(abs(value) / deviation / math.sqrt(2))
+    free, t = blocks - 1, value / deviation
+    normal = (8 * free + 1) / (8 * free + 3) * math.sqrt(free * math.log1p(t * t / free))
+    return math.erfc(normal / math.sqrt(2))
 
 
 def discoveries(chances: Sequence[float]) -> list[float]:

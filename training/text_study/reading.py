@@ -23,6 +23,8 @@ FIRST: Final = -1
 PRIOR_SPREAD, PRIOR_WEIGHT, MOST_Z = 0.4, 10.0, 4.0
 """What is believed of a symbol's scores before there are any, and the most that one counts for: as in divergence.v1."""
 _BATCH: Final = 256
+_DIGITS: Final = 10
+"""What a sum's rounding leaves of nothing has no sign, and equal scores are equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,7 @@ def own_z(values: FloatArray, code: IntArray) -> FloatArray:
     weight = PRIOR_WEIGHT + count
     # Of a normal distribution with unknown mean and variance, known from a prior of mean 0 and the values so far.
     variance = (PRIOR_WEIGHT * PRIOR_SPREAD**2 + np.maximum(squares - total**2 / weight, 0.0)) / weight
+    z = np.clip((x - total / weight) / np.sqrt(variance), -MOST_Z, MOST_Z)
     found = np.empty(x.size)
-    found[order] = np.clip((x - total / weight) / np.sqrt(variance), -MOST_Z, MOST_Z)
+    found[order] = np.round(z, _DIGITS) + 0.0
     return found

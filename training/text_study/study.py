@@ -408,7 +408,7 @@ def _draft(of: StudyMaterial, made: ForwardReturns, horizon: HorizonStudy, own: 
         "figures": figures,
         "ic": interval(figures.ic, drawn["ic"]),
         "net": interval(figures.net, drawn["net"]),
-        "p": chance_of(figures.mean, drawn["mean"]),
+        "p": chance_of(figures.mean, drawn["mean"], math.ceil(figures.dates / _block(made))),
     }
 
 

@@ -57,7 +57,7 @@ def test_figures_of_nothing_are_unknown() -> None:
     assert math.isnan(rank_correlation(np.empty(0), np.empty(0)))
     empty = interval(0.1, np.full(10, np.nan))
     assert empty.side == 0
-    assert math.isnan(chance_of(0.1, np.zeros(10)))
+    assert math.isnan(chance_of(0.1, np.zeros(10), 10))
 
 
 @given(groups=st.integers(1, 40), block=st.integers(1, 60), seed=st.integers(0, 99))
@@ -87,6 +87,12 @@ def test_an_interval_misses_the_truth_about_as_often_as_it_says() -> None:
         found = interval(data.figures().mean, data.resampled(on, draws=300, block=5, seed=k)["mean"])
         misses += found.side != 0
     assert 4 <= misses <= 30
+
+
+@pytest.mark.parametrize(("t", "free", "p"), [(2.571, 5, 0.05), (2.787, 25, 0.01), (3.725, 25, 0.001), (0.0, 9, 1.0)])
+def test_a_chance_is_that_of_students_t(t: float, free: int, p: float) -> None:
+    drawn = np.array([-1.0, 1.0]) / np.std([-1.0, 1.0], ddof=1)
+    assert chance_of(t, drawn, free + 1) == pytest.approx(p, rel=0.03)
 
 
 def test_a_control_counts_the_real_one_among_the_shuffles() -> None:
