@@ -50,10 +50,12 @@ def shown(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_without_a_day_the_markets_headlines_are_asked_about(
-    world: Scenario, service: LanguageSettings, console: Console, tmp_path: Path
+@pytest.mark.parametrize("has_day", [False, True])
+def test_without_a_days_stories_the_markets_headlines_are_asked_about(
+    world: Scenario, service: LanguageSettings, console: Console, *, storage: str, tmp_path: Path, has_day: bool
 ) -> None:
-    assert narrate(world, console, folder=tmp_path / "none", count=30, settings=service) == 0
+    place = {"folder": tmp_path / "none", "storage": storage if has_day else ""}
+    assert narrate(world, console, **place, count=30, settings=service) == 0  # type: ignore[arg-type]
     text = shown(console)
     assert f"headlines of {world.on}, since no day has left any stories" in text
     assert "30 stories: " in text
