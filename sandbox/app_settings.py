@@ -19,13 +19,16 @@ PATIENCE_S = "60"
 
 
 def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revision: str) -> dict[str, str]:
-    """Return local.settings.json.example's values for this world, venue and clock."""
+    """Return local.settings.json.example's values for this world, venue and clock.
+
+    Without a venue's address there is no commentator to ask.
+    """
     return {
         **read_local_settings(ROOT / "local.settings.json.example"),
         "ALPACA_TRADING_URL": venue_url,
         "ALPACA_DATA_URL": venue_url,
         "ALPACA_TIMEOUT_S": PATIENCE_S,
-        "GATEHOUSE_LANGUAGE_URL": f"{venue_url}/v1",
+        "GATEHOUSE_LANGUAGE_URL": f"{venue_url}/v1" if venue_url else "",
         "GATEHOUSE_CORE_SYMBOLS": " ".join(prepared.core_symbols),
         "GATEHOUSE_MARKET_SYMBOLS": " ".join(prepared.market_symbols),
         "GATEHOUSE_CLOCK_FILE": str(clock_file),

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.__main__ import main
+from sandbox.clock import ClockFile
+from sandbox.day import free_port
 from sandbox.venue_journal import JournalledVenue
-from sandbox.venue_process import commentator_of
+from sandbox.venue_process import commentator_of, venue
 from shared.core.errors import SettingsError
 from shared.core.text.judging import judged
 from shared.core.text.narratives import NarrativeStatus
@@ -22,6 +25,7 @@ from simulation.market.scenario import Scenario
 from simulation.venue.engine import Exchange
 from simulation.venue.face.app import create_app
 from simulation.venue.face.server import ServerThread
+from tests.support.app import new_york
 from tests.support.commentator import question_of, reply_of, request_body, story
 from tests.support.tape import market, ny
 
@@ -123,3 +127,21 @@ def test_a_sandbox_answers_mostly_well_unless_told_otherwise() -> None:
     assert commentator_of(world, "lying=1").faults == {"lying": 1}
     with pytest.raises(SettingsError, match="mute"):
         commentator_of(world, "mute=1")
+
+
+def test_a_sandboxs_venue_is_started_with_the_commentator_that_is_asked_for(world: Scenario, tmp_path: Path) -> None:
+    with venue(
+        world, ClockFile(tmp_path / "clock", new_york("10:00")), free_port(), tmp_path, comments="late=1"
+    ) as url:
+        found = requests.get(f"{url}/sandbox/commentator", timeout=WAIT_S).json()
+    assert (found["seed"], found["faults"]) == (world.seed, {"late": 1})
+
+
+@pytest.mark.parametrize("command", ["day", "serve", "venue"])
+def test_a_commentator_that_none_can_be_is_refused_before_anything_starts(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = ["--folder", str(tmp_path / "state")] if command != "venue" else []
+    assert main([command, *folder, "--commentator", "mute=1"]) == 2
+    assert "mute" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []

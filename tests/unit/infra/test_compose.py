@@ -49,6 +49,7 @@ def test_the_apps_settings_are_the_examples_on_other_hosts_and_the_code_takes_th
     example = read_local_settings(ROOT / "local.settings.json.example")
     venue = f"http://venue:{VENUE_PORT}"
     moved = {"AzureWebJobsStorage": STORAGE, "ALPACA_TRADING_URL": venue, "ALPACA_DATA_URL": venue}
+    moved["GATEHOUSE_LANGUAGE_URL"] = f"{venue}/v1"
     assert {name: text for name, text in APP.items() if name not in OF_THE_HOST} == example | moved
     assert APP.keys() - example.keys() == OF_THE_HOST
     assert parse_settings(APP).storage.connection == STORAGE

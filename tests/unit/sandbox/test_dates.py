@@ -30,7 +30,7 @@ TOO_NEAR = ["2007-01-03", "2030-12-31"]
 COVERED = "from 2007-01-01 to 2030-12-31"
 
 DATED = ("--on", "--from", "--to", "--since", "--until")
-TRADING = ["day", "serve", "prepare", "venue", "standalone", "parity"]
+TRADING = ["day", "serve", "prepare", "venue", "standalone", "parity", "narrate"]
 REQUIRED = {
     "fetch": ["--symbols", "SPY", "--from", "2026-10-12"],
     "fit": ["--data", "bars.parquet", "--out", "out"],
