@@ -22,6 +22,9 @@ would sooner have an edge between the values that two processors come to."""
 _KEPT = (Container.WATCHLISTS, Container.FEATURES, Container.REPORTS, Container.BARS, Container.CASES)
 _JSON, _PACKED = ".json", ".json.gz"
 
+NOT_SAID = frozenset({"code_revision", "latency_ms", "vector"})
+"""Which commit ran, how long the wall's clock waited, and what is rounded to whole numbers, where no step is safe."""
+
 type Rows = Mapping[str, Mapping[str, Any]]
 
 
@@ -58,7 +61,7 @@ def settled(value: Any, said: Mapping[str, str]) -> Any:
     Parameters
     ----------
     value : JSON value
-        A text that is itself a JSON object or array is read. Keys `code_revision` are left out.
+        A text that is itself a JSON object or array is read. `NOT_SAID` is left out.
     said : mapping of str to str
         By the hash of a file's bytes, the hash of what the file says.
     """
@@ -68,7 +71,7 @@ def settled(value: Any, said: Mapping[str, str]) -> Any:
         case str():
             return _settled_text(value, said)
         case Mapping():
-            return {key: settled(item, said) for key, item in value.items() if key != "code_revision"}
+            return {key: settled(item, said) for key, item in value.items() if key not in NOT_SAID}
         case list() | tuple():
             return [settled(item, said) for item in value]
         case _:

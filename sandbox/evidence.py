@@ -103,6 +103,8 @@ def _funnel(rows: Mapping[str, Rows]) -> dict[str, int]:
         "positions": len(rows[Table.POSITIONS]),
         "fills": len(rows[Table.FILLS]),
         "stories": len(rows[Table.STORIES]),
+        "narratives": sum(row["status"] == "TOLD" for row in rows[Table.NARRATIVES].values()),
+        "untold": sum(row["status"] != "TOLD" for row in rows[Table.NARRATIVES].values()),
         "quarantined": sum(row["kind"] == "quarantine" for row in rows[Table.INCIDENTS].values()),
         "poisoned": sum(row["kind"] == "poison" for row in rows[Table.INCIDENTS].values()),
         "incidents": len(rows[Table.INCIDENTS]),

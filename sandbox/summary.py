@@ -20,6 +20,8 @@ _FUNNEL = {
     "positions": "positions",
     "fills": "fills",
     "stories": "news stories",
+    "narratives": "narratives told",
+    "untold": "narratives refused",
     "quarantined": "messages quarantined",
     "poisoned": "messages poisoned",
     "incidents": "incidents",

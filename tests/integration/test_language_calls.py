@@ -64,7 +64,7 @@ def test_an_outage_is_kept_told_and_replayed_from_storage(storage: str) -> None:
     assert [each.kind for call in calls for each in call.notices] == ["language-down", "language-back"]
     faults = [LanguageFault.DOWN] * FAILURES_TO_OPEN + [LanguageFault.RESTING, None]
     assert [call.fault for call in calls] == faults
-    ports.language = RecordedLanguage(settings=ports.settings.language, faults=faults_of(ports, ON))
+    ports.language = RecordedLanguage(settings=ports.settings.language, faults=faults_of(ports.tables, ON))
     stories = [*(f"story {number}" for number in range(FAILURES_TO_OPEN + 1)), "later"]
     assert [put(ports, story).fault for story in stories] == faults
     assert ports.rows(Table.CALLS, ON)[calls[-1].key]["status"] == "TOLD"
