@@ -49,6 +49,11 @@ LEFT_OUT: dict[str, str] = {
     "onnxruntime/tools/*": "tools for phones",
     "onnxruntime/quantization/*": "tools for making models smaller",
     "onnxruntime/datasets/*": "examples",
+    # tokenizers asks for it, to fetch a tokenizer that is only named: ours come from Blob.
+    **dict.fromkeys(
+        (f"{name}/*" for name in ("huggingface_hub", "hf_xet", "fsspec", "httpx2", "httpcore2", "truststore", "tqdm")),
+        "fetches models from a hub",
+    ),
     "numpy/f2py/*": "compiles Fortran",
     "numpy/_core/_*_tests*": "a library's own tests",
     "numpy/_core/_simd.*": "a library's own tests",
