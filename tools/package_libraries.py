@@ -41,6 +41,20 @@ LEFT_OUT: dict[str, str] = {
     "pyarrow/libarrow_flight.so*": "Arrow's network protocol: we read and write parquet in memory",
     "pyarrow/_flight*": "its Python half",
     "pyarrow/libarrow_s3.so*": "Amazon's storage",
+    "pyarrow/libarrow_python_flight.so*": "Arrow's network protocol",
+    "pyarrow/_pyarrow_cpp_tests*": "a library's own tests",
+    **dict.fromkeys(
+        (f"pyarrow/_{name}.*" for name in ("azurefs", "dataset_orc", "gcsfs", "hdfs", "orc")),
+        "other storages and files; pyarrow imports them if they are there",
+    ),
+    "pycparser/*": "reads C when something is compiled",
+    "cffi/*": "compiles it; cryptography needs the part in C alone",
+    "websockets/trio/*": "for another event loop",
+    "werkzeug/debug/*": "a debugger in the browser",
+    "dateutil/zoneinfo/*": "zones of its own",
+    "*.dist-info/RECORD": "for who installs and removes",
+    "apprise/i18n/*": "its own command's words in other languages",
+    "apprise/assets/*": "pictures for notices on a desktop",
     "pyarrow/_s3fs*": "its Python half; pyarrow.fs imports it if it is there",
     "pyarrow/libarrow_python.so": "for the linker: the loader asks for the name with the version",
     "pyarrow/libarrow_python.so.*.*.*": "the same file by its full name",
@@ -51,9 +65,18 @@ LEFT_OUT: dict[str, str] = {
     "onnxruntime/datasets/*": "examples",
     # tokenizers asks for it, to fetch a tokenizer that is only named: ours come from Blob.
     **dict.fromkeys(
-        (f"{name}/*" for name in ("huggingface_hub", "hf_xet", "fsspec", "httpx2", "httpcore2", "truststore", "tqdm")),
+        (
+            f"{name}{part}/*"
+            for part in ("", "-*.dist-info")
+            for name in (
+                *("anyio", "filelock", "fsspec", "h11", "hf_xet", "httpcore2", "httpx2", "huggingface_hub", "tqdm"),
+                "truststore",
+            )
+        ),
         "fetches models from a hub",
     ),
+    "pytz/zoneinfo/*": "alpaca-py takes UTC from it, and we the zones of tzdata",
+    "pydantic/v1/*": "its own past",
     "numpy/f2py/*": "compiles Fortran",
     "numpy/_core/_*_tests*": "a library's own tests",
     "numpy/_core/_simd.*": "a library's own tests",

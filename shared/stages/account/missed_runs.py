@@ -45,7 +45,7 @@ TOLD_BY_SUPERVISE = ("broker-down", "other-account")
 BEAT_WINDOW = timedelta(minutes=15)
 """Three rows of equity."""
 
-BETWEEN_STAGES = (Queue.CANDIDATES, Queue.SIGNALS, Queue.ORDER_INTENTS)
+BETWEEN_STAGES = (Queue.STORIES, Queue.NARRATIVES, Queue.CANDIDATES, Queue.SIGNALS, Queue.ORDER_INTENTS)
 KEY = "silent"
 
 
