@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands import command
-from training.commands.options import BARS_FILE, add_registry_option, date_option, progress_bars, say
+from training.commands.options import (
+    BARS_FILE,
+    add_registry_option,
+    command_clock,
+    date_option,
+    open_registry,
+    progress_bars,
+    say,
+)
 
 if TYPE_CHECKING:
     from shared.ports import TextReader
@@ -80,13 +88,13 @@ def _reader(options: argparse.Namespace) -> TextReader:
     ModelError
         If there is none that can be trusted.
     """
-    from shared.adapters.absent import NoText
+    from shared.adapters.texts import OnnxTextModels
     from shared.core.errors import ModelError
     from training.text_study.word_reader import read_words
 
     if options.words is not None:
         return read_words(options.words)
-    state = NoText().current()
+    state = OnnxTextModels(open_registry(options), command_clock()).current()
     if state.reader is None:
         raise ModelError(f"{state.fault}; --words FILE reads by a list of words")
     return state.reader

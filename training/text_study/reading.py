@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shared.core.errors import ModelError
 from shared.core.market import FloatArray, IntArray
+from shared.core.text.scores import MOST_Z, PRIOR_SPREAD, PRIOR_WEIGHT
 from shared.ports import TextReader
 from training.text_study.story_file import StoryFile
 
@@ -20,8 +21,6 @@ ECHO_S: Final = 24 * 3600
 NOVELTY_S: Final = 5 * 24 * 3600
 FIRST: Final = -1
 """In `echo_of`: the story repeats none."""
-PRIOR_SPREAD, PRIOR_WEIGHT, MOST_Z = 0.4, 10.0, 4.0
-"""What is believed of a symbol's scores before there are any, and the most that one counts for: as in divergence.v1."""
 _BATCH: Final = 256
 _DIGITS: Final = 10
 """What a sum's rounding leaves of nothing has no sign, and equal scores are equal."""
