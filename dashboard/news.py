@@ -15,6 +15,7 @@ from dashboard.store import Query, Source
 from shared.bootstrap import JsonCodec
 from shared.contracts.records import Table
 from shared.core.errors import ContractError
+from shared.core.policy import PolicyCode
 from shared.core.text.narratives import Narrative, NarrativeStatus
 from shared.core.text.stories import Story
 from shared.core.values import Symbol
@@ -146,20 +147,38 @@ class Consequences:
 
     def _led(self, symbol: Symbol, told: Narrative | None, story: Story | None) -> Led:
         since = told.told_at if told else story.received_at if story else None
-        for row in self._opinions.get(symbol, []):
-            is_named = told is not None and told.signal == row["decision_id"]
-            if is_named or (since is not None and since <= row["scored_at"] <= since + OPINION_WITHIN):
-                decision_id = str(row["decision_id"])
-                return Led(
-                    symbol=symbol,
-                    narrative=told,
-                    strategy=str(row["strategy"]),
-                    policy=str(row["policy"]),
-                    verdict=str(self._verdicts.get(decision_id, "")),
-                    phase=str(self._phases.get(decision_id, "")),
-                    decision_id=decision_id,
-                )
+        row = self._named(symbol, told) or self._next(symbol, since)
+        if row is not None:
+            decision_id = str(row["decision_id"])
+            return Led(
+                symbol=symbol,
+                narrative=told,
+                strategy=str(row["strategy"]),
+                policy=str(row["policy"]),
+                verdict=str(self._verdicts.get(decision_id, "")),
+                phase=str(self._phases.get(decision_id, "")),
+                decision_id=decision_id,
+            )
         return Led(symbol=symbol, narrative=told)
+
+    def _named(self, symbol: Symbol, told: Narrative | None) -> Mapping[str, Any] | None:
+        """The opinion that acted on a narrative."""
+        rows = self._opinions.get(symbol, []) if told is not None and told.signal else []
+        return next((row for row in rows if told is not None and row["decision_id"] == told.signal), None)
+
+    def _next(self, symbol: Symbol, since: datetime | None) -> Mapping[str, Any] | None:
+        """The first opinion that knew of it: one of the same instant may have been given before."""
+        rows = self._opinions.get(symbol, []) if since is not None else []
+        return next(
+            (
+                row
+                for row in rows
+                if since is not None
+                and since <= row["scored_at"] <= since + OPINION_WITHIN
+                and row["policy"] != PolicyCode.NO_STORY
+            ),
+            None,
+        )
 
 
 def opinions_on(source: Source, on: date) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.core.market import FloatArray
 from shared.core.text.narratives import ScorePast
+from shared.core.text.scores import MOST_Z, PRIOR_SPREAD, PRIOR_WEIGHT
 from tests.support.stories import READER
 from training.text_study.figures import (
     EventData,
@@ -23,7 +24,7 @@ from training.text_study.figures import (
     parts_of,
     rank_correlation,
 )
-from training.text_study.reading import FIRST, MOST_Z, PRIOR_SPREAD, PRIOR_WEIGHT, ReadStories, own_z, read_all
+from training.text_study.reading import FIRST, ReadStories, own_z, read_all
 from training.text_study.story_file import StoryFile
 
 DAY_S = 86_400
