@@ -7,6 +7,7 @@ was put or refused.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from shared.ports import Cell, Ports, Row, TableStore
 from shared.stages.base.incidents import BROKEN, record_broken
 from shared.stages.narrative.resting import count_failure, count_success, pass_breaker
 from shared.stages.narrative.spending import DAY, Spending, set_aside, settle, spending_of, tell_spent, worst_of
+
+logger = logging.getLogger("gatehouse.language")
 
 ANSWERED = "OK"
 """Outcome of a call that was answered; any other is a LanguageFault."""
@@ -233,7 +236,7 @@ class _Question:
             refused = LanguageError(LanguageFault.BUDGET, f"what {self.on} has spent cannot be read: {error}")
             return self._unanswered(refused, notices=record_broken(ports, Table.CALLS, self.on, DAY, error))
         try:
-            reply = ports.language.ask(self.request, timeout_s=deadline_s)
+            reply = self._reply(deadline_s)
         except LanguageError as error:
             used = worst if error.fault in _MAY_BE_BILLED else Spending()
             if used != worst:
@@ -247,6 +250,15 @@ class _Question:
         cells = _call_row(self, used, ANSWERED, model=reply.model, latency_ms=reply.latency_ms)
         key = self._write(cells)
         return LanguageCall(record=self.name, reply=kept, notices=tuple(notices), on=self.on, key=key, cells=cells)
+
+    def _reply(self, deadline_s: float) -> LanguageReply:
+        try:
+            return self.ports.language.ask(self.request, timeout_s=deadline_s)
+        except LanguageError:
+            raise
+        except Exception as error:  # whatever a stranger's answer does to its adapter, price-only trading goes on
+            logger.warning("the language model's adapter failed", exc_info=True)
+            raise LanguageError(LanguageFault.NONSENSE, f"the adapter failed ({type(error).__name__})") from error
 
     def _unanswered(
         self, error: LanguageError, *, used: Spending | None = None, notices: list[Notice] | tuple[()] = ()
