@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from shared.core.text.retrieval import evidence
 from shared.core.text.stories import Story
 from shared.core.values import Symbol
 from shared.ports import Ports
+from shared.stages.base.incidents import BROKEN
 from shared.stages.market.focused import focused_slice
 from shared.stages.market.names import listed_names
 from shared.stages.narrative.calls import LanguageCall, ask, note_status
@@ -148,7 +150,9 @@ class _Desk:
 def _past(ports: Ports, symbol: Symbol) -> ScorePast:
     """A symbol's scores so far; what cannot be read counts as none."""
     stored = ports.tables.get(Table.NARRATIVES, LATEST, symbol_key(symbol))
-    return ScorePast() if stored is None else ports.codec.decode(ScorePast, str(stored.value["past"]))
+    with suppress(*BROKEN):
+        return ports.codec.decode(ScorePast, str(stored.value["past"])) if stored else ScorePast()
+    return ScorePast()
 
 
 def _keep(ports: Ports, told: Narrative) -> None:

@@ -160,7 +160,7 @@ def narrative_row(ports: Ports, narrative: Narrative) -> Row:
 
 
 def texts_of(ports: Ports, on: date, symbols: Sequence[Symbol], at: datetime) -> dict[Symbol, SymbolText]:
-    """What the news says of symbols, as it is known at an instant."""
+    """What the news says of symbols, as it is known at an instant; a broken row is passed over."""
     since = at - STORIES_WITHIN
     rows = stories_since(ports, on, since, columns=STORY_COLUMNS)
     stories = sorted(
@@ -169,11 +169,15 @@ def texts_of(ports: Ports, on: date, symbols: Sequence[Symbol], at: datetime) ->
     newest: dict[Symbol, Narrative] = {}
     for partition in _dates(ports, on, since):
         for _, row in ports.tables.query(Table.NARRATIVES, str(partition), columns=("symbol", "narrative")):
-            if row.get("symbol") in symbols:
+            if row.get("symbol") not in symbols:
+                continue
+            try:
                 narrative = ports.codec.decode(Narrative, str(row["narrative"]))
-                before = newest.get(narrative.symbol)
-                if since < narrative.told_at <= at and (before is None or before.told_at <= narrative.told_at):
-                    newest[narrative.symbol] = narrative
+            except (ContractError, KeyError):
+                continue
+            before = newest.get(narrative.symbol)
+            if since < narrative.told_at <= at and (before is None or before.told_at <= narrative.told_at):
+                newest[narrative.symbol] = narrative
     fault = "" if ports.settings.language.url else "no language model is configured: GATEHOUSE_LANGUAGE_URL"
     return {
         symbol: SymbolText(
