@@ -6,57 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from shared.contracts.messages import CandidateSlice, FoundStory, Message, NarrativeRequest, StoryBatch
-from shared.core.ids import hash_id
+from shared.contracts.messages import CandidateSlice, NarrativeRequest
 from shared.core.values import Symbol
 from shared.pipeline import run
-from shared.stages.market.scan import scan
 from shared.stages.narrative.records import stories_since, texts_of
-from tests.support.market_day import ON, market_ports
+from tests.support.market_day import ON
 from tests.support.ports import FakePorts
+from tests.support.story_day import GOOD, LANGUAGE, batch, found, opened, read
 from tests.support.tape import ny
-from tests.support.texts import HandReader, HandTexts
-
-LANGUAGE = {"GATEHOUSE_LANGUAGE_URL": "http://127.0.0.1:1/v1", "GATEHOUSE_LANGUAGE_MODEL": "by-hand"}
-GOOD = "Aaa wins large contract from the navy"
-
-
-def opened(clock: str = "10:02", **settings: str) -> FakePorts:
-    """Ports of a day whose watchlist stands, with a reader to whom wins sound good."""
-    ports = market_ports(ny(ON, "09:15"), **settings)
-    scan(ports)
-    ports.clock.at = ny(ON, clock)
-    ports.texts = HandTexts(HandReader(sounds={"wins": 0.8, "cuts": -0.6}))
-    return ports
-
-
-def found(headline: str, *symbols: str, source: str = "Wire", weight: float = 1.0) -> FoundStory:
-    return FoundStory(
-        story_id=hash_id("story", headline, *symbols),
-        published_at=ny(ON, "10:00"),
-        source=source,
-        headline=headline,
-        symbols=tuple(map(Symbol, symbols or ("AAA",))),
-        weight=weight,
-    )
-
-
-def batch(ports: FakePorts, *stories: FoundStory) -> StoryBatch:
-    at = ports.clock.now()
-    message_id = hash_id("batch", *(story.story_id for story in stories))
-    return StoryBatch(
-        message_id=message_id,
-        correlation_id=message_id,
-        causation_id="run",
-        decided_at=at,
-        expires_at=at + timedelta(hours=1),
-        on=ON,
-        stories=stories,
-    )
-
-
-def read(ports: FakePorts, *stories: FoundStory) -> list[Message]:
-    return list(run(batch(ports, *stories), ports))
+from tests.support.texts import HandTexts
 
 
 def fates(ports: FakePorts) -> dict[str, str]:
