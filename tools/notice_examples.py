@@ -32,6 +32,9 @@ from shared.stages.base.notices import (
     ended,
     halt,
     heartbeat,
+    language_back,
+    language_down,
+    language_spent,
     opened,
     poison,
     quarantined,
@@ -63,6 +66,12 @@ PLAN = EntryPlan(
     poll_s=5,
     max_reprices=3,
 )
+
+FEED = NoticeText(
+    title="The feed Wire cannot be read",
+    body="took longer than 10 s. Every news scan tries again; the other sources are read all the same.",
+)
+"""As `shared.stages.market.feeds` words it, which a test holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +160,32 @@ def examples() -> Iterator[Example]:
         severity=warning,
         when="a row of the market's answers could not be read; once a day for each kind",
         text=unread_rows("snapshot", rows),
+    )
+    yield Example(
+        kind="feed",
+        severity=warning,
+        when="a feed cannot be read; once a day for each",
+        text=FEED,
+    )
+    yield Example(
+        kind="language-down",
+        severity=warning,
+        when="three questions in a row to the language model came to nothing",
+        text=language_down(3, AT + timedelta(minutes=2), "TIMEOUT: no whole answer in time"),
+    )
+    yield Example(
+        kind="language-back",
+        severity=info,
+        when="it answers again",
+        text=language_back(AT, AT + timedelta(minutes=6)),
+    )
+    yield Example(
+        kind="language-spent",
+        severity=warning,
+        when="a question was not asked, since the day's budget has no room for it; once a day",
+        text=language_spent(
+            "BUDGET: 298412 tokens and 0.06 USD of 171 calls leave no room for another one in 300000 tokens and 0.1 USD"
+        ),
     )
     yield Example(
         kind="silent-symbol",

@@ -214,7 +214,13 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
         "operator/approvals": ("_claim",),
     },
     Table.STORIES: {"narrative/records": ("story_row",)},
-    Table.NARRATIVES: {"narrative/records": ("narrative_row",)},
+    Table.FEEDS: {"market/feeds": ("_row",)},
+    Table.NARRATIVES: {"narrative/records": ("narrative_row",), "narrative/narrate": ("_keep",)},
+    Table.CALLS: {
+        "narrative/calls": ("_call_row",),
+        "narrative/spending": ("_row",),
+        "narrative/resting": ("_row",),
+    },
     Table.INCIDENTS: {"base/incidents": ("record_incident",), "account/missed_runs": ("_close",)},
     Table.NOTICES: {"notify": ("_row", "_channel_row")},
 }
@@ -295,5 +301,5 @@ def test_make_targets_exist_and_are_documented() -> None:
 def test_commands_of_the_sandbox_that_are_named_exist() -> None:
     actions = next(action.choices for action in _parser()._actions if action.dest == "command")
     for path in DOCUMENTS:
-        named = set(re.findall(r"python -m sandbox (\w+)", path.read_text(encoding="utf-8")))
+        named = set(re.findall(r"python -m sandbox ([\w-]+)", path.read_text(encoding="utf-8")))
         assert named <= set(actions or ()), path.name

@@ -20,6 +20,7 @@ from shared.stages.market.news import MAX_BATCH_BYTES, news, story_of
 from tests.support.orders import ON
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny
+from tools.notice_examples import FEED
 
 MORNING = ny(ON, "09:00")
 EARLIER = ny(ON, "08:50")
@@ -279,6 +280,13 @@ def test_a_feed_that_fails_is_told_of_once_a_day_and_costs_itself_alone() -> Non
     assert "took longer than 10 s" in notice.body
     assert sorted(headlines(sent)) == ["$AAA wins", "AAA beats"]
     assert not [message for message in later(ports) if isinstance(message, Notice)]
+
+
+def test_a_feed_that_fails_is_told_of_as_the_documents_show_it() -> None:
+    ports, feeds = with_feeds("Wire")
+    feeds.faults["Wire"] = "took longer than 10 s"
+    (notice,) = [message for message in news(ports) if isinstance(message, Notice)]
+    assert (notice.title, notice.body) == (FEED.title, FEED.body)
 
 
 def test_items_wait_for_the_next_scan_where_nothing_says_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
