@@ -75,6 +75,7 @@ def serve_local_model(port: int = _FREE_PORT) -> Any:
     params.n_parallel, params.n_ctx, params.port = SLOTS, CONTEXT_TOKENS, port
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads, pool.poll = THREADS, 0
+    params.cache_ram_mib = 0  # questions that are over would fill gigabytes
     params.verbosity = -1
     params.ui = False
     return xllamacpp.Server(params)
