@@ -25,6 +25,7 @@ VERDICTS = {
     "evidence": "The figures are evidence of an edge after costs.",
     "no evidence": "No edge has been shown.",
     "in sample": "In sample: this is not a result.",
+    "contaminated": "Contaminated: the language model may have known how it ended.",
 }
 
 

@@ -118,6 +118,8 @@ def setting_names() -> frozenset[str]:
 def app_environment(changed: Mapping[str, str], core: Sequence[str], market: Sequence[str]) -> dict[str, str]:
     """The example's settings with a market's symbols, and with what is changed.
 
+    What the example says of the sandbox's own news is left out: momentum.v1 alone trades unless others are named.
+
     Raises
     ------
     SettingsError
@@ -127,6 +129,7 @@ def app_environment(changed: Mapping[str, str], core: Sequence[str], market: Seq
         raise SettingsError(f"no such setting: {', '.join(unknown)}")
     return {
         **read_local_settings(ROOT / "local.settings.json.example"),
+        **dict.fromkeys(("GATEHOUSE_STRATEGIES", "GATEHOUSE_LANGUAGE_URL", "GATEHOUSE_LANGUAGE_MODEL"), ""),
         "GATEHOUSE_CORE_SYMBOLS": " ".join(core),
         "GATEHOUSE_MARKET_SYMBOLS": " ".join(market),
         **changed,

@@ -12,6 +12,8 @@ import numpy as np
 from shared.contracts.model_card import SIGNAL_MODEL, ReliabilityBin
 from shared.core.ids import canonical_json, digest
 from shared.core.market import FloatArray
+from shared.core.text.language import may_have_read
+from shared.strategies.catalogue import traded
 from training.backtest.metrics import (
     BenchmarkFigures,
     RunFigures,
@@ -40,6 +42,7 @@ PROVEN = 0.95
 """Probability of a true Sharpe ratio above what luck gives, from which a run is called evidence."""
 ENOUGH_TRADES = 100
 HALT = "HALTED_DRAWDOWN"
+CONTAMINATED = "contaminated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ class Study:
     overfit : Overfitting or None
         Where the trials that the run was picked from are known.
     verdict : str
-        One of evidence, no evidence, in sample.
+        One of evidence, no evidence, in sample, contaminated.
     reasons : tuple of str
         Sentences that bear the verdict out.
     importances : tuple of (str, float)
@@ -76,6 +79,7 @@ class Study:
     brier_base: float
     importances: tuple[tuple[str, float], ...]
     in_sample_days: int
+    contaminated_days: int
     verdict: str
     reasons: tuple[str, ...]
 
@@ -136,6 +140,7 @@ def study(
         brier_base=brier(np.full_like(up, up.mean() if up.size else 0.0), up),
         importances=_importances(models),
         in_sample_days=sum(day.in_sample for day in days),
+        contaminated_days=_contaminated_days(outcome),
         verdict="",
         reasons=(),
     )
@@ -183,6 +188,11 @@ def _verdict(of: Study) -> tuple[str, tuple[str, ...]]:
             f"In sample: the models had learned from {of.in_sample_days} of {run.days} days. Nothing here says what "
             "they would have earned."
         )
+    if of.contaminated_days:
+        reasons.append(
+            f"Contaminated: on {of.contaminated_days} of {run.days} days the language model may have known how they "
+            "ended (GATEHOUSE_LANGUAGE_KNOWLEDGE_CUTOFF and 30 days). Nothing here says what its narratives would earn."
+        )
     reasons.append(
         f"{trades.trades} trades earned {trades.net_usd:+,.0f} USD after fees of {trades.fees_usd:,.0f} USD; equity "
         f"changed by {run.total_return:+.2%} in {run.days} days."
@@ -208,10 +218,21 @@ def _verdict(of: Study) -> tuple[str, tuple[str, ...]]:
         reasons.append(f"{of.outcome.unfinished} positions were still open at the end and are not counted as trades.")
     if of.in_sample_days:
         return "in sample", tuple(reasons)
+    if of.contaminated_days:
+        return CONTAMINATED, tuple(reasons)
     if trades.trades < ENOUGH_TRADES:
         reasons.append(f"Fewer than {ENOUGH_TRADES} trades show nothing either way.")
     proven = deflated.probability >= PROVEN and trades.net_usd > 0 and trades.trades >= ENOUGH_TRADES
     return ("evidence" if proven else "no evidence"), tuple(reasons)
+
+
+def _contaminated_days(outcome: BacktestOutcome) -> int:
+    """Days on which a strategy rested on narratives of a model that may have read how they ended: all of no cutoff."""
+    language = outcome.settings.language
+    reading = [each for each in traded(outcome.settings.strategies) if each.strategy and each.strategy.needs.text]
+    if not (language.url and reading):
+        return 0
+    return sum(may_have_read(day.on, language.knowledge_cutoff) for day in outcome.days)
 
 
 def _halted(outcome: BacktestOutcome) -> list[str]:

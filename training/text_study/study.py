@@ -15,6 +15,7 @@ from shared.core.errors import ContractError, InvariantError
 from shared.core.features.history import DAY_S, new_york_clock
 from shared.core.ids import canonical_json, digest
 from shared.core.market import FloatArray, Timeframe
+from shared.core.text.language import CUTOFF_MARGIN
 from shared.core.values import require
 from shared.ports import Calendar, TextReader
 from training.text_study.event_types import kind_of
@@ -41,7 +42,6 @@ type Progress = Callable[[str, float], None]
 
 PAST: Final = timedelta(days=120)
 """Stories so long before the first bar are read for the past of the others."""
-CUTOFF_MARGIN: Final = timedelta(days=30)
 ENOUGH_EVENTS: Final = 100
 PROVEN: Final = 0.05
 LEAST_SHUFFLES: Final = 100

@@ -90,7 +90,8 @@ class LanguageSettings:
         "GATEHOUSE_LANGUAGE_KNOWLEDGE_CUTOFF",
         None,
         "date up to which the model has read the world; empty: not known",
-        why="Decisions before it and 30 days more are in no figure of performance: the model may know how they ended",
+        why="A backtest that rests on narratives of days before it and 30 more says that it is contaminated: the model "
+        "may know how they ended",
     )
     slots: int = setting(
         "GATEHOUSE_LANGUAGE_SLOTS",

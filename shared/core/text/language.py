@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
 
 from shared.core.errors import GatehouseError
@@ -87,3 +88,12 @@ COMMENTATOR = "commentator-seeded"
 def is_invented(model: str) -> bool:
     """Whether an answer is the sandbox's commentator's, which knows an invented market and nothing else."""
     return model.startswith(COMMENTATOR)
+
+
+CUTOFF_MARGIN = timedelta(days=30)
+"""What a model has read does not end on one day."""
+
+
+def may_have_read(on: date, cutoff: date | None) -> bool:
+    """Whether a model may have read how a date ended; of one whose cutoff is not known, every date."""
+    return cutoff is None or on <= cutoff + CUTOFF_MARGIN

@@ -139,7 +139,9 @@ def _sent(ports: Ports, batch: StoryBatch, rows: Sequence[StoryRow], liquid: fro
     """What the stories of a batch ask for: a narrative of each symbol, or scores at once."""
     told = _by_symbol((row.story for row in rows if row.led_to == StoryFate.NARRATIVE), liquid)
     scored = _by_symbol((row.story for row in rows if row.led_to == StoryFate.CANDIDATES), liquid)
-    messages: list[Message] = [_request(batch, part) for part in batched(told, MAX_SLICE, strict=False)]
+    # As many as are asked for side by side: none waits for another's answer.
+    most = min(ports.settings.language.slots, MAX_SLICE)
+    messages: list[Message] = [_request(batch, part) for part in batched(told, most, strict=False)]
     for part in batched((each.symbol for each in scored), MAX_SLICE, strict=False):
         messages += focused_slice(ports, part, cause=batch.message_id)
     return messages

@@ -53,6 +53,18 @@ def status(ports: Ports) -> Mapping[str, object]:
             name: {"version": s.predictor.card.version if s.predictor else None, "fault": s.fault or None}
             for name, s in models.items()
         },
+        "news": _news(ports),
+    }
+
+
+def _news(ports: Ports) -> Mapping[str, object]:
+    """What reads the news, and why what is missing is."""
+    text, language = ports.texts.current(), ports.settings.language
+    return {
+        "text_models": list(text.reader.versions) if text.reader else [],
+        "text_fault": text.fault or None,
+        "language_model": language.model if language.url else None,
+        "feeds": [feed.name for feed in ports.settings.news.feeds],
     }
 
 

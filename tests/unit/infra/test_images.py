@@ -82,8 +82,9 @@ def locked(lock: str) -> set[str]:
 
 
 HOLDERS = packages_distributions()
-OF_OTHER_COMMANDS = {"sandbox": {"duckdb", "optuna"}}
-"""Imported by what the image's command does not run: `sandbox query`, and a training that tunes."""
+OF_OTHER_COMMANDS = {"sandbox": {"duckdb", "optuna", "xllamacpp"}, "training": {"safetensors"}}
+"""Imported by what the image's command does not run: `sandbox query`, `sandbox narrate`, a training that tunes, and
+`training text embedding`."""
 
 
 def distributions(name: str) -> set[str]:

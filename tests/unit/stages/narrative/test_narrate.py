@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
@@ -41,9 +41,9 @@ def with_language(
 def asked(ports: FakePorts, *headlines: tuple[str, str]) -> NarrativeRequest:
     """What reading stories of symbols asks for; by default one of AAA."""
     stories = [found(headline, symbol) for headline, symbol in headlines or ((GOOD, "AAA"),)]
-    (request,) = read(ports, *stories)
-    assert isinstance(request, NarrativeRequest)
-    return request
+    requests = [each for each in read(ports, *stories) if isinstance(each, NarrativeRequest)]
+    assert requests
+    return replace(requests[0], asked=tuple(one for each in requests for one in each.asked))
 
 
 def narratives(ports: FakePorts) -> dict[str, Narrative]:

@@ -143,3 +143,10 @@ def test_nothing_received_later_is_known_at_a_decision() -> None:
         assert len(text[Symbol("AAA")].stories) == count
         assert text[Symbol("BBB")].stories == ()
         assert "GATEHOUSE_LANGUAGE_URL" in text[Symbol("AAA")].fault
+
+
+def test_no_message_asks_about_more_symbols_than_are_asked_side_by_side() -> None:
+    ports = opened(**LANGUAGE, GATEHOUSE_LANGUAGE_SLOTS="2")
+    sent = read(ports, *(found(f"{symbol.title()} wins large contract", symbol) for symbol in ("AAA", "BBB", "CCC")))
+    asked = [tuple(one.symbol for one in each.asked) for each in sent if isinstance(each, NarrativeRequest)]
+    assert asked == [("AAA", "BBB"), ("CCC",)]
