@@ -42,7 +42,9 @@ def narrate(request: NarrativeRequest, ports: Ports) -> Sequence[Message]:
     if ports.clock.now() >= request.expires_at:
         return []
     known = stories_since(ports, request.on, request.decided_at - NOVELTY_WITHIN)
-    names = {symbol: called(name) for symbol, name in listed_names(ports, request.on).items()}
+    listed = listed_names(ports, request.on)
+    told_of = {symbol for row in known for symbol in row.story.symbols if symbol in listed}
+    names = {symbol: called(listed[symbol]) for symbol in told_of}
     desk = _Desk(ports=ports, request=request, known=known, names=names)
     with ThreadPoolExecutor(max_workers=ports.settings.language.slots) as pool:
         told = [each for each in pool.map(desk.narrative, request.asked) if each is not None]
@@ -89,8 +91,8 @@ class _Desk:
         blank = self._made(about, unanswered, new, past=ScorePast(), calls=())
         if self.ports.tables.get(Table.NARRATIVES, str(blank.on), narrative_key(blank)) is not None:
             return None
-        outcome, calls = self._answered(about, sentiment=blank.sentiment)
-        told = self._made(about, outcome, new, past=_past(self.ports, symbol), calls=calls)
+        outcome, calls, prompt_id = self._answered(about, sentiment=blank.sentiment)
+        told = self._made(about, outcome, new, past=_past(self.ports, symbol), calls=calls, prompt_id=prompt_id)
         return _Asked(narrative=told, notices=tuple(notice for call in calls for notice in call.notices))
 
     def _evidence(self, new: Sequence[Story], own: Sequence[StoryRow]) -> tuple[Story, ...]:
@@ -106,8 +108,10 @@ class _Desk:
             echo_cosine=self.ports.settings.news.echo_cosine,
         )
 
-    def _answered(self, about: Question, *, sentiment: float | None) -> tuple[JudgedAnswer, Sequence[LanguageCall]]:
-        """Ask, once more where the answer cannot be read, and judge what came."""
+    def _answered(
+        self, about: Question, *, sentiment: float | None
+    ) -> tuple[JudgedAnswer, Sequence[LanguageCall], str]:
+        """Ask, once more where the answer cannot be read, and judge what came; the last prompt's id beside it."""
         request, calls = about.request, list[LanguageCall]()
         left_s = self.ports.settings.language.timeout_s
         while True:
@@ -115,11 +119,11 @@ class _Desk:
             call = ask(self.ports, request, on=self.request.on, deadline_s=left_s, is_repair=is_repair)
             calls.append(call)
             if call.reply is None:
-                return JudgedAnswer(status=NarrativeStatus.UNAVAILABLE, fault=call.why), calls
+                return JudgedAnswer(status=NarrativeStatus.UNAVAILABLE, fault=call.why), calls, request.prompt_id
             found = judged(about, call.reply, sentiment=sentiment)
             note_status(self.ports, call, found.status.value)
             if found.status is not NarrativeStatus.INVALID_PARSE or is_repair:
-                return found, calls
+                return found, calls, request.prompt_id
             left_s -= call.reply.latency_ms / 1000
             request = repair_request(about.request, prompt(REPAIR), answer=call.reply.text, fault=found.fault)
 
@@ -131,6 +135,7 @@ class _Desk:
         *,
         past: ScorePast,
         calls: Sequence[LanguageCall],
+        prompt_id: str = "",
     ) -> Narrative:
         replies = [(call, call.reply) for call in calls if call.reply is not None]
         return narrative_of(
@@ -142,6 +147,7 @@ class _Desk:
             told_at=max(self.ports.clock.now(), self.request.decided_at),
             past=past,
             model=replies[-1][1].model if replies else "",
+            prompt_id=prompt_id,
             records=[call.record for call, _ in replies],
             is_repaired=len(replies) > 1,
         )
