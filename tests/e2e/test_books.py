@@ -17,8 +17,12 @@ from sandbox.replay import last_day, replayed
 from shared.adapters.codec import decode_json
 from shared.bootstrap import App
 from shared.contracts.cases import Case, CaseEnding
-from shared.contracts.records import Container
+from shared.contracts.records import Container, Table
+from shared.core.settings import FIRST_STRATEGY
+from shared.core.text.narratives import Narrative
 from shared.stages.evidence.nightly import ReplayReport
+from shared.stages.narrative.calls import ANSWERED
+from shared.stages.narrative.spending import DAY
 from simulation.market.scenario import DEFAULT_ON
 from tests.support.days import DayRuns
 from tests.support.kernels import lesser_kernels, run_under
@@ -57,9 +61,44 @@ def test_every_decision_has_a_case_that_ended(books: App, day: dict[str, Any]) -
     assert CaseEnding.RUNNING not in endings
     assert endings.count(CaseEnding.CLOSED) == day["report"]["orders"].get("CLOSED", 0)
     assert all(case.outcome.after_15m_bp is not None for case in cases)
-    assert all(case.scores.contributions for case in cases)
+    assert all(case.scores.contributions for case in cases if case.strategy == FIRST_STRATEGY)
     realised = sum(float(case.outcome.realised_usd or 0) for case in cases)
     assert realised == pytest.approx(float(day["report"]["realised_usd"]), abs=0.01)
+
+
+def test_stories_became_narratives_that_quote_them_and_every_call_is_recorded(books: App) -> None:
+    on = str(DEFAULT_ON)
+    stories = {str(row["story_id"]): row for _, row in books.tables.query(Table.STORIES, on)}
+    assert {"narrative", "echo"} <= {str(row["led_to"]) for row in stories.values()}
+    assert all(row["vector"] and row["polarity"] is not None for row in stories.values())
+    rows = [row for _, row in books.tables.query(Table.NARRATIVES, on)]
+    narratives = [decode_json(Narrative, str(row["narrative"])) for row in rows]
+    told = [each for each in narratives if each.answer is not None]
+    assert told
+    for quote in (quote for each in told if each.answer for quote in each.answer.quotes):
+        story = stories[quote.story_id]
+        assert quote.text in f"{story['headline']}\n{story['summary']}"
+    calls = [row for key, row in books.tables.query(Table.CALLS, on) if key != DAY]
+    recorded = set(books.blobs.names(Container.LANGUAGE, ""))
+    assert {row["outcome"] for row in calls} == {ANSWERED}
+    assert {str(row["record"]) for row in calls} == {name for each in narratives for name in each.records} <= recorded
+
+
+def test_an_entry_on_the_news_has_a_case_that_shows_what_it_rests_on(books: App) -> None:
+    on = str(DEFAULT_ON)
+    names = books.blobs.names(Container.CASES, f"{on}/")
+    stored = [blob for name in names if (blob := books.blobs.get(Container.CASES, name))]
+    cases = [case for blob in stored if (case := decode_json(Case, blob.value)).strategy == "divergence.v1"]
+    assert cases
+    acted_on = {str(row["signal"]) for _, row in books.tables.query(Table.NARRATIVES, on)}
+    for case in cases:
+        assert case.text is not None
+        told = case.text.narrative
+        assert told is not None
+        assert told.answer is not None
+        assert all(case.text.story(quote.story_id) for quote in told.answer.quotes)
+        assert {"narrative", "price_score", "divergence", "volume_z", "rsi_14", "macd"} <= case.text.figures.keys()
+        assert (case.text.reason, case.decision_id in acted_on) == ("NARR_LEADS_PRICE", True)
 
 
 def test_a_hundred_decisions_of_the_day_replay_equal(books: App) -> None:

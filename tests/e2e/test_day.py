@@ -16,7 +16,18 @@ from tests.support.days import SEEDED, DayRuns
 
 pytestmark = [pytest.mark.slow]
 
-STAGES = ("watchlist", "scored", "signals", "decided", "approved", "orders", "positions", "fills", "stories")
+STAGES = (
+    "watchlist",
+    "scored",
+    "signals",
+    "decided",
+    "approved",
+    "orders",
+    "positions",
+    "fills",
+    "stories",
+    "narratives",
+)
 
 
 @pytest.fixture(scope="module")
