@@ -20,6 +20,7 @@ from shared.core.values import Symbol
 from shared.stages.narrative.spending import DAY
 from tests.support.app import NEVER, Sandbox
 from tests.support.sent_stories import narratives_of, send_stories, slots_of
+from tests.support.webhook import webhook
 
 type MakeSandbox = Callable[..., Sandbox]
 
@@ -94,10 +95,10 @@ class StoryDesk:
         )
 
 
-def heard(caplog: pytest.LogCaptureFixture, kind: str) -> int:
-    """How many notices of a kind were logged."""
+def heard(caplog: pytest.LogCaptureFixture, start: str) -> int:
+    """How many notices were logged whose kind and title begin so."""
     lines = (record.getMessage() for record in caplog.records if record.name == "gatehouse.notices")
-    return sum(line.startswith(f"{kind}: ") for line in lines)
+    return sum(line.startswith(start) for line in lines)
 
 
 def gated(box: Sandbox) -> dict[str, set[str]]:
@@ -136,10 +137,10 @@ def test_faults_of_every_kind_one_after_another_stop_no_price_only_trading_and_a
 
         desk.answers(**{"500": 1})
         for _ in range(3):
-            assert heard(caplog, "language-down") == 0
+            assert heard(caplog, "language-down: ") == 0
             await desk.fails(NarrativeStatus.UNAVAILABLE, "DOWN")
             await asyncio.sleep(RESTS_S)
-        assert heard(caplog, "language-down") == 1
+        assert heard(caplog, "language-down: ") == 1
         assert [row["status"] for row in box.incidents("language-down")] == ["open"]
         await desk.fails(NarrativeStatus.UNAVAILABLE, "RESTING")
 
@@ -147,7 +148,7 @@ def test_faults_of_every_kind_one_after_another_stop_no_price_only_trading_and_a
         told = await desk.tell(second=20)
         assert told is not None
         assert told.status is NarrativeStatus.TOLD
-        assert heard(caplog, "language-back") == 1
+        assert heard(caplog, "language-back: ") == 1
         assert [row["status"] for row in box.incidents("language-down")] == ["closed"]
 
         desk.answers(**{"429": 1})
@@ -178,13 +179,17 @@ def test_faults_of_every_kind_one_after_another_stop_no_price_only_trading_and_a
         decided = gated(box)
         assert decided[MOMENTUM]
         assert decided[DIVERGENCE]
+        for row in box.rows(Table.DECISIONS).values():
+            is_told = row["strategy"] == DIVERGENCE and row["verdict"] == "approved"
+            assert heard(caplog, f"decision: [Signal] {row['symbol']} - ") == is_told
         assert {row["kind"] for row in box.incidents()} == {"language-down"}
-        assert (heard(caplog, "language-down"), heard(caplog, "language-back")) == (1, 1)
+        assert (heard(caplog, "language-down: "), heard(caplog, "language-back: ")) == (1, 1)
         outcomes = Counter(row["outcome"] for key, row in box.rows(Table.CALLS).items() if key != DAY)
         assert outcomes == {"OK": 17, "DOWN": 3, "RESTING": 1, "RATE_LIMITED": 1, "TIMEOUT": 1}
 
-    with caplog.at_level(logging.INFO, logger="gatehouse.notices"):
-        sandbox(settings=SCANNING, at="09:54:30").run(scenario)
+    with webhook() as phone, caplog.at_level(logging.INFO, logger="gatehouse.notices"):
+        channels = {"GATEHOUSE_NOTICE_CHANNELS": f"phone: {phone.url('told')}"}
+        sandbox(settings=SCANNING | channels, at="09:54:30").run(scenario)
 
 
 def test_without_a_language_model_stories_are_scored_and_nothing_is_asked_or_told(
@@ -199,7 +204,7 @@ def test_without_a_language_model_stories_are_scored_and_nothing_is_asked_or_tol
         assert gated(box)[DIVERGENCE] == set()
         assert [row["led_to"] for row in box.rows(Table.STORIES).values()] == ["candidates"] * 2
         assert (box.rows(Table.CALLS), box.incidents()) == ({}, [])
-        assert heard(caplog, "language-down") == 0
+        assert heard(caplog, "language-down: ") == 0
 
     with caplog.at_level(logging.INFO, logger="gatehouse.notices"):
         sandbox(settings=SCANNING | {"GATEHOUSE_LANGUAGE_URL": ""}, at="09:54:30").run(scenario)
