@@ -15,7 +15,7 @@ from shared.core.ids import hash_id
 from shared.core.text.cleaning import clean
 from shared.core.text.narratives import NarrativeStatus
 from shared.core.values import Symbol
-from tests.support.app import NEVER, Sandbox
+from tests.support.app import NEVER, WITH_NEWS, Sandbox
 from tests.support.hostile_stories import HOSTILE_STORIES, HostileStory, obeying_answer
 from tests.support.language import completion
 from tests.support.sent_stories import narratives_of, send_stories
@@ -23,6 +23,7 @@ from tests.support.sent_stories import narratives_of, send_stories
 type MakeSandbox = Callable[..., Sandbox]
 
 SETTINGS = {
+    **WITH_NEWS,
     "GATEHOUSE_NEWS_SCHEDULE": NEVER,
     "GATEHOUSE_REPORT_SCHEDULE": NEVER,
     "GATEHOUSE_NIGHTLY_SCHEDULE": NEVER,

@@ -18,7 +18,7 @@ from shared.core.ids import hash_id
 from shared.core.text.narratives import Narrative, NarrativeStatus
 from shared.core.values import Symbol
 from shared.stages.narrative.spending import DAY
-from tests.support.app import NEVER, Sandbox
+from tests.support.app import NEVER, WITH_NEWS, Sandbox
 from tests.support.sent_stories import narratives_of, send_stories, slots_of
 from tests.support.webhook import webhook
 
@@ -30,6 +30,7 @@ LATE_S = 2 * TIMEOUT_S
 BUSY_S = 10.0
 """What a busy machine may add to it, with all that else is done in the minute."""
 SCANNING = {
+    **WITH_NEWS,
     "GATEHOUSE_NEWS_SCHEDULE": NEVER,
     "GATEHOUSE_REPORT_SCHEDULE": NEVER,
     "GATEHOUSE_NIGHTLY_SCHEDULE": NEVER,

@@ -63,6 +63,12 @@ def new_york(text: str) -> datetime:
     return datetime.combine(DEFAULT_ON, time.fromisoformat(text), NEW_YORK).astimezone(from_epoch(0).tzinfo)
 
 
+ON_PRICE_ALONE = {"GATEHOUSE_STRATEGIES": f"{FIRST_STRATEGY}=1"}
+"""What trades unless a test says otherwise."""
+WITH_NEWS = {"GATEHOUSE_STRATEGIES": f"{FIRST_STRATEGY}=0.7 divergence.v1=0.3"}
+"""As in a sandbox day."""
+
+
 class Sandbox:
     """Storage, venue and app around one scenario.
 
@@ -138,7 +144,7 @@ class Sandbox:
     async def _with_host[T](self, scenario: Callable[[Sandbox], Awaitable[T]]) -> T:
         given = app_settings(self.prepared, venue_url=self.venue_url, clock_file=self.clock.path, revision="test")
         app.cache_clear()
-        settings = given | self.settings
+        settings = given | ON_PRICE_ALONE | self.settings
         self.host = Host(
             ROOT, settings, self.storage, self.clock, self.folder, keys=HOST_KEYS, observer=self.trace, is_virtual=True
         )

@@ -68,7 +68,14 @@ OUT_OF_RANGE: dict[str, dict[str, Any]] = {
 }
 """For each schema: values that its message may not have, by field."""
 
-NUMBER = {"candidates.v1": "slot", "signal.v1": "p_up", "order-intent.v2": "qty", "notice.v1": "title"}
+NUMBER = {
+    "stories.v1": "message_id",
+    "narratives.v1": "causation_id",
+    "candidates.v1": "slot",
+    "signal.v1": "p_up",
+    "order-intent.v2": "qty",
+    "notice.v1": "title",
+}
 """A field of each schema that is filled with NaN and infinities."""
 
 
