@@ -34,7 +34,8 @@ def day_digest(tables: Mapping[str, Rows], blobs: BlobStore, log: Sequence[Mappi
     Parameters
     ----------
     tables : mapping of str to mapping of str to row
-        Rows by table and key.
+        Rows by table and key, without those of calls: two companies' stories that are one question once names are
+        hidden are asked side by side, and whose answer comes first is nobody's to say.
     blobs : BlobStore
         Watchlists, features, reports, bars, case files and the cards of models are read.
     log : sequence of mapping

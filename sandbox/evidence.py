@@ -68,7 +68,7 @@ def gather_evidence(world: Scenario, connection: str, venue_url: str, *, is_hand
         on=str(world.on),
         market=f"recorded bars {world.bars.name}" if world.bars else f"seed {world.seed}",
         seed=world.seed,
-        digest=day_digest(rows, blobs, log),
+        digest=day_digest({name: found for name, found in rows.items() if name != Table.CALLS}, blobs, log),
         report=report,
         funnel=_funnel(rows),
         open_orders=len(orders),

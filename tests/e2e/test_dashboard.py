@@ -146,6 +146,42 @@ def test_watchlist_shows_the_last_list_in_its_order(shown: Shown) -> None:
     take(shown, "watchlist")
 
 
+def test_news_shows_each_story_and_what_it_led_to(shown: Shown) -> None:
+    text = shown.reader.open("news")
+    stories, told = shown.rows(Table.STORIES), shown.rows(Table.NARRATIVES)
+    first = [row for row in stories if not row["echo_of"]]
+    assert missing(text, *(row["headline"] for row in first[-10:])) == []
+    assert f"Stories {len(first):,}" in text
+    assert f"Narratives {sum(row['status'] == 'TOLD' for row in told)} told, of {len(told)} asked for" in text
+    assert "divergence.v1" in text
+    take(shown, "news")
+
+
+def test_a_narrative_leads_to_the_case_of_the_decision_that_acted_on_it(shown: Shown) -> None:
+    told = sorted(shown.rows(Table.NARRATIVES), key=lambda row: row["told_at"])[::-1]
+    acted = [row for row in told if row["signal"]]
+    if not acted:  # the market of the kernel under test was told of nothing that was worth an entry
+        return
+    shown.reader.open("news")
+    shown.reader.page.get_by_role("tab", name="Narratives").click()
+    shown.reader.page.wait_for_timeout(500)
+    grid = shown.reader.page.locator("[data-testid=stDataFrame]:visible").first
+    for _ in range(told.index(acted[0]) // 5):
+        grid.hover()
+        shown.reader.page.mouse.wheel(0, 175)
+        shown.reader.page.wait_for_timeout(200)
+    grid.click(position={"x": 18, "y": 52 + 35 * (told.index(acted[0]) % 5)})
+    link = shown.reader.page.get_by_role("link", name="Open case")
+    link.wait_for()
+    link.click()
+    shown.reader.settle(PAGES["case"])
+    text = shown.reader.text()
+    document = json.loads(acted[0]["narrative"])
+    quotes = [quote["text"] for quote in document["answer"]["quotes"]]
+    assert missing(text, acted[0]["symbol"], document["answer"]["summary"], *quotes, "NARR_LEADS_PRICE") == []
+    take(shown, "case-of-a-story")
+
+
 def test_signals_counts_every_opinion_and_lists_the_decisions(shown: Shown) -> None:
     text, funnel = shown.reader.open("signals"), shown.outcome["funnel"]
     assert missing(text, f"Candidates scored {funnel['scored']:,}", f"Decisions {funnel['decided']:,}") == []
