@@ -48,13 +48,17 @@ def render(view: View) -> None:
         theme.chart(case_chart(case), key="bars")
     else:
         theme.absent("The bars of this decision are not kept: it was made by an older revision of the app.")
+    is_of_the_news = case.text is not None and case.text.narrative is not None
+    if is_of_the_news:
+        news_panel(view, case)
     left, right = st.columns(2, gap="large")
     with left:
         _scores(case)
         _size(case)
     with right:
         _gates(case)
-    news_panel(view, case)
+    if not is_of_the_news:
+        news_panel(view, case)
     _steps(view, case)
     _provenance(case)
 

@@ -10,6 +10,9 @@ from dashboard.view import View
 from shared.core.text.narratives import Narrative, NarrativeStatus
 from shared.core.text.stories import Story
 
+NEUTRAL_WITHIN = 0.05
+"""A sentiment no farther from 0 has no colour."""
+
 
 def story_entry(view: View, thread: Thread, led: Sequence[Led] = (), passed_by: str = "") -> theme.StreamEntry:
     """Return a story with its marks, what it led to or why to nothing, and its echoes folded under it."""
@@ -31,7 +34,8 @@ def story_entry(view: View, thread: Thread, led: Sequence[Led] = (), passed_by: 
 def _marks(story: Story) -> list[tuple[str, theme.Tone]]:
     marks: list[tuple[str, theme.Tone]] = []
     if story.polarity is not None:
-        marks.append((f"sentiment {story.polarity:+.2f}", theme.tone_of(story.polarity)))
+        tone = theme.tone_of(story.polarity) if abs(story.polarity) >= NEUTRAL_WITHIN else "plain"
+        marks.append((f"sentiment {story.polarity:+.2f}", tone))
     if story.novelty is not None:
         marks.append((f"novelty {story.novelty:.2f}", "plain"))
     if story.weight < 1:

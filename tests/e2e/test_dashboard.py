@@ -301,4 +301,4 @@ def test_every_page_has_its_picture_in_the_documents() -> None:
     assert [name for name in PAGES if f"](pictures/{name}.png)" not in spec] == []
     lifecycle = (PICTURES.parent / "ORDER_LIFECYCLE.md").read_text()
     assert "](pictures/hand-traded.png)" in lifecycle
-    assert {path.stem for path in PICTURES.glob("*.png")} == {*PAGES, "hand-traded"}
+    assert {path.stem for path in PICTURES.glob("*.png")} == {*PAGES, "hand-traded", "case-of-a-story"}
