@@ -41,6 +41,8 @@ from benchmarks.prices import (
 )
 from sandbox.day import run_day
 from sandbox.host.observer import TriggerKind
+from shared.core.schedule import Job, plan
+from simulation.market.days import tradable_day
 from simulation.market.scenario import DEFAULT_SEED, ROOT, Scenario
 from simulation.runtime.local_settings import read_local_settings
 from simulation.runtime.ncrontab import Schedule
@@ -275,12 +277,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_day(Scenario(seed=options.seed), console, folder=options.folder or Path(folder) / "day")
     usage = same_function(meter.usage)
     schedules = read_local_settings(ROOT / "local.settings.json.example")
-    open_hours = usage["score_candidates"].executions / 2 / 12
+    slots = plan(tradable_day(Scenario(seed=options.seed).on), frozenset({Job.CANDIDATES}))
+    open_hours = len(slots) / 12
     awake = awake_hours()
-    months = [month(usage, scenario, schedules, open_hours, awake_hours=awake) for scenario in SCENARIOS]
+    # The goal is of a month without narratives: what they add is shown by itself.
+    plain = without_stories(usage)
+    months = [month(plain, scenario, schedules, open_hours, awake_hours=awake) for scenario in SCENARIOS]
     others = Others(
-        scheduled=month(usage, SCENARIOS[0], schedules, open_hours, has_scheduler=True, awake_hours=awake),
-        sleepless=month(usage, SCENARIOS[0], schedules, open_hours),
+        scheduled=month(plain, SCENARIOS[0], schedules, open_hours, has_scheduler=True, awake_hours=awake),
+        sleepless=month(plain, SCENARIOS[0], schedules, open_hours),
         awake_hours=awake,
     )
     deployment = Deployment()

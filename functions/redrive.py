@@ -19,18 +19,28 @@ def _redrive_route(route: Route, kind: str) -> None:
 
     @bp.function_name(f"redrive_{kind}")
     @bp.route(route.path, methods=[route.method], auth_level=func.AuthLevel.FUNCTION)
+    @bp.queue_output(arg_name="stories", queue_name=Queue.STORIES.value, connection=STORAGE)
+    @bp.queue_output(arg_name="narratives", queue_name=Queue.NARRATIVES.value, connection=STORAGE)
     @bp.queue_output(arg_name="candidates", queue_name=Queue.CANDIDATES.value, connection=STORAGE)
     @bp.queue_output(arg_name="signals", queue_name=Queue.SIGNALS.value, connection=STORAGE)
     @bp.queue_output(arg_name="intents", queue_name=Queue.ORDER_INTENTS.value, connection=STORAGE)
     @bp.queue_output(arg_name="notices", queue_name=Queue.NOTICES.value, connection=STORAGE)
-    def send_back(
+    def send_back(  # noqa: PLR0917 - the worker hands every output in by its name
         req: func.HttpRequest,
+        stories: func.Out[Texts],
+        narratives: func.Out[Texts],
         candidates: func.Out[Texts],
         signals: func.Out[Texts],
         intents: func.Out[Texts],
         notices: func.Out[Texts],
     ) -> func.HttpResponse:
-        outs = {Queue.CANDIDATES: candidates, Queue.SIGNALS: signals, Queue.ORDER_INTENTS: intents}
+        outs = {
+            Queue.STORIES: stories,
+            Queue.NARRATIVES: narratives,
+            Queue.CANDIDATES: candidates,
+            Queue.SIGNALS: signals,
+            Queue.ORDER_INTENTS: intents,
+        }
         begun = begin(route, req)
         if isinstance(begun, func.HttpResponse):
             return begun

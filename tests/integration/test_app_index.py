@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sandbox.host.observer import TriggerKind
 from shared import pipeline
 from shared.contracts.openapi import ROUTES
+from shared.contracts.records import Queue
 from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
 from tests.support.app import Sandbox
@@ -51,6 +52,7 @@ def test_every_function_is_indexed_with_its_trigger(sandbox: MakeSandbox) -> Non
         assert outputs["scan_news"] == ["notices", "stories"]
         assert outputs["scan_market"] == ["candidates", "notices"]
         assert outputs["order_step"] == ["notices"]
+        assert outputs["redrive_poison"] == outputs["redrive_quarantine"] == sorted(Queue)
         routed = {queue.value: sorted(route.sends) for queue, route in pipeline.ROUTES.items()}
         assert {queue: outputs[name] for name, queue in QUEUES.items()} == routed
         assert outputs["supervise_account"] == outputs["supervise_evening"] == ["notices"]
