@@ -60,7 +60,7 @@ class Divergence(BarStrategy):
         text = known_by(view.texts.get(symbol, SymbolText()), view.now)
         told = self._told(text, view.now)
         if isinstance(told, PolicyCode):
-            return Advice(code=told, figures=_figures_of_text(text))
+            return Advice(code=told, figures=_figures_of_text(text, view.now))
         tape = price_reading(bars)
         score = decayed(told.score, told.told_at, view.now)
         z = narrative_z(score, told.past)
@@ -69,7 +69,7 @@ class Divergence(BarStrategy):
             "z_narrative": z,
             "divergence": z - float(tape.z[-1]),
             "confidence": told.confidence,
-            **_figures_of_text(text),
+            **_figures_of_text(text, view.now),
             **_figures_of_tape(tape),
         }
         close, atr = float(bars.close[-1]), float(tape.atr_14[-1])
@@ -110,11 +110,16 @@ class Divergence(BarStrategy):
         return PolicyCode.ENTER if is_borne else PolicyCode.PRICE_CONDITION
 
 
-def _figures_of_text(text: SymbolText) -> dict[str, float]:
-    """What is known of the news, whatever is made of it: NaN where a model is missing."""
+def _figures_of_text(text: SymbolText, now: datetime) -> dict[str, float]:
+    """What is known of the news, whatever is made of it: NaN where a model is missing.
+
+    `story_age_s` is the time from the newest story's receipt to the decision.
+    """
     told = text.narrative
+    received = max((story.received_at for story in text.stories if not story.echo_of), default=None)
     sentiment, novelty = (None, None) if told is None else (told.sentiment, told.novelty)
     return {
+        "story_age_s": math.nan if received is None else (now - received).total_seconds(),
         "polarity": math.nan if sentiment is None else sentiment,
         "novelty": math.nan if novelty is None else novelty,
         "source_weight": math.nan if told is None else told.weight,

@@ -55,6 +55,7 @@ FIGURES = {
     "source_weight",
     "stories",
     "echoes",
+    "story_age_s",
 }
 
 
@@ -134,6 +135,7 @@ def test_a_narrative_that_leads_the_price_is_entered_on() -> None:
     assert 0 < advice.stop < close < advice.target
     assert (advice.target - close) / (close - advice.stop) == pytest.approx(1.5)
     assert advice.figures.keys() == FIGURES
+    assert advice.figures["story_age_s"] == 300
     assert all(math.isfinite(value) for value in advice.figures.values())
     assert advice.figures["divergence"] == advice.figures["z_narrative"] - advice.figures["z_price"] > 1
 
