@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from weakref import WeakKeyDictionary
 
 from shared.contracts.records import RENAMED, Table, renamed, symbol_key, time_key
 from shared.core.errors import ContractError
@@ -14,7 +16,7 @@ from shared.core.text.novelty import KnownStory
 from shared.core.text.stories import Story, SymbolText
 from shared.core.text.vectors import packed, unpacked
 from shared.core.values import Symbol, iso, parse_utc
-from shared.ports import Cell, Ports, Row
+from shared.ports import Cell, Ports, Row, TableStore
 
 STORIES_WITHIN = timedelta(hours=24)
 """Stories that a decision is shown."""
@@ -85,16 +87,29 @@ def stories_since(ports: Ports, on: date, since: datetime, *, columns: Sequence[
     columns : sequence of str
         `STORY_COLUMNS` where the vectors are not needed; all by default.
     """
-    found = []
-    for partition in _dates(ports, on, since):
-        for _, row in ports.tables.query(Table.STORIES, str(partition), columns=columns):
-            try:
-                read = _read(row)
-            except (ContractError, ValueError, KeyError):
-                continue
-            if read.story.received_at > since:
-                found.append(read)
-    return found
+    found = [
+        row
+        for partition in _dates(ports, on, since)
+        for row in (_stories_on(ports, partition, columns) if partition == on else _stories_before(ports, partition))
+    ]
+    return [row for row in found if row.story.received_at > since]
+
+
+_BEFORE: WeakKeyDictionary[TableStore, dict[date, tuple[StoryRow, ...]]] = WeakKeyDictionary()
+"""Stories of session dates that are over, by the storage that they are in: what is written once is read once."""
+
+
+def _stories_before(ports: Ports, on: date) -> tuple[StoryRow, ...]:
+    known = _BEFORE.setdefault(ports.tables, {})
+    if on not in known:
+        known[on] = tuple(_stories_on(ports, on, ()))
+    return known[on]
+
+
+def _stories_on(ports: Ports, on: date, columns: Sequence[str]) -> Iterator[StoryRow]:
+    for _, row in ports.tables.query(Table.STORIES, str(on), columns=columns):
+        with suppress(ContractError, ValueError, KeyError):
+            yield _read(row)
 
 
 def _dates(ports: Ports, on: date, since: datetime) -> Iterator[date]:
@@ -160,24 +175,22 @@ def narrative_row(ports: Ports, narrative: Narrative) -> Row:
 
 
 def texts_of(ports: Ports, on: date, symbols: Sequence[Symbol], at: datetime) -> dict[Symbol, SymbolText]:
-    """What the news says of symbols, as it is known at an instant; a broken row is passed over."""
+    """What the day's news says of symbols, as it is known at an instant; a broken row is passed over."""
     since = at - STORIES_WITHIN
     rows = stories_since(ports, on, since, columns=STORY_COLUMNS)
     stories = sorted(
         (row.story for row in rows if row.story.received_at <= at), key=lambda s: (s.received_at, s.story_id)
     )
     newest: dict[Symbol, Narrative] = {}
-    for partition in _dates(ports, on, since):
-        for _, row in ports.tables.query(Table.NARRATIVES, str(partition), columns=("symbol", "narrative")):
-            if row.get("symbol") not in symbols:
-                continue
-            try:
+    # One of the session before is a night old, and halved every 90 minutes: it says nothing any more.
+    for _, row in ports.tables.query(Table.NARRATIVES, str(on), columns=("symbol", "told_at", "narrative")):
+        symbol = Symbol(str(row.get("symbol")))
+        if symbol in symbols and str(row.get("told_at")) <= iso(at):
+            with suppress(ContractError, KeyError):
                 narrative = ports.codec.decode(Narrative, str(row["narrative"]))
-            except (ContractError, KeyError):
-                continue
-            before = newest.get(narrative.symbol)
-            if since < narrative.told_at <= at and (before is None or before.told_at <= narrative.told_at):
-                newest[narrative.symbol] = narrative
+                before = newest.get(symbol)
+                if narrative.told_at <= at and (before is None or before.told_at <= narrative.told_at):
+                    newest[symbol] = narrative
     fault = "" if ports.settings.language.url else "no language model is configured: GATEHOUSE_LANGUAGE_URL"
     return {
         symbol: SymbolText(
