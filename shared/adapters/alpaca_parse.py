@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from shared.contracts.messages import MAX_URL
 from shared.core.errors import ContractError
 from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.market import Asset, Bars, FloatArray, Headline, Quote, Snapshot
@@ -26,7 +25,7 @@ from shared.core.orders import BrokerOrder, OrderStatus
 from shared.core.portfolio import Account, Position
 from shared.core.sessions import NEW_YORK
 from shared.core.splits import Splits
-from shared.core.text.cleaning import web_address
+from shared.core.text.addresses import web_address
 from shared.core.unread import Unread, one_word
 from shared.core.values import (
     ZERO,
@@ -401,7 +400,7 @@ def read_headline(raw: Any) -> Headline:
         headline=html.unescape(_text(raw, "headline")).strip(),
         summary=html.unescape(raw.get("summary") or "").strip(),
         symbols=tuple(Symbol(name) for name in symbols if isinstance(name, str) and is_symbol(name)),
-        url=web_address(url, MAX_URL) if isinstance(url := raw.get("url"), str) else "",
+        url=web_address(url) if isinstance(url := raw.get("url"), str) else "",
     )
 
 

@@ -24,12 +24,11 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from shared.contracts.messages import MAX_URL
 from shared.contracts.settings import Environment, NewsFeed, Settings
 from shared.core.errors import GatehouseError
 from shared.core.ids import hash_id
 from shared.core.market import Headline
-from shared.core.text.cleaning import web_address
+from shared.core.text.addresses import web_address
 from shared.ports import Clock, FeedReading, FeedState
 
 MAX_BYTES = 1_000_000
@@ -325,7 +324,7 @@ def _items_of(text: str, feed: NewsFeed, now: datetime) -> tuple[Headline, ...]:
             headline=title,
             summary=summary,
             symbols=(),
-            url=web_address(link, MAX_URL),
+            url=web_address(link),
         )
         items.setdefault(news_id, item)
     return tuple(items.values())

@@ -18,6 +18,7 @@ from shared.core.notices import Severity as Severity  # noqa: PLC0414 - part of 
 from shared.core.sessions import Session
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.sizing import Basis
+from shared.core.text.addresses import MAX_ADDRESS
 from shared.core.text.stories import MAX_TEXT
 from shared.core.values import (
     Side,
@@ -34,7 +35,6 @@ MAX_SLICE = 25
 """Symbols per candidates message: one execution is billed at least a second, so it should carry a second's work."""
 MAX_STORIES = 50
 """Stories of one message."""
-MAX_URL = 1024
 MAX_MODELS = 8
 """Models that one opinion rests on."""
 MAX_TITLE, MAX_BODY = 200, 8000
@@ -129,7 +129,7 @@ class FoundStory:
         _require_name("source", self.source)
         require(0 < len(self.headline) <= MAX_TEXT, "headline", len(self.headline), f"1 to {MAX_TEXT} characters")
         require(len(self.summary) <= MAX_TEXT, "summary", len(self.summary), f"at most {MAX_TEXT} characters")
-        require(len(self.url) <= MAX_URL, "url", len(self.url), f"at most {MAX_URL} characters")
+        require(len(self.url) <= MAX_ADDRESS, "url", len(self.url), f"at most {MAX_ADDRESS} characters")
         require(1 <= len(self.symbols) <= MAX_SLICE, "symbols", len(self.symbols), f"1 to {MAX_SLICE} symbols")
         for symbol in self.symbols:
             require_symbol("symbols", symbol)

@@ -26,9 +26,8 @@ type MakeSandbox = Callable[..., Sandbox]
 
 TIMEOUT_S = 3.0
 """Of a narrative: many times what an answer takes on a busy machine."""
-LATE_S = 2 * TIMEOUT_S
-BUSY_S = 10.0
-"""What a busy machine may add to it, with all that else is done in the minute."""
+LATE_S = 60.0
+"""Of a late answer: who waits for it is seen to have, on any machine."""
 SCANNING = {
     **WITH_NEWS,
     "GATEHOUSE_NEWS_SCHEDULE": NEVER,
@@ -75,7 +74,7 @@ class StoryDesk:
         began = time.perf_counter()
         send_stories(box, [story])
         await box.for_s(35)
-        assert time.perf_counter() - began < TIMEOUT_S + BUSY_S
+        assert time.perf_counter() - began < LATE_S
         scored = slots_of(box, symbol)
         assert [f"10{minute:02d}" in scored[strategy] for strategy in STRATEGIES] == [True, True]
         return narratives_of(box).get(symbol)

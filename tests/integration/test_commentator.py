@@ -91,7 +91,7 @@ def test_a_late_answer_keeps_nobody_else_waiting(served: Served) -> None:
         requests.post(f"{served.url}/v1/chat/completions", json=request_body(QUESTION.request), timeout=0.3)
     began = time.monotonic()
     assert requests.get(f"{served.url}/sandbox/health", timeout=WAIT_S).status_code == 200
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20  # before the late one was answered
 
 
 def test_faults_of_the_venue_are_not_its_own(served: Served) -> None:

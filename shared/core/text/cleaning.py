@@ -10,6 +10,7 @@ import html
 import re
 import unicodedata
 
+from shared.core.text.plain import UNSEEN
 from shared.core.text.stories import MAX_TEXT
 
 MAX_RAW = 65_536
@@ -44,20 +45,7 @@ _INLINE = frozenset(
 )
 """Tags that part no words."""
 
-# Letters and marks that show nothing, and the selectors of variants, in which a text can be carried unseen.
-_INVISIBLE = frozenset(
-    chr(code)
-    for codes in (
-        (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0),
-        range(0x180B, 0x1810),
-        range(0xFE00, 0xFE10),
-        range(0xE0100, 0xE01F0),
-    )
-    for code in codes
-)
 _BLANKS = frozenset("\t\n\v\f\r\u0085\u2028\u2029\u2800")
-_WEB_ADDRESS = re.compile(r"https?://[a-z0-9.\[\]:-]+(?:[/?#][!-~]*)?", re.IGNORECASE)
-"""Printable ASCII; nobody's name or password before the host, which could pass for it."""
 _MARKUP_CHARACTERS = str.maketrans("", "", "<>&")
 
 
@@ -129,7 +117,7 @@ def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category[0] == "Z":
         return " "
-    return "" if category[0] == "C" or character in _INVISIBLE else character
+    return "" if category[0] == "C" or character in UNSEEN else character
 
 
 def _cut(text: str) -> str:
@@ -138,10 +126,3 @@ def _cut(text: str) -> str:
     while 0 < end < len(text) and unicodedata.category(text[end])[0] == "M":
         end -= 1
     return text[:end].rstrip()
-
-
-def web_address(text: str, longest: int) -> str:
-    """Return an http or https address as it is; empty where it is none that a person can be shown, or too long."""
-    if len(text) > longest or _WEB_ADDRESS.fullmatch(text) is None:
-        return ""
-    return text

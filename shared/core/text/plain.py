@@ -7,9 +7,9 @@ import unicodedata
 _DROPPED = frozenset({"Cf", "Cn", "Co", "Cs"})
 """Zero-width, bidi and tag characters; what has no meaning; what is no character."""
 _BLANK = frozenset({"Cc", "Zl", "Zp", "Zs"})
-_SELECTORS = (*map(chr, range(0xFE00, 0xFE10)), *map(chr, range(0xE0100, 0xE01F0)))
+_SELECTORS = (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 _FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
-_UNSEEN = frozenset({*_SELECTORS, *_FILLERS})
+UNSEEN = frozenset({*map(chr, _SELECTORS), *_FILLERS})
 """Letters and marks that show nothing: variation selectors and fillers can carry a hidden text."""
 _QUOTES = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'}
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
@@ -33,4 +33,4 @@ def _seen(character: str) -> str:
     kind = unicodedata.category(character)
     if kind in _BLANK:
         return " "
-    return "" if kind in _DROPPED or character in _UNSEEN else character
+    return "" if kind in _DROPPED or character in UNSEEN else character

@@ -32,6 +32,7 @@ from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.risk import Facts
 from shared.core.settings import DecisionSettings
+from shared.core.text.novelty import NOVELTY_WITHIN
 from shared.core.text.stories import Story, SymbolText
 from shared.core.values import Symbol, parse_utc
 from shared.ports import ModelArchive, Ports, Row
@@ -58,7 +59,7 @@ from shared.strategies.catalogue import installed
 CONTRIBUTIONS = 8
 """Features named in a case, the largest movers first."""
 
-QUOTED_DAYS = 5
+QUOTED_DAYS = NOVELTY_WITHIN.days
 """Days before its own from which a decision's narrative may quote stories."""
 
 _AFTER_SYMBOL = "}"

@@ -11,7 +11,15 @@ from shared.core.text.addresses import MAX_ADDRESS, web_address
 
 @pytest.mark.parametrize(
     "text",
-    ["https://wire.example/a?b=c&d=%20#e", "http://wire.example:8080", "HTTPS://WIRE.EXAMPLE/", "http://10.0.0.1/x"],
+    [
+        *(
+            "https://wire.example/a?b=c&d=%20#e",
+            "http://wire.example:8080",
+            "HTTPS://WIRE.EXAMPLE/",
+            "http://10.0.0.1/x",
+        ),
+        *("https://x.example", "HTTP://x.example:8080/a?b=c#d", "https://[2606:4700::1111]/", "https://x.example?a=1"),
+    ],
 )
 def test_an_address_of_the_web_stays_as_it_is(text: str) -> None:
     assert web_address(text) == text
@@ -41,6 +49,7 @@ def test_an_address_of_the_web_stays_as_it_is(text: str) -> None:
         "https://wire.example\\@other.example",
         "https://wire.example:99999/",
         "https://[::1/",
+        "javascript:alert(1)//https://x.example",
         "https://wire.example/" + "a" * MAX_ADDRESS,
     ],
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.core.text.cleaning import clean, web_address
+from shared.core.text.cleaning import MAX_RAW, clean
 from shared.core.text.stories import MAX_TEXT
 
 PIECES = st.sampled_from(
@@ -133,28 +132,8 @@ def test_a_cut_parts_no_combining_sequence() -> None:
         *("&amp", "amp;", "\ufdfa", "a\u0301", "<p hidden>", "= ", "<a =", " ", "&lt;", "\U000e0041", "word "),
     ],
 )
-def test_a_megabyte_is_cleaned_in_bounded_time(piece: str) -> None:
+def test_of_a_megabyte_so_much_is_looked_at_and_no_more(piece: str) -> None:
     for start in ("", "<p>", "<script", "<a b='"):
         text = start + piece * (1_000_000 // len(piece))
-        started = time.perf_counter()
         assert len(clean(text)) <= MAX_TEXT
-        assert time.perf_counter() - started < 2
-
-
-@pytest.mark.parametrize(
-    "url", ["https://x.example", "HTTP://x.example:8080/a?b=c#d", "https://[2606:4700::1111]/", "https://x.example?a=1"]
-)
-def test_a_web_address_stays_as_it_is(url: str) -> None:
-    assert web_address(url, 100) == url
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("", "x.example", "ftp://x.example/", "javascript:alert(1)//https://x.example", "https://", "https:///etc"),
-        *("https://user:word@x.example/", "https://x.example/a b", "https://x.example/\u202e", "https://x.example/\n"),
-        *("https://\u0430pple.example/", "https://x.example/" + "a" * 100),
-    ],
-)
-def test_what_is_no_web_address_is_none(url: str) -> None:
-    assert web_address(url, 100) == ""
+        assert clean(text) == clean(text[:MAX_RAW])
