@@ -25,7 +25,7 @@ of 300, two quotes and its sources, at four characters a token.
 REPAIRED = 0.05
 """Share of narratives that are asked for a second time: assumed."""
 
-CALL_OPS: Mapping[Op, int] = {Op.TABLE: 7, Op.BLOB_READ: 1, Op.BLOB_WRITE: 1}
+CALL_OPS: Mapping[Op, int] = {Op.TABLE: 6, Op.BLOB_READ: 1, Op.BLOB_WRITE: 1}
 """Of one call that is answered: record looked for and kept; breaker read, the day's row read and written twice, the
 call's own row written and its status noted. Held by a test.
 """

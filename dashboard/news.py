@@ -16,7 +16,6 @@ from dashboard.store import Query, Source
 from shared.bootstrap import JsonCodec
 from shared.contracts.records import Table
 from shared.core.errors import ContractError
-from shared.core.policy import PolicyCode
 from shared.core.text.narratives import Narrative, NarrativeStatus
 from shared.core.text.stories import Story
 from shared.core.values import Symbol
@@ -171,14 +170,7 @@ class Consequences:
         """The first opinion that knew of it: one of the same instant may have been given before."""
         rows = self._opinions.get(symbol, []) if since is not None else []
         return next(
-            (
-                row
-                for row in rows
-                if since is not None
-                and since <= row["scored_at"] <= since + OPINION_WITHIN
-                and row["policy"] != PolicyCode.NO_STORY
-            ),
-            None,
+            (row for row in rows if since is not None and since <= row["scored_at"] <= since + OPINION_WITHIN), None
         )
 
 

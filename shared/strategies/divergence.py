@@ -28,10 +28,10 @@ _UNTOLD = {
 class Divergence(BarStrategy):
     """Enter where a sure, fresh, good narrative lies deviations above the price score; long only.
 
-    The first reason against an entry is its code, judged from what must be there to what is weighed: is there news that
-    is new (`NARRATIVE_UNAVAILABLE` where text cannot be relied on, `NO_STORY`, `ECHO`), has all of it been put into a
-    narrative that may be believed (`NARRATIVE_UNAVAILABLE`, `INVALID_PARSE`, `UNGROUNDED`), was it acted on before
-    (`COOLDOWN_ACTIVE`), is it sure (`LOW_CONFIDENCE`), does anybody trade (`WEAK_VOLUME`), does it lead
+    The first reason against an entry is its code, judged from what must be there to what is weighed: is there news
+    (`NO_STORY`) that is new (`ECHO`), has all of it been put into a narrative that may be believed
+    (`NARRATIVE_UNAVAILABLE`, also where text cannot be relied on; `INVALID_PARSE`, `UNGROUNDED`), was it acted on
+    before (`COOLDOWN_ACTIVE`), is it sure (`LOW_CONFIDENCE`), does anybody trade (`WEAK_VOLUME`), does it lead
     (`NO_DIVERGENCE`), does the price bear it (`PRICE_CONDITION`). So what is said of a candidate never rests on a
     figure that an earlier question has put in doubt.
 
@@ -86,10 +86,10 @@ class Divergence(BarStrategy):
         fresh = [story for story in text.stories if story.received_at >= since]
         novel = [story.received_at for story in fresh if not story.echo_of]
         told = text.narrative
-        if text.fault:
-            return PolicyCode.NARRATIVE_UNAVAILABLE
         if not novel:
             return PolicyCode.ECHO if fresh else PolicyCode.NO_STORY
+        if text.fault:
+            return PolicyCode.NARRATIVE_UNAVAILABLE
         # What was asked before the newest story came does not know of it, and that may turn the matter round.
         if told is None or told.told_at < since or told.asked_at < max(novel):
             return PolicyCode.NARRATIVE_UNAVAILABLE

@@ -12,7 +12,7 @@ from shared.contracts.records import Table
 from shared.contracts.settings import StorageSettings
 from shared.core.breaker import FAILURES_TO_OPEN, OPEN_FOR
 from shared.core.text.language import LanguageError, LanguageFault
-from shared.stages.narrative.calls import LanguageCall, RecordedLanguage, ask, faults_of, note_status
+from shared.stages.narrative.calls import LanguageCall, RecordedLanguage, ask, faults_of
 from shared.stages.narrative.spending import DAY, Spending
 from tests.support.language import HandLanguage, question, reply
 from tests.support.ports import FakePorts, fake_ports
@@ -31,7 +31,7 @@ def ports_on(storage: str, language: HandLanguage) -> FakePorts:
 
 
 def put(ports: FakePorts, story: str) -> LanguageCall:
-    return ask(ports, question(story), on=ON, deadline_s=5.0)
+    return ask(ports, question(story), on=ON, deadline_s=5.0, judge=lambda _: "TOLD")
 
 
 def test_instances_that_ask_at_the_same_time_lose_no_count_and_share_their_records(storage: str) -> None:
@@ -60,11 +60,11 @@ def test_an_outage_is_kept_told_and_replayed_from_storage(storage: str) -> None:
     ports.clock.pass_by(OPEN_FOR)
     language.answer = lambda _: reply()
     calls.append(put(ports, "later"))
-    note_status(ports, calls[-1], "TOLD")
     assert [each.kind for call in calls for each in call.notices] == ["language-down", "language-back"]
     faults = [LanguageFault.DOWN] * FAILURES_TO_OPEN + [LanguageFault.RESTING, None]
     assert [call.fault for call in calls] == faults
     ports.language = RecordedLanguage(settings=ports.settings.language, faults=faults_of(ports.tables, ON))
     stories = [*(f"story {number}" for number in range(FAILURES_TO_OPEN + 1)), "later"]
     assert [put(ports, story).fault for story in stories] == faults
-    assert ports.rows(Table.CALLS, ON)[calls[-1].key]["status"] == "TOLD"
+    [answered] = [row for row in ports.rows(Table.CALLS, ON).values() if row.get("record") == calls[-1].record]
+    assert answered["status"] == "TOLD"

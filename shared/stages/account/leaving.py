@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
 from shared.contracts.records import Table, strategy_of, symbol_key
 from shared.core.ledger import Ledger, Reservation
 from shared.core.order_states import ExitReason
+from shared.core.schedule import slot_of
+from shared.core.sessions import NEW_YORK
 from shared.core.values import parse_utc
 from shared.ports import Ports, Row
 from shared.stages.account.reconcile import Wake, wake
@@ -31,7 +33,10 @@ def leaves(ports: Ports, on: date, ledger: Ledger) -> Iterator[Wake]:
 
 
 def _reason(ports: Ports, on: date, reservation: Reservation) -> ExitReason | None:
-    since, until = symbol_key(reservation.symbol, ""), symbol_key(reservation.symbol, AFTER_DIGITS)
+    # One that waited in its queue until it was too old is of a slot so much earlier than when it was given.
+    earliest = reservation.reserved_at - timedelta(seconds=ports.settings.policy.signal_ttl_s)
+    first = slot_of(earliest) if earliest.astimezone(NEW_YORK).date() == on else ""
+    since, until = symbol_key(reservation.symbol, first), symbol_key(reservation.symbol, AFTER_DIGITS)
     rows = ports.tables.query(Table.SIGNALS, str(on), key_from=since, key_to=until, columns=_READ)
     own = [(key, row) for key, row in rows if strategy_of(row) == reservation.strategy]
     if not own:

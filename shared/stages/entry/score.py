@@ -49,7 +49,7 @@ from shared.strategies.catalogue import ActiveStrategy, traded
 
 
 def score(message: CandidateSlice, ports: Ports) -> list[Signal]:
-    """Score a slice in one batch; record every opinion; return the signals that policy wants to act on."""
+    """Score a slice in one batch; record every candidate; return the signals that policy wants to act on."""
     return _score(message, ports)[0]
 
 
@@ -88,12 +88,16 @@ def _score(message: CandidateSlice, ports: Ports) -> tuple[list[Signal], list[No
         scene, features_blob=_keep_inputs(ports, scene, message.history_blob, panel, features=features, quotes=quotes)
     )
     found = opinions(scene, strategies, panel.items, features, quotes)
+    # To a strategy that reads the news a symbol without any is no candidate: nine of ten rows would say nothing else.
+    candidates = [opinion for opinion in found if opinion.advice.code is not PolicyCode.NO_STORY]
+    reading, heard_of = _reading(strategies), {symbol for symbol, text in scene.texts.items() if text.stories}
     rows: dict[str, Row] = {
         symbol_key(symbol, message.slot, each.name): _unknown_row(message, symbol, each.name, why, now)
         for each in strategies
         for symbol, why in panel.unknown.items()
+        if each.name not in reading or symbol in heard_of
     }
-    for opinion in found:
+    for opinion in candidates:
         symbol = opinion.item.symbol
         key = symbol_key(symbol, message.slot, opinion.strategy)
         rows[key] = _row(ports, scene, opinion, why_unread(symbol, panel, quotes))

@@ -8,7 +8,7 @@ was put or refused.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -59,8 +59,6 @@ class LanguageCall:
         Why there is no reply, and in words.
     notices : tuple of Notice
         What a person is to be told.
-    on, key, cells : date or None, str, Row
-        Its row in table calls; none where the record has answered, or nothing is configured.
     """
 
     record: str = ""
@@ -68,9 +66,6 @@ class LanguageCall:
     fault: LanguageFault | None = None
     why: str = ""
     notices: tuple[Notice, ...] = ()
-    on: date | None = None
-    key: str = ""
-    cells: Row = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require((self.reply is None) != (self.fault is None), "fault", self.fault, "there where no reply is")
@@ -157,7 +152,13 @@ def record_name(settings: LanguageSettings, request: LanguageRequest) -> str:
 
 
 def ask(
-    ports: Ports, request: LanguageRequest, *, on: date, deadline_s: float, is_repair: bool = False
+    ports: Ports,
+    request: LanguageRequest,
+    *,
+    on: date,
+    deadline_s: float,
+    judge: Callable[[LanguageReply], str],
+    is_repair: bool = False,
 ) -> LanguageCall:
     """Ask the language model, unless the question has been answered before or may not be put.
 
@@ -169,6 +170,8 @@ def ask(
         New York date, whose budget pays.
     deadline_s : float
         How long to wait for an answer.
+    judge : callable
+        What an answer is found to be, in a word for its row in table calls.
     is_repair : bool
         Whether the question is put because an earlier answer was of the wrong form.
 
@@ -194,13 +197,7 @@ def ask(
             replayed.ask(request, timeout_s=deadline_s)
     except LanguageError as error:
         return LanguageCall(record=name, fault=error.fault, why=str(error))
-    return _Question(ports=ports, request=request, name=name, on=on, is_repair=is_repair).put(deadline_s)
-
-
-def note_status(ports: Ports, call: LanguageCall, status: str) -> None:
-    """Note in a call's row what its answer was found to be; nothing where it has no row."""
-    if call.key:
-        ports.tables.put(Table.CALLS, str(call.on), call.key, {**call.cells, "status": status})
+    return _Question(ports=ports, request=request, name=name, on=on, judge=judge, is_repair=is_repair).put(deadline_s)
 
 
 def faults_of(tables: TableStore, on: date) -> Mapping[str, LanguageFault]:
@@ -218,6 +215,7 @@ class _Question:
     request: LanguageRequest
     name: str
     on: date
+    judge: Callable[[LanguageReply], str]
     is_repair: bool
 
     def put(self, deadline_s: float) -> LanguageCall:
@@ -247,9 +245,9 @@ class _Question:
         used = spending_of(settings, reply.tokens_in, reply.tokens_out)
         settle(ports, self.on, worst, used)
         notices = () if was_sound else count_success(ports)
-        cells = _call_row(self, used, ANSWERED, model=reply.model, latency_ms=reply.latency_ms)
-        key = self._write(cells)
-        return LanguageCall(record=self.name, reply=kept, notices=tuple(notices), on=self.on, key=key, cells=cells)
+        status = self.judge(kept)
+        self._write(_call_row(self, used, ANSWERED, model=reply.model, latency_ms=reply.latency_ms, status=status))
+        return LanguageCall(record=self.name, reply=kept, notices=tuple(notices))
 
     def _reply(self, deadline_s: float) -> LanguageReply:
         try:
@@ -263,17 +261,8 @@ class _Question:
     def _unanswered(
         self, error: LanguageError, *, used: Spending | None = None, notices: list[Notice] | tuple[()] = ()
     ) -> LanguageCall:
-        cells = _call_row(self, used or Spending(), error.fault, model=self.ports.settings.language.model)
-        key = self._write(cells)
-        return LanguageCall(
-            record=self.name,
-            fault=error.fault,
-            why=str(error),
-            notices=tuple(notices),
-            on=self.on,
-            key=key,
-            cells=cells,
-        )
+        self._write(_call_row(self, used or Spending(), error.fault, model=self.ports.settings.language.model))
+        return LanguageCall(record=self.name, fault=error.fault, why=str(error), notices=tuple(notices))
 
     def _keep(self, reply: LanguageReply) -> LanguageReply:
         """Record an answer. The first that is recorded is the answer, for whoever has paid for another one too."""
@@ -283,17 +272,21 @@ class _Question:
                 return _recorded(self.ports, self.name) or reply
         return reply
 
-    def _write(self, cells: Row) -> str:
+    def _write(self, cells: Row) -> None:
         now = self.ports.clock.now()
         key = f"{now.astimezone(NEW_YORK):%H%M%S.%f}|{hash_id('call', self.name, iso(now))}"
         self.ports.tables.put(Table.CALLS, str(self.on), key, cells)
-        return key
 
 
 def _call_row(
-    question: _Question, used: Spending, outcome: str, *, model: str, latency_ms: int | None = None
+    question: _Question,
+    used: Spending,
+    outcome: str,
+    *,
+    model: str,
+    latency_ms: int | None = None,
+    status: str | None = None,
 ) -> dict[str, Cell]:
-    """Row of a call; `note_status` adds what its answer was found to be."""
     return {
         "model": model,
         "prompt_id": question.request.prompt_id,
@@ -302,7 +295,7 @@ def _call_row(
         "latency_ms": latency_ms,
         "outcome": outcome,
         "is_repair": question.is_repair,
-        "status": None,
+        "status": status,
         "usd": plain(used.usd),
         "record": question.name,
     }

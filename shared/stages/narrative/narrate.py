@@ -13,6 +13,7 @@ from shared.contracts.messages import Message, NarrativeRequest, Notice, Stories
 from shared.contracts.prompts import NARRATIVE, REPAIR, prompt
 from shared.contracts.records import Table, symbol_key
 from shared.core.text.judging import JudgedAnswer, judged, narrative_of
+from shared.core.text.language import LanguageReply
 from shared.core.text.linking import called
 from shared.core.text.narratives import Narrative, NarrativeStatus, ScorePast
 from shared.core.text.novelty import NOVELTY_WITHIN
@@ -24,7 +25,7 @@ from shared.ports import Ports
 from shared.stages.base.incidents import BROKEN
 from shared.stages.market.focused import focused_slice
 from shared.stages.market.names import listed_names
-from shared.stages.narrative.calls import LanguageCall, ask, note_status
+from shared.stages.narrative.calls import LanguageCall, ask
 from shared.stages.narrative.records import (
     LATEST,
     StoryRow,
@@ -114,14 +115,18 @@ class _Desk:
         """Ask, once more where the answer cannot be read, and judge what came; the last prompt's id beside it."""
         request, calls = about.request, list[LanguageCall]()
         left_s = self.ports.settings.language.timeout_s
+
+        def judge(reply: LanguageReply) -> str:
+            return judged(about, reply, sentiment=sentiment).status.value
+
         while True:
             is_repair = bool(calls)
-            call = ask(self.ports, request, on=self.request.on, deadline_s=left_s, is_repair=is_repair)
+            on = self.request.on
+            call = ask(self.ports, request, on=on, deadline_s=left_s, judge=judge, is_repair=is_repair)
             calls.append(call)
             if call.reply is None:
                 return JudgedAnswer(status=NarrativeStatus.UNAVAILABLE, fault=call.why), calls, request.prompt_id
             found = judged(about, call.reply, sentiment=sentiment)
-            note_status(self.ports, call, found.status.value)
             if found.status is not NarrativeStatus.INVALID_PARSE or is_repair:
                 return found, calls, request.prompt_id
             left_s -= call.reply.latency_ms / 1000

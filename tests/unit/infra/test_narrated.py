@@ -16,7 +16,7 @@ from benchmarks.prices import ANSWER_WAIT_S, Op
 from sandbox.host.observer import CallOutcome, Invocation, TriggerKind
 from shared.adapters.memory import MemoryBlobs, MemoryTables
 from shared.contracts.settings import LanguageSettings
-from shared.stages.narrative.calls import ask, note_status
+from shared.stages.narrative.calls import ask
 from simulation.market.scenario import ROOT
 from simulation.runtime.local_settings import read_local_settings
 from tests.support.language import HandLanguage, question
@@ -55,8 +55,7 @@ def test_a_call_asks_as_much_of_storage_as_is_reckoned() -> None:
     for number in range(2):  # the day's first call finds no row yet
         tables.clear()
         blobs.clear()
-        call = ask(ports, question(f"story {number}"), on=date(2025, 10, 15), deadline_s=5.0)
-        note_status(ports, call, "TOLD")
+        ask(ports, question(f"story {number}"), on=date(2025, 10, 15), deadline_s=5.0, judge=lambda _: "TOLD")
     assert tables.total() == CALL_OPS[Op.TABLE]
     assert blobs == {"get": CALL_OPS[Op.BLOB_READ], "insert": CALL_OPS[Op.BLOB_WRITE]}
 

@@ -66,7 +66,7 @@ def _sure(self: object, narrative: object, figures: object, *, is_borne: bool) -
     return PolicyCode.COOLDOWN_ACTIVE if getattr(narrative, "signal", "") else PolicyCode.ENTER
 
 
-def test_every_candidate_has_a_reason_and_its_figures_are_kept() -> None:
+def test_every_symbol_with_news_has_a_reason_and_its_figures_are_kept() -> None:
     ports = ready(NOON - timedelta(minutes=5))
     of_strategy(ports)
     row = signal_row(ports)
@@ -75,10 +75,9 @@ def test_every_candidate_has_a_reason_and_its_figures_are_kept() -> None:
     assert (row["narrative"], row["price_score"], row["divergence"]) == tuple(
         figures[name] for name in ("narrative", "price_score", "divergence")
     )
-    assert signal_row(ports, "BBB")["policy"] == "NO_STORY"
+    assert [row["strategy"] for row in ports.rows("signals", ON).values() if row["symbol"] == "BBB"] == ["momentum.v1"]
     assert {str(row["policy"]) for row in ports.rows("signals", ON).values()} <= {
         "ENTER",
-        "NO_STORY",
         "NO_DIVERGENCE",
         "WEAK_VOLUME",
         "PRICE_CONDITION",
@@ -114,7 +113,7 @@ def test_what_was_received_or_told_later_is_not_known(monkeypatch: pytest.Monkey
     calm(monkeypatch)
     late = ready(NOON + timedelta(seconds=1))
     assert of_strategy(late) == []
-    assert signal_row(late)["policy"] == "NO_STORY"
+    assert STRATEGY not in {str(row["strategy"]) for row in late.rows("signals", ON).values()}
     untold = ready(NOON - timedelta(seconds=30))
     assert of_strategy(untold) == []
     assert signal_row(untold)["policy"] == "NARRATIVE_UNAVAILABLE"
