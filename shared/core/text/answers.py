@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from shared.core.errors import GatehouseError
 from shared.core.text.narratives import MAX_CITATIONS, MAX_ENTITIES, MAX_SUMMARY, Citation, NarrativeAnswer
@@ -84,29 +84,43 @@ def parse_answer(text: str, *, finish: str = "") -> NarrativeAnswer:
     AnswerError
         If it is not exactly one JSON object as `ANSWER_SCHEMA` has it.
     """
-    if finish == "length":
-        _refuse("it was cut off at the most tokens allowed: answer in fewer words")
-    if len(text) > MAX_ANSWER:
-        _refuse(f"expected at most {MAX_ANSWER} characters, found {len(text)}")
-    found = _json(fenced[1] if (fenced := _FENCED.fullmatch(text)) else text)
-    _require_keys("the answer", found, _KEYS)
+    found = answer_object(text, _KEYS, finish=finish)
     quotes = _items("quotes", found["quotes"], most=MAX_CITATIONS)
     for quote in quotes:
         _require_keys("a quote", quote, _QUOTE_KEYS)
     return NarrativeAnswer(
-        summary=_text("summary", found["summary"], MAX_SUMMARY),
+        summary=text_of("summary", found["summary"], MAX_SUMMARY),
         score=_number("score", found["score"], -1),
         confidence=_number("confidence", found["confidence"], 0),
-        entities=_texts("entities", found["entities"], most=MAX_ENTITIES, longest=MAX_ENTITY),
+        entities=texts_of("entities", found["entities"], most=MAX_ENTITIES, longest=MAX_ENTITY),
         quotes=tuple(
             Citation(
-                text=_text("a quote's text", quote["text"], MAX_QUOTE),
-                story_id=_text("a quote's story_id", quote["story_id"], MAX_ID),
+                text=text_of("a quote's text", quote["text"], MAX_QUOTE),
+                story_id=text_of("a quote's story_id", quote["story_id"], MAX_ID),
             )
             for quote in quotes
         ),
-        source_ids=_texts("source_ids", found["source_ids"], least=1, most=MAX_SOURCES, longest=MAX_ID),
+        source_ids=texts_of("source_ids", found["source_ids"], least=1, most=MAX_SOURCES, longest=MAX_ID),
     )
+
+
+def answer_object(
+    text: str, keys: tuple[str, ...], *, finish: str = "", longest: int = MAX_ANSWER
+) -> Mapping[str, Any]:
+    """Return the one object of exactly these keys that a text is; its numbers are floats.
+
+    Raises
+    ------
+    AnswerError
+        If it is not that, is longer than it may be, or was cut.
+    """
+    if finish == "length":
+        refuse("it was cut off at the most tokens allowed: answer in fewer words")
+    if len(text) > longest:
+        refuse(f"expected at most {longest} characters, found {len(text)}")
+    found = _json(fenced[1] if (fenced := _FENCED.fullmatch(text)) else text)
+    _require_keys("the answer", found, keys)
+    return cast("Mapping[str, Any]", found)
 
 
 def _json(text: str) -> Any:
@@ -114,7 +128,7 @@ def _json(text: str) -> Any:
     for bracket in _BRACKET.findall(_STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
-            _refuse(f"expected no more than {MAX_DEPTH} levels of brackets")
+            refuse(f"expected no more than {MAX_DEPTH} levels of brackets")
     try:
         # A whole number is read as a float: one of a thousand digits is then merely out of bounds.
         return json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=float)
@@ -126,57 +140,61 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        _refuse(f"key {_shown(next(key for key in keys if keys.count(key) > 1))} stands there twice")
+        refuse(f"key {shown(next(key for key in keys if keys.count(key) > 1))} stands there twice")
     return found
 
 
 def _constant(name: str) -> NoReturn:
-    _refuse(f"{name} is no JSON number")
+    refuse(f"{name} is no JSON number")
 
 
 def _require_keys(name: str, found: object, keys: tuple[str, ...]) -> None:
     if type(found) is not dict:
-        _refuse(f"{name}: expected an object, found {_shown(found)}")
+        refuse(f"{name}: expected an object, found {shown(found)}")
     if missing := [key for key in keys if key not in found]:
-        _refuse(f"{name}: {', '.join(missing)} missing")
+        refuse(f"{name}: {', '.join(missing)} missing")
     if unknown := [key for key in found if key not in keys]:
-        _refuse(f"{name}: expected the keys {', '.join(keys)} and no other, found {_shown(unknown[0])}")
+        refuse(f"{name}: expected the keys {', '.join(keys)} and no other, found {shown(unknown[0])}")
 
 
 def _items(name: str, found: object, *, least: int = 0, most: int) -> list[Any]:
     if type(found) is not list:
-        _refuse(f"{name}: expected a list, found {_shown(found)}")
+        refuse(f"{name}: expected a list, found {shown(found)}")
     if not least <= len(found) <= most:
-        _refuse(f"{name}: expected {least} to {most}, found {len(found)}")
+        refuse(f"{name}: expected {least} to {most}, found {len(found)}")
     return found
 
 
-def _texts(name: str, found: object, *, least: int = 0, most: int, longest: int) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_text(name, each, longest) for each in _items(name, found, least=least, most=most)))
+def texts_of(name: str, found: object, *, least: int = 0, most: int, longest: int) -> tuple[str, ...]:
+    """Return a member that is a list of texts, without repetitions; raise AnswerError where it is none."""
+    return tuple(dict.fromkeys(text_of(name, each, longest) for each in _items(name, found, least=least, most=most)))
 
 
-def _text(name: str, found: object, longest: int) -> str:
+def text_of(name: str, found: object, longest: int) -> str:
+    """Return a member that is a text, without what is not seen; raise AnswerError where it is none."""
     if type(found) is not str:
-        _refuse(f"{name}: expected a string, found {_shown(found)}")
+        refuse(f"{name}: expected a string, found {shown(found)}")
     text = plain(found)
     # Both are counted: NFKC makes eighteen characters of one.
     if not (text and len(text) <= longest and len(found) <= longest):
-        _refuse(f"{name}: expected 1 to {longest} characters, found {max(len(found), len(text)) if text else 0}")
+        refuse(f"{name}: expected 1 to {longest} characters, found {max(len(found), len(text)) if text else 0}")
     return text
 
 
 def _number(name: str, found: object, lowest: float) -> float:
     if type(found) is not float:
-        _refuse(f"{name}: expected a number, found {_shown(found)}")
+        refuse(f"{name}: expected a number, found {shown(found)}")
     if not lowest <= found <= 1:
-        _refuse(f"{name}: expected a number from {lowest} to 1, found {found:g}")
+        refuse(f"{name}: expected a number from {lowest} to 1, found {found:g}")
     return found
 
 
-def _shown(found: object) -> str:
+def shown(found: object) -> str:
+    """Return a value as a refusal names it."""
     text = json.dumps(found)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _refuse(fault: str) -> NoReturn:
+def refuse(fault: str) -> NoReturn:
+    """Raise AnswerError."""
     raise AnswerError(fault)

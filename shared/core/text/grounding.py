@@ -101,17 +101,31 @@ def _unquoted(answer: NarrativeAnswer, stories: Sequence[Story]) -> str:
 
 
 def _invented(answer: NarrativeAnswer, said: _SourceWords) -> str:
-    summary = spelled(answer.summary)
-    for speech in _SPEECH.findall(summary):
-        if speech.strip() and speech.strip(" .,") not in said.text:
-            return f"quote {_shown(speech)} is in no story"
     for entity in answer.entities:
         if entity not in said.symbols and not _stands(spelled(entity).casefold(), said.folded_text):
             return f"entity {_shown(entity)} is in no story"
-    for found in _HOST.finditer(summary):
+    return _unsaid(spelled(answer.summary), said)
+
+
+def unsaid(text: str, stories: Sequence[Story], *, named: Sequence[str]) -> str:
+    """Return what a text says that neither stories nor `named`, all else that it was shown, say; empty: nothing.
+
+    It is held as a narrative's summary is: see `ungrounded`.
+    """
+    told = spelled(text)
+    if found := _ADDRESS.search(told):
+        return f"an address, {_shown(found[0])}, is not taken"
+    return _unsaid(told, _said(tuple(stories), tuple(named)))
+
+
+def _unsaid(text: str, said: _SourceWords) -> str:
+    for speech in _SPEECH.findall(text):
+        if speech.strip() and speech.strip(" .,") not in said.text:
+            return f"quote {_shown(speech)} is in no story"
+    for found in _HOST.finditer(text):
         if not _stands(found[0].casefold(), said.folded_text):
             return f"an address, {_shown(found[0])}, is not taken"
-    for token in tokens(summary):
+    for token in tokens(text):
         if isinstance(token, Figure):
             if (token.value, token.unit, token.sign) not in said.figures:
                 return f"number {_shown(token.text)} is in no story"

@@ -72,7 +72,9 @@ class Mask:
         return _PLACEHOLDER.sub(lambda found: self.meant.get(found[0].upper(), found[0]), text)
 
 
-def mask_of(stories: Sequence[Story], *, symbol: Symbol, names: Mapping[Symbol, Sequence[str]]) -> Mask:
+def mask_of(
+    stories: Sequence[Story], *, symbol: Symbol, names: Mapping[Symbol, Sequence[str]], also: Sequence[str] = ()
+) -> Mask:
     """Choose placeholders for what stories say, the same for the same stories in the same order.
 
     `restore(hide(text)) == text` for each of their texts. A number that a story uses in something like a placeholder
@@ -87,8 +89,10 @@ def mask_of(stories: Sequence[Story], *, symbol: Symbol, names: Mapping[Symbol, 
     names : mapping of symbol to sequence of str
         What its company and those of the stories' other symbols are called, the usual name first, in all ways that
         are to be hidden; letters' case and what stands between words do not count. Other companies' names stay.
+    also : sequence of str
+        What the question shows beside stories.
     """
-    texts = [text for story in stories for text in (story.headline, story.summary)]
+    texts = [text for story in stories for text in (story.headline, story.summary)] + [*also]
     symbols = list(dict.fromkeys([symbol, *(each for story in stories for each in story.symbols)]))
     taken = {int(number) for text in texts for number in _TAKEN.findall(text)}
     free, dates = (filter(lambda k: k not in taken, count(1)) for _ in range(2))

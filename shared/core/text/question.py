@@ -40,11 +40,11 @@ class Question:
 
     def restored(self, answer: NarrativeAnswer) -> NarrativeAnswer:
         """Put names, dates and stories' ids back; an id that was not shown becomes one that no story has."""
-        ids = {_shown_id(k): story.story_id for k, story in enumerate(self.stories)}
+        ids = {shown_id(k): story.story_id for k, story in enumerate(self.stories)}
         put_back = self.mask.restore
         return replace(
             answer,
-            summary=_cut(put_back(answer.summary)),
+            summary=whole_words(put_back(answer.summary), MAX_SUMMARY),
             entities=tuple(dict.fromkeys(map(put_back, answer.entities))),
             quotes=tuple(
                 Citation(text=put_back(quote.text), story_id=ids.get(quote.story_id, f"{quote.story_id} (not shown)"))
@@ -84,21 +84,10 @@ def question(
         Whether names and dates are hidden.
     """
     require(1 <= len(stories) <= MAX_SOURCES, "stories", len(stories), f"1 to {MAX_SOURCES}")
-    late = [story.story_id for story in stories if story.received_at > at]
-    require(not late, "stories", late, f"received by {at}")
+    require_known(stories, at)
     own = names.get(symbol, ())
     mask = mask_of(stories, symbol=symbol, names=names) if is_masked else no_mask(symbol, own)
     about = {"ticker": mask.ticker} | ({"company": mask.company} if mask.company else {})
-    shown = [
-        {
-            "id": _shown_id(k),
-            "headline": mask.hide(story.headline),
-            "summary": mask.hide(story.summary),
-            "source": story.source,
-            "age_min": int((at - story.received_at).total_seconds() // 60),
-        }
-        for k, story in enumerate(stories)
-    ]
     return Question(
         symbol=symbol,
         stories=tuple(stories),
@@ -107,7 +96,7 @@ def question(
         request=LanguageRequest(
             prompt_id=prompt.id,
             system=prompt.text,
-            user=_document({"about": about, "stories": shown}),
+            user=document_of({"about": about, "stories": shown_stories(stories, mask, at)}),
             schema=_SCHEMA,
             max_tokens=max_tokens,
         ),
@@ -121,20 +110,40 @@ def repair_request(request: LanguageRequest, prompt: Prompt, *, answer: str, fau
         request,
         prompt_id=f"{request.prompt_id}+{prompt.id}",
         system=f"{request.system}\n{prompt.text}",
-        user=_document(json.loads(request.user) | {"refused": refused}),
+        user=document_of(json.loads(request.user) | {"refused": refused}),
     )
 
 
-def _document(value: object) -> str:
+def require_known(stories: Sequence[Story], at: datetime) -> None:
+    """Stories that had been received by an instant."""
+    late = [story.story_id for story in stories if story.received_at > at]
+    require(not late, "stories", late, f"received by {at}")
+
+
+def shown_stories(stories: Sequence[Story], mask: Mask, at: datetime) -> list[dict[str, object]]:
+    """Return stories as a question shows them: S1, S2 and on."""
+    return [
+        {
+            "id": shown_id(k),
+            "headline": mask.hide(story.headline),
+            "summary": mask.hide(story.summary),
+            "source": story.source,
+            "age_min": int((at - story.received_at).total_seconds() // 60),
+        }
+        for k, story in enumerate(stories)
+    ]
+
+
+def document_of(value: object) -> str:
+    """Write the one JSON document that a question is."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _shown_id(k: int) -> str:
+def shown_id(k: int) -> str:
+    """What a question calls the story at a place, from 0."""
     return f"S{k + 1}"
 
 
-def _cut(summary: str) -> str:
-    """Names are longer than placeholders: what no longer fits goes, by whole words."""
-    if len(summary) <= MAX_SUMMARY:
-        return summary
-    return summary[: MAX_SUMMARY + 1].rpartition(" ")[0] or summary[:MAX_SUMMARY]
+def whole_words(text: str, most: int) -> str:
+    """Cut a text to so many characters: names are longer than placeholders, and what no longer fits goes."""
+    return text if len(text) <= most else text[: most + 1].rpartition(" ")[0] or text[:most]

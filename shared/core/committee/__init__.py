@@ -1,0 +1,1 @@
+"""The committee: five roles that may object to an entry and can only make it smaller."""
