@@ -31,21 +31,51 @@ _TAILS = (
 _KEYS = ("summary", "score", "confidence", "entities", "quotes", "source_ids")
 
 
+_FACTORS = ("0", "0.25", "0.5", "0.75", "1", "0.3", "1.0", "2", "1e0", "0.50", "-0", "1.0000000000000001")
+_STANCES = ("approve", "shrink", "veto", "APPROVE", "hold", "enlarge", "approve ", "\u200bveto", "")
+_HUGE = (
+    "9" * 1_000_000,
+    '{"summary": "' + "x" * 1_000_000 + '"}',
+    "[" * 100_000,
+    '{"a":' * 50_000,
+    "\u200b" * 1_000_000,
+)
+
+
+def hostile_role_answers(seed: int, count: int) -> Iterator[str]:
+    """Yield answers of a committee's role that was shown S1 and S2, the same for the same seed."""
+    rng = random.Random(seed)
+    honest = (("approve", "1"), ("shrink", "0.25"), ("shrink", "0.5"), ("shrink", "0.75"), ("veto", "0"))
+    for _ in range(count):
+        if rng.random() < 0.0005:
+            yield rng.choice(_HUGE)
+            continue
+        stance, factor = rng.choice(honest)
+        parts = {"stance": f'"{stance}"', "factor": factor, "reason": '"Fair."', "sources": '["S1"]'}
+        for _ in range(rng.choice((0, 0, 1, 1, 2))):
+            key = rng.choice((*parts, "qty"))
+            odd = {
+                "stance": (f'"{rng.choice(_STANCES)}"', *_NUMBERS),
+                "factor": (*_FACTORS, *_NUMBERS),
+                "reason": (f'"{rng.choice(_TAILS)}"', '""', '"' + "x" * rng.choice((80, 81, 9000)) + '"', "5", "null"),
+                "sources": _IDS,
+            }
+            if rng.random() < 0.1:
+                parts.pop(key, None)
+            else:
+                parts[key] = rng.choice(odd.get(key, ("5",)))
+        text = _object(rng, parts)
+        yield _wrapped(rng, f'{text[:-1]}, "factor": 1}}' if rng.random() < 0.03 else text)
+
+
 def hostile_answers(
     seed: int, count: int, *, texts: Sequence[str], entities: Sequence[str] = ("Acme",)
 ) -> Iterator[str]:
     """Yield answers to a question whose stories S1, S2, ... have these headlines, the same for the same seed."""
     rng = random.Random(seed)
-    huge = (
-        "9" * 1_000_000,
-        '{"summary": "' + "x" * 1_000_000 + '"}',
-        "[" * 100_000,
-        '{"a":' * 50_000,
-        "\u200b" * 1_000_000,
-    )
     for _ in range(count):
         if rng.random() < 0.0005:
-            yield rng.choice(huge)
+            yield rng.choice(_HUGE)
             continue
         parts = _honest(rng, texts, entities)
         for _ in range(rng.choice((0, 0, 1, 1, 1, 2, 3))):
