@@ -1,4 +1,4 @@
-"""The commentator: answers a question about stories as a language model would, and fails as one does, by seed.
+"""The commentator: answers about stories, or as one of a committee, as a language model would; fails as one, by seed.
 
 What it answers is a function of its configuration and of the question: no clock, no order of asking, no memory. It
 shares no code with the app's own prompt, parser or grounding: both sides would share one misreading.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.ids import digest
+from simulation.language.committee import ROLES, role_answer, spoil_role
 from simulation.language.config import CommentatorConfig, CommentatorFault
 from simulation.language.reading import ShownStory, read_stories
 
@@ -21,6 +22,7 @@ MODEL = "commentator-seeded"
 MAX_SUMMARY, MAX_QUOTE, MAX_SOURCES = 400, 200, 12
 _CHARACTERS_A_TOKEN = 4
 _PRECISION = 2**64
+_SLOW = frozenset({CommentatorFault.LATE, CommentatorFault.SLOW_ROLE})
 
 type Answer = dict[str, Any]
 
@@ -40,17 +42,28 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Evidence:
-    """The stories of a question, what the question calls their symbol, and whether it is asked again."""
+    """The stories of a question, what the question calls their symbol, and whether it is asked again.
+
+    Of a role of a committee also who is asked, the other items by their ids, and what others have said.
+    """
 
     stories: Sequence[ShownStory]
     names: Sequence[str]
     is_repair: bool
+    role: str = ""
+    items: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    answers: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def subject(self) -> str:
+        """What makes it about the same, at whatever time and however often it is asked."""
+        texts = (text for each in self.stories for text in (each.source, each.headline, each.summary))
+        return "\x1f".join([*self.names, *texts, *([json.dumps(self.items)] if self.items else ())])
 
     @property
     def identity(self) -> str:
-        """What makes it the same question, at whatever time and however often it is asked."""
-        texts = (text for each in self.stories for text in (each.source, each.headline, each.summary))
-        return "\x1f".join([*self.names, *texts])
+        """What makes it the same question."""
+        return "\x1f".join([self.subject, self.role, json.dumps(self.answers)]) if self.role else self.subject
 
 
 def complete(request: Mapping[str, Any], config: CommentatorConfig) -> Completion:
@@ -59,13 +72,13 @@ def complete(request: Mapping[str, Any], config: CommentatorConfig) -> Completio
     Raises
     ------
     QuestionError
-        If it names another model, or its last message is no JSON document with stories.
+        If it names another model, or its last message is no JSON document with stories, or evidence for a role.
     """
     if request.get("model") != MODEL:
         raise QuestionError(f"model must be {MODEL}, got {request.get('model')!r}")
     evidence = _evidence(request.get("messages"))
     draws = _Draws(config.seed, evidence.identity)
-    fault = _fault(config, draws)
+    fault = _fault(config, draws, evidence)
     if fault is CommentatorFault.ERROR_429:
         return Completion(status=429, body=error_body("rate_limit_exceeded", "too many requests"))
     if fault is CommentatorFault.ERROR_500:
@@ -91,7 +104,7 @@ def complete(request: Mapping[str, Any], config: CommentatorConfig) -> Completio
         ],
         "usage": {**usage, "total_tokens": sum(usage.values())},
     }
-    return Completion(status=200, body=body, delay_s=config.delay_s if fault is CommentatorFault.LATE else 0.0)
+    return Completion(status=200, body=body, delay_s=config.delay_s if fault in _SLOW else 0.0)
 
 
 def error_body(code: str, message: str) -> dict[str, Any]:
@@ -112,6 +125,8 @@ class _Draws:
 def _evidence(messages: object) -> _Evidence:
     try:
         document = json.loads(messages[-1]["content"])  # type: ignore[index]
+        items = document.get("evidence", [])
+        role = str(document["role"]) if items else ""
         stories = [
             ShownStory(
                 story_id=str(story["id"]),
@@ -120,20 +135,36 @@ def _evidence(messages: object) -> _Evidence:
                 source=str(story.get("source") or ""),
                 age_min=float(story.get("age_min") or 0),
             )
-            for story in document["stories"]
+            for story in ([each for each in items if "headline" in each] if items else document["stories"])
         ]
+        found = {str(each["id"]): dict(each["found"]) for each in items if "headline" not in each}
         about = document.get("about") or {}
         names = [str(about[key]) for key in ("company", "ticker") if about.get(key)]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise QuestionError(f"the last message must be a JSON document with stories: {error!r}") from error
-    if not stories:
+    if not stories and not found:
         raise QuestionError("the last message has no stories")
-    return _Evidence(stories=stories, names=names, is_repair="refused" in document)
+    if role and role not in ROLES:
+        raise QuestionError(f"role must be one of {', '.join(ROLES)}, got {role!r}")
+    return _Evidence(
+        stories=stories,
+        names=names,
+        is_repair="refused" in document,
+        role=role,
+        items=found,
+        answers=document.get("answers", ()),
+    )
 
 
-def _fault(config: CommentatorConfig, draws: _Draws) -> CommentatorFault | None:
+def _fault(config: CommentatorConfig, draws: _Draws, evidence: _Evidence) -> CommentatorFault | None:
+    shared = _Draws(config.seed, evidence.subject)
+    is_slow = shared("slow") < config.faults.get(CommentatorFault.SLOW_ROLE, 0.0)
+    if is_slow and evidence.role == ROLES[int(len(ROLES) * shared("role"))]:
+        return CommentatorFault.SLOW_ROLE
     drawn, reached = draws("fault"), 0.0
     for fault in CommentatorFault:
+        if fault is CommentatorFault.SLOW_ROLE:
+            continue
         reached += config.faults.get(fault, 0.0)
         if drawn < reached:
             return fault
@@ -141,8 +172,15 @@ def _fault(config: CommentatorConfig, draws: _Draws) -> CommentatorFault | None:
 
 
 def _text(evidence: _Evidence, config: CommentatorConfig, draws: _Draws, fault: CommentatorFault | None) -> str:
-    found = _answer(evidence, config, draws)
-    _spoil(found, evidence, draws, fault)
+    if evidence.role:
+        found = role_answer(
+            evidence.role, evidence.items, evidence.stories, evidence.answers, quality=config.quality, draws=draws
+        )
+        is_ordered = any(story.gives_an_order for story in evidence.stories)
+        spoil_role(found, fault, is_ordered=is_ordered, unheard=lambda: _unheard(evidence, draws))
+    else:
+        found = _answer(evidence, config, draws)
+        _spoil(found, evidence, draws, fault)
     text = json.dumps(found, ensure_ascii=False)
     is_malformed = fault is CommentatorFault.MALFORMED_ALWAYS
     is_malformed |= fault is CommentatorFault.MALFORMED_ONCE and not evidence.is_repair

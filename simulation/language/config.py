@@ -33,6 +33,8 @@ class CommentatorFault(StrEnum):
     """`delay_s` of real time pass first."""
     ERROR_429 = "429"
     ERROR_500 = "500"
+    SLOW_ROLE = "slow_role"
+    """Of one entry's committee one role, the chair among them, is `delay_s` late; narratives are answered as ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,10 @@ class CommentatorConfig:
     quality : float
         In [0, 1]: how much of a score is what the stories mean; the rest is noise.
     faults : mapping of CommentatorFault to float
-        The share of questions that each strikes; 1 in all at most. A question that is asked again meets the same.
+        The share of questions that each strikes, or of entries `SLOW_ROLE`; 1 in all at most. A question that is asked
+        again meets the same.
     delay_s : float
-        Of a `LATE` answer, in seconds.
+        Of a `LATE` answer and of a `SLOW_ROLE`, in seconds.
     """
 
     seed: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -68,7 +69,9 @@ def test_neither_the_size_nor_anything_of_the_account_is_shown() -> None:
 
 
 def test_the_same_evidence_makes_the_same_bytes_in_whatever_order_it_comes() -> None:
-    turned = {name: dict(reversed(dict(REPORTS[name]).items())) for name in reversed(REPORTS)}  # type: ignore[call-overload]
+    turned = json.loads(json.dumps(REPORTS, default=str, sort_keys=True))
+    turned = {name: dict(reversed(report.items())) for name, report in reversed(turned.items())}
+    turned["trend"] = {"support": Decimal("11.8"), "resistance": Decimal("12.90"), "direction": "up"}
     assert asked(evidence(reports=turned)).request == asked().request
     assert asked(evidence(p_up=0.62)).request != asked().request
     assert asked(role=CommitteeRole.BULL).request != asked().request
