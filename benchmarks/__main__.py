@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import backtest, cost, dashboard, day, features, imports, narrative, scale, sweep
+from benchmarks import backtest, committee, cost, dashboard, day, features, imports, narrative, scale, sweep
 
 BENCHMARKS = {"imports": imports.main, "features": features.main, "day": day.main}
 NAMED = {
@@ -14,6 +14,7 @@ NAMED = {
     "cost": cost.main,
     "dashboard": dashboard.main,
     "narrative": narrative.main,
+    "committee": committee.main,
     "scale": scale.main,
 }
 

@@ -165,13 +165,14 @@ def _venue(options: argparse.Namespace, _: Console) -> int:
 def _local_model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=7090)
     command.add_argument("--note", type=Path, help="write its address here once it is there")
+    command.add_argument("--slots", type=int, default=1, help="answers side by side (default %(default)s)")
 
 
 @_command("local-model", "serve SmolLM2-135M on this machine, for --language", _local_model_options)
 def _local_model(options: argparse.Namespace, console: Console) -> int:
     from sandbox.local_model import MODEL, serve_local_model, wait_for_parent
 
-    server = serve_local_model(options.port)
+    server = serve_local_model(options.port, options.slots)
     console.print(f"--language {server.listening_address}/v1 --language-model {MODEL}; Ctrl-C ends", markup=False)
     if options.note:
         options.note.write_text(server.listening_address)
@@ -182,7 +183,9 @@ def _local_model(options: argparse.Namespace, console: Console) -> int:
 def _narrate_options(command: argparse.ArgumentParser) -> None:
     _seed_options(command)
     _storage_option(command)
-    command.add_argument("--count", type=int, default=40, help="stories at most (default %(default)s)")
+    command.add_argument("--count", type=int, default=40, help="stories or plans at most (default %(default)s)")
+    command.add_argument("--committee", action="store_true", help="have it deliberate on plans instead")
+    command.add_argument("--within", type=float, default=5, help="seconds for a deliberation (default %(default)s)")
     command.add_argument("--language", default="", metavar="URL", help="another service than SmolLM2 on this machine")
     command.add_argument("--language-model", default="", metavar="NAME", help="which model of that service")
 
@@ -190,6 +193,7 @@ def _narrate_options(command: argparse.ArgumentParser) -> None:
 @_command("narrate", "ask a real language model about a day's stories", _narrate_options)
 def _narrate(options: argparse.Namespace, console: Console) -> int:
     from sandbox.app_settings import language_service
+    from sandbox.deliberate import deliberate
     from sandbox.narrate import narrate
 
     world = Scenario(seed=options.seed, on=parse_on(options.on))
@@ -198,6 +202,8 @@ def _narrate(options: argparse.Namespace, console: Console) -> int:
         if options.language or options.language_model
         else None
     )
+    if options.committee:
+        return deliberate(world, console, count=options.count, timeout_s=options.within, settings=service)
     place = {"folder": options.folder, "storage": options.storage}
     return narrate(world, console, **place, count=options.count, settings=service)
 

@@ -26,6 +26,8 @@ from simulation.market.scenario import ROOT
 MODEL = "smollm2-135m-instruct-q4_1"
 SLOTS, THREADS, CONTEXT_TOKENS = 1, 2, 8192
 """Pinned: slots and threads change what is answered. Every question that the app asks fits the context."""
+SLOT_TOKENS = 2048
+"""Of each slot where there are several; a committee's question fits."""
 
 START_TIMEOUT_S = 60.0
 _FREE_PORT = 0
@@ -56,7 +58,7 @@ def weights() -> Path:
     )
 
 
-def serve_local_model(port: int = _FREE_PORT) -> Any:
+def serve_local_model(port: int = _FREE_PORT, slots: int = SLOTS) -> Any:
     """Start the server in this process; return it: it serves for as long as it is held, at its `listening_address`.
 
     Raises
@@ -72,7 +74,7 @@ def serve_local_model(port: int = _FREE_PORT) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.model_alias = {MODEL}
-    params.n_parallel, params.n_ctx, params.port = SLOTS, CONTEXT_TOKENS, port
+    params.n_parallel, params.n_ctx, params.port = slots, max(CONTEXT_TOKENS, slots * SLOT_TOKENS), port
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads, pool.poll = THREADS, 0
     params.cache_ram_mib = 0  # questions that are over would fill gigabytes
@@ -82,7 +84,7 @@ def serve_local_model(port: int = _FREE_PORT) -> Any:
 
 
 @contextlib.contextmanager
-def local_model(port: int = _FREE_PORT) -> Iterator[str]:
+def local_model(port: int = _FREE_PORT, slots: int = SLOTS) -> Iterator[str]:
     """Run the server in a process of its own; yield its base address, up to and with /v1, once it answers.
 
     Raises
@@ -94,6 +96,7 @@ def local_model(port: int = _FREE_PORT) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
         log = Path(folder) / "log"
         command = [sys.executable, "-m", "sandbox", "local-model", "--port", str(port), "--note", f"{folder}/url"]
+        command += ["--slots", str(slots)]
         with log.open("wb") as sink:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.STDOUT, cwd=ROOT)
         try:

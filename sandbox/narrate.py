@@ -121,7 +121,7 @@ def narrate(
     tape = world.tape()
     stories, origin = _stories(world, tape, folder, storage)
     names = {Symbol(symbol): (asset.name,) for symbol, asset in tape.assets.items()}
-    with _service(settings) as service:
+    with service_or_local(settings) as service:
         console.print(f"{service.model} at {service.url}, {origin}", markup=False)
         language = ChatCompletions(service, is_sandbox=True)
         done: list[Narration] = []
@@ -133,12 +133,13 @@ def narrate(
 
 
 @contextlib.contextmanager
-def _service(settings: LanguageSettings | None) -> Iterator[LanguageSettings]:
+def service_or_local(settings: LanguageSettings | None, *, slots: int = SLOTS) -> Iterator[LanguageSettings]:
+    """Yield the settings of a service; without any, of SmolLM2 with so many slots, which is served meanwhile."""
     if settings is not None:
         yield settings
         return
-    with local_model() as url:
-        yield replace(LanguageSettings(), url=url, model=MODEL, slots=SLOTS)
+    with local_model(slots=slots) as url:
+        yield replace(LanguageSettings(), url=url, model=MODEL, slots=slots)
 
 
 def _stories(world: Scenario, tape: Tape, folder: Path, storage: str) -> tuple[tuple[Story, ...], str]:
@@ -148,7 +149,7 @@ def _stories(world: Scenario, tape: Tape, folder: Path, storage: str) -> tuple[t
             return found, f"stories of {world.on} as the app read them"
     start = datetime.combine(world.on, datetime.min.time(), NEW_YORK)
     news = tape.news(start, start + timedelta(days=1))
-    return tuple(map(_of_headline, news)), f"headlines of {world.on}, since no day has left any stories"
+    return tuple(map(story_of, news)), f"headlines of {world.on}, since no day has left any stories"
 
 
 def _of_row(row: Row) -> Story:
@@ -163,7 +164,8 @@ def _of_row(row: Row) -> Story:
     )
 
 
-def _of_headline(item: Headline) -> Story:
+def story_of(item: Headline) -> Story:
+    """Return a headline as the story that the app would make of it, received as it was published."""
     return Story(
         story_id=item.news_id,
         symbols=item.symbols,
@@ -190,7 +192,7 @@ def counted(done: Sequence[Narration]) -> str:
     parts = [f"{len(done)} stories: " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))]
     replies = [reply for each in done for reply in each.replies]
     if replies:
-        p50, p95 = (_quantile([reply.latency_ms for reply in replies], share) / 1000 for share in (0.5, 0.95))
+        p50, p95 = (quantile([reply.latency_ms for reply in replies], share) / 1000 for share in (0.5, 0.95))
         tokens_in, tokens_out = sum(reply.tokens_in for reply in replies), sum(reply.tokens_out for reply in replies)
         parts.append(
             f"{len(replies)} answers: p50 {p50:.1f} s, p95 {p95:.1f} s, tokens {tokens_in:,} in, {tokens_out:,} out"
@@ -198,7 +200,7 @@ def counted(done: Sequence[Narration]) -> str:
     return "\n".join(parts)
 
 
-def _quantile(values: Iterable[int], share: float) -> int:
-    """The smallest value that so large a share of them does not exceed."""
+def quantile(values: Iterable[int], share: float) -> int:
+    """Return the smallest value that so large a share of them does not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
