@@ -18,11 +18,11 @@ from shared.adapters.language import ChatCompletions
 from shared.contracts.prompts import committee_prompts
 from shared.contracts.settings import LanguageSettings
 from shared.core.committee.deliberation import Answered, Ask, deliberation
-from shared.core.committee.evidence import CommitteeEvidence
+from shared.core.committee.evidence import CommitteeEvidence, CommitteeQuestion
 from shared.core.committee.values import ABSTAIN, CommitteeRole, Deliberation
 from shared.core.market import Bars, Headline, Timeframe
 from shared.core.sessions import NEW_YORK
-from shared.core.text.language import LanguageError, LanguageRequest
+from shared.core.text.language import LanguageError
 from shared.core.values import Symbol, to_price
 from shared.ports import LanguageModel
 from simulation.market.scenario import Scenario
@@ -84,9 +84,9 @@ def _reports(bars: Bars) -> Mapping[str, object]:
 def asking(language: LanguageModel) -> Ask:
     """Return how a committee puts its questions to a language model, without records."""
 
-    def ask(request: LanguageRequest, timeout_s: float) -> Answered:
+    def ask(question: CommitteeQuestion, timeout_s: float) -> Answered:
         try:
-            return language.ask(request, timeout_s=timeout_s), "", ""
+            return language.ask(question.request, timeout_s=timeout_s), "", ""
         except LanguageError as error:
             return None, str(error), ""
 
@@ -105,7 +105,6 @@ def timed(language: LanguageModel, plan: CommitteeEvidence, *, timeout_s: float)
         timeout_s=timeout_s,
         default=ABSTAIN,
         weights={},
-        monotonic=perf_counter,
     )
     return found, round(1000 * (perf_counter() - began))
 

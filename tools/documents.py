@@ -61,6 +61,7 @@ _HEADINGS = {
     "strategies": "Strategies",
     "news": "News",
     "language": "Language model",
+    "committee": "Committee",
     "storage": "Storage",
     "cases": "Case files",
     "notices": "Notices",

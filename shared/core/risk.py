@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from shared.core.committee.values import Deliberation
 from shared.core.ledger import Ledger, cooling_key
 from shared.core.lots import WHOLE_SHARES, Lot
 from shared.core.market import BASIS_POINTS, Quote, TradingDay
 from shared.core.portfolio import Account, Position, another_account, exposure_by_symbol
 from shared.core.sessions import Session, entries_end_at, session_at
-from shared.core.settings import FIRST_STRATEGY, DecisionSettings
+from shared.core.settings import FIRST_STRATEGY, Automation, DecisionSettings
 from shared.core.unread import Unread
 from shared.core.values import ZERO, Symbol, from_epoch, plain, require_at_least, require_positive, require_utc
 
@@ -51,6 +52,7 @@ class Gate(StrEnum):
     STRATEGY_EXPOSURE = "STRATEGY_EXPOSURE"
     MIN_QTY = "MIN_QTY"
     MIN_NOTIONAL = "MIN_NOTIONAL"
+    COMMITTEE = "COMMITTEE"
     APPROVAL = "APPROVAL"
 
 
@@ -95,6 +97,7 @@ class Facts:
 
     `day_trades` are those of the four sessions before and of today so far, `unread` the positions that cannot be read.
     `strategy_halt` says why the proposal's strategy may not enter, where a person has halted it; `lot` is the asset's.
+    `committee` is what one has come to about the proposal, None where none sat.
     """
 
     now: datetime
@@ -109,6 +112,7 @@ class Facts:
     unread: tuple[Unread, ...] = ()
     strategy_halt: str = ""
     lot: Lot = WHOLE_SHARES
+    committee: Deliberation | None = None
 
     def __post_init__(self) -> None:
         require_utc("now", self.now)
@@ -243,12 +247,15 @@ def liquidity(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) ->
 
 def spread(_: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
     """Spread in basis points; narrower outside the regular session."""
-    if not facts.quote.is_two_sided:
-        return _is_clear(Gate.SPREAD, f"one-sided {facts.quote.bid}/{facts.quote.ask}", "two-sided")
-    regular = session_at(facts.now, facts.day).is_regular
-    return _at_most(
-        Gate.SPREAD, facts.quote.spread_bp, rules.risk.spread_max_bp if regular else rules.risk.spread_max_extended_bp
-    )
+    return spread_of(facts.quote, rules, is_regular=session_at(facts.now, facts.day).is_regular)
+
+
+def spread_of(quote: Quote, rules: DecisionSettings, *, is_regular: bool) -> Verdict:
+    """What the gate says of a quote."""
+    if not quote.is_two_sided:
+        return _is_clear(Gate.SPREAD, f"one-sided {quote.bid}/{quote.ask}", "two-sided")
+    limit = rules.risk.spread_max_bp if is_regular else rules.risk.spread_max_extended_bp
+    return _at_most(Gate.SPREAD, quote.spread_bp, limit)
 
 
 def slippage(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
@@ -382,16 +389,35 @@ def _share(proposal: EntryProposal, rules: DecisionSettings) -> Decimal:
     return rules.strategies.share_of(proposal.strategy) or ZERO
 
 
+def committee(_: EntryProposal, facts: Facts, __: DecisionSettings) -> Verdict:
+    """What a committee has left of the size is above zero; where none sat it objects to nothing."""
+    found = facts.committee
+    if found is None:
+        return Verdict(gate=Gate.COMMITTEE, passed=True, found="none sat", limit="> 0")
+    text = f"{_text(found.factor)} ({found.why})"
+    return Verdict(gate=Gate.COMMITTEE, passed=found.factor > 0, found=text, limit="> 0")
+
+
 def approval(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> Verdict:
-    """A notional this large waits for a person. It passes here; the lifecycle asks, and refuses at the deadline."""
+    """A notional this large, or a strategy that only alerts, waits for a person. It passes here; the lifecycle asks,
+    and refuses at the deadline.
+    """
     found = proposal.notional / facts.account.equity
     limit = f"< {_text(rules.risk.approval_fraction)}, else a person approves"
+    if _is_alert_only(proposal, facts, rules):
+        limit = f"{Automation.ALERT_ONLY}: a person approves"
     return Verdict(gate=Gate.APPROVAL, passed=True, found=_text(found), limit=limit)
 
 
 def needs_approval(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> bool:
     """Whether an approved proposal still waits for a person."""
-    return proposal.notional >= facts.account.equity * rules.risk.approval_fraction
+    is_large = proposal.notional >= facts.account.equity * rules.risk.approval_fraction
+    return is_large or _is_alert_only(proposal, facts, rules)
+
+
+def _is_alert_only(proposal: EntryProposal, facts: Facts, rules: DecisionSettings) -> bool:
+    session = session_at(facts.now, facts.day)
+    return rules.strategies.automation_of(proposal.strategy, session) is Automation.ALERT_ONLY
 
 
 type GateRule = Callable[[EntryProposal, Facts, DecisionSettings], Verdict]
@@ -423,6 +449,7 @@ GATES: Mapping[Gate, GateRule] = {
     Gate.STRATEGY_EXPOSURE: strategy_exposure,
     Gate.MIN_QTY: min_qty,
     Gate.MIN_NOTIONAL: min_notional,
+    Gate.COMMITTEE: committee,
     Gate.APPROVAL: approval,
 }
 """Every gate, in the one order in which verdicts are recorded."""
@@ -436,10 +463,11 @@ GIVEN_BY_THEN = frozenset(
         Gate.MODEL_HEALTH,
         Gate.MIN_QTY,
         Gate.MIN_NOTIONAL,
+        Gate.COMMITTEE,
         Gate.APPROVAL,
     }
 )
-"""Gates that do not run again by themselves: size and score are given, cooldown and person have been asked."""
+"""Gates that do not run again by themselves: size and score are given, others were asked and have answered."""
 
 BEFORE_SUBMIT = frozenset(GATES) - GIVEN_BY_THEN
 """Gates that run again just before submission, since facts age in a queue. After a person's answer all of them do."""

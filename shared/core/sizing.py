@@ -19,6 +19,10 @@ class Bound(StrEnum):
     LIQUIDITY = "liquidity"
     SYMBOL_EXPOSURE = "symbol_exposure"
     BUYING_POWER = "buying_power"
+    AUTOMATION = "automation"
+    """A strategy that is to go in half its size."""
+    COMMITTEE = "committee"
+    """What the committee has left of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

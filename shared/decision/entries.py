@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from shared.contracts.messages import OrderIntent, Signal, intent_id_of
+from shared.core.committee.values import shrunk
 from shared.core.ids import hash_id
+from shared.core.lots import Lot
+from shared.core.market import Quote
 from shared.core.policy import EntryPrices, entry_prices, is_priceable
 from shared.core.risk import EntryProposal, Facts, Verdict, needs_approval, verdicts, verdicts_without_price
 from shared.core.sessions import session_at
 from shared.core.settings import DecisionSettings
-from shared.core.sizing import Basis, Size
-from shared.core.values import ZERO, Side
+from shared.core.sizing import Basis, Bound, Size
+from shared.core.values import ONE, ZERO, Side
 from shared.decision.size import entry_size
 
 
@@ -40,20 +45,9 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
     """Price, size and gate a signal on given facts. Pure: the same inputs give the same decision, bit for bit."""
     if not is_priceable(facts.quote, signal.stop_price, signal.target_price):
         return _without_price(signal, facts, settings)
-    policy, risk = settings.policy, settings.risk
-    prices = entry_prices(
-        facts.quote,
-        signal.atr,
-        stop_atr=policy.stop_atr,
-        target_atr=policy.target_atr,
-        stop_min_bp=policy.stop_min_bp,
-        slippage_max_bp=risk.slippage_max_bp,
-        is_extended=not session_at(facts.now, facts.day).is_regular,
-        stop=signal.stop_price,
-        target=signal.target_price,
-        has_own_exits=signal.p_win is None,
-    )
-    sized = entry_size(
+    session = session_at(facts.now, facts.day)
+    prices = prices_of(signal, facts.quote, settings, is_extended=not session.is_regular)
+    planned = entry_size(
         facts,
         settings,
         _basis(signal),
@@ -64,6 +58,11 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
         target_price=prices.target,
         lot=facts.lot,
     )
+    factors = {
+        Bound.AUTOMATION: settings.strategies.factor_of(signal.strategy, session),
+        Bound.COMMITTEE: ONE if facts.committee is None else facts.committee.factor,
+    }
+    sized = lessened(planned, factors, facts.lot)
     proposal = EntryProposal(
         intent_id=intent_id_of(signal.decision_id),
         strategy=signal.strategy,
@@ -79,6 +78,33 @@ def decide(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision
     )
     found = verdicts(proposal, facts, settings)
     return Decision(signal=signal, facts=facts, prices=prices, sized=sized, proposal=proposal, verdicts=found)
+
+
+def prices_of(signal: Signal, quote: Quote, settings: DecisionSettings, *, is_extended: bool) -> EntryPrices:
+    """What a signal would pay and where it would leave, by one quote that is priceable."""
+    policy = settings.policy
+    return entry_prices(
+        quote,
+        signal.atr,
+        stop_atr=policy.stop_atr,
+        target_atr=policy.target_atr,
+        stop_min_bp=policy.stop_min_bp,
+        slippage_max_bp=settings.risk.slippage_max_bp,
+        is_extended=is_extended,
+        stop=signal.stop_price,
+        target=signal.target_price,
+        has_own_exits=signal.p_win is None,
+    )
+
+
+def lessened(planned: Size, factors: Mapping[Bound, Decimal], lot: Lot) -> Size:
+    """A planned size and what each factor leaves of it: the smallest counts, so that no two of them add up."""
+    left = {bound: shrunk(planned.qty, factor, lot.qty_step) for bound, factor in factors.items() if factor < ONE}
+    if not left:
+        return planned
+    bounds = planned.bounds | left
+    binding = min(bounds, key=lambda bound: bounds[bound])
+    return replace(planned, qty=bounds[binding], binding=binding, bounds=bounds)
 
 
 def _without_price(signal: Signal, facts: Facts, settings: DecisionSettings) -> Decision:

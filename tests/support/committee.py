@@ -43,7 +43,7 @@ def evidence(**changes: Any) -> CommitteeEvidence:
         "stop_usd": Decimal("12.00"),
         "target_usd": Decimal("13.00"),
         "p_up": 0.61,
-        "edge": 0.0012,
+        "expected_move": 0.0012,
         "reason": "ACME leads",
         "reports": REPORTS,
         "stories": STORIES,

@@ -5,6 +5,7 @@ expected. docs/CONFIG.md is generated from the declarations.
 """
 
 from shared.contracts.settings.broker import BrokerSettings
+from shared.contracts.settings.committee import CommitteeSettings, RoleWeight
 from shared.contracts.settings.groups import GROUPS, Settings
 from shared.contracts.settings.language import LanguageSettings
 from shared.contracts.settings.news import NewsFeed, NewsSettings, SourceWeight
@@ -23,6 +24,7 @@ __all__ = [
     "GROUPS",
     "REQUIRED",
     "BrokerSettings",
+    "CommitteeSettings",
     "Environment",
     "Feed",
     "LanguageSettings",
@@ -33,6 +35,7 @@ __all__ = [
     "OperatorSettings",
     "PolicySettings",
     "RiskSettings",
+    "RoleWeight",
     "Settings",
     "SourceWeight",
     "StorageSettings",

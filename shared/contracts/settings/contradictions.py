@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from shared.contracts.settings.address import PRIVATE_ENDINGS, Address, address_of
 from shared.contracts.settings.groups import Settings
+from shared.core.committee.values import DEFAULTS
 from shared.core.sessions import Session
 from shared.core.settings import Environment
 from shared.core.settings.strategies import is_strategy_name
@@ -52,6 +53,16 @@ def _strategy_contradictions(settings: Settings) -> list[str]:
         problems.append(f"GATEHOUSE_STRATEGIES: shares add up to {total}: expected 1 at most")
     if not traded:
         problems.append("GATEHOUSE_STRATEGIES is empty: expected a strategy")
+    automations = [(each.strategy, each.session or "") for each in settings.strategies.automations]
+    problems += [
+        f"GATEHOUSE_AUTOMATION names {'/'.join(filter(None, each))} twice"
+        for each in sorted(set(automations))
+        if automations.count(each) > 1
+    ]
+    problems += [
+        f"GATEHOUSE_AUTOMATION names {name[:80]!r}: expected one of GATEHOUSE_STRATEGIES"
+        for name in sorted({name for name, _ in automations} - {*names})
+    ]
     given = [(each.strategy, each.name) for each in settings.strategies.parameters]
     problems += [
         f"GATEHOUSE_STRATEGY_PARAMETERS gives {strategy}.{name} twice"
@@ -62,11 +73,18 @@ def _strategy_contradictions(settings: Settings) -> list[str]:
 
 
 def _language_contradictions(settings: Settings) -> list[str]:
-    """A service is reached by https, or on a machine of one's own, and its model has a name."""
-    language = settings.language
+    """A service is reached by https, or on a machine of one's own, and its model has a name; a committee needs one."""
+    language, committee = settings.language, settings.committee
+    traded = {each.name for each in settings.strategies.traded}
+    problems = [
+        f"GATEHOUSE_COMMITTEE names {name[:80]!r}: expected one of GATEHOUSE_STRATEGIES"
+        for name in sorted({*committee.strategies} - traded)
+    ]
+    if committee.default not in DEFAULTS:
+        problems.append(f"GATEHOUSE_COMMITTEE_DEFAULT = {committee.default!r}: expected {' or '.join(DEFAULTS)}")
     if not language.url:
-        return []
-    problems = []
+        needed = "GATEHOUSE_LANGUAGE_URL is missing: expected an address, since GATEHOUSE_COMMITTEE is set"
+        return [*problems, needed] if committee.strategies else problems
     base = "/".join(language.url.split("/")[:3])
     address = address_of(base)
     if address is None or not (address.scheme == "https" or address.is_private) or "?" in language.url:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shared.contracts.settings.broker import BrokerSettings
 from shared.contracts.settings.case_files import CaseSettings
+from shared.contracts.settings.committee import CommitteeSettings
 from shared.contracts.settings.language import LanguageSettings
 from shared.contracts.settings.news import NewsSettings
 from shared.contracts.settings.notices import NoticeSettings
@@ -28,6 +29,7 @@ class Settings:
     strategies: StrategySettings
     news: NewsSettings
     language: LanguageSettings
+    committee: CommitteeSettings
     storage: StorageSettings
     cases: CaseSettings
     notices: NoticeSettings
@@ -61,6 +63,7 @@ GROUPS: Mapping[str, type] = {
     "strategies": StrategySettings,
     "news": NewsSettings,
     "language": LanguageSettings,
+    "committee": CommitteeSettings,
     "storage": StorageSettings,
     "cases": CaseSettings,
     "notices": NoticeSettings,

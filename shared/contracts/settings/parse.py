@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
 
+from shared.contracts.settings.committee import RoleWeight, parse_role_weights
 from shared.contracts.settings.contradictions import contradictions
 from shared.contracts.settings.groups import GROUPS, Settings
 from shared.contracts.settings.news import NewsFeed, SourceWeight, parse_feeds, parse_weights
@@ -17,7 +18,15 @@ from shared.contracts.settings.notices import NoticeChannel, parse_channels, par
 from shared.core.errors import SettingsError
 from shared.core.notices import QuietHours
 from shared.core.sessions import Session
-from shared.core.settings import Environment, Feed, StrategyParameter, StrategyShare, SymbolGroup
+from shared.core.settings import (
+    Automation,
+    Environment,
+    Feed,
+    StrategyAutomation,
+    StrategyParameter,
+    StrategyShare,
+    SymbolGroup,
+)
 from shared.core.values import Symbol, require_symbol
 
 MAX_DIGITS = 30
@@ -58,6 +67,16 @@ def _parse_parameter(text: str) -> StrategyParameter:
     return StrategyParameter(strategy=strategy, name=name, value=value)
 
 
+def _parse_automation(text: str) -> StrategyAutomation:
+    names, equals, how = text.partition("=")
+    strategy, slash, session = names.partition("/")
+    if not (equals and strategy):
+        raise ValueError(f"{text!r} is not NAME=HOW")
+    return StrategyAutomation(
+        strategy=strategy, session=Session(session) if slash else None, automation=Automation(how)
+    )
+
+
 def _parse_float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
@@ -90,6 +109,11 @@ _PARSERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
         lambda text: _parse_tuple(text, _parse_parameter),
         "parameters as NAME.PARAMETER=VALUE, split by blanks or commas",
     ),
+    tuple[StrategyAutomation, ...]: (
+        lambda text: _parse_tuple(text, _parse_automation),
+        f"NAME=HOW or NAME/SESSION=HOW, split by blanks or commas; HOW is one of {', '.join(Automation)}",
+    ),
+    tuple[RoleWeight, ...]: (parse_role_weights, "ROLE=WEIGHT from 0.5 to 1.5, split by blanks or commas"),
     tuple[str, ...]: (lambda text: _parse_tuple(text, str), "words, split by blanks or commas"),
     tuple[NewsFeed, ...]: (parse_feeds, "NAME: URL | WEIGHT, one to a line or split by semicolons"),
     tuple[SourceWeight, ...]: (parse_weights, "SOURCE: WEIGHT from 0 to 1, split by semicolons"),

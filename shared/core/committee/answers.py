@@ -11,7 +11,7 @@ from shared.core.text.answers import MAX_ID, answer_object, refuse, shown, text_
 
 MAX_ROLE_ANSWER = 1024
 """Characters of an answer that are looked at."""
-MAX_ROLE_SOURCES = 4
+MAX_ROLE_SOURCES = 2
 ROLE_KEYS = ("stance", "factor", "reason", "sources")
 
 

@@ -17,18 +17,17 @@ from shared.core.committee.values import (
     RoleOutcome,
     concluded,
 )
-from shared.core.text.answers import AnswerError
-from shared.core.text.language import LanguageFault, LanguageReply, LanguageRequest, Prompt
+from shared.core.text.language import LanguageFault, LanguageReply, Prompt
 from shared.core.values import Symbol, require_positive
 
 ROLES_SHARE = 0.6
-"""Of the deadline, for the four roles; the chair has what they leave."""
+"""Of the deadline, for the four roles; the chair has the rest."""
 ASK_SHARE = 0.95
 """Of the time that is waited for an answer, for the service; the rest is for keeping what it says."""
 
 type Answered = tuple[LanguageReply | None, str, str]
 """A reply, or why there is none (a `LanguageFault` or `RoleFault`, words may follow a colon); and the record's name."""
-type Ask = Callable[[LanguageRequest, float], Answered]
+type Ask = Callable[[CommitteeQuestion, float], Answered]
 """Put a question and wait so many seconds for its answer; called from several threads at once."""
 
 
@@ -50,7 +49,7 @@ def deliberation(
     timeout_s: float,
     default: str,
     weights: Mapping[CommitteeRole, Decimal],
-    monotonic: Callable[[], float],
+    slots: int = len(ROLES),
 ) -> Deliberation:
     """Ask the committee about a planned entry.
 
@@ -72,25 +71,21 @@ def deliberation(
         For all five.
     default, weights
         See `concluded`.
-    monotonic : callable
-        Seconds that only grow.
+    slots : int
+        Questions that are put side by side.
     """
     require_positive("timeout_s", timeout_s)
-    began = monotonic()
-    pool = ThreadPoolExecutor(max_workers=len(CommitteeRole))
+    pool = ThreadPoolExecutor(max_workers=slots)
     try:
         how = {"names": names, "max_tokens": max_tokens}
         questions = [role_request(role, evidence, prompt=prompts[role], **how) for role in ROLES]  # type: ignore[arg-type]
         heard = _put(pool, ask, questions, timeout_s * ROLES_SHARE)
         answers = [each.as_given for each in heard if each.as_given is not None]
-        spent_s = max(monotonic() - began, *(each.outcome.latency_ms / 1000 for each in heard))
-        if not answers:
-            chair = _no_answer(CommitteeRole.CHAIR, RoleFault.UNAVAILABLE, "no role has answered")
-        elif spent_s >= timeout_s:
-            chair = _no_answer(CommitteeRole.CHAIR, RoleFault.LATE, "no time is left to ask")
-        else:
+        if answers:
             last = chair_request(evidence, answers, prompt=prompts[CommitteeRole.CHAIR], **how)  # type: ignore[arg-type]
-            (chair,) = _put(pool, ask, [last], timeout_s - spent_s)
+            (chair,) = _put(pool, ask, [last], timeout_s * (1 - ROLES_SHARE))
+        else:
+            chair = _no_answer(CommitteeRole.CHAIR, RoleFault.UNAVAILABLE, "no role has answered")
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return concluded([*(each.outcome for each in heard), chair.outcome], default=default, weights=weights)
@@ -98,7 +93,7 @@ def deliberation(
 
 def _put(pool: ThreadPoolExecutor, ask: Ask, questions: Sequence[CommitteeQuestion], within_s: float) -> list[_Heard]:
     asked_s = within_s * ASK_SHARE
-    asked = [(each, pool.submit(ask, each.request, asked_s)) for each in questions]
+    asked = [(each, pool.submit(ask, each, asked_s)) for each in questions]
     wait([future for _, future in asked], timeout=within_s)
     return [_judged(question, future, asked_s) for question, future in asked]
 
@@ -114,12 +109,9 @@ def _judged(question: CommitteeQuestion, future: Future[Answered], asked_s: floa
     took_ms = reply.latency_ms
     if took_ms > 1000 * asked_s:
         return _no_answer(role, RoleFault.LATE, f"it took {took_ms} ms of {1000 * asked_s:.0f}", record, took_ms)
-    try:
-        answer = question.answered(reply)
-    except AnswerError as error:
-        return _no_answer(role, RoleFault.INVALID, str(error), record, took_ms)
-    if why := question.ungrounded(answer):
-        return _no_answer(role, RoleFault.UNGROUNDED, why, record, took_ms)
+    answer, fault, why = question.judged(reply)
+    if answer is None:
+        return _no_answer(role, RoleFault(fault), why, record, took_ms)
     outcome = RoleOutcome(role=role, answer=question.restored(answer), record=record, latency_ms=took_ms)
     return _Heard(outcome=outcome, as_given=answer)
 

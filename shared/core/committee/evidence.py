@@ -14,9 +14,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.core.committee.answers import parse_role, role_schema
-from shared.core.committee.values import MAX_REASON_KEPT, CommitteeRole, RoleAnswer
+from shared.core.committee.values import MAX_REASON_KEPT, CommitteeRole, RoleAnswer, RoleFault
 from shared.core.risk import Gate, Verdict
-from shared.core.text.answers import MAX_SOURCES
+from shared.core.text.answers import MAX_SOURCES, AnswerError
 from shared.core.text.grounding import unsaid
 from shared.core.text.language import LanguageReply, LanguageRequest, Prompt
 from shared.core.text.masking import Mask, mask_of, no_mask
@@ -41,8 +41,8 @@ class CommitteeEvidence:
     ----------
     at : datetime
         When it was decided: stories' ages count from here, and none was received later.
-    p_up, edge : float or None
-        Chance that the target is reached, and expected return after costs as a fraction, where anybody knows them.
+    p_up, expected_move : float or None
+        Chance that the target is reached, and expected return before costs as a fraction, where anybody knows them.
     reason : str
         Why the strategy enters.
     reports : mapping of str to object
@@ -60,7 +60,7 @@ class CommitteeEvidence:
     stop_usd: Decimal
     target_usd: Decimal
     p_up: float | None = None
-    edge: float | None = None
+    expected_move: float | None = None
     reason: str = ""
     reports: Mapping[str, object]
     stories: tuple[Story, ...] = ()
@@ -112,6 +112,15 @@ class CommitteeQuestion:
             reason=whole_words(self.mask.restore(answer.reason), MAX_REASON_KEPT),
             source_ids=tuple(ids.get(each, each) for each in answer.source_ids),
         )
+
+    def judged(self, reply: LanguageReply) -> tuple[RoleAnswer | None, str, str]:
+        """Return an answer that counts, still masked; else the `RoleFault` that it is, and why."""
+        try:
+            answer = self.answered(reply)
+        except AnswerError as error:
+            return None, RoleFault.INVALID, str(error)
+        why = self.ungrounded(answer)
+        return (None, RoleFault.UNGROUNDED, why) if why else (answer, "", "")
 
     def ungrounded(self, answer: RoleAnswer) -> str:
         """Return what an answer's reason says that the evidence does not; empty where there is nothing."""
@@ -193,7 +202,7 @@ def _items(evidence: CommitteeEvidence, hide: Callable[[str], str]) -> list[dict
         "stop": f"${plain(evidence.stop_usd)}",
         "target": f"${plain(evidence.target_usd)}",
         "p_up": evidence.p_up,
-        "edge": evidence.edge,
+        "expected_move": evidence.expected_move,
     }
     gates = {
         each.gate.value: f"{each.found}, limit {each.limit}" for each in evidence.gates if each.gate in SHOWN_GATES

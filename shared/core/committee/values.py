@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -126,12 +126,15 @@ class Deliberation:
         Of `DEFAULTS`: what a role without a valid answer was counted as.
     outcomes : tuple of RoleOutcome
         One of each role, in their order.
+    weights : mapping of CommitteeRole to Decimal
+        What each of the four weighed, 1 where it is not named.
     """
 
     factor: Decimal
     why: str
     default: str
     outcomes: tuple[RoleOutcome, ...]
+    weights: Mapping[CommitteeRole, Decimal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.factor in FACTORS, "factor", self.factor, f"one of {', '.join(map(str, FACTORS))}")
@@ -164,7 +167,7 @@ def concluded(
     found = tuple(by_role[role] for role in CommitteeRole if role in by_role)
     require(len(found) == len(outcomes) == len(CommitteeRole), "outcomes", [*outcomes], "one of each role")
     factor, why = _found(by_role, default, weights)
-    return Deliberation(factor=factor, why=why, default=default, outcomes=found)
+    return Deliberation(factor=factor, why=why, default=default, outcomes=found, weights=weights)
 
 
 def _found(

@@ -5,16 +5,25 @@ from dataclasses import dataclass, field
 from shared.core.settings.declare import REQUIRED, Environment, Feed, SymbolGroup, Tuning, setting
 from shared.core.settings.policy import PolicySettings
 from shared.core.settings.risk import RiskSettings
-from shared.core.settings.strategies import FIRST_STRATEGY, StrategyParameter, StrategySettings, StrategyShare
+from shared.core.settings.strategies import (
+    FIRST_STRATEGY,
+    Automation,
+    StrategyAutomation,
+    StrategyParameter,
+    StrategySettings,
+    StrategyShare,
+)
 
 __all__ = [
     "FIRST_STRATEGY",
     "REQUIRED",
+    "Automation",
     "DecisionSettings",
     "Environment",
     "Feed",
     "PolicySettings",
     "RiskSettings",
+    "StrategyAutomation",
     "StrategyParameter",
     "StrategySettings",
     "StrategyShare",

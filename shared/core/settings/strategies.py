@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
+from shared.core.sessions import Session
 from shared.core.settings.declare import Tuning, setting
+from shared.core.values import ONE
 
 _NAME = re.compile(r"(?=.{1,40}\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\.v[1-9][0-9]*")
 
@@ -39,6 +42,28 @@ class StrategyParameter:
     value: str
 
 
+class Automation(StrEnum):
+    """How far a strategy, or its entries of one session, may go by itself."""
+
+    AUTOMATIC = "automatic"
+    REDUCED = "reduced"
+    """In half the size."""
+    ALERT_ONLY = "alert-only"
+    """A person is told, and without that person's approval nothing is bought."""
+
+
+REDUCED_FACTOR = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyAutomation:
+    """How far a strategy goes by itself; `session` is None where it holds for all of them."""
+
+    strategy: str
+    session: Session | None
+    automation: Automation
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategySettings:
     """Which strategies trade, and how much of the risk budget is theirs."""
@@ -58,6 +83,14 @@ class StrategySettings:
         why="Each strategy's own defaults; `cooldown_min` is every strategy's, GATEHOUSE_COOLDOWN_MIN unless given",
         tuning=Tuning.FREE,
     )
+    automations: tuple[StrategyAutomation, ...] = setting(
+        "GATEHOUSE_AUTOMATION",
+        (),
+        "how far strategies go by themselves, as NAME=HOW or NAME/SESSION=HOW; HOW is automatic, reduced or alert-only",
+        unit="strategies",
+        why="All are automatic. A session's own word stands before its strategy's; reduced halves the size, alert-only "
+        "asks a person about every entry",
+    )
     strategy_timeout_s: float = setting(
         "GATEHOUSE_STRATEGY_TIMEOUT_S",
         5.0,
@@ -71,6 +104,15 @@ class StrategySettings:
     def share_of(self, name: str) -> Decimal | None:
         """A strategy's share; None of one that does not trade."""
         return next((each.share for each in self.traded if each.name == name), None)
+
+    def automation_of(self, name: str, session: Session) -> Automation:
+        """How far a strategy goes by itself in a session."""
+        found = {each.session: each.automation for each in self.automations if each.strategy == name}
+        return found.get(session) or found.get(None) or Automation.AUTOMATIC
+
+    def factor_of(self, name: str, session: Session) -> Decimal:
+        """What is left of a planned size by that."""
+        return REDUCED_FACTOR if self.automation_of(name, session) is Automation.REDUCED else ONE
 
     def parameters_of(self, name: str) -> dict[str, str]:
         """The parameters given for a strategy."""

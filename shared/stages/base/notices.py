@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from shared.contracts.messages import MAX_BODY, MAX_TITLE, Link, Notice, NoticeText
 from shared.contracts.reports import DayReport
 from shared.core.approvals import Answer, Answered
+from shared.core.committee.values import ABSTAIN
 from shared.core.ids import hash_id
 from shared.core.ledger import Ledger
 from shared.core.notices import ChannelState, Severity
@@ -506,6 +507,29 @@ def channel_down(name: str, failures: int, until: datetime, others: Sequence[str
     return _text(
         f"Channel {name} takes no notices",
         [f"{failures} failures in a row. Tried again from {clock(until)}.", rest, "What it missed is counted."],
+    )
+
+
+def veto_flood(vetoed: int, asked: int) -> NoticeText:
+    """A committee that vetoes nearly everything."""
+    return _text(
+        "The committee vetoes nearly every entry",
+        [
+            f"{vetoed} of {asked} entries within an hour were vetoed.",
+            "It may be right or broken: the cases hold what it said. Empty GATEHOUSE_COMMITTEE to turn it off.",
+        ],
+    )
+
+
+def committee_silent(asked: int, default: str) -> NoticeText:
+    """A committee of which nobody answers."""
+    return _text(
+        "The committee says nothing",
+        [
+            f"No role gave a valid answer in time on any of {asked} entries within an hour.",
+            f"GATEHOUSE_COMMITTEE_DEFAULT is {default}: "
+            + ("each counts as if nobody objected." if default == ABSTAIN else "each was refused."),
+        ],
     )
 
 

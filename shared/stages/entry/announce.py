@@ -21,7 +21,7 @@ from shared.core.text.addresses import web_address
 from shared.core.values import parse_utc
 from shared.ports import Cell, Ports, Row
 from shared.stages.base.notices import DecisionStory, TapeStory, decision, to_notice
-from shared.stages.entry.gate import gate
+from shared.stages.entry.gate import gate_and_notice
 from shared.stages.operator.approvals import decision_of
 
 KIND = "decision"
@@ -33,8 +33,8 @@ MAX_STORIES = 2
 
 def gate_and_tell(signal: Signal, ports: Ports) -> list[Message]:
     """Gate a signal; an intent comes with the notice that tells of it, but for one that a person is asked about."""
-    intents = gate(signal, ports)
-    return [*intents, *(announced(signal, intent, ports) for intent in intents if intent.approve_by is None)]
+    intents, notices = gate_and_notice(signal, ports)
+    return [*intents, *notices, *(announced(signal, intent, ports) for intent in intents if intent.approve_by is None)]
 
 
 def announced_order(state: OrderState, ports: Ports) -> list[Notice]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from shared.contracts.messages import OrderIntent, Signal, intent_id_of
+from shared.contracts.messages import Notice, OrderIntent, Signal, intent_id_of
 from shared.contracts.records import Table, symbol_key
+from shared.core.committee.values import Deliberation
 from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
-from shared.core.risk import no_quote, refusals
+from shared.core.risk import Facts, no_quote, refusals
 from shared.core.settings import DecisionSettings
 from shared.core.values import iso, plain
 from shared.decision.entries import Decision, decide, intent_of
 from shared.ports import Cell, Ports
 from shared.stages.base.facts import cautious, gather, model_fault, settings_id
 from shared.stages.base.ledger import update_ledger, watching
+from shared.stages.entry.deliberate import committee_cells, committee_incidents, deliberate
 
 MAX_CELL_CHARACTERS = 32 * 1024
 """What a text cell of Azure Tables holds."""
@@ -29,18 +31,26 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
     TransientError
         If broker, market or ledger did not answer; the queue brings the signal again.
     """
+    return gate_and_notice(signal, ports)[0]
+
+
+def gate_and_notice(signal: Signal, ports: Ports) -> tuple[list[OrderIntent], list[Notice]]:
+    """Decide on one signal as `gate` does; return besides what a person is to be told of the committee."""
     now = ports.clock.now()
     key = symbol_key(signal.symbol, signal.slot, signal.decision_id)
     known = _decided(ports, signal, key)
     if known is not None:
-        return known
+        return known, []
     if now >= signal.expires_at:
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, _expired_row(ports, signal, now))
-        return []
-    with watching(ports, "market"):
-        quote = ports.market.quotes([signal.symbol]).get(signal.symbol) or no_quote(signal.symbol)
-    settings = ports.settings.decision
-    decision, is_reserved = _decide_under_ledger(ports, signal, quote, settings)
+        return [], []
+    settings, notices = ports.settings.decision, list[Notice]()
+    committee: Deliberation | None = None
+    if signal.strategy in ports.settings.committee.strategies and _would_pass(ports, signal, settings):
+        said = deliberate(signal, ports)
+        committee, notices = said.found, said.notices
+    # Facts of now: what was looked at before the committee was asked is seconds old.
+    decision, is_reserved = _decide_under_ledger(ports, signal, _quote(ports, signal), settings, committee)
     is_late = _is_late(decision)
     intent = intent_of(decision, settings) if decision.is_approved and not is_late else None
     word = [] if intent is None else [intent]
@@ -50,7 +60,30 @@ def gate(signal: Signal, ports: Ports) -> list[OrderIntent]:
         word = _decided(ports, signal, key) or []  # the first recorded decision wins
     if not is_first or (intent is None and is_reserved):
         _settle_reservation(ports, signal, decision, word)
-    return word
+    if committee is not None:
+        notices += committee_incidents(ports, signal, decision.facts.now)
+    return word, notices
+
+
+def _quote(ports: Ports, signal: Signal) -> Quote:
+    with watching(ports, "market"):
+        return ports.market.quotes([signal.symbol]).get(signal.symbol) or no_quote(signal.symbol)
+
+
+def _would_pass(ports: Ports, signal: Signal, settings: DecisionSettings) -> bool:
+    """Whether the gates would let a signal pass as it stands: nobody is asked about one that they refuse."""
+    seen = _seen(ports, signal, _quote(ports, signal))
+    facts = replace(
+        cautious(seen, settings.risk.day_loss_max_fraction),
+        ledger=without(seen.ledger, intent_id_of(signal.decision_id)),
+    )
+    return decide(signal, facts, settings).is_approved
+
+
+def _seen(ports: Ports, signal: Signal, quote: Quote) -> Facts:
+    fault = model_fault(ports, signal.strategy)
+    with watching(ports, "broker"):
+        return gather(ports, signal.on, quote, fault, strategy=signal.strategy)
 
 
 def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None:
@@ -63,7 +96,7 @@ def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None
 
 
 def _decide_under_ledger(
-    ports: Ports, signal: Signal, quote: Quote, settings: DecisionSettings
+    ports: Ports, signal: Signal, quote: Quote, settings: DecisionSettings, committee: Deliberation | None
 ) -> tuple[Decision, bool]:
     """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew.
 
@@ -72,10 +105,8 @@ def _decide_under_ledger(
     tuple of Decision and bool
         And whether the ledger holds a reservation of this intent, made by this or by another delivery of the signal.
     """
-    fault = model_fault(ports, signal.strategy)
-    with watching(ports, "broker"):
-        seen = gather(ports, signal.on, quote, fault, strategy=signal.strategy)
-    world = cautious(seen, settings.risk.day_loss_max_fraction)
+    seen = _seen(ports, signal, quote)
+    world = replace(cautious(seen, settings.risk.day_loss_max_fraction), committee=committee)
     intent_id = intent_id_of(signal.decision_id)
     decided: list[Decision] = []
 
@@ -145,6 +176,7 @@ def _base_row(ports: Ports, signal: Signal, now: datetime) -> dict[str, Cell]:
 def _row(ports: Ports, decision: Decision, intent: OrderIntent | None, settings: DecisionSettings) -> dict[str, Cell]:
     facts = decision.facts
     given = _quote_cells(facts.quote) | _size_cells(ports, decision) | _price_cells(decision)
+    given |= committee_cells(facts.committee)
     return (
         _base_row(ports, decision.signal, facts.now)
         | given

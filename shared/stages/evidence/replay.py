@@ -27,7 +27,8 @@ from shared.contracts.cases import (
 )
 from shared.contracts.messages import Message, Signal
 from shared.contracts.records import Container
-from shared.core.errors import GatehouseError, TransientError
+from shared.core.committee.values import Deliberation
+from shared.core.errors import ContractError, GatehouseError, TransientError
 from shared.core.features import ALL_FEATURE_NAMES, FEATURE_NAMES, SymbolDay, latest_features
 from shared.core.ids import digest
 from shared.core.market import BASIS_POINTS, Bars, FloatArray, Quote, Timeframe
@@ -38,6 +39,7 @@ from shared.core.values import Symbol
 from shared.decision.entries import Decision, decide, intent_of
 from shared.decision.opinions import Opinion, Scene, models_of, opinions, signal_of
 from shared.ports import ModelArchive, Ports
+from shared.stages.entry.deliberate import deliberated_again
 from shared.stages.evidence.case_parts import vector
 from shared.strategies.catalogue import traded
 
@@ -109,6 +111,8 @@ class Replayer:
                 yield check
                 # What this processor makes of the signal must come to the same size and the same verdicts.
                 signal = again if again is not None and check.close else signal
+                if case.inputs.facts is not None and case.inputs.facts.committee is not None:
+                    yield self._committee_check(case.inputs.facts.committee, case.inputs.signal, scored.document)
         if case.decision is not None:
             yield from self._gate_checks(case, signal)
 
@@ -177,6 +181,19 @@ class Replayer:
             yield _same("price and cost", said, [_known(v) for v in (opinion.price, opinion.cost_bp)])
             atr = [_known(opinion.atr)]
             yield _near("ATR", [scores.atr_usd], atr, FEATURE_TOLERANCE, FEATURE_TOLERANCE_AT_ZERO)
+
+    def _committee_check(self, recorded: Deliberation, signal: Signal | None, inputs: SliceInputs) -> ReplayCheck:
+        """What the committee came to, from the records of its answers: nobody is asked."""
+        assert signal is not None, "no committee without a signal"
+        try:
+            again = deliberated_again(recorded, signal, inputs, self._ports)
+        except (ContractError, ValueError) as error:
+            return ReplayCheck(name="committee", equal=False, recorded=str(recorded.factor), replayed=str(error))
+        one, other = (
+            [found.factor, found.why, *((each.role, each.answer, each.fault) for each in found.outcomes)]
+            for found in (recorded, again)
+        )
+        return _same("committee", one, other)
 
     def _gate_checks(self, case: Case, signal: Signal | None) -> Iterator[ReplayCheck]:
         recorded, inputs = case.decision, case.inputs

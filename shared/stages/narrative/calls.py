@@ -316,6 +316,12 @@ def _record(settings: LanguageSettings, request: LanguageRequest, reply: Languag
     )
 
 
+def recorded_call(ports: Ports, name: str) -> CallRecord | None:
+    """Read a record by its name, None where there is none. Raises ContractError."""
+    stored = ports.blobs.get(Container.LANGUAGE, name)
+    return None if stored is None else ports.codec.decode(CallRecord, unpack(stored.value))
+
+
 def _recorded(ports: Ports, name: str) -> LanguageReply | None:
     """Return the recorded answer to a question, None where there is none.
 
@@ -324,13 +330,12 @@ def _recorded(ports: Ports, name: str) -> LanguageReply | None:
     LanguageError
         Where the record is broken or another question's, or its answer may not be used here.
     """
-    stored = ports.blobs.get(Container.LANGUAGE, name)
-    if stored is None:
-        return None
     try:
-        record = ports.codec.decode(CallRecord, unpack(stored.value))
+        record = recorded_call(ports, name)
     except ContractError as error:
         raise LanguageError(LanguageFault.NONSENSE, f"record {name} cannot be read: {error}") from error
+    if record is None:
+        return None
     if record.name != name:
         raise LanguageError(LanguageFault.NONSENSE, f"record {name} is of another question")
     if is_invented(record.answered_by) and ports.settings.broker.environment is not Environment.SANDBOX:

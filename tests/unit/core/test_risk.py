@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.breaker import Breaker
+from shared.core.committee.values import ABSTAIN, concluded
 from shared.core.ledger import Doubt, StrategyBook, Unexplained, cooling_key, open_ledger, reserve
 from shared.core.lots import Lot
 from shared.core.market import Quote
@@ -42,6 +43,7 @@ from shared.core.unread import Unread
 from shared.core.values import Symbol
 from tests.support.bars import trading_day
 from tests.support.broker import account_at
+from tests.support.committee import outcomes_of
 from tests.support.orders import reservation
 
 ON = date(2025, 10, 15)
@@ -298,6 +300,8 @@ CASES: list[tuple[Gate, bool, Change]] = [
     (Gate.STRATEGY_EXPOSURE, False, both(shares("0.4"), reserved(("BBB", "38998.01")))),
     (Gate.STRATEGY_EXPOSURE, True, both(shares("0.4"), reserved(("BBB", "90000"), strategy="other.v1"))),
     (Gate.STRATEGY_EXPOSURE, True, reserved(("BBB", "200000"))),
+    (Gate.COMMITTEE, True, facts(committee=concluded(outcomes_of(*["0.25"] * 5), default=ABSTAIN))),
+    (Gate.COMMITTEE, False, facts(committee=concluded(outcomes_of(*["0"] * 5), default=ABSTAIN))),
     (Gate.APPROVAL, True, proposal(qty=Decimal(99_999))),
 ]
 
@@ -344,7 +348,7 @@ def test_refusals_name_all_gates_that_did_not_pass_in_order() -> None:
 def test_before_submission_the_facts_that_age_are_asked_again() -> None:
     found = verdicts(*world(), BEFORE_SUBMIT)
     given = {Gate.SIZE, Gate.LIQUIDITY, Gate.COOLDOWN, Gate.DATA_QUALITY, Gate.MODEL_HEALTH, Gate.APPROVAL}
-    given |= {Gate.MIN_QTY, Gate.MIN_NOTIONAL}
+    given |= {Gate.MIN_QTY, Gate.MIN_NOTIONAL, Gate.COMMITTEE}
     assert {v.gate for v in found} == set(Gate) - given
     assert [v.gate for v in found] == [gate for gate in Gate if gate in BEFORE_SUBMIT]
 

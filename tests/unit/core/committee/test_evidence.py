@@ -33,7 +33,7 @@ def test_the_question_is_one_document_in_which_every_item_has_an_id() -> None:
             {
                 "id": "PLAN",
                 "found": {
-                    "edge": 0.0012,
+                    "expected_move": 0.0012,
                     "limit": "$12.34",
                     "p_up": 0.61,
                     "reason": "TICKER_1 leads",
@@ -89,10 +89,10 @@ def test_evidence_is_of_its_time_and_of_known_reports() -> None:
 
 
 def test_what_is_not_known_is_null_and_without_gates_and_stories_there_is_no_item() -> None:
-    bare = evidence(p_up=None, edge=float("nan"), reports={}, stories=(), gates=())
+    bare = evidence(p_up=None, expected_move=float("nan"), reports={}, stories=(), gates=())
     document = json.loads(asked(bare).request.user)
     assert [each["id"] for each in document["evidence"]] == ["PLAN"]
-    assert (document["evidence"][0]["found"]["p_up"], document["evidence"][0]["found"]["edge"]) == (None, None)
+    assert (document["evidence"][0]["found"]["p_up"], document["evidence"][0]["found"]["expected_move"]) == (None, None)
     assert document["about"] == {"ticker": "TICKER_1", "company": "COMPANY_1"}
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from shared.contracts.prompts import committee_prompts
 from shared.core.committee.deliberation import Answered, deliberation
+from shared.core.committee.evidence import CommitteeQuestion
 from shared.core.committee.values import ABSTAIN, CommitteeRole, Deliberation, Stance
 from shared.core.risk import Gate, Verdict
-from shared.core.text.language import LanguageRequest
 from shared.core.values import ZERO
 from simulation.language.commentator import QuestionError, complete
 from simulation.language.config import CommentatorConfig, CommentatorFault
@@ -29,8 +29,8 @@ CALM: dict[str, Any] = {
 
 
 def held(config: CommentatorConfig, **changes: Any) -> Deliberation:
-    def ask(request: LanguageRequest, timeout_s: float) -> Answered:
-        done = complete(request_body(request), config)
+    def ask(question: CommitteeQuestion, timeout_s: float) -> Answered:
+        done = complete(request_body(question.request), config)
         if done.delay_s > timeout_s:
             return None, "TIMEOUT", ""
         return (reply_of(done.body), "", "") if done.status == 200 else (None, "RATE_LIMITED", "")
@@ -44,7 +44,6 @@ def held(config: CommentatorConfig, **changes: Any) -> Deliberation:
         timeout_s=600,
         default=ABSTAIN,
         weights={},
-        monotonic=lambda: 0.0,
     )
 
 
