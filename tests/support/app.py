@@ -63,9 +63,9 @@ def new_york(text: str) -> datetime:
     return datetime.combine(DEFAULT_ON, time.fromisoformat(text), NEW_YORK).astimezone(from_epoch(0).tzinfo)
 
 
-ON_PRICE_ALONE = {"GATEHOUSE_STRATEGIES": f"{FIRST_STRATEGY}=1"}
+ON_PRICE_ALONE = {"GATEHOUSE_STRATEGIES": f"{FIRST_STRATEGY}=1", "GATEHOUSE_COMMITTEE": ""}
 """What trades unless a test says otherwise."""
-WITH_NEWS = {"GATEHOUSE_STRATEGIES": f"{FIRST_STRATEGY}=0.7 divergence.v1=0.3"}
+WITH_NEWS = {"GATEHOUSE_STRATEGIES": f"{FIRST_STRATEGY}=0.7 divergence.v1=0.3", "GATEHOUSE_COMMITTEE": ""}
 """As in a sandbox day."""
 
 

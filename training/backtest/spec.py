@@ -115,10 +115,14 @@ def setting_names() -> frozenset[str]:
     return frozenset(f.metadata["name"] for group in groups for f in dataclasses.fields(group) if "name" in f.metadata)
 
 
+_OF_THE_SANDBOX = ("GATEHOUSE_STRATEGIES", "GATEHOUSE_LANGUAGE_URL", "GATEHOUSE_LANGUAGE_MODEL", "GATEHOUSE_COMMITTEE")
+
+
 def app_environment(changed: Mapping[str, str], core: Sequence[str], market: Sequence[str]) -> dict[str, str]:
     """The example's settings with a market's symbols, and with what is changed.
 
-    What the example says of the sandbox's own news is left out: momentum.v1 alone trades unless others are named.
+    What the example says of the sandbox's own news and committee is left out: momentum.v1 alone trades unless others
+    are named.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def app_environment(changed: Mapping[str, str], core: Sequence[str], market: Seq
         raise SettingsError(f"no such setting: {', '.join(unknown)}")
     return {
         **read_local_settings(ROOT / "local.settings.json.example"),
-        **dict.fromkeys(("GATEHOUSE_STRATEGIES", "GATEHOUSE_LANGUAGE_URL", "GATEHOUSE_LANGUAGE_MODEL"), ""),
+        **dict.fromkeys(_OF_THE_SANDBOX, ""),
         "GATEHOUSE_CORE_SYMBOLS": " ".join(core),
         "GATEHOUSE_MARKET_SYMBOLS": " ".join(market),
         **changed,

@@ -108,13 +108,13 @@ def _judged(question: CommitteeQuestion, future: Future[Answered], asked_s: floa
         return _no_answer(role, RoleFault.LATE if is_late else RoleFault.UNAVAILABLE, fault, record)
     took_ms = reply.latency_ms
     if took_ms > 1000 * asked_s:
-        return _no_answer(role, RoleFault.LATE, f"it took {took_ms} ms of {1000 * asked_s:.0f}", record, took_ms)
+        return _no_answer(role, RoleFault.LATE, f"it took {took_ms} ms of {1000 * asked_s:.0f}", record)
     answer, fault, why = question.judged(reply)
     if answer is None:
-        return _no_answer(role, RoleFault(fault), why, record, took_ms)
-    outcome = RoleOutcome(role=role, answer=question.restored(answer), record=record, latency_ms=took_ms)
+        return _no_answer(role, RoleFault(fault), why, record)
+    outcome = RoleOutcome(role=role, answer=question.restored(answer), record=record)
     return _Heard(outcome=outcome, as_given=answer)
 
 
-def _no_answer(role: CommitteeRole, fault: RoleFault, why: str, record: str = "", latency_ms: int = 0) -> _Heard:
-    return _Heard(outcome=RoleOutcome(role=role, fault=fault.value, why=why, record=record, latency_ms=latency_ms))
+def _no_answer(role: CommitteeRole, fault: RoleFault, why: str, record: str = "") -> _Heard:
+    return _Heard(outcome=RoleOutcome(role=role, fault=fault.value, why=why, record=record))

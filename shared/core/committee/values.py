@@ -9,7 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 
-from shared.core.values import ONE, ZERO, floor_to_step, require, require_at_least
+from shared.core.values import ONE, ZERO, floor_to_step, require
 
 FACTORS = (Decimal("0"), Decimal("0.25"), Decimal("0.5"), Decimal("0.75"), Decimal("1"))
 """All that a size can be multiplied by."""
@@ -91,9 +91,7 @@ class RoleOutcome:
     fault, why : str
         A `RoleFault` and what it was in words, both empty where there is an answer.
     record : str
-        Name of the call's record; empty where none was made.
-    latency_ms : int
-        Of the reply; 0 where there is none.
+        Name of the call's record, whose row in table calls says how long it took; empty where none was made.
     """
 
     role: CommitteeRole
@@ -101,7 +99,6 @@ class RoleOutcome:
     fault: str = ""
     why: str = ""
     record: str = ""
-    latency_ms: int = 0
 
     def __post_init__(self) -> None:
         if self.answer is None:
@@ -109,7 +106,6 @@ class RoleOutcome:
         else:
             require(not self.fault, "fault", self.fault, "empty beside an answer")
             require(self.answer.role is self.role, "answer", self.answer.role, f"of {self.role}")
-        require_at_least("latency_ms", self.latency_ms, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,7 @@ def deliberated_again(recorded: Deliberation, signal: Signal, inputs: SliceInput
             raise ValueError(f"{then.role}: {Container.LANGUAGE}/{then.record} is gone")
         if record.request != replace(question.request, max_tokens=record.request.max_tokens):
             raise ValueError(f"{then.role}: {Container.LANGUAGE}/{then.record} is of another question")
-        return replace(record.reply, latency_ms=then.latency_ms), "", then.record
+        return record.reply, "", then.record
 
     return deliberation(
         recall,

@@ -138,14 +138,14 @@ def _texts(
     models: DecisionModels,
     now: datetime,
 ) -> Mapping[Symbol, SymbolText] | None:
-    """What the news says of a slice's symbols; None where no strategy and no model reads it.
+    """What the news says of a slice's symbols; None where no strategy, no model and no committee reads it.
 
     A narrative that this very slice acted on when it came before is as it was then.
     """
     cards = [predictor.card for predictor in models.predictors.values()]
     by_models = any(name in TEXT_FEATURE_NAMES for card in cards for name in card.feature_names)
     reading = _reading(strategies)
-    if not (reading or by_models):
+    if not (reading or by_models or ports.settings.committee.strategies):
         return None
     found = texts_of(ports, message.on, message.symbols, now)
     own = {decision_id(message.on, message.slot, symbol, name) for symbol in message.symbols for name in reading}

@@ -251,12 +251,15 @@ class _Question:
 
     def _reply(self, deadline_s: float) -> LanguageReply:
         try:
-            return self.ports.language.ask(self.request, timeout_s=deadline_s)
+            reply = self.ports.language.ask(self.request, timeout_s=deadline_s)
         except LanguageError:
             raise
         except Exception as error:  # whatever a stranger's answer does to its adapter, price-only trading goes on
             logger.warning("the language model's adapter failed", exc_info=True)
             raise LanguageError(LanguageFault.NONSENSE, f"the adapter failed ({type(error).__name__})") from error
+        if reply.latency_ms > 1000 * deadline_s:  # recorded, it would count when the question comes again
+            raise LanguageError(LanguageFault.TIMEOUT, f"it took {reply.latency_ms} ms of {1000 * deadline_s:.0f}")
+        return reply
 
     def _unanswered(
         self, error: LanguageError, *, used: Spending | None = None, notices: list[Notice] | tuple[()] = ()

@@ -162,7 +162,6 @@ def test_an_outcome_is_an_answer_or_a_fault_that_there_is() -> None:
         {"role": role, "fault": "TIRED"},
         {"role": role, "answer": answer, "fault": "LATE"},
         {"role": CommitteeRole.BULL, "answer": answer},
-        {"role": role, "answer": answer, "latency_ms": -1},
     ):
         with pytest.raises(ValueError, match="must be"):
             RoleOutcome(**members)
