@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.core.barriers import first_touch
 from shared.core.features.history import BAR_S
 from shared.core.market import Bars, FloatArray, IntArray
 from shared.core.policy import assumed_cost_bp
@@ -135,19 +136,17 @@ def triple_barrier(
     cost_usd = entry * rule.cost_bp / 1e4
     upper = entry + cost_usd + stop_usd * rule.up_atr / rule.down_atr
     lower = entry + cost_usd - stop_usd
-    up_at = _first(inside & (today.high[window] >= upper[:, None]))
-    down_at = _first(inside & (today.low[window] <= lower[:, None]))
-    went_down = (down_at < width) & (down_at <= up_at)
-    went_up = (up_at < width) & ~went_down
+    touched = first_touch(today.low[window], today.high[window], inside, lower=lower, upper=upper)
     last = np.maximum(inside.sum(axis=1) - 1, 0)
-    at = np.where(went_down, down_at, np.where(went_up, up_at, last))
+    at = np.where(touched.down | touched.up, touched.at, last)
     line = np.arange(rows.size)
     opened, horizon_close = today.open[window[line, at]], today.close[window[line, last]]
-    leave = np.where(went_down, np.minimum(lower, opened), np.where(went_up, np.maximum(upper, opened), horizon_close))
+    upwards = np.where(touched.up, np.maximum(upper, opened), horizon_close)
+    leave = np.where(touched.down, np.minimum(lower, opened), upwards)
     with np.errstate(all="ignore"):
         exit_return = leave / entry - 1
         move = np.clip(horizon_close / entry - 1, -rule.move_clip, rule.move_clip)
-    outcome = np.where(went_down, DOWN, np.where(went_up, UP, NONE)).astype(np.int8)
+    outcome = np.where(touched.down, DOWN, np.where(touched.up, UP, NONE)).astype(np.int8)
     end_s = today.start_s[window[line, last]] + BAR_S
     return Labels(outcome=outcome, exit_return=exit_return, move=move, end_s=end_s, known=known)
 
@@ -178,8 +177,3 @@ def average_uniqueness(start_s: IntArray, end_s: IntArray) -> FloatArray:
     shares = np.divide(1.0, sharing, out=np.zeros_like(sharing), where=sharing > 0)
     total = np.concatenate([[0.0], np.cumsum(shares)])
     return np.asarray((total[end] - total[begin]) / (end - begin), np.float64)
-
-
-def _first(hits: NDArray[np.bool_]) -> IntArray:
-    """Column of the first hit of each row, the number of columns where there is none."""
-    return np.where(hits.any(axis=1), hits.argmax(axis=1), hits.shape[1])

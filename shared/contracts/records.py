@@ -33,6 +33,7 @@ class Table(StrEnum):
     CALLS = "calls"
     INCIDENTS = "incidents"
     NOTICES = "notices"
+    SHADOWS = "shadows"
 
 
 class Container(StrEnum):

@@ -223,6 +223,7 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
     },
     Table.INCIDENTS: {"base/incidents": ("record_incident",), "account/missed_runs": ("_close",)},
     Table.NOTICES: {"notify": ("_row", "_channel_row")},
+    Table.SHADOWS: {"evidence/shadows": ("row_of",)},
 }
 """The functions that spell a table's rows, by module of shared.stages."""
 

@@ -1,4 +1,4 @@
-"""After the day: case files, a check that decisions can be replayed, and the tables exported for analysis.
+"""After the day: case files and shadow book, a check that decisions can be replayed, the tables exported for analysis.
 
 The first job waits until an hour has passed since the last decision that could be, so that every later outcome is there
 and a case is written once.
@@ -26,6 +26,7 @@ from shared.stages.base.runs import run_due
 from shared.stages.evidence.case_maker import CaseMaker, DayRecords, day_records
 from shared.stages.evidence.case_parts import Seen
 from shared.stages.evidence.replay import Replayer
+from shared.stages.evidence.shadows import write_shadows
 
 JOBS = frozenset({Job.CASES, Job.REPLAY_CHECK, Job.EXPORT})
 
@@ -68,12 +69,14 @@ def _write_cases(ports: NightPorts, slot: DueJob) -> Sequence[Message]:
 
 
 def write_cases(ports: NightPorts, on: date) -> int:
-    """Write the case file of every decision that the gates saw on a day; return how many.
+    """Write the case file of every decision that the gates saw on a day, and the day's shadows; return how many cases.
 
     One written before keeps what a replay has found.
     """
     records = day_records(ports, on)
-    maker = CaseMaker(ports, ports.archive, records, _seen(ports, records))
+    seen = _seen(ports, records)
+    write_shadows(ports, records, seen)
+    maker = CaseMaker(ports, ports.archive, records, seen)
     for decision_id in records.decisions:
         put_case(ports, maker.case(decision_id))
     return len(records.decisions)
