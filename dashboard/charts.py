@@ -100,6 +100,26 @@ def signed_bars(values: pd.Series, *, unit: str, height: int = 240) -> go.Figure
     return styled(figure, height=height)
 
 
+def intervals(values: Sequence[tuple[str, float, float, float]], *, unit: str) -> go.Figure:
+    """Figures and their intervals lying under each other, the first on top: name, value, low, high."""
+    names, found = [name for name, *_ in values], [value for _, value, _, _ in values]
+    reach: dict[str, Any] = {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for _, value, _, high in values],
+        "arrayminus": [value - low for _, value, low, _ in values],
+        "color": MUTED,
+        "thickness": 1.2,
+    }
+    marker = {"size": 8, "color": [GAIN if value >= 0 else LOSS for value in found]}
+    shown = _hover("%{x:+,.1f} " + unit, "%{y}")
+    figure = go.Figure(go.Scatter(x=found, y=names, mode="markers", marker=marker, error_x=reach, hovertemplate=shown))
+    styled(figure, height=60 + 26 * len(names))
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    figure.update_xaxes(title=unit, zeroline=True, zerolinecolor=MUTED)
+    return figure.update_layout(hovermode="closest")
+
+
 def count_bars(values: Mapping[str, float], *, height: int | None = None, colour: str = ACCENT) -> go.Figure:
     """Counts as lying bars, the first on top, each with its number."""
     names = [f"{name} " for name in values]

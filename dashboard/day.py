@@ -53,6 +53,10 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
     Table.FEEDS: _columns("name read_at items unchanged fault"),
     Table.CALLS: _columns("model prompt_id outcome is_repair status latency_ms tokens_in tokens_out usd"),
     Table.NOTICES: _columns("kind severity title body decided_at channels correlation_id"),
+    Table.SHADOWS: _columns(
+        "decision_id decided_at strategy symbol session refused_by factor roles exit entered_at left_at "
+        "net_bp r_multiple plan_usd"
+    ),
 }
 """What is read of each table: never the whole state of an order, which is most of its row."""
 

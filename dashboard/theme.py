@@ -50,7 +50,8 @@ h3 {{ font-size: 1.0rem !important; font-weight: 600 !important; padding: .6rem 
 .gh-entry details {{ color: {MUTED}; font-size: .8rem; margin-top: .25rem; }}
 .gh-link {{ color: {ACCENT}; }}
 @media (max-width: 640px) {{ .gh-cards {{ grid-template-columns: repeat(2, 1fr) !important; }}
-  .block-container {{ padding-left: 1rem; padding-right: 1rem; }} }}
+  .block-container {{ padding-left: 1rem; padding-right: 1rem; }}
+  .gh-facts td.gh-aside, .gh-facts th.gh-aside {{ display: none; }} }}
 .gh-scroll {{ max-height: 26rem; overflow-y: auto; }}
 </style>
 """
@@ -156,21 +157,31 @@ def _entry(entry: StreamEntry) -> str:
 
 
 def facts(
-    rows: Sequence[Sequence[Said]], *, head: Sequence[str] = (), numbers: Sequence[int] = (), scrolls: bool = False
+    rows: Sequence[Sequence[Said]],
+    *,
+    head: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+    asides: Sequence[int] = (),
+    scrolls: bool = False,
 ) -> None:
-    """Show a small table of text and links; columns `numbers` stand at the right, `scrolls` bounds its height."""
+    """Show a small table of text and links; columns `numbers` stand at the right, `scrolls` bounds its height.
+
+    Columns `asides` are left out on a telephone.
+    """
     kind = ' class="gh-scroll"' if scrolls else ""
-    body = "".join(_row("td", row, numbers) for row in rows)
-    st.html(f'<div{kind}><table class="gh-facts">{_row("th", head, numbers) if head else ""}{body}</table></div>')
+    classes = dict.fromkeys(numbers, "gh-number")
+    classes |= {at: f"{classes.get(at, '')} gh-aside".strip() for at in asides}
+    body = "".join(_row("td", row, classes) for row in rows)
+    st.html(f'<div{kind}><table class="gh-facts">{_row("th", head, classes) if head else ""}{body}</table></div>')
 
 
-def _row(tag: str, cells: Sequence[Said], numbers: Sequence[int]) -> str:
-    made = (f"<{tag}{_class(at, numbers)}>{_html(said)}</{tag}>" for at, said in enumerate(cells))
+def _row(tag: str, cells: Sequence[Said], classes: Mapping[int, str]) -> str:
+    made = (f"<{tag}{_class(classes.get(at))}>{_html(said)}</{tag}>" for at, said in enumerate(cells))
     return f"<tr>{''.join(made)}</tr>"
 
 
-def _class(at: int, numbers: Sequence[int]) -> str:
-    return ' class="gh-number"' if at in numbers else ""
+def _class(name: str | None) -> str:
+    return f' class="{name}"' if name else ""
 
 
 def table(shown: pd.DataFrame, *, key: str, height: int | None = None, **options: Any) -> Any:

@@ -22,6 +22,7 @@ from dashboard.figures import (
 )
 from dashboard.strategies import named, several, side_by_side
 from dashboard.view import View
+from dashboard.views import refusals
 from shared.contracts.records import Table
 
 RANGES = {"this session": 1, "5 sessions": 5, "20 sessions": 20, "60 sessions": 60, "250 sessions": 250}
@@ -46,6 +47,7 @@ def render(view: View) -> None:
         spread = charts.histogram(positions["realised_usd"], title="result of a position, USD")
         theme.chart(sessions, key="returns", title="Return of each session, %", into=left)
         theme.chart(spread, key="spread", title="How results are distributed, USD", into=right)
+    refusals.show(view, days)
     if positions.empty:
         theme.absent("No position was closed in this range.")
         return

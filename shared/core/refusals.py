@@ -251,3 +251,36 @@ def worth(value: RefusalValue) -> str:
 
 def _signed(saved: float) -> str:
     return "saved" if saved >= 0 else "cost"
+
+
+HEAD = ("Refuser", "Refused", "Filled", "Would have made, bp", "Saved, USD", "In words")
+
+
+def spelled(value: RefusalValue) -> tuple[str, ...]:
+    """One line under `HEAD`: figures with their intervals of 95 %, and what they say."""
+    bp = "" if value.net_bp is None else _interval(value.net_bp, 1)
+    usd = "" if value.saved_usd is None else _interval(value.saved_usd, 0)
+    return value.name or "all of them", f"{value.count:,}", f"{value.filled:,}", bp, usd, worth(value)
+
+
+def _interval(of: Estimate, digits: int) -> str:
+    text = f"{of.value:+,.{digits}f}"
+    return text if of.low is None else f"{text} ({of.low:+,.{digits}f} to {of.high:+,.{digits}f})"
+
+
+def sections(values: Sequence[RefusalValue]) -> dict[str, list[RefusalValue]]:
+    """Lines by the heading that they stand under, as they are read: whose own worth it is comes first.
+
+    Headings without a line are left out, and strategies where there is one alone.
+    """
+    of: dict[Refuser, list[RefusalValue]] = {part: [each for each in values if each.part is part] for part in Refuser}
+    alone, others = of[Refuser.ALONE], of[Refuser.AMONG_OTHERS]
+    strategies = of[Refuser.STRATEGY]
+    found = {
+        "Refused by one alone": [*(each for each in alone if each.is_judgement), *of[Refuser.ALL]],
+        "No judgement of the entry": [each for each in alone if not each.is_judgement],
+        "Roles of the committee, each as if it alone were followed": of[Refuser.ROLE],
+        "By strategy": strategies if len(strategies) > 1 else [],
+        "Refused by others as well": others,
+    }
+    return {heading: lines for heading, lines in found.items() if lines}

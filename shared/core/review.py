@@ -14,6 +14,7 @@ from datetime import date
 from decimal import Decimal
 from statistics import fmean, stdev
 
+from shared.core.refusals import RefusalValue, Shadow, value_of_refusals
 from shared.core.sessions import Session
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import ZERO
@@ -90,13 +91,14 @@ class Week:
     incidents: Mapping[str, int]
     missed_jobs: int
     equities: Sequence[Decimal]
+    shadows: Sequence[Shadow] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """`weekly-review.v1`: figures of a week and the proposals that follow.
 
-    `by_strategy` is empty where no more than one has closed an order.
+    `by_strategy` is empty where no more than one has closed an order; `refusals` is what refusers saved or cost.
     """
 
     schema_id: str = "weekly-review.v1"
@@ -117,6 +119,7 @@ class Review:
     brier: float | None
     proposals: Sequence[ParameterProposal]
     by_strategy: Mapping[str, Group] = field(default_factory=dict)
+    refusals: Sequence[RefusalValue] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +165,7 @@ def review(week: Week, tuned: Tuned) -> Review:
         brier=round(fmean((p - is_won) ** 2 for p, is_won in predicted), 4) if predicted else None,
         proposals=tuple(propose(week, tuned)),
         by_strategy=by_strategy(week.trips),
+        refusals=value_of_refusals(week.shadows),
     )
 
 

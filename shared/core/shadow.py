@@ -1,9 +1,10 @@
 """The shadow book: what an entry that was not made would have made, by the day's bars. Pure.
 
 The entry is a limit, filled only where the market traded at or through it within the order's life. It is left as the
-real order is: at its stop, its target, its time limit, or when everything is flattened. It pays what policy reckons:
-half the spread of the decision's quote where it leaves at the market (the other half is in the limit, which is the
-ask), and the cost beside the spread. No part of a bar that had closed before the decision is looked at.
+real order is: at its stop, its target, its time limit, when its strategy tells to leave, or when everything is
+flattened. It pays what policy reckons: half the spread of the decision's quote where it leaves at the market (the other
+half is in the limit, which is the ask), and the cost beside the spread. No bar that had closed before the decision is
+looked at.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class ShadowEnd(StrEnum):
     STOP = ExitReason.STOP
     TIME_LIMIT = ExitReason.TIME_LIMIT
     FLATTEN = ExitReason.FLATTEN
+    REVERSAL = ExitReason.REVERSAL
+    SIGNAL = ExitReason.SIGNAL
     NOT_FILLED = "NOT_FILLED"
     OPEN = "OPEN"
     UNPRICED = "UNPRICED"
@@ -56,6 +59,8 @@ class ShadowEntry:
         Half of what lay between bid and ask at the decision.
     cost_beside_bp : float
         Slippage and fees of a round trip beside the spread, in basis points of the entry.
+    told_at, told : datetime or None, ShadowEnd
+        When its strategy first told to leave such a position after the decision, and why.
     """
 
     decided_at: datetime
@@ -67,6 +72,8 @@ class ShadowEntry:
     target: Decimal
     half_spread: Decimal
     cost_beside_bp: float
+    told_at: datetime | None = None
+    told: ShadowEnd = ShadowEnd.SIGNAL
 
     def __post_init__(self) -> None:
         for name in ("decided_at", "fill_by", "exit_by"):
@@ -76,12 +83,15 @@ class ShadowEntry:
         require_at_least("half_spread", self.half_spread, 0)
 
     @property
-    def leave_by(self) -> datetime:
-        """When it is left at the latest: at its time limit, or when what is open then is flattened."""
+    def leave_by(self) -> tuple[datetime, ShadowEnd]:
+        """When it is left at the latest, and why: time limit, its strategy's word, or the end of the session."""
         flat_at = self.hours.closes_at - LEAVE_BEFORE_CLOSE
         if self.decided_at >= flat_at:
             flat_at = self.hours.ends_at - LEAVE_BEFORE_CLOSE
-        return min(self.exit_by, flat_at)
+        ends = [(self.exit_by, ShadowEnd.TIME_LIMIT), (flat_at, ShadowEnd.FLATTEN)]
+        if self.told_at is not None:
+            ends.append((self.told_at, self.told))
+        return min(ends, key=lambda each: each[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +127,8 @@ def follow(entry: ShadowEntry, bars: Bars, *, until: datetime) -> ShadowTrip:
     """
     if not len(bars):
         return ShadowTrip(end=ShadowEnd.UNREAD)
-    decided_s, fill_s, leave_s = (at.timestamp() for at in (entry.decided_at, entry.fill_by, entry.leave_by))
+    leave_by, why = entry.leave_by
+    decided_s, fill_s, leave_s = (at.timestamp() for at in (entry.decided_at, entry.fill_by, leave_by))
     bars = bars[int(np.searchsorted(bars.start_s + BAR_S, decided_s, side="right")) :]
     limit, stop, target, half = map(to_float, (entry.limit, entry.stop, entry.target, entry.half_spread))
     fills = np.flatnonzero((bars.start_s < fill_s) & (bars.low <= limit))
@@ -141,20 +152,15 @@ def follow(entry: ShadowEntry, bars: Bars, *, until: datetime) -> ShadowTrip:
         end, price = ShadowEnd.STOP, min(stop, float(opened[at])) - (half - float(shift[at]))
     elif touched.up[0]:
         end, price = ShadowEnd.TARGET, target
-    elif until < entry.leave_by:
+    elif until < leave_by:
         return ShadowTrip(end=ShadowEnd.OPEN, entered_at=entered_at)
     else:
-        end = ShadowEnd.TIME_LIMIT if entry.leave_by == entry.exit_by else ShadowEnd.FLATTEN
-        at, price = int(np.flatnonzero(inside)[-1]), float(held.close[inside][-1]) - half
+        end, price = why, float(held.close[inside][-1]) - half
     net = price - limit * (1 + entry.cost_beside_bp / float(BASIS_POINTS))
-    left_at = entry.leave_by if end in _TIMED else from_epoch(int(held.start_s[at]) + BAR_S)
     return ShadowTrip(
         end=end,
         entered_at=entered_at,
-        left_at=left_at,
+        left_at=leave_by if end is why else from_epoch(int(held.start_s[at]) + BAR_S),
         net_bp=round(net / limit * float(BASIS_POINTS), 3),
         r_multiple=round(net / (limit - stop), 4),
     )
-
-
-_TIMED = frozenset({ShadowEnd.TIME_LIMIT, ShadowEnd.FLATTEN})

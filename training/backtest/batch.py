@@ -221,12 +221,14 @@ class BatchedScore:
         self.skipped = 0
         self._column: dict[Symbol, int] = {}
         self._turned: set[Symbol] = set()
+        self._followed: dict[tuple[Symbol, str], int] = {}
 
     def begin(self, scores: DayScores | None) -> None:
         """Go over to another day; one without scores has no models, and the stage says so itself."""
         self.scores, self.skipped = scores, 0
         self._column = {} if scores is None else {symbol: k for k, symbol in enumerate(scores.symbols)}
         self._turned.clear()
+        self._followed.clear()
 
     def __call__(self, message: CandidateSlice, ports: Ports) -> list[Signal]:
         """As `shared.stages.entry.score.score`; candidates that come to nothing leave no row.
@@ -249,8 +251,11 @@ class BatchedScore:
             turned = edge <= -policy.edge_min + SLACK
         stored = load_ledger(ports)
         reservations = stored.value.reservations if stored else ()
-        held = {reservation.symbol for reservation in reservations}
-        asking = {reservation.symbol for reservation in reservations if reservation.strategy != FIRST_STRATEGY}
+        # What was refused is followed on paper, and asked when to leave as what is held is.
+        pairs = {pair for pair, until in self._followed.items() if slot <= until}
+        pairs |= {(reservation.symbol, reservation.strategy) for reservation in reservations}
+        held = {symbol for symbol, _ in pairs}
+        asking = {symbol for symbol, strategy in pairs if strategy != FIRST_STRATEGY}
         wanted = tuple(
             symbol
             for symbol, may_be, is_turned in zip(message.symbols, enters.tolist(), turned.tolist(), strict=True)
@@ -263,6 +268,9 @@ class BatchedScore:
         self._check(message, wanted, ports)
         for symbol in wanted:
             (self._turned.add if turned[message.symbols.index(symbol)] else self._turned.discard)(symbol)
+        for signal in signals:
+            hold_s = 60 * (signal.hold_min or policy.hold_max_min)
+            self._followed[signal.symbol, signal.strategy] = slot + hold_s // BAR_S + 1
         return signals
 
     def _check(self, message: CandidateSlice, wanted: Sequence[Symbol], ports: Ports) -> None:

@@ -45,7 +45,7 @@ from training.backtest.regimes import regime_of
 from training.backtest.spec import BacktestOutcome, ModelPlan, Spec, app_environment, symbols_of
 from training.backtest.tape import RollingTape
 from training.backtest.told_stories import NO_STORIES, read_told
-from training.backtest.trade_cases import cases_of
+from training.backtest.trade_cases import cases_of, shadow_book
 from training.dataset import Progress
 from training.publish import publish
 
@@ -245,6 +245,7 @@ class _Run:
             in_sample=in_sample,
             benchmark=universe,
             spy=spy,
+            shadows=self.runner.spent.run("shadow book", lambda: shadow_book(self.app, self.tape, day.on)),
         )
         if self.spec.cases:
             self.cases |= self.runner.spent.run("case files", lambda: cases_of(self.app, self.tape, result.trades))

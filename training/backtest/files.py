@@ -15,6 +15,7 @@ from shared.contracts.cases import case_blob
 from shared.contracts.records import Container
 from shared.core.values import iso, plain
 from shared.ports import BlobStore
+from shared.stages.evidence.shadows import row_of
 from training.backtest.metrics import TradeFigures
 from training.backtest.spec import totals
 from training.backtest.study import Study
@@ -38,6 +39,7 @@ def write_run(made: Study, folder: Path, *, page: str) -> None:
     write_csv(folder / "days.csv", day_rows(made))
     write_csv(folder / "equity.csv", curve_rows(made))
     write_csv(folder / "splits.csv", split_rows(made))
+    write_csv(folder / "shadows.csv", shadow_rows(made))
     (folder / "summary.json").write_bytes(summary_bytes(made))
     (folder / "report.html").write_text(page, encoding="utf-8")
     for name, data in made.outcome.cases.items():
@@ -154,6 +156,11 @@ def split_rows(made: Study) -> list[dict[str, object]]:
     ]
 
 
+def shadow_rows(made: Study) -> list[dict[str, object]]:
+    """One row for each decision that was not made as planned, as table shadows has it."""
+    return [{"date": day.on.isoformat(), **row_of(each)} for day in made.outcome.days for each in day.shadows]
+
+
 def summary_bytes(made: Study) -> bytes:
     """The summary as JSON; what is not a finite number is null."""
     return json.dumps(_plain(summary(made)), indent=1, sort_keys=True).encode()
@@ -197,6 +204,7 @@ def summary(made: Study) -> dict[str, Any]:
         "importances": [{"name": name, "permutation": value} for name, value in made.importances[:25]],
         "funnel": made.funnel,
         "refused_by": totals(days, "refused_by"),
+        "value_of_refusals": [dataclasses.asdict(each) for each in made.refusals],
         "curve": [{"at": iso(at), "equity_usd": equity} for at, equity in _curve(made)],
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
         "wall_s": outcome.wall_s,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.core.refusals import HEAD, sections, spelled
 from training import report_style
 from training.backtest import svg
 from training.backtest.files import case_of
@@ -54,6 +55,8 @@ def render(made: Study, training: report_style.TrainingParts | None = None) -> s
         case_of=case_of,
         has_cases=bool(made.outcome.cases),
         refused=totals(made.outcome.days, "refused_by"),
+        refusals_head=HEAD,
+        refusals={heading: [*map(spelled, lines)] for heading, lines in sections(made.refusals).items()},
         quantiles=list(zip(QUANTILES, made.chance.drawdown, made.chance.total_usd, strict=True)),
         training=training,
         style=report_style.style(),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.market import FloatArray
+from shared.core.refusals import Shadow
 from shared.core.settings import FIRST_STRATEGY
 
 
@@ -120,6 +121,8 @@ class DayResult:
     benchmark, spy : float
         Levels at the close, 1 at the close before the first day, of the universe bought in equal parts then and of the
         market's first symbol; NaN where unknown.
+    shadows : tuple of Shadow
+        Decisions that were not made as planned, followed on paper.
     """
 
     on: date
@@ -139,6 +142,7 @@ class DayResult:
     in_sample: bool
     benchmark: float
     spy: float
+    shadows: tuple[Shadow, ...] = ()
 
     @property
     def day_return(self) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from shared.contracts.model_card import SIGNAL_MODEL, ReliabilityBin
 from shared.core.ids import canonical_json, digest
 from shared.core.market import FloatArray
+from shared.core.refusals import RefusalValue, value_of_refusals
 from shared.core.text.language import may_have_read
 from shared.strategies.catalogue import traded
 from training.backtest.metrics import (
@@ -63,6 +64,8 @@ class Study:
         Sentences that bear the verdict out.
     importances : tuple of (str, float)
         Features by how much worse the signal models' loss gets out of sample without them, mean over the models.
+    refusals : tuple of RefusalValue
+        What each refuser saved or cost, by the shadow book.
     """
 
     run_id: str
@@ -82,6 +85,7 @@ class Study:
     contaminated_days: int
     verdict: str
     reasons: tuple[str, ...]
+    refusals: tuple[RefusalValue, ...] = ()
 
     @property
     def funnel(self) -> dict[str, int]:
@@ -143,6 +147,7 @@ def study(
         contaminated_days=_contaminated_days(outcome),
         verdict="",
         reasons=(),
+        refusals=value_of_refusals(shadow for day in days for shadow in day.shadows),
     )
     verdict, reasons = _verdict(draft)
     is_invented = any(pair.card(SIGNAL_MODEL).is_synthetic for _, pair in models.steps)

@@ -20,6 +20,7 @@ from shared.core.ids import hash_id
 from shared.core.ledger import Ledger
 from shared.core.notices import ChannelState, Severity
 from shared.core.order_states import EntryPlan, OrderState, Phase, Role
+from shared.core.refusals import HEAD, Refuser, sections, spelled, worth
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
 from shared.core.unread import Unread
@@ -607,6 +608,7 @@ def weekly_summary(made: Review, proposed: str) -> NoticeText:
             if made.slippage_bp
             else None,
             f"Refused by: {counts(made.refused_by)}" if made.refused_by else None,
+            *(f"Refusals {worth(each)}" for each in made.refusals if each.part is Refuser.ALL and each.filled),
             f"Incidents: {counts(made.incidents)}" if made.incidents else "No incidents",
             f"{made.missed_jobs} job slots missed" if made.missed_jobs else None,
             *(f"Proposed: {each.setting} = {each.value}. {each.why}" for each in made.proposals),
@@ -637,8 +639,18 @@ def weekly_text(made: Review, proposed: str) -> str:
             else ["No orders."]
         ),
         *(["", f"Brier score {made.brier}."] if made.brier is not None else []),
+        *_refusals_text(made),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _refusals_text(made: Review) -> list[str]:
+    """A table for each kind of refuser; nothing where nothing was followed."""
+    found = ["", "## Value of refusals"] if made.refusals else []
+    for heading, lines in sections(made.refusals).items():
+        found += ["", f"| {' | '.join((heading, *HEAD[1:]))} |", f"|{' --- |' * len(HEAD)}"]
+        found += [f"| {' | '.join(spelled(each))} |" for each in lines]
+    return found
 
 
 def _money_text(text: str | None) -> str:

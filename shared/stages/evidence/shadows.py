@@ -5,9 +5,10 @@ So is one that a role of the committee spoke against in vain, since that is what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any
@@ -53,7 +54,7 @@ def shadows_of(ports: Ports, records: DayRecords, seen: Seen) -> dict[str, Shado
     day = ports.calendar.day(records.on)
     if day is None:
         return {}
-    book = _Book(ports, seen, hours_of(day))
+    book = PaperBook(ports, seen, hours_of(day), told_to_leave(records.signals.values()))
     found: dict[str, Shadow] = {}
     for decision_id, row in records.decisions.items():
         key = symbol_key(str(row["symbol"]), str(row["slot"]), decision_id)
@@ -67,11 +68,25 @@ def shadows_of(ports: Ports, records: DayRecords, seen: Seen) -> dict[str, Shado
     return found
 
 
-class _Book:
+type Told = Mapping[tuple[str, str], Sequence[tuple[datetime, ShadowEnd]]]
+"""When each strategy told to leave its position in a symbol, oldest first, and why."""
+
+
+def told_to_leave(signals: Iterable[Row]) -> Told:
+    """Every opinion of a day that tells to leave; the real order follows the newest, so the first one that comes."""
+    found: defaultdict[tuple[str, str], list[tuple[datetime, ShadowEnd]]] = defaultdict(list)
+    for row in signals:
+        if row.get("leave"):
+            said = (parse_utc(str(row["scored_at"])), ShadowEnd(str(row["leave"])))
+            found[strategy_of(row), str(row["symbol"])].append(said)
+    return {place: sorted(words) for place, words in found.items()}
+
+
+class PaperBook:
     """Follows decisions of one day. Settings that several were taken under are read once."""
 
-    def __init__(self, ports: Ports, seen: Seen, hours: Hours) -> None:
-        self._ports, self._seen, self._hours = ports, seen, hours
+    def __init__(self, ports: Ports, seen: Seen, hours: Hours, told: Told) -> None:
+        self._ports, self._seen, self._hours, self._told = ports, seen, hours, told
         self._rules: dict[object, DecisionSettings] = {}
 
     def shadow(self, on: date, row: Row, order: Row | None) -> Shadow | None:
@@ -79,7 +94,7 @@ class _Book:
         unmade = unmade_of(self._ports, row, order)
         if unmade is None:
             return None
-        trip = self._trip(row)
+        trip = self.trip(row)
         return Shadow(
             on=on,
             decision_id=str(row["decision_id"]),
@@ -94,13 +109,16 @@ class _Book:
             plan_usd=_usd(unmade.plan_qty, money_of(row.get("limit_usd")), trip),
         )
 
-    def _trip(self, row: Row) -> ShadowTrip:
+    def trip(self, row: Row) -> ShadowTrip:
+        """What the entry of a decision makes on paper, whatever became of it."""
         prices = [money_of(row.get(f"{name}_usd")) for name in ("limit", "stop", "target", "bid", "ask")]
         if not all(prices) or not row.get("signal"):
             return ShadowTrip(end=ShadowEnd.UNPRICED)
         limit, stop, target, bid, ask = (price or ZERO for price in prices)
         policy, decided_at = self._rules_of(row).policy, parse_utc(str(row["decided_at"]))
         hold_min = self._ports.codec.decode(Signal, str(row["signal"])).hold_min or policy.hold_max_min
+        words = self._told.get((strategy_of(row), str(row["symbol"])), ())
+        told_at, told = next((each for each in words if each[0] > decided_at), (None, ShadowEnd.SIGNAL))
         entry = ShadowEntry(
             decided_at=decided_at,
             fill_by=decided_at + timedelta(seconds=policy.entry_patience_s * (policy.max_reprices + 1)),
@@ -111,6 +129,8 @@ class _Book:
             target=target,
             half_spread=(ask - bid) / 2,
             cost_beside_bp=policy.cost_beside_spread_bp,
+            told_at=told_at,
+            told=told,
         )
         return follow(entry, self._seen.of(Symbol(str(row["symbol"]))), until=self._seen.until)
 
@@ -194,12 +214,8 @@ def row_of(shadow: Shadow) -> dict[str, Cell]:
     }
 
 
-def shadows_in(on: date, rows: Iterable[Row]) -> list[Shadow]:
-    """Read the rows of a session date back."""
-    return [_shadow(on, row) for row in rows]
-
-
-def _shadow(on: date, row: Row) -> Shadow:
+def shadow_of(on: date, row: Row) -> Shadow:
+    """Read a row of a session date back."""
     entered_at, left_at = (text_of(row.get(name) or None) for name in ("entered_at", "left_at"))
     pairs = (pair.split("=") for pair in str(row.get("roles") or "").split())
     return Shadow(

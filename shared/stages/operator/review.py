@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from shared.contracts.messages import Message, Severity
 from shared.contracts.parameters import Evidence, ParameterSet
@@ -18,8 +19,10 @@ from shared.core.schedule import DueJob, Job
 from shared.core.sessions import NEW_YORK
 from shared.core.values import ZERO, parse_utc
 from shared.ports import Ports, Row
+from shared.stages.base.incidents import readable
 from shared.stages.base.notices import to_notice, weekly_summary, weekly_text
 from shared.stages.base.runs import run_due
+from shared.stages.evidence.shadows import shadow_of
 from shared.stages.operator.parameters import propose
 
 DAYS = 5
@@ -93,6 +96,7 @@ def week_of(ports: Ports, days: Sequence[date]) -> Week:
         incidents=tally(row["kind"] for row in rows(Table.INCIDENTS)),
         missed_jobs=sum(row["status"] in {"missed", "failed"} for row in runs),
         equities=[Decimal(str(row["equity_usd"])) for row in rows(Table.LEDGER)],
+        shadows=[shadow for on in days for _, shadow in readable(ports, Table.SHADOWS, on, partial(shadow_of, on))],
     )
 
 

@@ -90,6 +90,13 @@ def test_at_the_time_limit_it_is_sold_at_the_bid() -> None:
     assert trip.net_bp == pytest.approx(net_bp(100.2 - 0.05), abs=1e-3)
 
 
+def test_its_strategys_word_to_leave_is_followed() -> None:
+    rows = [FLAT, (100.0, 100.4, 99.9, 100.3), (100.3, 110.0, 90.0, 100.2)]
+    trip = follow(entry(told_at=ny(ON, "12:10:15"), told=ShadowEnd.REVERSAL), bars(rows), until=NIGHT)
+    assert (trip.end, trip.left_at) == (ShadowEnd.REVERSAL, ny(ON, "12:10:15"))
+    assert trip.net_bp == pytest.approx(net_bp(100.3 - 0.05), abs=1e-3)
+
+
 def test_it_is_flattened_with_everything_else_before_the_close() -> None:
     rows = [FLAT] * 8
     trip = follow(entry("15:30:20"), bars(rows, ny(ON, "15:30")), until=NIGHT)

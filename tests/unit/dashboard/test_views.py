@@ -17,7 +17,9 @@ from shared.contracts.cases import WITHIN_TOLERANCE, Replay, ReplayCheck
 from shared.contracts.records import CONTROLS, KILL, Container, Table
 from shared.core.errors import TransientError
 from shared.ports import Row
+from shared.stages.evidence.shadows import row_of
 from tests.support.views import ON, MemorySource, current_ledger, many_days, shown, words
+from tests.unit.core.test_refusals import FIRST, shadow
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -58,6 +60,31 @@ def test_performance_reckons_the_range_that_is_chosen() -> None:
     assert "20 won, 20 lost" in text
     assert "3.00" in text  # profit factor 30 to 10
     assert "+10.00 USD" in text  # expectancy
+
+
+def test_performance_says_what_refusals_of_the_range_were_worth() -> None:
+    source = MemorySource()
+    days = many_days(source, 6)
+    for number, on in enumerate(days):
+        for made in (
+            shadow("SPREAD", day=(on - FIRST).days, bp=-20.0 - number, usd=-30.0),
+            shadow("KILL_SWITCH", symbol="BBB", day=(on - FIRST).days, bp=12.0, usd=10.0),
+        ):
+            source.tables.put(Table.SHADOWS, str(on), f"{made.symbol}|{number}", row_of(made))
+    with shown("performance", source) as app:
+        text = words(app)
+    assert "Value of refusals" in text
+    assert "saved 180 USD, saved 22.5 bp an entry; more than chance gives" in text
+    assert text.index("No judgement of the entry") < text.index("KILL_SWITCH")
+    assert "cost 60 USD, cost 12.0 bp an entry" in text
+    assert 'class="gh-number gh-aside"' in text  # left out on a telephone
+
+
+def test_without_a_shadow_the_page_says_so() -> None:
+    source = MemorySource()
+    many_days(source, 2)
+    with shown("performance", source) as app:
+        assert "no night has followed it yet" in words(app)
 
 
 def test_a_column_of_quantities_shows_the_digits_that_its_finest_has() -> None:

@@ -15,12 +15,12 @@ from shared.core.market import Timeframe
 from shared.core.order_states import OrderState, Phase
 from shared.core.refusals import Refuser, Shadow, value_of_refusals
 from shared.core.shadow import ShadowEnd, ShadowTrip
-from shared.core.values import Symbol
+from shared.core.values import Symbol, iso
 from shared.stages.entry.execute import execute
 from shared.stages.evidence.case_maker import day_records
 from shared.stages.evidence.case_parts import Seen
 from shared.stages.evidence.nightly import export_day, write_cases
-from shared.stages.evidence.shadows import row_of, shadows_in, shadows_of
+from shared.stages.evidence.shadows import row_of, shadow_of, shadows_of
 from tests.support.books import NightFakes, decided, night_ports, traded
 from tests.support.market_day import ON
 from tests.support.tape import ny
@@ -126,7 +126,7 @@ def test_a_symbol_that_was_not_read_says_so() -> None:
 def test_a_row_says_what_the_shadow_said() -> None:
     ports = refused_day()
     found = list(followed(ports).values())
-    assert shadows_in(ON, map(row_of, found)) == found
+    assert [shadow_of(ON, row_of(each)) for each in found] == found
 
 
 def test_a_decision_without_a_price_cannot_be_followed() -> None:
@@ -182,7 +182,7 @@ def test_of_an_entry_that_the_committee_shrank_the_rest_is_followed() -> None:
     assert shadow.roles == {"bear": Decimal("0.25"), "bull": Decimal(1)}
     assert shadow.factor == round(half / intent.qty, 6)
     assert shadow.unmade_usd == pytest.approx((shadow.plan_usd or 0) * (1 - float(half / intent.qty)), abs=0.01)
-    assert shadows_in(ON, [row_of(shadow)]) == [shadow]
+    assert shadow_of(ON, row_of(shadow)) == shadow
 
 
 def test_an_entry_that_a_role_spoke_against_in_vain_is_followed_for_the_role_alone() -> None:
@@ -202,6 +202,25 @@ def test_an_entry_that_all_agreed_to_has_no_shadow() -> None:
     decided(ports, "AAA")
     deliberated(ports, committee("1", bear="1", bull="1"))
     assert followed(ports) == {}
+
+
+def test_the_first_word_to_leave_after_the_decision_counts_and_only_the_own_strategys() -> None:
+    ports = refused_day()
+    (row, *_) = rows_of(ports, "signals", ON).values()
+    for at, strategy, symbol in (
+        ("11:55:20", "momentum.v1", "AAA"),
+        ("12:10:20", "momentum.v1", "AAA"),
+        ("12:15:20", "momentum.v1", "AAA"),
+        ("12:05:20", "breakout.v1", "AAA"),
+        ("12:05:20", "momentum.v1", "CCC"),
+    ):
+        cells = {"strategy": strategy, "symbol": symbol, "scored_at": iso(ny(ON, at)), "leave": "REVERSAL"}
+        ports.tables.put(
+            "signals", str(ON), f"{symbol}|{at}|{strategy}", {**row, **cells, "decision_id": at + strategy}
+        )
+    left = {each.symbol: (each.trip.end, each.trip.left_at) for each in followed(ports).values()}
+    assert left["AAA"] == (ShadowEnd.REVERSAL, ny(ON, "12:10:20"))
+    assert left["BBB"][0] is not ShadowEnd.REVERSAL
 
 
 def test_a_row_that_cannot_be_read_is_an_incident_and_the_others_are_followed() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 from shared.contracts.messages import Notice
 from shared.contracts.records import Container, Table
+from shared.core.refusals import Refuser
 from shared.core.review import MIN_TRIPS, Review
 from shared.core.values import iso
 from shared.ports import Cell
+from shared.stages.evidence.shadows import row_of
 from shared.stages.operator.parameters import load_set
 from shared.stages.operator.review import review_week
 from tests.support.ports import FakePorts, fake_ports
 from tests.support.tape import ny
+from tests.unit.core.test_refusals import FIRST, shadow
 from tests.unit.stages.evidence.test_report import traded
 
 SATURDAY = date(2026, 10, 17)
@@ -51,6 +54,26 @@ def test_the_review_is_made_once_on_saturday_and_told() -> None:
     text = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.md")
     assert text is not None
     assert "## Calibration" in text.value.decode()
+
+
+def test_the_week_says_what_its_refusals_were_worth() -> None:
+    ports = fake_ports(ny(SATURDAY, "09:00"))
+    for back in range(5):
+        on = FRIDAY - timedelta(days=back)
+        made = shadow("SPREAD", day=(on - FIRST).days, bp=-20.0 - back, usd=-30.0)
+        ports.tables.put(Table.SHADOWS, str(on), f"AAA|{back}", row_of(made))
+    ports.tables.put(Table.SHADOWS, str(FRIDAY), "BBB|0", {"decision_id": "of another time"})
+    (told,) = review_week(ports)
+    assert isinstance(told, Notice)
+    assert "Refusals saved 150 USD, saved 22.0 bp an entry; more than chance gives" in told.body
+    text = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.md")
+    stored = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.json")
+    assert text is not None
+    assert stored is not None
+    assert "## Value of refusals\n\n| Refused by one alone | Refused |" in text.value.decode()
+    assert "| SPREAD | 5 | 5 | -22.0 (-23.2 to -20.8) | +150 (+150 to +150) |" in text.value.decode()
+    assert ports.codec.decode(Review, stored.value).refusals[0].part is Refuser.ALL
+    assert len(ports.rows("incidents", SATURDAY)) == 1, "a row that cannot be read is told of"
 
 
 def test_what_the_week_speaks_against_becomes_a_set_that_a_person_may_accept() -> None:

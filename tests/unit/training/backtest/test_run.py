@@ -29,6 +29,7 @@ def test_batch_and_quiet_minutes_change_no_decision_trade_or_equity(spec: Spec, 
     assert exact.trades == outcome.trades
     for ours, theirs in zip(outcome.days, exact.days, strict=True):
         assert (ours.decisions, ours.refused_by) == (theirs.decisions, theirs.refused_by)
+        assert ours.shadows == theirs.shadows
         assert (ours.fills, ours.closing_usd, ours.scored) == (theirs.fills, theirs.closing_usd, theirs.scored)
         assert set(ours.points) <= set(theirs.points)
 
@@ -44,9 +45,10 @@ def test_the_batch_changes_no_trade_of_rules_either(spec: Spec, traded: str) -> 
     exact = run(dataclasses.replace(spec, changed=changed, exact=True), plan)
     assert {trade.strategy for trade in exact.trades} == {each.partition("=")[0] for each in traded.split()}
     assert batched.trades == exact.trades
-    assert [(day.decisions, day.closing_usd) for day in batched.days] == [
-        (day.decisions, day.closing_usd) for day in exact.days
+    assert [(day.decisions, day.closing_usd, day.shadows) for day in batched.days] == [
+        (day.decisions, day.closing_usd, day.shadows) for day in exact.days
     ]
+    assert any(day.shadows for day in exact.days)
 
 
 def test_scores_given_or_made_by_workers_are_those_made_here(spec: Spec, outcome: BacktestOutcome) -> None:
