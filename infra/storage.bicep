@@ -12,7 +12,7 @@ var containers = [ 'bars', 'watchlists', 'models', 'features', 'reports', 'claim
 var queues = [ 'stories', 'narratives', 'candidates', 'signals', 'order-intents', 'notices' ]
 var tables = [
   'runs', 'watchlist', 'signals', 'decisions', 'orders', 'journal', 'fills', 'positions', 'ledger', 'controls'
-  'stories', 'feeds', 'narratives', 'calls', 'incidents', 'notices'
+  'stories', 'feeds', 'narratives', 'calls', 'incidents', 'notices', 'shadows'
 ]
 var packageContainerName = 'app-package'
 

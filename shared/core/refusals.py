@@ -18,21 +18,22 @@ import numpy as np
 
 from shared.core.ids import digest
 from shared.core.market import FloatArray
+from shared.core.order_states import ExitReason
 from shared.core.risk import Gate
 from shared.core.shadow import ShadowTrip
 from shared.core.values import ONE, require, require_fraction, require_utc
 
-COMMITTEE, AUTOMATION, EXPIRED = "COMMITTEE", "AUTOMATION", "EXPIRED"
-"""Who else than a gate of `shared.core.risk` can stand in an entry's way, as codes."""
+COMMITTEE, AUTOMATION = "COMMITTEE", "AUTOMATION"
+"""Who can shrink an entry, as codes."""
 
 NO_JUDGEMENT = frozenset(
     {
         *(Gate.KILL_SWITCH, Gate.HALTED_DAY_LOSS, Gate.HALTED_DRAWDOWN, Gate.STRATEGY_HALTED),
         *(Gate.BROKER_HEALTH, Gate.MODEL_HEALTH, Gate.DAY_TRADES),
-        *(AUTOMATION, EXPIRED),
+        *(AUTOMATION, "EXPIRED", "STOPPED", "UNRESERVED", ExitReason.KILL, ExitReason.FLATTEN),
     }
 )
-"""Refusers that say nothing of the entry itself; they are shown apart."""
+"""Refusers that say nothing of the entry itself, those of an approved order too; they are shown apart."""
 
 LEAST_SESSIONS = 5
 """Sessions below which there is no interval: so few days drawn anew show nothing."""
@@ -234,22 +235,23 @@ def _bounds(values: FloatArray) -> tuple[float, float]:
 
 
 def worth(value: RefusalValue) -> str:
-    """Say what a refuser saved or cost, and how sure that is."""
+    """Say what a refuser saved or cost, and how sure that is: of the money where there is any, else of the mean."""
     if value.net_bp is None:
         return "nothing was filled on paper"
     usd, bp = value.saved_usd, value.net_bp
-    parts = [f"{_signed(-bp.value)} {abs(bp.value):,.1f} bp an entry"]
-    if usd is not None:
-        parts.insert(0, f"{_signed(usd.value)} {abs(usd.value):,.0f} USD")
+    each = f"{abs(bp.value):,.1f} bp each"
+    if usd is None:
+        text = f"{_verb(-bp.value)} {each}"
+    else:
+        turned = _verb(-bp.value) != _verb(usd.value)
+        text = f"{_verb(usd.value)} {abs(usd.value):,.0f} USD, {f'{_verb(-bp.value)} ' if turned else ''}{each}"
     judged = usd or bp
     if judged.low is None:
-        sure = f"fewer than {LEAST_SESSIONS} sessions, no interval"
-    else:
-        sure = "more than chance gives" if judged.is_sure else "may be chance"
-    return f"{', '.join(parts)}; {sure}"
+        return f"{text}; under {LEAST_SESSIONS} sessions, no interval"
+    return f"{text}; {'beyond chance' if judged.is_sure else 'may be chance'}"
 
 
-def _signed(saved: float) -> str:
+def _verb(saved: float) -> str:
     return "saved" if saved >= 0 else "cost"
 
 
@@ -260,7 +262,7 @@ def spelled(value: RefusalValue) -> tuple[str, ...]:
     """One line under `HEAD`: figures with their intervals of 95 %, and what they say."""
     bp = "" if value.net_bp is None else _interval(value.net_bp, 1)
     usd = "" if value.saved_usd is None else _interval(value.saved_usd, 0)
-    return value.name or "all of them", f"{value.count:,}", f"{value.filled:,}", bp, usd, worth(value)
+    return value.name or "all", f"{value.count:,}", f"{value.filled:,}", bp, usd, worth(value)
 
 
 def _interval(of: Estimate, digits: int) -> str:
@@ -271,16 +273,15 @@ def _interval(of: Estimate, digits: int) -> str:
 def sections(values: Sequence[RefusalValue]) -> dict[str, list[RefusalValue]]:
     """Lines by the heading that they stand under, as they are read: whose own worth it is comes first.
 
-    Headings without a line are left out, and strategies where there is one alone.
+    Headings without a line are left out, and a strategy where there is one alone.
     """
     of: dict[Refuser, list[RefusalValue]] = {part: [each for each in values if each.part is part] for part in Refuser}
-    alone, others = of[Refuser.ALONE], of[Refuser.AMONG_OTHERS]
-    strategies = of[Refuser.STRATEGY]
+    alone, strategies = of[Refuser.ALONE], of[Refuser.STRATEGY]
     found = {
-        "Refused by one alone": [*(each for each in alone if each.is_judgement), *of[Refuser.ALL]],
+        "Refused by one alone": [each for each in alone if each.is_judgement],
         "No judgement of the entry": [each for each in alone if not each.is_judgement],
         "Roles of the committee, each as if it alone were followed": of[Refuser.ROLE],
-        "By strategy": strategies if len(strategies) > 1 else [],
-        "Refused by others as well": others,
+        "Refused by others as well": of[Refuser.AMONG_OTHERS],
+        "All of them": [*of[Refuser.ALL], *(strategies if len(strategies) > 1 else [])],
     }
     return {heading: lines for heading, lines in found.items() if lines}

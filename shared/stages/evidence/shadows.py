@@ -17,7 +17,7 @@ from shared.contracts.messages import Signal
 from shared.contracts.records import Table, strategy_of, symbol_key
 from shared.core.market import BASIS_POINTS
 from shared.core.order_states import OrderState, Phase
-from shared.core.refusals import AUTOMATION, COMMITTEE, EXPIRED, Shadow
+from shared.core.refusals import AUTOMATION, COMMITTEE, Shadow
 from shared.core.sessions import Hours, hours_of
 from shared.core.settings import DecisionSettings
 from shared.core.shadow import ShadowEnd, ShadowEntry, ShadowTrip, follow
@@ -27,8 +27,11 @@ from shared.stages.base.incidents import BROKEN, record_broken
 from shared.stages.evidence.case_maker import DayRecords
 from shared.stages.evidence.case_parts import Seen, float_of, money_of, text_of
 
-SHRINKERS = frozenset({"committee", "automation"})
-"""Bounds of a size that take away from a plan; all others make it."""
+SHRINKERS = {"committee": COMMITTEE, "automation": AUTOMATION}
+"""Bounds of a size that take away from a plan, and whose they are; all other bounds make the plan."""
+
+NEVER_SENT = frozenset({Phase.DENIED, Phase.EXPIRED})
+"""Phases of an approved order that never reached the broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +151,13 @@ def unmade_of(ports: Ports, row: Row, order: Row | None) -> Unmade | None:
     factor, roles = _committee(ports, row)
     plan_qty, qty = _plan_qty(ports, row), money_of(row.get("qty"))
     if row["verdict"] != "approved":
-        codes = tuple(str(row.get("refused_by") or EXPIRED).split())
+        codes = tuple(str(row.get("refused_by") or row["verdict"]).upper().split())
         return Unmade(refused_by=codes, factor=ZERO, roles=roles, plan_qty=plan_qty)
-    if order is not None and order["phase"] == Phase.DENIED:
-        codes = _denied_by(ports, order)
+    if order is not None and order["phase"] in NEVER_SENT:
+        codes = _stopped_by(ports, order)
         return Unmade(refused_by=codes, factor=ZERO, roles=roles, plan_qty=plan_qty)
     if plan_qty and qty is not None and qty < plan_qty:
-        by = COMMITTEE if factor < ONE else AUTOMATION
+        by = SHRINKERS.get(str(row.get("bound")), COMMITTEE if factor < ONE else AUTOMATION)
         return Unmade(refused_by=(by,), factor=round(qty / plan_qty, 6), roles=roles, plan_qty=plan_qty)
     if any(asked < ONE for asked in roles.values()):
         return Unmade(refused_by=(), factor=ONE, roles=roles, plan_qty=plan_qty)
@@ -180,10 +183,10 @@ def _plan_qty(ports: Ports, row: Row) -> Decimal | None:
     return min((Decimal(qty) for bound, qty in found.items() if bound not in SHRINKERS), default=ZERO) or None
 
 
-def _denied_by(ports: Ports, order: Row) -> tuple[str, ...]:
-    """Codes at the head of why an approved order was never sent."""
+def _stopped_by(ports: Ports, order: Row) -> tuple[str, ...]:
+    """Codes at the head of why an approved order was never sent; its phase where there are none."""
     why = ports.codec.decode(OrderState, str(order["state"])).why
-    return tuple(takewhile(str.isupper, why.split())) or (Phase.DENIED.value,)
+    return tuple(takewhile(str.isupper, why.split())) or (str(order["phase"]),)
 
 
 def _usd(qty: Decimal | None, limit: Decimal | None, trip: ShadowTrip) -> float | None:

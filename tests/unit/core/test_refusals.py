@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from shared.core.refusals import Estimate, RefusalValue, Refuser, Shadow, value_of_refusals, worth
+from shared.core.refusals import Estimate, RefusalValue, Refuser, Shadow, sections, spelled, value_of_refusals, worth
 from shared.core.shadow import ShadowEnd, ShadowTrip
 from tests.support.tape import ny
 
@@ -61,12 +61,12 @@ def test_what_a_refused_entry_would_have_lost_is_saved() -> None:
     assert (value.count, value.filled, value.sessions) == (2, 2, 2)
     assert value.net_bp == Estimate(value=-5.0)
     assert value.saved_usd == Estimate(value=18.0)
-    assert worth(value) == "saved 18 USD, saved 5.0 bp an entry; fewer than 5 sessions, no interval"
+    assert worth(value) == "saved 18 USD, 5.0 bp each; under 5 sessions, no interval"
 
 
 def test_what_it_would_have_made_is_a_cost_and_says_so() -> None:
     value = of(value_of_refusals([shadow(bp=10.0, usd=12.0)]), Refuser.ALONE, "SPREAD")
-    assert worth(value).startswith("cost 12 USD, cost 10.0 bp an entry")
+    assert worth(value).startswith("cost 12 USD, 10.0 bp each")
 
 
 def test_a_decision_refused_by_several_counts_for_each_among_others_and_for_none_alone() -> None:
@@ -112,7 +112,7 @@ def test_what_was_not_filled_or_had_no_size_counts_in_its_place_alone() -> None:
     assert (unfilled.count, unfilled.filled, unfilled.net_bp) == (1, 0, None)
     assert worth(unfilled) == "nothing was filled on paper"
     assert (sizeless.net_bp, sizeless.saved_usd) == (Estimate(value=-20.0), None)
-    assert worth(sizeless) == "saved 20.0 bp an entry; fewer than 5 sessions, no interval"
+    assert worth(sizeless) == "saved 20.0 bp each; under 5 sessions, no interval"
 
 
 def test_from_five_sessions_on_there_is_an_interval_and_it_is_the_same_each_time() -> None:
@@ -129,7 +129,7 @@ def test_from_five_sessions_on_there_is_an_interval_and_it_is_the_same_each_time
     assert value.net_bp.low is not None
     assert value.net_bp.high is not None
     assert value.net_bp.low < value.net_bp.value < value.net_bp.high < 0
-    assert "more than chance gives" in worth(value)
+    assert "beyond chance" in worth(value)
 
 
 def test_many_entries_of_one_day_make_an_interval_no_narrower() -> None:
@@ -154,6 +154,32 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         assert found.high is not None
         covered += found.low <= -10 <= found.high
     assert covered >= 50
+
+
+def test_money_and_mean_that_point_apart_are_both_said() -> None:
+    small, large = shadow(bp=-50.0, usd=-5.0), shadow(day=1, bp=10.0, usd=100.0)
+    value = of(value_of_refusals([small, large]), Refuser.ALL)
+    assert worth(value) == "cost 95 USD, saved 20.0 bp each; under 5 sessions, no interval"
+
+
+def test_lines_are_read_by_whose_own_worth_they_are() -> None:
+    values = value_of_refusals(
+        [
+            *(shadow("SPREAD", symbol="AAA", day=day) for day in range(2)),
+            shadow("KILL_SWITCH", symbol="BBB"),
+            shadow("SPREAD COOLDOWN", symbol="CCC", strategy="breakout.v1"),
+            shadow("", symbol="DDD", factor="1", bear="0.5"),
+        ]
+    )
+    assert {heading: [each.name for each in lines] for heading, lines in sections(values).items()} == {
+        "Refused by one alone": ["SPREAD"],
+        "No judgement of the entry": ["KILL_SWITCH"],
+        "Roles of the committee, each as if it alone were followed": ["bear"],
+        "Refused by others as well": ["COOLDOWN", "SPREAD"],
+        "All of them": ["", "momentum.v1", "breakout.v1"],
+    }
+    words = "saved 120 USD, 20.0 bp each; under 5 sessions, no interval"
+    assert spelled(values[0]) == ("all", "4", "4", "-20.0", "+120", words)
 
 
 def test_a_switch_is_no_judgement_of_the_entry() -> None:

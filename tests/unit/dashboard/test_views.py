@@ -74,9 +74,9 @@ def test_performance_says_what_refusals_of_the_range_were_worth() -> None:
     with shown("performance", source) as app:
         text = words(app)
     assert "Value of refusals" in text
-    assert "saved 180 USD, saved 22.5 bp an entry; more than chance gives" in text
+    assert "saved 180 USD, 22.5 bp each; beyond chance" in text
     assert text.index("No judgement of the entry") < text.index("KILL_SWITCH")
-    assert "cost 60 USD, cost 12.0 bp an entry" in text
+    assert "cost 60 USD, 12.0 bp each" in text
     assert 'class="gh-number gh-aside"' in text  # left out on a telephone
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from shared.stages.evidence.nightly import export_day, write_cases
 from shared.stages.evidence.shadows import row_of, shadow_of, shadows_of
 from tests.support.books import NightFakes, decided, night_ports, traded
 from tests.support.market_day import ON
+from tests.support.orders import Life
 from tests.support.tape import ny
 
 NIGHT = ny(ON, "17:00")
@@ -149,6 +150,14 @@ def test_an_approved_entry_that_a_person_refused_is_followed_too() -> None:
     assert shadow.refused_by == ("APPROVAL",)
     assert shadow.factor == 0
     assert shadow.unmade_usd == shadow.plan_usd is not None
+
+
+def test_an_approved_order_that_expired_in_its_queue_is_followed_too() -> None:
+    ports = night_ports()
+    (intent,) = decided(ports, "AAA")
+    ports.clock.pass_by(timedelta(minutes=10))
+    Life(ports, execute(intent, ports)[0]).to_end()
+    assert the_shadow(ports).refused_by == ("EXPIRED",)
 
 
 def committee(factor: str, **roles: str | None) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_the_week_says_what_its_refusals_were_worth() -> None:
     ports.tables.put(Table.SHADOWS, str(FRIDAY), "BBB|0", {"decision_id": "of another time"})
     (told,) = review_week(ports)
     assert isinstance(told, Notice)
-    assert "Refusals saved 150 USD, saved 22.0 bp an entry; more than chance gives" in told.body
+    assert "Refusals saved 150 USD, 22.0 bp each; beyond chance" in told.body
     text = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.md")
     stored = ports.blobs.get(Container.REPORTS, "weekly/2026-10-16.json")
     assert text is not None

@@ -95,4 +95,4 @@ def test_a_run_ends_with_its_shadow_book(outcome: BacktestOutcome, tmp_path: Pat
     write_run(made, tmp_path, page=page)
     assert len((tmp_path / "shadows.csv").read_text().splitlines()) == refused + 1
     assert "Value of refusals" in page
-    assert "fewer than 5 sessions, no interval" in page
+    assert "under 5 sessions, no interval" in page
