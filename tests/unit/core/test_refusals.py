@@ -174,7 +174,7 @@ def test_lines_are_read_by_whose_own_worth_they_are() -> None:
     assert {heading: [each.name for each in lines] for heading, lines in sections(values).items()} == {
         "Refused by one alone": ["SPREAD"],
         "No judgement of the entry": ["KILL_SWITCH"],
-        "Roles of the committee, each as if it alone were followed": ["bear"],
+        "Roles, each followed alone": ["bear"],
         "Refused by others as well": ["COOLDOWN", "SPREAD"],
         "All of them": ["", "momentum.v1", "breakout.v1"],
     }
