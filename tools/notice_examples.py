@@ -16,6 +16,15 @@ from shared.core.order_states import EntryPlan, ExitReason, OrderState, OrderVie
 from shared.core.orders import OrderStatus
 from shared.core.review import Trip, Tuned, Week, review
 from shared.core.sessions import NEW_YORK, REGULAR
+from shared.core.technical import (
+    CandlePattern,
+    IndicatorReport,
+    PatternReport,
+    RsiLevel,
+    TechnicalReports,
+    TrendDirection,
+    TrendReport,
+)
 from shared.core.unread import Unread
 from shared.core.values import Symbol
 from shared.stages.base.notices import (
@@ -229,10 +238,32 @@ def _story() -> DecisionStory:
         gates_passed=22,
         indicators={"rsi_14": 61.2, "macd_histogram": 0.0124, "rvol_day": 4.31, "gap": 0.0874},
         headlines=("Neriya wins a contract over 40 M USD (Newswire)",),
+        technical=_reports(),
         decision_id=DECISION,
         intent_id=INTENT,
         models="signal/2026-10-13 move/2026-10-13",
         parameter_set="default",
+    )
+
+
+def _reports() -> TechnicalReports:
+    hammer = CandlePattern(name="CDLHAMMER", words="Hammer", direction=TrendDirection.UP)
+    return TechnicalReports(
+        indicator=IndicatorReport(
+            macd=0.012, macd_signal=0.009, rsi=61.2, level=RsiLevel.NEUTRAL, trend=TrendDirection.UP, confidence=0.8
+        ),
+        pattern=PatternReport(
+            patterns=(hammer,),
+            primary=hammer,
+            confidence=23 / 33,
+            breakout_probability=10 / 23,
+            breakout_cases=23,
+            usual_probability=0.38,
+        ),
+        trend=TrendReport(support=5.88, resistance=6.08, direction=TrendDirection.UP, strength=0.62),
+        bars=1_206,
+        closed_at=AT - timedelta(seconds=8),
+        close=5.93,
     )
 
 

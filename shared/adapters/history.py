@@ -28,7 +28,7 @@ from shared.core.values import Symbol
 from shared.ports import BlobStore
 
 KEPT = 2
-"""Versions kept in memory: the watchlist in force and the one before."""
+"""Blobs kept in memory, those asked for last: the watchlist in force and the one before, or a slice's past and bars."""
 
 _LEFT_OUT = "left_out"
 """Key of the file's metadata that says, as JSON, which symbols are missing and why; absent where none is."""
@@ -91,7 +91,7 @@ class BlobHistory:
         return self._kept(blob).left_out
 
     def _kept(self, blob: str) -> _KeptHistory:
-        found = self._read.get(blob)
+        found = self._read.pop(blob, None)
         if found is None:
             stored = self._blobs.get(Container.BARS, blob)
             if stored is None:
@@ -99,7 +99,7 @@ class BlobHistory:
             if not blob.endswith(f"-{content_hash(stored.value)}.parquet"):
                 raise ContractError(f"history blob {Container.BARS}/{blob} does not hold what its name says")
             found = _from_parquet(stored.value, blob)
-            _keep(self._read, blob, found)
+        _keep(self._read, blob, found)  # last again: the past, which every slice names, outlives bars of one slice
         return found
 
     def pasts(self, blob: str, day: TradingDay) -> Mapping[Symbol, Past]:

@@ -20,6 +20,7 @@ from shared.core.market import Quote, TradingDay
 from shared.core.portfolio import Entered
 from shared.core.risk import Facts, Verdict
 from shared.core.settings import DecisionSettings
+from shared.core.technical import TechnicalReports
 from shared.core.text.narratives import Narrative
 from shared.core.text.stories import Story, SymbolText
 from shared.core.values import ZERO, Symbol, require, require_utc
@@ -364,7 +365,7 @@ class Case:
     """`cases/YYYY-MM-DD/{decision_id}.json`: one decision from its inputs to its outcome.
 
     `decision` is None where policy saw no reason to ask the gates, `replay` where the nightly sample passed it by,
-    `text` in a file of older code.
+    `text` in a file of older code, `technical` there and where the slice's inputs or bars are gone.
     """
 
     schema_id: str = "case.v1"
@@ -380,6 +381,7 @@ class Case:
     inputs: CaseInputs
     scores: CaseScores
     text: CaseText | None = None
+    technical: TechnicalReports | None = None
     decision: CaseDecision | None = None
     phase: str | None = None
     orders: tuple[CaseOrder, ...] = ()
@@ -392,6 +394,11 @@ class Case:
     def __post_init__(self) -> None:
         require(self.schema_id == "case.v1", "schema_id", self.schema_id, "case.v1")
         require_utc("made_at", self.made_at)
+
+    @property
+    def decided_at(self) -> datetime:
+        """When the gates decided; of what they were never asked, when it was scored."""
+        return self.decision.decided_at if self.decision else self.scores.scored_at
 
 
 def case_blob(on: date, decision_id: str) -> str:

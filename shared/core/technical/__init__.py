@@ -9,9 +9,10 @@ from shared.core.technical.reports import (
     TrendDirection,
     TrendReport,
 )
-from shared.core.technical.rules import technical_reports
+from shared.core.technical.rules import BREAKOUT_BARS, technical_reports
 
 __all__ = [
+    "BREAKOUT_BARS",
     "CandlePattern",
     "IndicatorReport",
     "PatternReport",

@@ -64,15 +64,11 @@ class IndicatorReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandlePattern:
-    """A candlestick pattern that the last closed bar completes, by TA-Lib's name, as `CDLHAMMER`."""
+    """A candlestick pattern that the last closed bar completes: TA-Lib's function, its name in words, its sign."""
 
     name: str
+    words: str
     direction: TrendDirection
-
-    @property
-    def words(self) -> str:
-        """The name as a person reads it: `hammer`."""
-        return self.name.removeprefix("CDL").lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,7 +147,7 @@ def pattern_report(closed: Bars) -> PatternReport:
     cases = {name: signs[name][inside] == signs[name][-1] for name in found}
     primary = max(found, key=lambda name: int(cases[name].sum()))  # of equals the first by name
     count = int(cases[primary].sum())
-    patterns = {name: CandlePattern(name=name, direction=TrendDirection.of(float(signs[name][-1]))) for name in found}
+    patterns = {name: _pattern(name, float(signs[name][-1])) for name in found}
     return PatternReport(
         patterns=tuple(patterns.values()),
         primary=patterns[primary],
@@ -156,6 +156,13 @@ def pattern_report(closed: Bars) -> PatternReport:
         breakout_cases=count,
         usual_probability=usual,
     )
+
+
+def _pattern(name: str, sign: float) -> CandlePattern:
+    from talib import abstract  # noqa: PLC0415
+
+    words = str(abstract.Function(name).info["display_name"])  # type: ignore[attr-defined]
+    return CandlePattern(name=name, words=words, direction=TrendDirection.of(sign))
 
 
 def _breakouts(closed: Bars) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from shared.core.order_states import EntryPlan, OrderState, Phase, Role
 from shared.core.refusals import HEAD, Refuser, sections, spelled, worth
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
+from shared.core.technical import BREAKOUT_BARS, PatternReport, TechnicalReports, TrendDirection
 from shared.core.unread import Unread
 from shared.core.values import ZERO, plain
 
@@ -168,6 +169,7 @@ class DecisionStory:
     indicators: Mapping[str, float] = ()  # type: ignore[assignment]
     headlines: Sequence[str] = ()
     tape: TapeStory | None = None
+    technical: TechnicalReports | None = None
     signal_id: str = ""
     decision_id: str
     intent_id: str
@@ -201,6 +203,7 @@ def _decided(story: DecisionStory) -> list[str | None]:
     signal = f"signal {story.signal_id}, " if story.signal_id and story.tape else ""
     return [
         _opinion(story),
+        *(technical_lines(story.technical) if story.technical else []),
         f"Plan: stop {story.stop_price}, target {story.target_price}, leaves by {clock(story.exit_by)}",
         f"Risk: {usd(story.risk)} at the stop",
         f"Reasons: {story.strategy} in {story.session}"
@@ -223,6 +226,39 @@ def _tape_line(found: Mapping[str, float]) -> str | None:
     """The tape that a narrative is held against: RSI, moving average, MACD, volume."""
     said = [words.format(found[name]) for name, words in _ON_TAPE.items() if name in found]
     return f"Tape: {', '.join(said)}" if said else None
+
+
+def technical_lines(said: TechnicalReports) -> list[str]:
+    """The technical reports in two short lines; an unknown figure is left out."""
+    if not said.bars:
+        return ["Technical: no closed bars"]
+    indicator, pattern, trend = said.indicator, said.pattern, said.trend
+    votes = f" ({indicator.confidence:.0%} of votes)" if indicator.confidence is not None else ""
+    figures = [
+        f"indicators {indicator.trend}{votes}" if indicator.trend else None,
+        f"RSI(14) {indicator.rsi:.1f} {indicator.level}" if indicator.rsi is not None else None,
+        f"trend {trend.direction} (R2 {trend.strength:.2f})" if trend.strength is not None else None,
+        *(
+            f"{name} {level:.{2 if level >= 1 else 4}f}" if level is not None else f"no {name}"
+            for name, level in (("support", trend.support), ("resistance", trend.resistance))
+        ),
+    ]
+    return [f"Technical: {', '.join(each for each in figures if each)}", f"Pattern: {pattern_words(pattern)}"]
+
+
+def pattern_words(pattern: PatternReport) -> str:
+    """What the last bar completes, and how often the price broke out after it, against how often it does."""
+    primary = pattern.primary
+    if primary is None:
+        return "none on the last closed bar"
+    others = len(pattern.patterns) - 1
+    meaning = {TrendDirection.UP: "bullish", TrendDirection.DOWN: "bearish"}.get(primary.direction, "neutral")
+    name = f"{primary.words}, {meaning}" + (f", and {others} more" if others else "")
+    if pattern.breakout_probability is None:
+        return f"{name}; no case of it in the bars before"
+    usual = f", {pattern.usual_probability:.0%} after any bar" if pattern.usual_probability is not None else ""
+    cases = f"{pattern.breakout_probability:.0%} of {pattern.breakout_cases} cases{usual}"
+    return f"{name}; breakout within {BREAKOUT_BARS} bars after {cases}"
 
 
 def _opinion(story: DecisionStory) -> str | None:

@@ -17,10 +17,12 @@ from shared.contracts.records import RENAMED, Container, Table, renamed, symbol_
 from shared.core.errors import GatehouseError
 from shared.core.order_states import OrderState
 from shared.core.packing import unpack
+from shared.core.technical import TechnicalReports
 from shared.core.text.addresses import web_address
 from shared.core.values import parse_utc
 from shared.ports import Cell, Ports, Row
 from shared.stages.base.notices import DecisionStory, TapeStory, decision, to_notice
+from shared.stages.base.technical import reports_of
 from shared.stages.entry.gate import gate_and_notice
 from shared.stages.operator.approvals import decision_of
 
@@ -98,7 +100,15 @@ def _with_evidence(story: DecisionStory, signal: Signal, ports: Ports) -> Decisi
         indicators=figures if tape else _indicators(signal, ports),
         headlines=_headlines(signal, ports, has_links=tape is not None),
         tape=tape,
+        technical=_technical(signal, ports),
     )
+
+
+def _technical(signal: Signal, ports: Ports) -> TechnicalReports | None:
+    """The technical reports; none where they cannot be had, which leaves the rest of the story as it is."""
+    with suppress(GatehouseError, ValueError):
+        return reports_of(ports, signal)
+    return None
 
 
 def _indicators(signal: Signal, ports: Ports) -> Mapping[str, float]:

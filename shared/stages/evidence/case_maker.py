@@ -32,11 +32,13 @@ from shared.core.order_states import OrderState
 from shared.core.packing import unpack
 from shared.core.risk import Facts
 from shared.core.settings import DecisionSettings
+from shared.core.technical import TechnicalReports
 from shared.core.text.novelty import NOVELTY_WITHIN
 from shared.core.text.stories import Story, SymbolText
 from shared.core.values import Symbol, parse_utc
 from shared.ports import ModelArchive, Ports, Row
 from shared.stages.base.incidents import BROKEN
+from shared.stages.base.technical import reports_in
 from shared.stages.evidence.case_parts import (
     Seen,
     chart_of,
@@ -156,6 +158,7 @@ class CaseMaker:
             inputs=inputs,
             scores=scores,
             text=self._text(inputs, scored, str(base["strategy"]), symbol),
+            technical=self._technical(inputs.features_blob, symbol),
             decision=decision,
             phase=state.phase.value if state else None,
             orders=orders_of(state) if state else (),
@@ -274,6 +277,14 @@ class CaseMaker:
                     story = story_of(row)
                     found[story.story_id] = story
         return found
+
+    def _technical(self, blob: str | None, symbol: Symbol) -> TechnicalReports | None:
+        """The reports on the bars that the opinion rests on; None where these cannot be had."""
+        known = self._slice(blob)
+        if known is not None:
+            with suppress(ContractError):
+                return reports_in(self._ports, known[0], symbol)
+        return None
 
     def _contributions(self, blob: str | None, symbol: Symbol) -> tuple[Contribution, ...]:
         known = self._slice(blob)

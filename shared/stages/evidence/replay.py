@@ -25,7 +25,7 @@ from shared.contracts.cases import (
     ReplayCheck,
     SliceInputs,
 )
-from shared.contracts.messages import Message, Signal
+from shared.contracts.messages import Signal
 from shared.contracts.records import Container
 from shared.core.committee.values import Deliberation
 from shared.core.errors import ContractError, GatehouseError, TransientError
@@ -39,6 +39,7 @@ from shared.core.values import Symbol
 from shared.decision.entries import Decision, decide, intent_of
 from shared.decision.opinions import Opinion, Scene, models_of, opinions, signal_of
 from shared.ports import ModelArchive, Ports
+from shared.stages.base.technical import reports_in
 from shared.stages.entry.deliberate import deliberated_again
 from shared.stages.evidence.case_parts import vector
 from shared.strategies.catalogue import traded
@@ -95,6 +96,7 @@ class Replayer:
         signal = case.inputs.signal
         try:
             scored = self._scored(case)
+            reports = reports_in(self._ports, scored.document, case.symbol) if case.technical else None
         except TransientError:
             raise
         except (GatehouseError, ValueError) as error:
@@ -104,10 +106,12 @@ class Replayer:
         else:
             yield ReplayCheck(name="inputs", equal=True)
             yield from self._score_checks(case, scored)
+            if case.technical is not None:  # older files have none
+                yield self._values("technical reports", case.technical, reports)
             if signal is not None:
                 opinion = scored.of(case.symbol, case.strategy)[1]
                 again = signal_of(scored.scene, opinion) if opinion.code is PolicyCode.ENTER else None
-                check = self._messages("signal", signal, again)
+                check = self._values("signal", signal, again)
                 yield check
                 # What this processor makes of the signal must come to the same size and the same verdicts.
                 signal = again if again is not None and check.close else signal
@@ -240,17 +244,15 @@ class Replayer:
         yield _same("gates", len(recorded.gates), len(decided.verdicts))
         yield _same("refused by", list(recorded.refused_by), [str(gate) for gate in refusals(decided.verdicts)])
         intent = intent_of(decided, settings) if decided.is_approved else None
-        yield self._messages("intent", recorded.intent, intent)
+        yield self._values("intent", recorded.intent, intent)
 
     def _texts(self, name: str, recorded: object, replayed: object) -> ReplayCheck:
         """Compare by the one spelling that a value has."""
         return _same(name, self._ports.codec.encode(recorded), self._ports.codec.encode(replayed))
 
-    def _messages(self, name: str, recorded: Message | None, replayed: Message | None) -> ReplayCheck:
+    def _values[T](self, name: str, recorded: T | None, replayed: T | None) -> ReplayCheck:
         """Compare by the one spelling, in which floats may be close."""
-        one, other = (
-            "none" if message is None else self._ports.codec.encode(message) for message in (recorded, replayed)
-        )
+        one, other = ("none" if value is None else self._ports.codec.encode(value) for value in (recorded, replayed))
         both = recorded is not None and replayed is not None
         return _same(name, one, other, is_close=both and one != other and _is_alike(json.loads(one), json.loads(other)))
 

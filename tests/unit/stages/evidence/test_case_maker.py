@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from shared.adapters.history import BlobHistory
 from shared.contracts.cases import Case, CaseEnding, SliceInputs
 from shared.contracts.model_card import SIGNAL_MODEL
 from shared.contracts.records import CONTROLS, KILL
@@ -22,6 +23,7 @@ from shared.core.portfolio import Position
 from shared.core.risk import Gate
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.values import Symbol
+from shared.stages.base.technical import reports_of
 from shared.stages.entry.execute import execute
 from shared.stages.entry.gate import gate
 from shared.stages.entry.score import score
@@ -91,6 +93,27 @@ def test_inputs_are_named_with_what_they_hash_to() -> None:
     assert inputs.models[0].sha256 == tiny_model(SIGNAL_MODEL)[1].sha256
     assert inputs.settings_id == document.settings_id
     assert inputs.settings == document.settings
+
+
+def test_a_case_holds_the_technical_reports_of_the_bars_that_were_decided_on() -> None:
+    ports = night_ports()
+    (signal,) = score(slice_of(ports, "AAA"), ports)
+    gate(signal, ports)
+    ports.clock.pass_by(timedelta(hours=3))
+    case = case_of(ports, "AAA")
+    assert case.technical == reports_of(ports, signal)
+    assert case.technical is not None
+    assert case.technical.bars > 1_500
+    assert ports.codec.decode(Case, ports.codec.encode(case)) == case
+
+
+def test_a_case_whose_bars_are_gone_has_no_technical_reports() -> None:
+    ports = night_ports()
+    traded(ports)
+    blob = str(case_of(ports, "AAA").inputs.history_blob)
+    ports.blobs.put("bars", blob, b"x")
+    ports.history = BlobHistory(ports.blobs)
+    assert case_of(ports, "AAA").technical is None
 
 
 def test_the_largest_contributions_are_what_the_models_say_of_one_feature_changed() -> None:

@@ -33,6 +33,7 @@ from shared.core.packing import pack, unpack
 from shared.core.risk import GATES
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.splits import Splits
+from shared.core.technical import TechnicalReports
 from shared.core.values import Symbol
 from shared.decision.entries import Decision, decide
 from shared.stages.entry.gate import gate
@@ -68,7 +69,12 @@ def gated(case: Case) -> CaseDecision:
     return case.decision
 
 
-PARTS = ["inputs", "features", "scores", "policy", "regime", "price and cost", "ATR"]
+def reported(case: Case) -> TechnicalReports:
+    assert case.technical is not None
+    return case.technical
+
+
+PARTS = ["inputs", "features", "scores", "policy", "regime", "price and cost", "ATR", "technical reports"]
 GATED = [*PARTS, "signal", "size", "prices", "gates", "refused by", "intent"]
 
 
@@ -385,6 +391,11 @@ CHANGES: list[tuple[Callable[[Case], Case], list[str]]] = [
     (lambda c: replace(c, scores=replace(c.scores, regime="stressed")), ["regime"]),
     (lambda c: replace(c, scores=replace(c.scores, cost_bp=1.0)), ["price and cost"]),
     (lambda c: replace(c, scores=replace(c.scores, atr_usd=(c.scores.atr_usd or 0) * 1.000001)), ["ATR"]),
+    (lambda c: replace(c, technical=replace(reported(c), bars=7)), ["technical reports"]),
+    (
+        lambda c: replace(c, technical=replace(reported(c), close=(reported(c).close or 0) * 1.00001)),
+        ["technical reports"],
+    ),
     (lambda c: replace(c, decision=replace(gated(c), qty=Decimal(1))), ["size"]),
     (lambda c: replace(c, decision=replace(gated(c), stop_usd=Decimal("0.01"))), ["prices"]),
     (lambda c: replace(c, decision=replace(gated(c), refused_by=("SPREAD", "SIZE"))), ["refused by"]),
@@ -405,6 +416,18 @@ def test_a_changed_record_shows_in_its_own_part(change: Callable[[Case], Case], 
     ports = night_ports()
     traded(ports)
     assert differing(ports, change(case_of(ports))) == parts
+
+
+def test_reports_that_a_last_bit_differs_in_are_close_and_a_case_of_older_code_is_not_asked_for_them() -> None:
+    ports = night_ports()
+    traded(ports)
+    case = case_of(ports)
+    near = replace(case, technical=replace(reported(case), close=(reported(case).close or 0) * (1 + 1e-12)))
+    found = replay(ports, near)
+    assert [check.name for check in found.within_tolerance] == ["technical reports"]
+    older = replay(ports, replace(case, technical=None))
+    assert older.equal
+    assert "technical reports" not in [check.name for check in older.checks]
 
 
 def test_changed_facts_show_in_what_followed_from_them() -> None:
