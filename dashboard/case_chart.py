@@ -19,7 +19,7 @@ _LEVELS = (("stop_usd", LOSS, "stop"), ("target_usd", GAIN, "target"), ("limit_u
 
 
 def case_chart(case: Case) -> go.Figure:
-    """Draw candles and volume, a line at the decision, the plan's prices, a mark for each fill."""
+    """Draw candles and volume, a line at the decision, levels before it, the plan's prices, a mark for each fill."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.03)
     bars = case.bars
     times = [_wall(from_epoch(second)) for second in bars.start_s]
@@ -29,6 +29,7 @@ def case_chart(case: Case) -> go.Figure:
     figure.add_candlestick(x=times, **prices, name="5 min", increasing=rising, decreasing=falling, row=1, col=1)
     figure.add_bar(x=times, y=bars.volume, marker_color=RULE, name="volume", row=2, col=1)
     _decision(figure, case)
+    _supports(figure, case)
     _fills(figure, case)
     figure.update_yaxes(title="USD", row=1, col=1)
     figure.update_yaxes(title="shares", row=2, col=1)
@@ -38,8 +39,7 @@ def case_chart(case: Case) -> go.Figure:
 
 
 def _decision(figure: go.Figure, case: Case) -> None:
-    at = case.decision.decided_at if case.decision else case.scores.scored_at
-    shown = _wall(at)
+    shown = _wall(case.decided_at)
     figure.add_vline(x=shown, line={"color": ACCENT, "width": 1, "dash": "dot"})
     place = {"x": shown, "y": 1, "yref": "y domain", "yanchor": "top", "xanchor": "right"}
     figure.add_annotation(**place, text="decision ", showarrow=False, font={"color": ACCENT})
@@ -52,6 +52,20 @@ def _decision(figure: go.Figure, case: Case) -> None:
             line, font = {"color": colour, "width": 1, "dash": "dash"}, {"color": colour, "size": 11}
             words = {"text": ["", f" {label} {level}"], "textposition": "middle right", "textfont": font}
             drawn = go.Scatter(x=[shown, end], y=[float(level)] * 2, mode="lines+text", name=label, line=line, **words)
+            figure.add_trace(drawn.update(hoverinfo="skip"), row=1, col=1)
+
+
+def _supports(figure: go.Figure, case: Case) -> None:
+    """Draw the levels that stood at the decision, up to it: they say nothing of what came later."""
+    if case.technical is None:
+        return
+    span = [_wall(from_epoch(case.bars.start_s[0])), _wall(case.decided_at)]
+    trend = case.technical.trend
+    for label, level, place in (("support", trend.support, "bottom"), ("resistance", trend.resistance, "top")):
+        if level is not None:
+            line, font = {"color": ACCENT, "width": 1.5, "dash": "longdash"}, {"color": ACCENT, "size": 11}
+            words = {"text": [f"{label} {units.price(level)}", ""], "textposition": f"{place} right", "textfont": font}
+            drawn = go.Scatter(x=span, y=[level] * 2, mode="lines+text", name=label, line=line, **words)
             figure.add_trace(drawn.update(hoverinfo="skip"), row=1, col=1)
 
 

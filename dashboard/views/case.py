@@ -11,6 +11,7 @@ from dashboard import theme, units
 from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.case_source import decided_on, load_case, symbol_of
 from dashboard.view import View
+from dashboard.views.case_technical import technical_panel
 from dashboard.views.case_text import news_panel
 from dashboard.views.links import DECISION, asked_decision
 from shared.contracts.cases import WITHIN_TOLERANCE, Case, CaseEnding, Replay
@@ -48,6 +49,7 @@ def render(view: View) -> None:
         theme.chart(case_chart(case), key="bars")
     else:
         theme.absent("The bars of this decision are not kept: it was made by an older revision of the app.")
+    technical_panel(case)
     is_of_the_news = case.text is not None and case.text.narrative is not None
     if is_of_the_news:
         news_panel(view, case)
@@ -101,11 +103,14 @@ def _head(view: View, case: Case, is_stored: bool) -> None:
         marks.append(_replayed(case.replay))
     marks.append(("case file" if is_stored else "put together now: the file is written after the day's end", "plain"))
     theme.chips(marks)
-    at = case.decision.decided_at if case.decision else case.scores.scored_at
     bought = f"{units.quantity(outcome.qty)} at {_price(outcome.entry_usd)}" if outcome.qty else "nothing bought"
     theme.cards(
         [
-            (f"Decided {case.on}", units.et(at), f"{units.local(at, view.zone)} {case.session or ''}".strip()),
+            (
+                f"Decided {case.on}",
+                units.et(case.decided_at),
+                f"{units.local(case.decided_at, view.zone)} {case.session or ''}".strip(),
+            ),
             ("Result before fees", units.usd(realised, sign=True), bought, theme.tone_of(realised)),
             ("Entry slippage", units.bp(outcome.entry_slippage_bp, sign=True), "over the price at the decision"),
             ("Move after 15 min", units.bp(outcome.after_15m_bp, sign=True), f"60 min {_move(outcome.after_60m_bp)}"),
