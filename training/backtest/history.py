@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
+from typing import Final
 
 from shared.core.errors import ContractError
 from shared.core.features import Past, prepare
 from shared.core.market import Bars, Timeframe, TradingDay
 from shared.core.values import Symbol
+
+SLOTS_KEPT: Final = 4
+"""Slots whose bars are kept: a signal is gated within its own, and reports may be asked for before."""
 
 
 class MemoryHistory:
@@ -21,6 +26,7 @@ class MemoryHistory:
         self._left_out: dict[str, Mapping[Symbol, str]] = {}
         self._prepared: dict[Symbol, Past] = {}
         self._pasts: dict[str, Mapping[Symbol, Past]] = {}
+        self._today: OrderedDict[str, dict[Symbol, Bars]] = OrderedDict()
 
     def write(
         self,
@@ -31,9 +37,17 @@ class MemoryHistory:
         kind: str = "history",
         left_out: Mapping[Symbol, str] = MappingProxyType({}),
     ) -> str:
-        """Keep and return the name; the day before is forgotten. What is kept as evidence alone is not kept here."""
+        """Keep and return the name; the day before is forgotten. What is kept as evidence alone is not kept here.
+
+        Slices of one slot share the name of today's bars, which are those of all of them; the last slots' are kept.
+        """
         if kind != "history":
-            return f"{kind}/{on}/{slot}.parquet"
+            name = f"{kind}/{on}/{slot}.parquet"
+            if kind == "today":
+                self._today.setdefault(name, {}).update(bars.get(Timeframe.MIN_5, {}))
+                if len(self._today) > SLOTS_KEPT:
+                    self._today.popitem(last=False)
+            return name
         if on != self._on:
             self._on = on
             for kept in (self._written, self._left_out, self._prepared, self._pasts):
@@ -46,6 +60,8 @@ class MemoryHistory:
 
     def bars(self, blob: str) -> Mapping[Timeframe, Mapping[Symbol, Bars]]:
         """Return what was written. Raises ContractError where it is missing."""
+        if blob in self._today:
+            return {Timeframe.MIN_5: self._today[blob]}
         found = self._written.get(blob)
         if found is None:
             raise ContractError(f"history {blob} does not exist")
