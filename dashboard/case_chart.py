@@ -63,7 +63,7 @@ def _supports(figure: go.Figure, case: Case) -> None:
     trend = case.technical.trend
     for label, level, place in (("support", trend.support, "bottom"), ("resistance", trend.resistance, "top")):
         if level is not None:
-            line, font = {"color": ACCENT, "width": 1.5, "dash": "longdash"}, {"color": ACCENT, "size": 11}
+            line, font = {"color": ACCENT, "width": 1}, {"color": ACCENT, "size": 11}
             words = {"text": [f"{label} {units.price(level)}", ""], "textposition": f"{place} right", "textfont": font}
             drawn = go.Scatter(x=span, y=[level] * 2, mode="lines+text", name=label, line=line, **words)
             figure.add_trace(drawn.update(hoverinfo="skip"), row=1, col=1)

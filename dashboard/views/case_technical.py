@@ -30,7 +30,7 @@ def technical_panel(case: Case) -> None:
         st.caption("No bar had closed.")
         return
     theme.cards([*_indicators(said.indicator), *_trend(said.trend, said.close)])
-    theme.facts([("Candlestick pattern", pattern_words(said.pattern)), *_pattern(said.pattern)])
+    theme.facts([("Pattern", pattern_words(said.pattern)), *_pattern(said.pattern)])
     st.caption(_rests_on(said))
 
 
@@ -66,8 +66,8 @@ def _pattern(said: PatternReport) -> list[tuple[str, str]]:
     others = ", ".join(each.words for each in said.patterns if each != said.primary)
     trust = units.percent(said.confidence, digits=0)
     return [
-        *([("Also completed by this bar", others)] if others else []),
-        ("Trust in that share", f"{trust}, for {units.whole(said.breakout_cases)} cases of the symbol's own past"),
+        *([("Also", others)] if others else []),
+        ("Trust", f"{trust}, for {units.whole(said.breakout_cases)} cases of the symbol's own past"),
     ]
 
 

@@ -222,6 +222,7 @@ def test_an_order_leads_to_the_case_of_its_decision(shown: Shown) -> None:
     latest = max(orders, key=lambda row: row["updated_at"])
     prices = {f"{float(f['price_usd']):,.2f}" for f in shown.rows(Table.FILLS) if f["intent_id"] == latest["intent_id"]}
     assert missing(text, latest["symbol"], latest["phase"], "Steps of the order", *prices) == []
+    assert missing(text, "What the bars said", "RSI(14)", "Support", "Resistance", "bars of 5 minutes") == []
     take(shown, "case")
 
 
