@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 
 from shared.contracts.cases import SliceInputs
 from shared.contracts.messages import Signal
-from shared.core.committee.evidence import CommitteeEvidence
+from shared.core.committee.evidence import REPORT_IDS, CommitteeEvidence
 from shared.core.policy import is_priceable
 from shared.core.risk import spread_of
+from shared.core.technical.reports import TechnicalReports
 from shared.core.text.answers import MAX_SOURCES
 from shared.core.text.stories import SymbolText
 from shared.decision.entries import prices_of
 
 
 def evidence_of(
-    signal: Signal, inputs: SliceInputs, reports: Mapping[str, object], *, reason: str
+    signal: Signal, inputs: SliceInputs, reports: TechnicalReports | None, *, reason: str
 ) -> CommitteeEvidence:
     """Return the evidence of a signal; the same kept inputs always make the same.
 
@@ -23,8 +24,8 @@ def evidence_of(
     ----------
     inputs : SliceInputs
         Of the slice that the signal comes from.
-    reports : mapping of str to object
-        Technical reports on the symbol, as `CommitteeEvidence` takes them.
+    reports : TechnicalReports or None
+        On the symbol's bars, as the slice saw them.
     reason : str
         The strategy's own, empty where it gives none.
 
@@ -49,7 +50,7 @@ def evidence_of(
         p_up=signal.p_up,
         expected_move=signal.expected_move,
         reason=reason,
-        reports=reports,
+        reports={} if reports is None else {name: asdict(getattr(reports, name)) for name in REPORT_IDS},
         stories=tuple(told[-MAX_SOURCES:]),
         gates=(spread_of(quote, inputs.settings, is_regular=is_regular),),
     )

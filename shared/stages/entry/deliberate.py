@@ -34,6 +34,7 @@ from shared.decision.deliberated import evidence_of
 from shared.ports import Cell, Ports, Row
 from shared.stages.base.incidents import record_incident
 from shared.stages.base.notices import committee_silent, veto_flood
+from shared.stages.base.technical import reports_in
 from shared.stages.market.names import listed_names
 from shared.stages.narrative.calls import ask, recorded_call
 
@@ -123,7 +124,8 @@ _LONG_S = 3600.0
 
 
 def _evidence(ports: Ports, signal: Signal, inputs: SliceInputs) -> CommitteeEvidence:
-    return evidence_of(signal, inputs, {}, reason=_reason(ports, signal))
+    reports = reports_in(ports, inputs, signal.symbol)
+    return evidence_of(signal, inputs, reports, reason=_reason(ports, signal))
 
 
 def _asking(ports: Ports, signal: Signal, notices: list[Notice]) -> Ask:
