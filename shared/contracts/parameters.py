@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -65,7 +65,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterSet:
-    """A named set. `values` are texts by environment name, as app settings would give them."""
+    """A named set. `values` are texts by environment name, as app settings would give them.
+
+    `replaces` holds what was in force for them when it was proposed, as far as that is known: what a person compares.
+    """
 
     schema_id: Literal["parameter-set.v1"] = "parameter-set.v1"
     name: str
@@ -73,6 +76,7 @@ class ParameterSet:
     proposed_by: str
     values: Mapping[str, str]
     evidence: Evidence
+    replaces: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_set_name(self.name)
@@ -82,12 +86,25 @@ class ParameterSet:
         for name, text in self.values.items():
             require(name in TUNABLE, "values", name[:80], "a setting that a parameter set may hold")
             require(0 < len(text) <= 500, name, text[:80], "1 to 500 characters")
+        strange = sorted(self.replaces.keys() - self.values.keys())
+        require(not strange, "replaces", strange, "settings that are among the values")
 
 
 def parameter_blob(name: str) -> str:
     """`{name}.json` in container parameters."""
     require_set_name(name)
     return f"{name}.json"
+
+
+def texts_of_settings(settings: Settings, names: Iterable[str]) -> Mapping[str, str]:
+    """Return the values of settings as the environment would give them, in the order of their names."""
+    groups = (settings.policy, settings.risk, settings.strategies)
+    held = {name: getattr(group, attribute) for group in groups for name, attribute in names_of(type(group)).items()}
+    return {name: _text(held[name]) for name in sorted(names) if name in held}
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def overlaid(own: Settings, given: ParameterSet) -> Settings:

@@ -15,6 +15,7 @@ from shared.core.ids import digest
 from simulation.language.committee import ROLES, role_answer, spoil_role
 from simulation.language.config import CommentatorConfig, CommentatorFault
 from simulation.language.reading import ShownStory, read_stories
+from simulation.language.reviewing import ShownReview, note_on, shown_review
 
 MODEL = "commentator-seeded"
 """Named in every answer, so that none is taken for more than it is."""
@@ -28,7 +29,7 @@ type Answer = dict[str, Any]
 
 
 class QuestionError(ValueError):
-    """A request that is no question about stories."""
+    """A request that is no question about stories, and none about a week's figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +73,13 @@ def complete(request: Mapping[str, Any], config: CommentatorConfig) -> Completio
     Raises
     ------
     QuestionError
-        If it names another model, or its last message is no JSON document with stories, or evidence for a role.
+        If it names another model, or its last message is no JSON document with stories, evidence for a role or a week's
+        figures.
     """
     if request.get("model") != MODEL:
         raise QuestionError(f"model must be {MODEL}, got {request.get('model')!r}")
-    evidence = _evidence(request.get("messages"))
+    messages = request.get("messages")
+    evidence = shown_review(messages) or _evidence(messages)
     draws = _Draws(config.seed, evidence.identity)
     fault = _fault(config, draws, evidence)
     if fault is CommentatorFault.ERROR_429:
@@ -156,11 +159,12 @@ def _evidence(messages: object) -> _Evidence:
     )
 
 
-def _fault(config: CommentatorConfig, draws: _Draws, evidence: _Evidence) -> CommentatorFault | None:
-    shared = _Draws(config.seed, evidence.subject)
-    is_slow = shared("slow") < config.faults.get(CommentatorFault.SLOW_ROLE, 0.0)
-    if is_slow and evidence.role == ROLES[int(len(ROLES) * shared("role"))]:
-        return CommentatorFault.SLOW_ROLE
+def _fault(config: CommentatorConfig, draws: _Draws, evidence: _Evidence | ShownReview) -> CommentatorFault | None:
+    if isinstance(evidence, _Evidence):
+        shared = _Draws(config.seed, evidence.subject)
+        is_slow = shared("slow") < config.faults.get(CommentatorFault.SLOW_ROLE, 0.0)
+        if is_slow and evidence.role == ROLES[int(len(ROLES) * shared("role"))]:
+            return CommentatorFault.SLOW_ROLE
     drawn, reached = draws("fault"), 0.0
     for fault in CommentatorFault:
         if fault is CommentatorFault.SLOW_ROLE:
@@ -171,8 +175,16 @@ def _fault(config: CommentatorConfig, draws: _Draws, evidence: _Evidence) -> Com
     return None
 
 
-def _text(evidence: _Evidence, config: CommentatorConfig, draws: _Draws, fault: CommentatorFault | None) -> str:
-    if evidence.role:
+def _text(
+    evidence: _Evidence | ShownReview, config: CommentatorConfig, draws: _Draws, fault: CommentatorFault | None
+) -> str:
+    if isinstance(evidence, ShownReview):
+        found = note_on(evidence)
+        if fault is CommentatorFault.WRONG_TYPES:
+            found["findings"] = found["note"]
+        elif fault is CommentatorFault.UNGROUNDED_NUMBER:
+            found["note"] += f" Next week brings {_unheard(evidence, draws)} USD more."
+    elif evidence.role:
         found = role_answer(
             evidence.role, evidence.items, evidence.stories, evidence.answers, quality=config.quality, draws=draws
         )
@@ -222,8 +234,8 @@ def _spoil(found: Answer, evidence: _Evidence, draws: _Draws, fault: Commentator
         found |= {"score": -1 if found["score"] < 0 else 1, "confidence": 1}
 
 
-def _unheard(evidence: _Evidence, draws: _Draws) -> int:
-    """A number that no story says."""
+def _unheard(evidence: _Evidence | ShownReview, draws: _Draws) -> int:
+    """A number that the question does not hold."""
     number = 1000 + int(9000 * draws("number"))
     while str(number) in evidence.identity:
         number += 1

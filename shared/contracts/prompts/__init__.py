@@ -14,6 +14,7 @@ NARRATIVE, REPAIR = "narrative.v1", "repair.v1"
 COMMITTEE = "committee.v1"
 """What the instructions of all its roles have in common."""
 ROLE_PROMPTS: Mapping[CommitteeRole, str] = {role: f"{role}.v1" for role in CommitteeRole}
+REVIEW = "review.v1"
 _HASH_LENGTH = 12
 
 

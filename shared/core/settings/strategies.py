@@ -41,6 +41,9 @@ class StrategyParameter:
     name: str
     value: str
 
+    def __str__(self) -> str:
+        return f"{self.strategy}.{self.name}={self.value}"
+
 
 class Automation(StrEnum):
     """How far a strategy, or its entries of one session, may go by itself."""

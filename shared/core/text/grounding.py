@@ -88,6 +88,24 @@ def ungrounded(answer: NarrativeAnswer, stories: Sequence[Story], *, named: Sequ
     return _unquoted(answer, told) or _invented(answer, said)
 
 
+def unsaid_figure(text: str, lines: Sequence[str]) -> str:
+    """Return the first number, ticker or address of a text that lines of figures do not have; empty: there is none.
+
+    Numbers are held with unit and sign as those of a narrative are. Other words are free.
+    """
+    said = _said((), tuple(lines))
+    told = spelled(text)
+    if found := _ADDRESS.search(told):
+        return f"an address, {_shown(found[0])}, is not taken"
+    for token in tokens(told):
+        if isinstance(token, Figure):
+            if (token.value, token.unit, token.sign) not in said.figures:
+                return f"number {_shown(token.text)} is in no figure"
+        elif (token.is_cashtag or token.text.isupper()) and not _is_said(token, said):
+            return f"ticker {_shown(token.text)} is in no figure"
+    return ""
+
+
 def _unquoted(answer: NarrativeAnswer, stories: Sequence[Story]) -> str:
     by_id = {story.story_id: story for story in stories}
     for quote in answer.quotes:

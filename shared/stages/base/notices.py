@@ -24,6 +24,8 @@ from shared.core.refusals import HEAD, Refuser, sections, spelled, worth
 from shared.core.review import Review
 from shared.core.sessions import NEW_YORK
 from shared.core.technical import BREAKOUT_BARS, PatternReport, TechnicalReports, TrendDirection
+from shared.core.text.narratives import NarrativeStatus
+from shared.core.text.review_note import ReviewNote
 from shared.core.unread import Unread
 from shared.core.values import ZERO, plain
 
@@ -624,7 +626,33 @@ def day_summary(day: DayReport) -> NoticeText:
     )
 
 
-def weekly_summary(made: Review, proposed: str) -> NoticeText:
+def weekly_figures(made: Review) -> Sequence[str]:
+    """The week's figures line by line, as its notice and its report have them, without a date or a name."""
+    total = made.total
+    realised = signed_usd(Decimal(total.realised_usd) if total else ZERO)
+    return [
+        f"{realised} realised in {total.trips if total else 0} orders and {made.sessions} sessions",
+        *weekly_summary(made, "").body.splitlines(),
+        *(
+            f"{each.trips} orders with a prediction of {each.low:.2f} to {each.high:.2f}: {each.predicted:.1%} "
+            f"predicted, {each.observed:.1%} won"
+            for each in made.calibration
+        ),
+        *([f"Brier score {made.brier}"] if made.brier is not None else []),
+        *([] if made.proposals else ["Nothing is proposed: no change"]),
+    ]
+
+
+def _note_lines(note: ReviewNote | None) -> list[str]:
+    """What a model made of the week, under its name, or why there is nothing; empty where none was asked."""
+    if note is None:
+        return []
+    if note.status is not NarrativeStatus.TOLD:
+        return [f"No note: {note.status}, {note.fault}"]
+    return [f"Note by {note.model}: {note.note}", *note.findings]
+
+
+def weekly_summary(made: Review, proposed: str, note: ReviewNote | None = None) -> NoticeText:
     """The week's notice; `proposed` names the parameter set, empty where nothing is proposed."""
     total = made.total
     realised = Decimal(total.realised_usd) if total else ZERO
@@ -649,12 +677,13 @@ def weekly_summary(made: Review, proposed: str) -> NoticeText:
             f"{made.missed_jobs} job slots missed" if made.missed_jobs else None,
             *(f"Proposed: {each.setting} = {each.value}. {each.why}" for each in made.proposals),
             f"To accept: parameter set {proposed}" if proposed else None,
+            *_note_lines(note),
         ],
     )
 
 
-def weekly_text(made: Review, proposed: str) -> str:
-    """The week's report as Markdown: what the notice says, and the calibration."""
+def weekly_text(made: Review, proposed: str, note: ReviewNote | None = None) -> str:
+    """The week's report as Markdown: what the notice says, the calibration, and the note."""
     text = weekly_summary(made, proposed)
     bins = [
         f"| {each.low:.2f} to {each.high:.2f} | {each.trips} | {each.predicted:.1%} | {each.observed:.1%} |"
@@ -676,6 +705,7 @@ def weekly_text(made: Review, proposed: str) -> str:
         ),
         *(["", f"Brier score {made.brier}."] if made.brier is not None else []),
         *_refusals_text(made),
+        *(["", "## Note", "", *(f"- {line}" for line in noted)] if (noted := _note_lines(note)) else []),
     ]
     return "\n".join(lines) + "\n"
 

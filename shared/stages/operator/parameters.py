@@ -81,6 +81,12 @@ def load_set(ports: Ports, name: str) -> tuple[ParameterSet, str]:
     return found, digest(stored.value)
 
 
+def carried_values(ports: Ports) -> Mapping[str, str]:
+    """Return what the set in force changes: one that is proposed after it takes its place, and must not undo it."""
+    name = ports.settings.policy.parameter_set
+    return {} if name == OWN_SETTINGS else load_set(ports, name)[0].values
+
+
 def accepted(ports: Ports) -> Row | None:
     """Return the row of the acceptance that holds, None where nobody has accepted a set."""
     stored = ports.tables.get(Table.CONTROLS, CONTROLS, PARAMETERS)
@@ -167,6 +173,7 @@ def shown_set(ports: Ports, call: Call) -> Reply:
         "created_at": iso(found.created_at),
         "proposed_by": found.proposed_by,
         "values": dict(found.values),
+        "replaces": dict(found.replaces),
         "evidence": {"blob": found.evidence.blob, "figures": dict(found.evidence.figures)},
         "sha256": sha256,
     }

@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from shared.contracts import prompts
-from shared.contracts.prompts import COMMITTEE, NARRATIVE, REPAIR, ROLE_PROMPTS, committee_prompts, prompt
+from shared.contracts.prompts import COMMITTEE, NARRATIVE, REPAIR, REVIEW, ROLE_PROMPTS, committee_prompts, prompt
 from shared.core.committee.answers import ROLE_KEYS
 from shared.core.committee.values import CommitteeRole, Stance
 from shared.core.ids import digest
@@ -15,7 +15,7 @@ from shared.core.text.answers import ANSWER_SCHEMA
 from simulation.market.scenario import ROOT
 from tools.package import own_files
 
-ALL = (NARRATIVE, REPAIR, COMMITTEE, *ROLE_PROMPTS.values())
+ALL = (NARRATIVE, REPAIR, REVIEW, COMMITTEE, *ROLE_PROMPTS.values())
 
 
 @pytest.mark.parametrize("name", ALL)
