@@ -1,5 +1,6 @@
 #!/bin/sh
 # Deploy dist/app.zip, try it, and go back to the package before it where it does not answer. Needs an `az login`.
+# Then the repository's parameter sets are put among the proposals: none is accepted, none takes another's place.
 # GATEHOUSE_CODE_REVISION, if given, is what decisions and journal name as the code from then on.
 # Usage: AZURE_RESOURCE_GROUP=... AZURE_FUNCTION_NAME=... AZURE_STORAGE_ACCOUNT=... infra/deploy.sh
 set -eu
@@ -10,6 +11,25 @@ tries=${GATEHOUSE_SMOKE_TRIES:-12}
 test -f "$package" || { echo "$package is missing: run make package" >&2; exit 1; }
 
 blob() { az storage blob "$@" --account-name "$AZURE_STORAGE_ACCOUNT" --container-name "$container" --auth-mode login; }
+
+propose() {
+  container=parameters
+  wrong=0
+  for file in "${GATEHOUSE_PARAMETER_FILES:-$(dirname "$0")/parameters}"/*.json; do
+    test -f "$file" || continue
+    name=$(basename "$file")
+    if blob download --name "$name" --file "$previous" --output none 2> /dev/null; then
+      cmp -s "$file" "$previous" && continue
+      echo "parameter set $name is stored with other content: a set is never changed, give the file another name" >&2
+      wrong=1
+    elif blob upload --name "$name" --file "$file" --overwrite false --output none; then
+      echo "parameter set $name is proposed: a person may accept it"
+    else
+      wrong=1
+    fi
+  done
+  return "$wrong"
+}
 
 # The package brings its libraries: a remote build is cut off after a minute, and would install twice as much.
 deploy() {
@@ -57,7 +77,10 @@ revision=$(az functionapp config appsettings list --resource-group "$AZURE_RESOU
 
 deploy "$package"
 set_revision "${GATEHOUSE_CODE_REVISION:-}"
-smoke && exit 0
+if smoke; then
+  propose
+  exit
+fi
 echo "$AZURE_FUNCTION_NAME does not answer with the new package" >&2
 if [ -z "$newest" ]; then
   echo "there is no package before it" >&2

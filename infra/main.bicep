@@ -55,7 +55,7 @@ param isTroubleAlerted bool = false
 @description('Whether the app is stopped at night and at weekends, by the times of infra/scheduled_stop.json: the platform looks at the queues of an app that runs day and night, for 0.42 USD a month more. Nothing is traded then, and no call over HTTP is answered. Not for crypto.')
 param hasScheduledStop bool = true
 
-@description('owner/name of the GitHub repository whose environment production may deploy; empty: none may.')
+@description('owner/name of the GitHub repository whose environment production may deploy, and whose environment retrospective may read proposals; empty: none may.')
 param githubRepository string = ''
 
 @description('Whether storage and vault are reached from a network of their own alone. Four private endpoints cost 29 USD a month; a person then needs a way into that network too.')
@@ -243,6 +243,9 @@ module deployer 'deployer.bicep' = if (!empty(githubRepository)) {
     appName: app.outputs.name
     storageName: storage.outputs.name
     packageContainer: storage.outputs.packageContainer
+    parameterContainer: 'parameters'
+    reportContainer: 'reports'
+    retrospectiveName: 'id-retrospective-${token}'
   }
 }
 
@@ -251,4 +254,5 @@ output AZURE_FUNCTION_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT string = storage.outputs.name
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output AZURE_DEPLOY_CLIENT_ID string = empty(githubRepository) ? '' : deployer.outputs.clientId
+output AZURE_RETROSPECTIVE_CLIENT_ID string = empty(githubRepository) ? '' : deployer.outputs.retrospectiveClientId
 output GATEHOUSE_URL string = app.outputs.url

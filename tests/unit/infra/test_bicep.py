@@ -202,6 +202,32 @@ def test_nobody_is_given_a_role_over_resources_themselves() -> None:
         assert found <= set(BUILT_IN_ROLES.values()), name
 
 
+def test_who_deploys_may_add_a_proposal_and_change_none() -> None:
+    role = resource("deployer.bicep", "proposer")["properties"]
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    assert role["permissions"] == [
+        {
+            "actions": [],
+            "dataActions": [f"{blobs}/read", f"{blobs}/add/action"],
+        }
+    ]
+    assert resource("deployer.bicep", "onParameters")["scope"] == "parameters"
+
+
+def test_the_retrospective_reads_two_containers_and_may_do_nothing_else() -> None:
+    scopes = {
+        key: (item["config"]["scope"], item["config"]["properties"]["roleDefinitionId"])
+        for key, item in parsed("deployer.bicep")["resources"].items()
+        if item["type"] == "Microsoft.Authorization/roleAssignments" and key.startswith("retrospective")
+    }
+    assert {scope for scope, _ in scopes.values()} == {"parameters", "reports"}
+    assert all("storageBlobDataReader" in str(role) for _, role in scopes.values())
+    given = re.search(r"module deployer.*?^}", text_of("main.bicep"), re.MULTILINE | re.DOTALL)
+    assert given
+    for container in (Container.PARAMETERS, Container.REPORTS):
+        assert f"Container: '{container}'" in given[0]
+
+
 def test_app_gets_data_roles_on_its_own_resources_alone() -> None:
     resources = parsed("roles.bicep")["resources"]
     scopes = {}

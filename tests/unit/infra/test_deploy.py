@@ -15,6 +15,16 @@ AZ = """#!/bin/sh
 echo "az $*" >> "$LOG"
 case "$*" in
   "storage blob list"*) printf '%s' "$NEWEST" ;;
+  *"container-name parameters"*)
+    verb=$3 name="" file=""
+    while [ $# -gt 0 ]; do
+      case "$1" in --name) name=$2 ;; --file) file=$2 ;; esac
+      shift
+    done
+    case "$verb" in
+      download) cp "$STORED/$name" "$file" ;;
+      upload) test ! -e "$STORED/$name" && cp "$file" "$STORED/$name" ;;
+    esac ;;
   "storage blob download"*)
     while [ "$1" != --file ]; do shift; done
     printf previous > "$2" ;;
@@ -49,12 +59,15 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).chmod(0o755)
     (tmp_path / "app.zip").write_text("new")
     (tmp_path / "live").write_text("previous")
+    for name in ("sets", "stored"):
+        (tmp_path / name).mkdir()
     return tmp_path
 
 
 def deploy(folder: Path, *, good: str, newest: str = "released-package.zip", package: str = "app.zip") -> Ran:
     """Deploy a package; `good` is the content that answers once it runs."""
-    files = {name: str(folder / name.lower()) for name in ("LOG", "LIVE")}
+    files = {name: str(folder / name.lower()) for name in ("LOG", "LIVE", "STORED")}
+    files["GATEHOUSE_PARAMETER_FILES"] = str(folder / "sets")
     stubs = {"PATH": f"{folder}:{os.environ['PATH']}", "GOOD": good, "NEWEST": newest, **files}
     azure = {"AZURE_RESOURCE_GROUP": "group", "AZURE_FUNCTION_NAME": "app", "AZURE_STORAGE_ACCOUNT": "account"}
     smoke = {"GATEHOUSE_SMOKE_TRIES": "2", "GATEHOUSE_SMOKE_PAUSE_S": "0", "GATEHOUSE_CODE_REVISION": "new-revision"}
@@ -117,3 +130,34 @@ def test_function_key_is_no_argument_and_is_not_shown(folder: Path) -> None:
         arguments, _, given = line.partition("<<<")
         assert "the-key" not in arguments
         assert given.strip() == 'header = "x-functions-key: the-key"'
+
+
+def test_a_merged_parameter_set_is_put_among_the_proposals_and_not_accepted(folder: Path) -> None:
+    (folder / "sets" / "new.json").write_text("new set")
+    (folder / "sets" / "known.json").write_text("known set")
+    (folder / "stored" / "known.json").write_text("known set")
+    ran = deploy(folder, good="new")
+    assert ran.code == 0
+    assert {path.name: path.read_text() for path in (folder / "stored").iterdir()} == {
+        "new.json": "new set",
+        "known.json": "known set",
+    }
+    (uploaded,) = [line for line in ran.asked if " upload " in line]
+    assert "--overwrite false" in uploaded
+    assert "parameter set new.json is proposed: a person may accept it" in ran.said
+    assert not [line for line in ran.asked if "accept" in line]
+
+
+def test_a_parameter_set_never_takes_anothers_place(folder: Path) -> None:
+    (folder / "sets" / "taken.json").write_text("mine")
+    (folder / "stored" / "taken.json").write_text("theirs")
+    ran = deploy(folder, good="new")
+    assert (ran.code, ran.live) == (1, "new")
+    assert (folder / "stored" / "taken.json").read_text() == "theirs"
+    assert "taken.json is stored with other content" in ran.said
+
+
+def test_a_package_that_does_not_answer_proposes_nothing(folder: Path) -> None:
+    (folder / "sets" / "new.json").write_text("new set")
+    deploy(folder, good="previous")
+    assert not list((folder / "stored").iterdir())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from shared.core.schedule import weekend
 from simulation.market.scenario import ROOT
 from tests.unit.infra.bicep import text_of
 
@@ -22,6 +24,7 @@ MORE: dict[str, dict[str, str]] = {
     "watch": {"id-token": "write"},
     "compare": {"pull-requests": "write"},
     "renew": {"contents": "write", "pull-requests": "write"},
+    "propose": {"contents": "write", "pull-requests": "write", "id-token": "write"},
 }
 """What a job may do beyond reading the checkout."""
 
@@ -33,7 +36,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_workflows() -> None:
-    assert {path.stem for path in WORKFLOWS} == {"benchmarks", "check", "deploy", "image", "locks", "nightly", "watch"}
+    others = {"benchmarks", "check", "image", "locks", "nightly"}
+    assert {path.stem for path in WORKFLOWS} == others | {"deploy", "retrospective", "watch"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -101,3 +105,31 @@ def test_deployment_hands_the_script_all_that_it_asks_for() -> None:
     assert asked
     assert asked <= set(given)
     assert asked <= set(re.findall(r"^output (\w+)", text_of("main.bicep"), re.MULTILINE))
+
+
+def test_the_retrospective_runs_after_the_review_on_main_under_an_identity_of_its_own() -> None:
+    path = ROOT / ".github" / "workflows" / "retrospective.yml"
+    workflow = read(path)
+    (schedule,) = workflow["on"]["schedule"]
+    minute, hour, *_, weekday = schedule["cron"].split()
+    assert weekday == "6"
+    (review,) = weekend(date(2026, 11, 21))  # in winter, when New York is farthest from UTC
+    assert review.due_at + timedelta(minutes=40) < datetime(2026, 11, 21, int(hour), int(minute), tzinfo=UTC)
+    job = workflow["jobs"]["propose"]
+    assert "github.ref == 'refs/heads/main'" in job["if"]
+    assert f"environment:{job['environment']}'" in text_of("deployer.bicep")
+    text = path.read_text(encoding="utf-8")
+    assert "vars.AZURE_CLIENT_ID" not in text
+    (step,) = [step for step in job["steps"] if "retrospective.sh" in step.get("run", "")]
+    asked = set(re.findall(r'"\$\{(\w+):\?\}"', text_of("retrospective.sh")))
+    assert asked - {"GITHUB_REPOSITORY"} <= set(step["env"])  # which is the runner's own
+    assert set(re.findall(r"vars\.(AZURE_RETRO\w+)", text)) <= set(
+        re.findall(r"^output (\w+)", text_of("main.bicep"), re.MULTILINE)
+    )
+
+
+def test_what_comes_from_outside_is_named_by_no_expression_in_a_command() -> None:
+    for path in WORKFLOWS:
+        for job in read(path)["jobs"].values():
+            for step in job.get("steps", ()):
+                assert "${{" not in step.get("run", ""), path.name
