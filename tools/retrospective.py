@@ -156,15 +156,9 @@ def _walk_parts(evidence: Mapping[str, Any] | None) -> Iterator[str]:
             f"{each.get('since')} to {each.get('until')}: {_number(each.get('return'), '+.2%')} by {each.get('set')}"
             for each in choices[-_MOST_WINDOWS:]
         ]
-        yield _block(
-            [
-                str(study.get("what") or "All parameters together"),
-                f"{len(study.get('trials') or [])} sets tried, {len(choices)} windows"
-                + (f", the last {_MOST_WINDOWS}:" if len(choices) > _MOST_WINDOWS else ":"),
-                *told,
-                *(f"retired: {line}" for line in study.get("retired") or []),
-            ]
-        )
+        told += [f"- {line}" for line in study.get("told") or []]
+        tried = [f"{len(trials)} sets tried, {len(choices)} windows:"] if (trials := study.get("trials")) else []
+        yield _block([str(study.get("what") or "All parameters together"), *tried, *told])
 
 
 def _figure_parts(figures: Mapping[str, float]) -> Iterator[str]:

@@ -121,6 +121,12 @@ def overlaid(own: Settings, given: ParameterSet) -> Settings:
         for name, attribute in names_of(RiskSettings).items()
         if name in CAPPED and name in given.values and getattr(changed.risk, attribute) > getattr(own.risk, attribute)
     ]
+    shares = {each.name: own.strategies.share_of(each.name) or 0 for each in changed.strategies.traded}
+    if more := [str(each) for each in changed.strategies.traded if each.share > shares[each.name]]:
+        found = ", ".join(more)
+        lifted.append(
+            f"GATEHOUSE_STRATEGIES: expected the app's own shares at most, of strategies it trades, got {found}"
+        )
     if opened := [
         session.value for session in changed.policy.entry_sessions if session not in own.policy.entry_sessions
     ]:

@@ -274,6 +274,39 @@ def _slippage(week: Week, tuned: Tuned) -> ParameterProposal | None:
     return ParameterProposal(setting="GATEHOUSE_NET_MOVE_MIN_BP", value=f"{value:.4g}", why=why)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """Closed orders of a strategy in a session: how many, their mean return, and whether it is surely below zero."""
+
+    strategy: str
+    session: Session
+    trips: int
+    mean_return: float
+    is_decayed: bool
+
+    def __str__(self) -> str:
+        judged = "surely lost before fees" if self.is_decayed else "no sure loss"
+        return f"{self.strategy} in {self.session}: {self.mean_return:+.2%} an order over {self.trips}, {judged}"
+
+
+def cohorts(trips: Iterable[Trip]) -> list[Cohort]:
+    """Return every cohort with an order, by strategy and session. Those of few orders have not decayed."""
+    returns: dict[tuple[str, Session], list[float]] = {}
+    for trip in trips:
+        if trip.cost > ZERO:
+            returns.setdefault((trip.strategy, Session(trip.session)), []).append(float(trip.realised / trip.cost))
+    return [
+        Cohort(
+            strategy=strategy,
+            session=session,
+            trips=len(found),
+            mean_return=fmean(found),
+            is_decayed=len(found) >= MIN_TRIPS and _is_surely_negative(found),
+        )
+        for (strategy, session), found in sorted(returns.items())
+    ]
+
+
 def tally(values: Iterable[object]) -> dict[str, int]:
     """Count values by their text, in the order of the text."""
     return dict(sorted(Counter(str(value) for value in values).items()))

@@ -228,11 +228,11 @@ def _walkforward(options: argparse.Namespace, console: Console) -> int:
     (options.out / f"walkforward-{name}.json").write_bytes(data)
     if options.propose:
         made = proposal(found, name=name, created_at=SystemClock().now(), blob=f"reports/backtests/{name}.json")
-        _store(made, data, options.out, console)
+        store_proposal(made, data, options.out, console)
     return 0
 
 
-def _store(made: Any, data: bytes, out: Path, console: Console) -> None:
+def store_proposal(made: Any, data: bytes, out: Path, console: Console) -> None:
     """Put a proposal where a person can accept it, or into a file where there is no storage."""
     from shared.adapters.codec import encode_json
     from shared.bootstrap import JsonCodec

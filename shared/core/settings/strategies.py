@@ -77,6 +77,7 @@ class StrategySettings:
         "strategies that trade, as NAME=SHARE; the first has priority, the number is its share of the risk budget",
         unit="strategies",
         why="The models alone. Shares are of positions, gross exposure and the day's loss, 1 together at most",
+        tuning=Tuning.FREE,
     )
     parameters: tuple[StrategyParameter, ...] = setting(
         "GATEHOUSE_STRATEGY_PARAMETERS",

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.parameters import CAPPED, TUNABLE, Evidence, ParameterSet, names_of, overlaid
-from shared.contracts.settings import PolicySettings, RiskSettings
+from shared.contracts.parameters import (
+    CAPPED,
+    TUNABLE,
+    Evidence,
+    ParameterSet,
+    names_of,
+    overlaid,
+    texts_of_settings,
+)
+from shared.contracts.settings import PolicySettings, RiskSettings, with_values
 from shared.core.errors import SettingsError
 from shared.core.settings import StrategySettings
 from tests.support.ports import settings_with
@@ -38,7 +46,7 @@ def test_of_every_setting_of_a_decision_it_is_said_what_a_set_may_do_with_it() -
     risk, policy = names_of(RiskSettings).keys(), names_of(PolicySettings).keys()
     strategies = names_of(StrategySettings).keys()
     assert CAPPED < TUNABLE < risk | policy | strategies
-    assert strategies & TUNABLE == {"GATEHOUSE_STRATEGY_PARAMETERS"}
+    assert strategies & TUNABLE == {"GATEHOUSE_STRATEGY_PARAMETERS", "GATEHOUSE_STRATEGIES"}
     assert risk > CAPPED
     assert risk - TUNABLE == {
         "GATEHOUSE_SYMBOL_GROUPS",
@@ -121,3 +129,32 @@ def test_a_set_cannot_hold_keys_addresses_or_the_machinery(name: str) -> None:
 def test_a_name_that_could_lead_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         made({"GATEHOUSE_EDGE_MIN": "0.2"}, name)
+
+
+@pytest.mark.parametrize("text", ["momentum.v1=0.8", "momentum.v1=0.7 other.v1=0.1", "other.v1=0.3"])
+def test_a_set_gives_no_strategy_more_than_the_apps_own_share(text: str) -> None:
+    own = settings_with(GATEHOUSE_STRATEGIES="momentum.v1=0.7 dip-buyer.v1=0.3")
+    with pytest.raises(SettingsError, match="GATEHOUSE_STRATEGIES: expected the app's own shares at most"):
+        overlaid(own, made({"GATEHOUSE_STRATEGIES": text}))
+
+
+@pytest.mark.parametrize("text", ["momentum.v1=0.7", "dip-buyer.v1=0.2", "dip-buyer.v1=0.3 momentum.v1=0.7"])
+def test_a_set_may_leave_a_strategy_out_or_give_it_less(text: str) -> None:
+    own = settings_with(GATEHOUSE_STRATEGIES="momentum.v1=0.7 dip-buyer.v1=0.3")
+    found = overlaid(own, made({"GATEHOUSE_STRATEGIES": text}))
+    assert " ".join(map(str, found.strategies.traded)) == text
+
+
+def test_texts_of_settings_are_read_back_as_the_same_settings() -> None:
+    own = settings_with(
+        GATEHOUSE_STRATEGIES="momentum.v1=0.7 dip-buyer.v1=0.3", GATEHOUSE_STRATEGY_PARAMETERS="dip-buyer.v1.band=2.5"
+    )
+    texts = texts_of_settings(own, TUNABLE)
+    assert texts.keys() == TUNABLE
+    assert with_values(own, texts) == own
+    assert texts_of_settings(own, ["GATEHOUSE_LINK_KEY"]) == {}
+
+
+def test_a_set_says_what_it_replaces_of_its_own_values_alone() -> None:
+    with pytest.raises(ValueError, match="replaces"):
+        dataclasses.replace(made({"GATEHOUSE_EDGE_MIN": "0.2"}), replaces={"GATEHOUSE_HOLD_MAX_MIN": "60"})
