@@ -1,5 +1,5 @@
-// What does not belong into a function: the nightly training and the dashboard, as containers; only where an image is
-// given. Both stop when they have nothing to do, so what they cost is the minutes that they run.
+// What does not belong into a function: training by night, governance by month and the dashboard, as containers; only
+// where an image is given. All stop when they have nothing to do, so what they cost is the minutes that they run.
 param token string
 param location string
 param tags object
@@ -22,6 +22,28 @@ var roles = {
   keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
 }
 var trainingRoles = empty(trainingImage) ? [] : [ roles.storageBlobDataContributor, roles.storageTableDataContributor ]
+var trainingJobs = empty(trainingImage) ? [] : [
+  {
+    name: 'job-nightly'
+    // 17:30 New York in winter, 18:30 in summer: cron knows UTC only, and after the close is all that matters.
+    cron: '30 22 * * 1-5'
+    timeoutS: 3600
+    args: [ 'nightly' ]
+    hasKeys: true
+    settings: []
+  }
+  {
+    name: 'job-monthly'
+    // Cron cannot say the first Saturday of a month: on the others the command ends at once. It is done long before
+    // .github/workflows/retrospective.yml looks for what it has proposed.
+    cron: '30 5 * * 6'
+    timeoutS: 28800
+    args: [ 'govern', '--first-saturday' ]
+    hasKeys: false
+    // What the app trades by; what is left empty there has the code's default here too.
+    settings: map(filter(items(loadJsonContent('settings.json')), each => !empty(each.value)), each => { name: each.key, value: each.value })
+  }
+]
 var dashboardRoles = empty(dashboardImage) ? [] : [ roles.storageBlobDataReader, roles.storageTableDataReader ]
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -88,8 +110,8 @@ resource home 'Microsoft.App/managedEnvironments@2024-03-01' = {
   }
 }
 
-resource nightly 'Microsoft.App/jobs@2024-03-01' = if (!empty(trainingImage)) {
-  name: 'job-nightly'
+resource training 'Microsoft.App/jobs@2024-03-01' = [for job in trainingJobs: {
+  name: job.name
   location: location
   tags: tags
   identity: {
@@ -102,15 +124,14 @@ resource nightly 'Microsoft.App/jobs@2024-03-01' = if (!empty(trainingImage)) {
     configuration: {
       triggerType: 'Schedule'
       scheduleTriggerConfig: {
-        // 17:30 New York in winter, 18:30 in summer: cron knows UTC only, and after the close is all that matters.
-        cronExpression: '30 22 * * 1-5'
+        cronExpression: job.cron
         parallelism: 1
         replicaCompletionCount: 1
       }
-      replicaTimeout: 3600
+      replicaTimeout: job.timeoutS
       // The job takes up where it was cut off, so a second try costs what is left.
       replicaRetryLimit: 1
-      secrets: [
+      secrets: !job.hasKeys ? [] : [
         {
           name: 'alpaca-key-id'
           keyVaultUrl: '${vault.properties.vaultUri}secrets/alpaca-key-id'
@@ -128,22 +149,24 @@ resource nightly 'Microsoft.App/jobs@2024-03-01' = if (!empty(trainingImage)) {
         {
           name: 'training'
           image: trainingImage
+          args: job.args
           resources: {
             cpu: 2
             memory: '4Gi'
           }
-          env: [
+          env: concat([
             { name: 'AzureWebJobsStorage__accountName', value: storageName }
             { name: 'AZURE_CLIENT_ID', value: trainer.properties.clientId }
             { name: 'ALPACA_ENVIRONMENT', value: alpacaEnvironment }
+          ], job.settings, !job.hasKeys ? [] : [
             { name: 'ALPACA_KEY_ID', secretRef: 'alpaca-key-id' }
             { name: 'ALPACA_SECRET_KEY', secretRef: 'alpaca-secret-key' }
-          ]
+          ])
         }
       ]
     }
   }
-}
+}]
 
 resource dashboard 'Microsoft.App/containerApps@2024-03-01' = if (!empty(dashboardImage)) {
   name: 'ca-dashboard'

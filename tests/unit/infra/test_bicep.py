@@ -228,6 +228,19 @@ def test_the_retrospective_reads_two_containers_and_may_do_nothing_else() -> Non
         assert f"Container: '{container}'" in given[0]
 
 
+def test_governance_runs_on_saturdays_before_its_pull_request_is_asked_for_and_without_keys() -> None:
+    nightly, monthly = variable("containers.bicep", "trainingJobs")["operator"]["operands"]["false_value"]
+    assert (nightly["args"], nightly["hasKeys"]) == (["nightly"], True)
+    assert (monthly["args"], monthly["hasKeys"]) == (["govern", "--first-saturday"], False)
+    minute, hour, *_, weekday = monthly["cron"].split()
+    workflow = (ROOT / ".github" / "workflows" / "retrospective.yml").read_text(encoding="utf-8")
+    asked = re.search(r'cron: "(\d+) (\d+) \* \* 6"', workflow)
+    assert asked
+    assert weekday == "6"
+    ends_at = int(hour) * 3600 + int(minute) * 60 + int(monthly["timeoutS"])
+    assert ends_at < int(asked[2]) * 3600 + int(asked[1]) * 60
+
+
 def test_app_gets_data_roles_on_its_own_resources_alone() -> None:
     resources = parsed("roles.bicep")["resources"]
     scopes = {}

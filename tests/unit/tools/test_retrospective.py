@@ -143,6 +143,23 @@ def test_walk_forward_evidence_and_deflated_statistics_stand_in_the_body(tmp_pat
     assert "No weekly review can be read." in body
 
 
+def test_a_months_governance_is_told_strategy_by_strategy(tmp_path: Path) -> None:
+    studies = [
+        {**WALK, "what": "dip-buyer.v1", "told": ["proposed: strategy_parameters=dip-buyer.v1.band=2.5"]},
+        {"what": "divergence.v1", "told": ["no change: not tried: it needs stories, which bars do not hold"]},
+        {"what": "Cohorts of the last 40 sessions", "told": ["momentum.v1 in REG-PM: -0.40% an order over 31"]},
+    ]
+    made = proposal()
+    evidence = json.dumps({"schema_id": "governance.v1", "studies": studies}).encode()
+    body = only_body(laid(tmp_path, {f"parameters/{made.name}.json": encode_json(made), made.evidence.blob: evidence}))
+    assert (
+        "```text\ndip-buyer.v1\n5 sets tried, 10 windows:\n2026-01-01 to 2026-01-14: +1.23% by edge_min=0.1\n" in body
+    )
+    assert "- proposed: strategy_parameters=dip-buyer.v1.band=2.5\n```" in body
+    assert "```text\ndivergence.v1\n- no change: not tried" in body
+    assert "```text\nCohorts of the last 40 sessions\n- momentum.v1 in REG-PM: -0.40% an order over 31\n```" in body
+
+
 def test_what_has_not_been_shown_is_said_so(tmp_path: Path) -> None:
     weak = proposal(evidence=Evidence(blob="reports/gone.json", figures={"deflated_sharpe_probability": 0.6}))
     body = only_body(laid(tmp_path, {f"parameters/{weak.name}.json": encode_json(weak)}))
@@ -186,7 +203,7 @@ def test_what_a_model_or_a_file_says_is_data_in_the_body(tmp_path: Path, month: 
         evidence=Evidence(blob="reports/backtests/x.json", figures={HOSTILE: 1.0}),
     )
     note = ReviewNote(status=NarrativeStatus.TOLD, note=HOSTILE, findings=(HOSTILE,), model=HOSTILE)
-    walk = {**WALK, "what": HOSTILE, "retired": [HOSTILE]}
+    walk = {**WALK, "what": HOSTILE, "told": [HOSTILE]}
     walk["choices"] = [{"since": HOSTILE, "until": HOSTILE, "set": HOSTILE, "return": HOSTILE}]
     files = {
         "reports/weekly/2026-10-16.json": month[BAD]["reports/weekly/2026-10-16.json"],
