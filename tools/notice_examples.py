@@ -10,6 +10,7 @@ from decimal import Decimal
 from shared.contracts.messages import NoticeText
 from shared.contracts.reports import DayReport, StrategyDay
 from shared.core.approvals import Answer, Answered
+from shared.core.committee.values import ABSTAIN
 from shared.core.ledger import Ledger
 from shared.core.notices import ChannelState, Severity, withheld
 from shared.core.order_states import EntryPlan, ExitReason, OrderState, OrderView, Phase, Role
@@ -36,6 +37,7 @@ from shared.stages.base.notices import (
     back,
     channel_down,
     closed,
+    committee_silent,
     day_summary,
     decision,
     ended,
@@ -53,6 +55,7 @@ from shared.stages.base.notices import (
     silent_symbol,
     strategy_halted,
     unread_rows,
+    veto_flood,
     weekly_summary,
     withheld_lines,
 )
@@ -195,6 +198,20 @@ def examples() -> Iterator[Example]:
         text=language_spent(
             "BUDGET: 298412 tokens and 0.06 USD of 171 calls leave no room for another one in 300000 tokens and 0.1 USD"
         ),
+    )
+    yield Example(
+        kind="veto-flood",
+        severity=warning,
+        when="a committee has vetoed more than GATEHOUSE_COMMITTEE_FLOOD_SHARE of an hour's entries, four at least; "
+        "once a day",
+        text=veto_flood(5, 6),
+    )
+    yield Example(
+        kind="committee-silent",
+        severity=warning,
+        when="no role of a committee has given a valid answer in time on any of an hour's entries, four at least; "
+        "once a day",
+        text=committee_silent(4, ABSTAIN),
     )
     yield Example(
         kind="silent-symbol",

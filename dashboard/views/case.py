@@ -11,6 +11,7 @@ from dashboard import theme, units
 from dashboard.case_chart import case_chart, contributions_chart
 from dashboard.case_source import decided_on, load_case, symbol_of
 from dashboard.view import View
+from dashboard.views.case_committee import committee_panel
 from dashboard.views.case_technical import technical_panel
 from dashboard.views.case_text import news_panel
 from dashboard.views.links import DECISION, asked_decision
@@ -50,6 +51,7 @@ def render(view: View) -> None:
     else:
         theme.absent("The bars of this decision are not kept: it was made by an older revision of the app.")
     technical_panel(case)
+    committee_panel(case)
     is_of_the_news = case.text is not None and case.text.narrative is not None
     if is_of_the_news:
         news_panel(view, case)
