@@ -29,6 +29,8 @@ var trainingJobs = empty(trainingImage) ? [] : [
     cron: '30 22 * * 1-5'
     timeoutS: 3600
     args: [ 'nightly' ]
+    cpu: 2
+    memory: '4Gi'
     hasKeys: true
     settings: []
   }
@@ -38,7 +40,10 @@ var trainingJobs = empty(trainingImage) ? [] : [
     // .github/workflows/retrospective.yml looks for what it has proposed.
     cron: '30 5 * * 6'
     timeoutS: 28800
-    args: [ 'govern', '--first-saturday' ]
+    args: [ 'govern', '--first-saturday', '--workers', '1' ]
+    // 2 GB were seen with 60 sessions of 101 symbols, whose scores are all held at once; it trades 120.
+    cpu: 4
+    memory: '8Gi'
     hasKeys: false
     // What the app trades by; what is left empty there has the code's default here too.
     settings: map(filter(items(loadJsonContent('settings.json')), each => !empty(each.value)), each => { name: each.key, value: each.value })
@@ -151,8 +156,8 @@ resource training 'Microsoft.App/jobs@2024-03-01' = [for job in trainingJobs: {
           image: trainingImage
           args: job.args
           resources: {
-            cpu: 2
-            memory: '4Gi'
+            cpu: job.cpu
+            memory: job.memory
           }
           env: concat([
             { name: 'AzureWebJobsStorage__accountName', value: storageName }
