@@ -14,6 +14,7 @@ from simulation.runtime.local_settings import read_local_settings
 LANGUAGE_KEYS = "GATEHOUSE_LANGUAGE_KEYS"
 """The one setting of a service that is read from the environment: no key stands in a command."""
 
+_NO_COMMITTEE = {"GATEHOUSE_COMMITTEE": ""}
 PATIENCE_S = "60"
 """A busy machine must not change a day in virtual time."""
 
@@ -29,6 +30,8 @@ def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revisi
         "ALPACA_DATA_URL": venue_url,
         "ALPACA_TIMEOUT_S": PATIENCE_S,
         "GATEHOUSE_LANGUAGE_URL": f"{venue_url}/v1" if venue_url else "",
+        "GATEHOUSE_COMMITTEE_TIMEOUT_S": PATIENCE_S,
+        **({} if venue_url else _NO_COMMITTEE),
         "GATEHOUSE_CORE_SYMBOLS": " ".join(prepared.core_symbols),
         "GATEHOUSE_MARKET_SYMBOLS": " ".join(prepared.market_symbols),
         "GATEHOUSE_CLOCK_FILE": str(clock_file),
@@ -57,6 +60,7 @@ def language_settings(url: str, model: str) -> dict[str, str]:
     if not url:
         return {}
     return {
+        **({} if has_service else _NO_COMMITTEE),
         "GATEHOUSE_LANGUAGE_URL": url if has_service else "",
         "GATEHOUSE_LANGUAGE_MODEL": model,
         LANGUAGE_KEYS: os.environ.get(LANGUAGE_KEYS, "") if has_service else "",

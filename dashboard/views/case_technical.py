@@ -79,5 +79,5 @@ def _rests_on(said: TechnicalReports) -> str:
     return (
         f"Of {units.whole(said.bars)} bars of 5 minutes, the last closed at {units.et(said.closed_at, seconds=False)} "
         f"at {units.price(said.close)}. A breakout is a close above the highest price of {BREAKOUT_BARS} bars, within "
-        f"the next {BREAKOUT_BARS}. Evidence for a reader: no gate asks for it."
+        f"the next {BREAKOUT_BARS}. Evidence for a reader and for the committee: no gate asks for it."
     )

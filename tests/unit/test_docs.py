@@ -200,7 +200,8 @@ WRITERS: Mapping[Table, Mapping[str, tuple[str, ...]]] = {
         "entry/score": ("_row", "_base_row", "_unknown_row", "_score_cells", "_regime_cells", "_text_cells")
     },
     Table.DECISIONS: {
-        "entry/gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells")
+        "entry/gate": ("_row", "_base_row", "_expired_row", "_quote_cells", "_size_cells", "_price_cells"),
+        "entry/deliberate": ("committee_cells",),
     },
     Table.ORDERS: {"order/records": ("order_row",)},
     Table.JOURNAL: {"order/records": ("journal_row",)},
