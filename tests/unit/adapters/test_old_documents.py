@@ -47,9 +47,8 @@ def told(value: Any) -> Any:
         found["bounds"] = {name: Decimal(qty) for name, qty in found["bounds"].items()}
     if "fraction" in found:
         found["qty"] += Decimal(found.pop("fraction"))
-    newer = {"committee", "lot", "schema_id", "technical", "text"} | (
-        {"approve_by"} if "reserved_at" in found else set()
-    )
+    newer = {"automations", "committee", "lot", "schema_id", "technical", "text"}
+    newer |= {"approve_by"} if "reserved_at" in found else set()
     return {name: item for name, item in found.items() if name not in newer}
 
 
