@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from shared.contracts.settings import PolicySettings, RiskSettings, Settings, with_values
+from shared.contracts.settings import GROUPS, NewsSettings, RiskSettings, Settings, with_values
+from shared.core.credibility import SOURCE_MOST, span_of
 from shared.core.errors import SettingsError
-from shared.core.settings import StrategySettings, Tuning
+from shared.core.settings import Tuning
 from shared.core.values import require, require_utc
 
 OWN_SETTINGS = "default"
@@ -33,9 +34,9 @@ def names_of(group: type) -> Mapping[str, str]:
 
 
 def _tuned(*allowed: Tuning) -> frozenset[str]:
-    """Settings of decisions that a set may change so."""
-    items = (item for group in (PolicySettings, RiskSettings, StrategySettings) for item in dataclasses.fields(group))
-    return frozenset(item.metadata["name"] for item in items if item.metadata["tuning"] in allowed)
+    """Settings that a set may change so."""
+    items = (item for group in GROUPS.values() for item in dataclasses.fields(group))
+    return frozenset(item.metadata["name"] for item in items if item.metadata.get("tuning") in allowed)
 
 
 CAPPED = _tuned(Tuning.CAPPED)
@@ -113,7 +114,8 @@ def overlaid(own: Settings, given: ParameterSet) -> Settings:
     Raises
     ------
     SettingsError
-        If a value is out of bounds, contradicts another, or would lift a limit above the app's own.
+        If a value is out of bounds, contradicts another, would lift a limit above the app's own, or makes a source
+        worth more or less than `span_of` what the app's own settings say.
     """
     changed = with_values(own, given.values)
     lifted = [
@@ -132,6 +134,19 @@ def overlaid(own: Settings, given: ParameterSet) -> Settings:
     ]:
         found = " ".join(opened)
         lifted.append(f"GATEHOUSE_ENTRY_SESSIONS: expected sessions that the app's own settings enable, got {found}")
+    lifted += _beyond_span(own.news, changed.news)
     if lifted:
         raise SettingsError("limits cannot be lifted:\n" + "\n".join(f"- {problem}" for problem in lifted))
     return dataclasses.replace(changed, policy=dataclasses.replace(changed.policy, parameter_set=given.name))
+
+
+def _beyond_span(own: NewsSettings, changed: NewsSettings) -> list[str]:
+    """Sources that a set takes too far, also by leaving one out that the app's own settings name."""
+    problems = []
+    for source in sorted({*own.weight_of, *changed.weight_of}):
+        weight, (low, high) = changed.weight_of.get(source, 1.0), span_of(own.weight_of.get(source, 1.0), SOURCE_MOST)
+        if not low - 1e-9 <= weight <= high + 1e-9:
+            problems.append(
+                f"GATEHOUSE_SOURCE_WEIGHTS: expected {low:g} to {high:g} for {source[:64]!r}, got {weight:g}"
+            )
+    return problems

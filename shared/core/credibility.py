@@ -19,6 +19,8 @@ from shared.core.values import require, require_at_least, require_utc
 
 SPAN = 0.5
 """A weight stays within its prior less and plus this share of it."""
+SOURCE_MOST = 1.0
+"""Most that a source is worth."""
 STEP = 0.1
 """Most that a weight moves at once."""
 LEAST_FORECASTS = 30
@@ -108,6 +110,11 @@ class Credibility:
         return self.weight != self.current
 
 
+def span_of(prior: float, most: float) -> tuple[float, float]:
+    """Return the least and the most that a weight may become."""
+    return prior * (1 - SPAN), min(prior * (1 + SPAN), most)
+
+
 def source_weights(
     forecasts: Iterable[Forecast], current: Mapping[str, float], *, prior: Mapping[str, float], until: datetime
 ) -> tuple[Credibility, ...]:
@@ -122,7 +129,7 @@ def source_weights(
     until : datetime
         Nothing that was known later counts.
     """
-    return _credibilities(forecasts, current, prior, until=until, most=1.0, of_a_day=_SOURCES_OF_A_DAY)
+    return _credibilities(forecasts, current, prior, until=until, most=SOURCE_MOST, of_a_day=_SOURCES_OF_A_DAY)
 
 
 def role_weights(
@@ -201,7 +208,7 @@ def _date(forecast: Forecast) -> object:
 def _credibility(
     who: str, forecasts: Sequence[Forecast], *, good: float, margin: float, prior: float, current: float, most: float
 ) -> Credibility:
-    low, high = prior * (1 - SPAN), min(prior * (1 + SPAN), most)
+    low, high = span_of(prior, most)
     kept, n = min(max(current, low), high), len(forecasts)
     rate = chance = math.nan
     interval, weight = (math.nan, math.nan), kept

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from shared.core.committee.values import ABSTAIN, ROLES, CommitteeRole
-from shared.core.settings.declare import setting
+from shared.core.settings.declare import Tuning, setting
 from shared.core.values import ONE, require
 
 WEIGHT_MIN, WEIGHT_MAX = Decimal("0.5"), Decimal("1.5")
@@ -81,7 +81,8 @@ class CommitteeSettings:
         (),
         "what roles weigh in the mean that the factor cannot exceed, as ROLE=WEIGHT of analyst, bull, bear and risk",
         unit="weights",
-        why="All alike until their record says otherwise; from 0.5 to 1.5",
+        why="All alike until their record says otherwise; from 0.5 to 1.5. They move a ceiling of the factor alone",
+        tuning=Tuning.FREE,
     )
     flood_share: float = setting(
         "GATEHOUSE_COMMITTEE_FLOOD_SHARE",

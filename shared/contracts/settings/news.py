@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.core.settings.declare import setting
+from shared.core.settings.declare import Tuning, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +20,13 @@ class NewsFeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceWeight:
-    """What a source of the account's own news is worth, in [0, 1]."""
+    """What a source of the account's own news, or a feed by its name, is worth, in [0, 1]."""
 
     source: str
     weight: float
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.weight:g}"
 
 
 def parse_feeds(text: str) -> tuple[NewsFeed, ...]:
@@ -75,7 +79,9 @@ class NewsSettings:
         "GATEHOUSE_SOURCE_WEIGHTS",
         (),
         "what sources are worth: SOURCE: WEIGHT from 0 to 1, split by semicolons",
-        why="A source that is not named is worth 1",
+        why="A source that is not named is worth 1, a feed what GATEHOUSE_NEWS_FEEDS says. Learned monthly, where a "
+        "person accepts it",
+        tuning=Tuning.FREE,
     )
     feed_timeout_s: float = setting(
         "GATEHOUSE_FEED_TIMEOUT_S",
@@ -112,3 +118,9 @@ class NewsSettings:
         unit="sessions",
         why="A symbol that has news every day and suddenly none has lost its feed",
     )
+
+    @property
+    def weight_of(self) -> Mapping[str, float]:
+        """What each source is worth that is named anywhere, by its name in lower case; 1 of any other."""
+        feeds = {feed.name.casefold(): feed.weight for feed in self.feeds}
+        return feeds | {each.source.casefold(): each.weight for each in self.source_weights}

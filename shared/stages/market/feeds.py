@@ -61,7 +61,8 @@ def look_at_feeds(ports: Ports, slot: DueJob) -> FeedLook:
     for reading in readings:
         name = reading.feed.name
         rows[key_of(name)] = _row(reading, before[name], now)
-        items += [(item, reading.feed.weight) for item in _new_in(reading, before[name], now)]
+        weight = ports.settings.news.weight_of.get(name.casefold(), reading.feed.weight)
+        items += [(item, weight) for item in _new_in(reading, before[name], now)]
         if reading.fault:
             notices += _told(ports, slot, reading, now)
     return FeedLook(items=tuple(items), notices=tuple(notices), rows=rows)

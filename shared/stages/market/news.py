@@ -52,8 +52,8 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
     start = min(slot.due_at - OVERLAP, _last_scan(ports, slot)) - OVERLAP
     headlines = ports.market.news(start, ports.clock.now())
     look = look_at_feeds(ports, slot)
-    weights = {each.source.casefold(): each.weight for each in ports.settings.news.source_weights}
-    own = _plain((headline, weights.get(headline.source.casefold(), 1.0)) for headline in headlines)
+    weights = ports.settings.news.weight_of
+    own = _plain((headline, weights.get(_source_of(headline).casefold(), 1.0)) for headline in headlines)
     foreign = _linked(ports, look)
     known = {row.get("story_id") for _, row in ports.tables.query(Table.STORIES, str(slot.on), columns=("story_id",))}
     stories: dict[str, FoundStory] = {}
@@ -67,6 +67,10 @@ def run_slot(ports: Ports, slot: DueJob) -> Sequence[Message]:
     if foreign is not None:
         ports.tables.put_many(Table.FEEDS, FEEDS, look.rows)
     return messages
+
+
+def _source_of(headline: Headline) -> str:
+    return clean(headline.source)[:_MAX_SOURCE] or _UNNAMED
 
 
 def _last_scan(ports: Ports, slot: DueJob) -> datetime:
@@ -123,7 +127,7 @@ def _found(story_id: str, headline: Headline, weight: float) -> FoundStory:
     return FoundStory(
         story_id=story_id,
         published_at=headline.published_at,
-        source=clean(headline.source)[:_MAX_SOURCE] or _UNNAMED,
+        source=_source_of(headline),
         headline=headline.headline,
         summary=headline.summary,
         url=headline.url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -45,7 +46,8 @@ def test_a_set_is_laid_over_the_apps_own_settings_and_named_in_them() -> None:
 def test_of_every_setting_of_a_decision_it_is_said_what_a_set_may_do_with_it() -> None:
     risk, policy = names_of(RiskSettings).keys(), names_of(PolicySettings).keys()
     strategies = names_of(StrategySettings).keys()
-    assert CAPPED < TUNABLE < risk | policy | strategies
+    learned = {"GATEHOUSE_SOURCE_WEIGHTS", "GATEHOUSE_COMMITTEE_WEIGHTS"}
+    assert CAPPED < TUNABLE < risk | policy | strategies | learned
     assert strategies & TUNABLE == {"GATEHOUSE_STRATEGY_PARAMETERS", "GATEHOUSE_STRATEGIES"}
     assert risk > CAPPED
     assert risk - TUNABLE == {
@@ -158,3 +160,26 @@ def test_texts_of_settings_are_read_back_as_the_same_settings() -> None:
 def test_a_set_says_what_it_replaces_of_its_own_values_alone() -> None:
     with pytest.raises(ValueError, match="replaces"):
         dataclasses.replace(made({"GATEHOUSE_EDGE_MIN": "0.2"}), replaces={"GATEHOUSE_HOLD_MAX_MIN": "60"})
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "told"),
+    [
+        ("wire: 0.4", "wire: 0.61", "0.2 to 0.6 for 'wire', got 0.61"),
+        ("wire: 0.4", "Wire: 0.1", "0.2 to 0.6 for 'wire', got 0.1"),
+        ("", "wire: 0.4", "0.5 to 1 for 'wire', got 0.4"),
+        ("wire: 0.4; other: 1", "other: 0.9", "0.2 to 0.6 for 'wire', got 1"),
+        ("", "feed: 0.2", "0.25 to 0.75 for 'feed', got 0.2"),
+    ],
+)
+def test_no_set_takes_a_source_further_than_half_from_the_apps_own_word(own: str, given: str, told: str) -> None:
+    settings = settings_with(GATEHOUSE_SOURCE_WEIGHTS=own, GATEHOUSE_NEWS_FEEDS="Feed: https://x.org/rss | 0.5")
+    with pytest.raises(SettingsError, match=f"GATEHOUSE_SOURCE_WEIGHTS: expected {re.escape(told)}"):
+        overlaid(settings, made({"GATEHOUSE_SOURCE_WEIGHTS": given}))
+
+
+def test_a_set_says_what_sources_are_worth_and_a_feed_by_its_name() -> None:
+    settings = settings_with(GATEHOUSE_SOURCE_WEIGHTS="wire: 0.4", GATEHOUSE_NEWS_FEEDS="Feed: https://x.org/rss | 0.5")
+    found = overlaid(settings, made({"GATEHOUSE_SOURCE_WEIGHTS": "wire: 0.6; feed: 0.75; other: 0.5"}))
+    assert found.news.weight_of == {"wire": 0.6, "feed": 0.75, "other": 0.5}
+    assert settings.news.weight_of == {"wire": 0.4, "feed": 0.5}

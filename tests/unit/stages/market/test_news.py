@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from shared.contracts.messages import MAX_STORIES, FoundStory, Message, Notice, StoryBatch
 from shared.contracts.settings import NewsFeed
+from shared.contracts.settings.news import parse_weights
 from shared.core.errors import TransientError
 from shared.core.market import Headline
 from shared.core.text.stories import MAX_TEXT
@@ -193,6 +194,21 @@ def test_a_source_weighs_what_is_set_for_it() -> None:
         ("wire", 0.3),
         ("other", 1.0),
         ("unnamed", 1.0),
+    }
+
+
+def test_a_feed_weighs_what_is_set_for_its_name_before_its_own_word() -> None:
+    ports, feeds = with_feeds("blog", "Paper")
+    ports.settings = replace(
+        ports.settings, news=replace(ports.settings.news, source_weights=parse_weights("paper: 0.6; unnamed: 0.7"))
+    )
+    for name in ("blog", "Paper"):
+        feeds.items[name] = [headline(f"$AAA as {name} has it", source=name)]
+    ports.market.headlines += [headline("c", "AAA", source="")]
+    assert {(story.source, story.weight) for story in stories(news(ports))} == {
+        ("blog", 0.5),
+        ("Paper", 0.6),
+        ("unnamed", 0.7),
     }
 
 
