@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 if TYPE_CHECKING:
     from shared.contracts.settings import StorageSettings
-    from shared.ports import BlobStore, Clock
+    from shared.ports import BlobStore, Clock, TableStore
     from training.data.store import BarStore
 
 BARS_FILE = "parquet or CSV: symbol, ts, open, high, low, close, volume"
@@ -38,6 +38,45 @@ def storage_blobs() -> BlobStore | None:
 
     settings = storage_settings()
     return None if settings is None else AzureBlobs(settings)
+
+
+def open_tables() -> TableStore:
+    """Tables of the storage account that the environment names.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    from shared.adapters.tables import AzureTables
+
+    settings = storage_settings()
+    if settings is None:
+        raise ValueError("AzureWebJobsStorage must name a storage account")
+    return AzureTables(settings)
+
+
+def accepted_values() -> Mapping[str, str]:
+    """What the accepted parameter set changes; nothing without storage or an acceptance.
+
+    Raises
+    ------
+    ValueError
+        If it is not stored: a proposal would undo it.
+    """
+    from shared.adapters.codec import decode_json
+    from shared.contracts.parameters import OWN_SETTINGS, ParameterSet, parameter_blob
+    from shared.contracts.records import CONTROLS, PARAMETERS, Container, Table
+
+    blobs = storage_blobs()
+    row = None if blobs is None else open_tables().get(Table.CONTROLS, CONTROLS, PARAMETERS)
+    if blobs is None or row is None or row.value["parameter_set"] == OWN_SETTINGS:
+        return {}
+    name = str(row.value["parameter_set"])
+    stored = blobs.get(Container.PARAMETERS, parameter_blob(name))
+    if stored is None:
+        raise ValueError(f"the accepted parameter set {name} is not stored: a proposal would undo it")
+    return decode_json(ParameterSet, stored.value).values
 
 
 def open_store(options: argparse.Namespace) -> BarStore:

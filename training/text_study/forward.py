@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -100,31 +101,36 @@ class PriceBoard:
     told: tuple[str, ...]
 
 
-def read_board(path: Path, symbols: Sequence[Symbol], calendar: Calendar) -> PriceBoard:
+def read_board(
+    path: Path, symbols: Sequence[Symbol] | None, calendar: Calendar, *, before: date | None = None
+) -> PriceBoard:
     """Read a file of bars for the symbols of some stories.
 
     Parameters
     ----------
     path : Path
         Intraday or daily, as of `simulation.market.bar_file.read_file`.
-    symbols : sequence of Symbol
-        Those that the file does not have are told.
+    symbols : sequence of Symbol, or None
+        Those that the file does not have are told; None: all that it has.
+    before : date, optional
+        Leave out what the file has of this New York date and later.
 
     Raises
     ------
     SettingsError, ContractError
         As `read_file`; and if it has none of the symbols.
     """
-    file = read_file(path, hours=calendar, adjusted=True)
-    wanted = set(symbols)
+    file = read_file(path, hours=calendar, adjusted=True, before=before)
+    wanted = set(file.by_symbol() if symbols is None else symbols)
     bars = {}
     for symbol, part in file.by_symbol().items():
         if symbol in wanted and len(part):
             bars[symbol] = _in_one_scale(part.bars, symbol, file.splits)
     if not bars:
-        raise ContractError(f"{path.name} has bars of none of the stories' symbols, such as {', '.join(symbols[:5])}")
+        named = ", ".join(sorted(wanted)[:5])
+        raise ContractError(f"{path.name} has bars of none of the stories' symbols, such as {named}")
     told = list(file.told())
-    if missing := sorted(wanted - set(bars)):
+    if symbols is not None and (missing := sorted(wanted - set(bars))):
         told.append(f"no bars of {', '.join(missing[:10])}{' and others' if len(missing) > 10 else ''}: not studied")
     is_daily = file.timeframe is Timeframe.DAY_1
     breaks = {symbol: _breaks(part) for symbol, part in bars.items()}
