@@ -203,7 +203,7 @@ def name_of(values: Mapping[str, str]) -> str:
     return " ".join(f"{name.removeprefix('GATEHOUSE_').lower()}={values[name]}" for name in sorted(values)) or "own"
 
 
-def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST) -> Walk:
+def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST, looks: int = 1) -> Walk:
     """Choose for each window the set that was best before it, and look what it earned.
 
     Parameters
@@ -214,6 +214,8 @@ def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST) 
         Days between two choices.
     least_past : int
         Days before the first choice.
+    looks : int
+        Walks like this one that are picked from: as many times the trials.
 
     Raises
     ------
@@ -247,7 +249,7 @@ def walk(trials: Sequence[Trial], *, window: int, least_past: int = LEAST_PAST) 
         chosen=trials[best_column(returns)],
         sharpe=annualised(sharpe(own)),
         total_return=float(np.prod(1 + own) - 1),
-        probability=deflated_sharpe(own, trials=len(trials), variance=variance_of_ratios(returns)).probability,
+        probability=deflated_sharpe(own, trials=looks * len(trials), variance=variance_of_ratios(returns)).probability,
         overfitting=overfitting(returns, blocks).probability if len(trials) > 1 else float("nan"),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands import command
-from training.commands.options import BARS_FILE, date_option, named_values, progress_bars, say, storage_blobs
+from training.commands.options import (
+    BARS_FILE,
+    accepted_values,
+    date_option,
+    named_values,
+    progress_bars,
+    say,
+    storage_blobs,
+)
 from training.commands.strategy_options import needs_models, strategy_options, strategy_settings
 
 if TYPE_CHECKING:
@@ -44,6 +53,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     walk.add_argument("--grid", action="append", required=True, metavar="NAME=V,V", help="values of one setting")
     walk.add_argument("--window", type=int, default=10, help="days between two choices (default %(default)s)")
     walk.add_argument("--past", type=int, default=20, help="days before the first choice (default %(default)s)")
+    walk.add_argument(
+        "--by-regime", action="store_true", help="walk GATEHOUSE_EDGE_MIN forward on the days of each regime alone"
+    )
     walk.add_argument("--propose", metavar="NAME", help="store the chosen set under this name for a person to accept")
 
 
@@ -209,6 +221,8 @@ def _walkforward(options: argparse.Namespace, console: Console) -> int:
     from training.backtest.sweep import parse_grid, proposal, run_trials, walk, walk_as_data
 
     grid = parse_grid(options.grid)
+    if options.by_regime:
+        return _by_regime(options, grid, console)
     with progress_bars(console) as show:
         spec, plan = _models(options, _spec(options), show)
         if (days := len(traded_dates(spec))) <= options.past:
@@ -228,6 +242,41 @@ def _walkforward(options: argparse.Namespace, console: Console) -> int:
     (options.out / f"walkforward-{name}.json").write_bytes(data)
     if options.propose:
         made = proposal(found, name=name, created_at=SystemClock().now(), blob=f"reports/backtests/{name}.json")
+        store_proposal(made, data, options.out, console)
+    return 0
+
+
+def _by_regime(options: argparse.Namespace, grid: Sequence[Mapping[str, str]], console: Console) -> int:
+    from shared.adapters.clock import SystemClock
+    from shared.contracts.parameters import Evidence, ParameterSet
+    from shared.contracts.settings import parse_settings
+    from training.backtest.by_regime import EDGE_MIN, as_data, by_regime, regimes_of, threshold_values
+    from training.backtest.spec import app_environment
+    from training.backtest.sweep import run_trials
+
+    if {name for values in grid for name in values} != {EDGE_MIN}:
+        raise ValueError(f"--by-regime: expected --grid {EDGE_MIN}=VALUE,VALUE and no other")
+    policy = parse_settings(app_environment(_spec(options).changed, (), ())).policy
+    own = {EDGE_MIN: str(policy.edge_min)}
+    with progress_bars(console) as show:
+        spec, plan = _models(options, _spec(options), show)
+        sets = [own, *(values for values in grid if float(values[EDGE_MIN]) != policy.edge_min)]
+        trials = run_trials(spec, plan, sets, options.out, show, jobs=options.workers)
+    found = by_regime(trials, regimes_of(spec, plan), window=options.window, least_past=options.past)
+    values = threshold_values(found, policy)
+    evidence, name = as_data(found, values), options.propose or "unnamed"
+    say(console, [*evidence["told"], *([] if values else ["No change is proposed."])])
+    data = json.dumps(evidence, indent=1).encode()
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / f"by-regime-{name}.json").write_bytes(data)
+    if options.propose and values:
+        made = ParameterSet(
+            name=name,
+            created_at=SystemClock().now(),
+            proposed_by="backtest walkforward by regime",
+            values={**accepted_values(), **values},
+            evidence=Evidence(blob=f"reports/backtests/{name}.json", figures=evidence["figures"]),
+        )
         store_proposal(made, data, options.out, console)
     return 0
 
