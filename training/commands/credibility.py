@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,9 @@ def _month(text: str) -> date:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--month", type=_month, required=True, metavar="YYYY-MM", help="the last one that counts")
+    parser.add_argument(
+        "--month", type=_month, metavar="YYYY-MM", help="the last one that counts (default: the last that is over)"
+    )
     parser.add_argument("--months", type=int, default=6, help="months of evidence, it included (default %(default)s)")
     parser.add_argument("--data", type=Path, help=BARS_FILE)
     parser.add_argument("--store", type=Path, default=Path(".data"), help="without --data: what `fetch` has filled")
@@ -54,12 +56,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from shared.contracts.parameters import TUNABLE, overlaid
     from shared.contracts.records import Container
     from shared.contracts.settings import parse_settings, with_values
+    from shared.core.sessions import NEW_YORK
     from training.backtest.spec import app_environment
     from training.credibility import ROLES, learned, parameter_values, period_of, weights_proposal
 
-    _, until = period_of(options.month, options.months)
-    if until > command_clock().now():
-        raise ValueError(f"--month {options.month:%Y-%m} is not over")
+    now = command_clock().now()
+    month = options.month or (now.astimezone(NEW_YORK).date().replace(day=1) - timedelta(days=1)).replace(day=1)
+    if period_of(month, options.months)[1] > now:
+        raise ValueError(f"--month {month:%Y-%m} is not over")
     options.out.mkdir(parents=True, exist_ok=True)
     names = sorted(TUNABLE | {"GATEHOUSE_NEWS_FEEDS"})
     given = {name: text for name in names if (text := os.environ.get(name))} | named_values(options.set)
@@ -69,14 +73,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     found = learned(
         open_tables(),
         _bars(options),
-        options.month,
+        month,
         XnysCalendar(),
         months=options.months,
         own=own.news,
         news=in_force.news,
         roles=_role_weights({**given, **carried}.get(ROLES, "")),
     )
-    name, data = f"credibility-{options.month:%Y-%m}", json.dumps(found.as_data(), indent=1).encode()
+    name, data = f"credibility-{month:%Y-%m}", json.dumps(found.as_data(), indent=1).encode()
     (options.out / f"{name}-evidence.json").write_bytes(data)
     console.print(_table(found))
     say(console, [found.told] if found.told else [])

@@ -6,19 +6,26 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from shared.contracts.model_card import ModelCard
 from shared.core.market import FloatArray
 from shared.core.regime import Regime
 from shared.core.settings import PolicySettings
-from tests.support.backtest import rsi_plan
+from tests.support.backtest import rsi_models, rsi_plan
 from training.__main__ import main
+from training.backtest.batch import TrainedSet
 from training.backtest.by_regime import LEAST_JUDGED, RegimeFinding, by_regime, regimes_of, threshold_values
-from training.backtest.spec import Spec
+from training.backtest.engine import run
+from training.backtest.harvest import Harvest
+from training.backtest.spec import ModelPlan, Spec
 from training.backtest.sweep import Trial
+from training.cards import packed_regimes
+from training.regimes import fit_regimes
 
 FIRST = date(2024, 1, 1)
 DAYS = 3 * (LEAST_JUDGED + 60)
@@ -103,6 +110,36 @@ def test_days_of_one_regime_say_nothing_of_another() -> None:
         for each in tried
     ]
     assert found_in(other)[Regime.CALM].figures() == found_in(tried)[Regime.CALM].figures()
+
+
+def with_regimes() -> TrainedSet:
+    """The models of the tests with a regime model whose states the small market's volatility falls between."""
+    rng = np.random.default_rng(4)
+    rows = np.stack(
+        [np.repeat([0.050, 0.055, 0.062], 80) + rng.normal(0, 0.001, 240), rng.normal(0.3, 0.1, 240)], axis=1
+    )
+    mixture = fit_regimes(rows, seed=1)
+    (_, like), *_ = rsi_models().models
+    how = {"version": "rsi", "label": "regimes", "code_revision": "", "created_at": like.created_at}
+    days = {"trained_from": like.trained_from, "trained_to": like.trained_to, "expires_on": like.expires_on}
+    packed = packed_regimes(partial(ModelCard, **how, **days), {}, mixture, rows, 2)  # type: ignore[arg-type]
+    assert isinstance(packed.card, ModelCard)
+    return TrainedSet(models=(*rsi_models().models, (packed.onnx, packed.card)))
+
+
+def test_a_days_regime_is_the_one_that_the_app_recorded(spec: Spec) -> None:
+    recorded: dict[date, set[str]] = {}
+
+    def watch(day: Harvest) -> None:
+        recorded[day.on] = {str(row["regime"]) for row in day.signals.values()}
+
+    longer, plan = replace(spec, since=date(2025, 10, 10), cases=False), ModelPlan(steps=((date.min, with_regimes()),))
+    run(longer, plan, watch=watch)
+    found = regimes_of(longer, plan)
+    seen = {on: names for on, names in recorded.items() if names}
+    assert len(seen) >= 3
+    assert seen == {on: {found[on].value} if on in found else {"unknown"} for on in seen}
+    assert len(set(found.values())) >= 2
 
 
 def test_without_a_regime_model_no_day_has_a_regime(spec: Spec) -> None:
