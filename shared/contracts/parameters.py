@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from shared.contracts.settings import GROUPS, NewsSettings, RiskSettings, Settings, with_values
+from shared.contracts.settings import GROUPS, NewsSettings, RiskSettings, Settings, SourceWeight, with_values
 from shared.core.credibility import SOURCE_MOST, span_of
 from shared.core.errors import SettingsError
 from shared.core.settings import Tuning
@@ -99,13 +99,16 @@ def parameter_blob(name: str) -> str:
 
 def texts_of_settings(settings: Settings, names: Iterable[str]) -> Mapping[str, str]:
     """Return the values of settings as the environment would give them, in the order of their names."""
-    groups = (settings.policy, settings.risk, settings.strategies)
+    groups = [getattr(settings, name) for name in GROUPS]
     held = {name: getattr(group, attribute) for group in groups for name, attribute in names_of(type(group)).items()}
-    return {name: _text(held[name]) for name in sorted(names) if name in held}
+    return {name: _text(held[name]) for name in sorted(names) if name in TUNABLE}
 
 
 def _text(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+        return str(value)
+    is_of_sources = any(isinstance(each, SourceWeight) for each in value)
+    return ("; " if is_of_sources else " ").join(map(str, value))
 
 
 def overlaid(own: Settings, given: ParameterSet) -> Settings:

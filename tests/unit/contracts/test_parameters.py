@@ -149,7 +149,10 @@ def test_a_set_may_leave_a_strategy_out_or_give_it_less(text: str) -> None:
 
 def test_texts_of_settings_are_read_back_as_the_same_settings() -> None:
     own = settings_with(
-        GATEHOUSE_STRATEGIES="momentum.v1=0.7 dip-buyer.v1=0.3", GATEHOUSE_STRATEGY_PARAMETERS="dip-buyer.v1.band=2.5"
+        GATEHOUSE_STRATEGIES="momentum.v1=0.7 dip-buyer.v1=0.3",
+        GATEHOUSE_STRATEGY_PARAMETERS="dip-buyer.v1.band=2.5",
+        GATEHOUSE_SOURCE_WEIGHTS="wire: 0.4; Other: 0.25",
+        GATEHOUSE_COMMITTEE_WEIGHTS="bear=0.8 risk=1.5",
     )
     texts = texts_of_settings(own, TUNABLE)
     assert texts.keys() == TUNABLE
