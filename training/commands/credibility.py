@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from training.credibility import LearnedWeights
 
 
+MONTHS = 6
+"""Of evidence."""
+
+
 def _month(text: str) -> date:
     return date_option(f"{text}-01")
 
@@ -40,7 +44,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--month", type=_month, metavar="YYYY-MM", help="the last one that counts (default: the last that is over)"
     )
-    parser.add_argument("--months", type=int, default=6, help="months of evidence, it included (default %(default)s)")
+    parser.add_argument(
+        "--months", type=int, default=MONTHS, help="months of evidence, it included (default %(default)s)"
+    )
     parser.add_argument("--data", type=Path, help=BARS_FILE)
     parser.add_argument("--store", type=Path, default=Path(".data"), help="without --data: what `fetch` has filled")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the app")
@@ -51,7 +57,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 @command("credibility", "weigh sources and roles by how what they said came out", _add_options)
-def _run(options: argparse.Namespace, console: Console) -> int:
+def weigh(options: argparse.Namespace, console: Console) -> int:
+    """Weigh sources and roles; propose what they are to weigh, where that is asked for."""
     from shared.adapters.calendar import XnysCalendar
     from shared.contracts.parameters import TUNABLE, overlaid
     from shared.contracts.records import Container

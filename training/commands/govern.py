@@ -1,11 +1,10 @@
-"""`govern`: the month's look at every parameter that trades; one proposal with its evidence, or none."""
+"""`govern`: the month's look at every parameter that trades, and with storage at what sources and roles were worth."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +13,10 @@ from rich.console import Console
 
 from training.commands import command
 from training.commands.backtest import store_proposal
+from training.commands.credibility import MONTHS, weigh
 from training.commands.options import (
     BARS_FILE,
+    accepted_values,
     command_clock,
     date_option,
     named_values,
@@ -58,23 +59,31 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 @command("govern", "try every parameter that trades; propose a set, or say that nothing should change", _add_options)
-def _govern(options: argparse.Namespace, console: Console) -> int:
-    from shared.adapters.calendar import XnysCalendar
-    from shared.contracts.parameters import overlaid
-    from shared.contracts.records import Container
-    from shared.contracts.settings import parse_settings, with_values
-    from shared.core.review import cohorts
+def _run(options: argparse.Namespace, console: Console) -> int:
     from shared.core.sessions import NEW_YORK
-    from training.backtest.spec import Spec, app_environment
-    from training.governance import changes, proposal_of, retirement, studies
 
     on = options.on or command_clock().now().astimezone(NEW_YORK).date()
     if options.first_saturday and not (f"{on:%A}" == "Saturday" and on.day <= FIRST_WEEK):
         say(console, [f"{on} is not the first Saturday of its month: nothing to do"])
         return 0
+    _govern(on, options, console)
+    if storage_settings() is not None:
+        weigh(argparse.Namespace(**{**vars(options), "month": None, "months": MONTHS, "propose": True}), console)
+    return 0
+
+
+def _govern(on: date, options: argparse.Namespace, console: Console) -> None:
+    from shared.adapters.calendar import XnysCalendar
+    from shared.contracts.parameters import overlaid
+    from shared.contracts.records import Container
+    from shared.contracts.settings import parse_settings, with_values
+    from shared.core.review import cohorts
+    from training.backtest.spec import Spec, app_environment
+    from training.governance import changes, proposal_of, retirement, studies
+
     options.out.mkdir(parents=True, exist_ok=True)
     changed = {**_from_environment(), **named_values(options.set)}
-    carried = _accepted_values()
+    carried = accepted_values()
     own = parse_settings(app_environment(changed, (), ()))
     settings = with_values(own, carried) if carried else own
     spec = Spec(bars=_bars(options), changed={**changed, **carried}, workers=options.workers, core=options.core)
@@ -106,10 +115,9 @@ def _govern(options: argparse.Namespace, console: Console) -> int:
         if (blobs := storage_blobs()) is not None:
             blobs.put(Container.REPORTS, f"backtests/{name}.json", data)
         say(console, ["No change is proposed."])
-        return 0
+        return
     overlaid(own, made)  # nobody is asked to accept what could not be
     store_proposal(made, data, options.out, console)
-    return 0
 
 
 def _from_environment() -> dict[str, str]:
@@ -117,26 +125,6 @@ def _from_environment() -> dict[str, str]:
     from shared.contracts.parameters import TUNABLE
 
     return {name: text for name in sorted(TUNABLE) if (text := os.environ.get(name, "").strip())}
-
-
-def _accepted_values() -> Mapping[str, str]:
-    """What the accepted set changes; nothing without storage or an acceptance."""
-    from shared.adapters.codec import decode_json
-    from shared.adapters.tables import AzureTables
-    from shared.contracts.parameters import OWN_SETTINGS, ParameterSet, parameter_blob
-    from shared.contracts.records import CONTROLS, PARAMETERS, Container, Table
-
-    account, blobs = storage_settings(), storage_blobs()
-    if account is None or blobs is None:
-        return {}
-    row = AzureTables(account).get(Table.CONTROLS, CONTROLS, PARAMETERS)
-    if row is None or row.value["parameter_set"] == OWN_SETTINGS:
-        return {}
-    name = str(row.value["parameter_set"])
-    stored = blobs.get(Container.PARAMETERS, parameter_blob(name))
-    if stored is None:
-        raise ValueError(f"the accepted parameter set {name} is not stored: a proposal would undo it")
-    return decode_json(ParameterSet, stored.value).values
 
 
 def _bars(options: argparse.Namespace) -> Path:
