@@ -20,6 +20,7 @@ from shared.ports import Row
 from shared.stages.account.reconcile import LATE, Wake
 from shared.stages.account.supervise import Supervision
 from simulation.faults.check_approvals import Answers, group_exposure
+from simulation.faults.check_committee import CommitteeRules
 from simulation.faults.check_equity import EquityRules
 from simulation.faults.check_hand_trading import BesideRules
 from simulation.faults.check_protection import Guard
@@ -60,6 +61,7 @@ class Checkers(WorldObserver):
         self._refusals = RefusalRules(world)
         self._beside = BesideRules(world)
         self._strategies = StrategyRules(world)
+        self._committee = CommitteeRules(world)
         self._cash = world.exchange.account.cash
         self._positions: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._noted = False
@@ -77,6 +79,7 @@ class Checkers(WorldObserver):
         """A work ended, with or without its effect."""
         self.guard.ended(work)
         self._reservations.ends(work)
+        self._committee.ends(work)
 
     def supervision_decided(self, seen: Supervision) -> None:
         """Supervise has looked, and has told nobody yet."""
@@ -154,6 +157,14 @@ class Checkers(WorldObserver):
     def answer_claimed(self, row: Row) -> None:
         """The row that makes an answer count was written."""
         self.answers.claimed(row)
+
+    def consulted(self, record: str, *, is_on_time: bool) -> None:
+        """A language model was asked."""
+        self._committee.consulted(record, is_on_time=is_on_time)
+
+    def decided(self, row: Row) -> None:
+        """The row of a decision was written."""
+        self._committee.decided(row)
 
     def resumed(self, names: Iterable[str]) -> None:
         """A person has resumed on what the ledger names as unexplained."""

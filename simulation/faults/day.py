@@ -21,6 +21,7 @@ from shared.stages.base.requests import Call
 from shared.stages.operator.controls import halt_strategy, kill, resume, resume_strategy
 from simulation.faults.check_end_of_day import check_end, table_digest
 from simulation.faults.checkers import Checkers
+from simulation.faults.committee import keep_slice
 from simulation.faults.functions import Functions
 from simulation.faults.hand_trading import plan_beside
 from simulation.faults.lifecycles import plan_lost_lifecycles
@@ -186,6 +187,7 @@ class _Days:
         world = self.world
         signal = replace(planned.signal, reference_price=world.exchange.mark(planned.signal.symbol))
         world.seen.signals[signal.decision_id] = signal
+        keep_slice(world, signal)
         world.trace.note(world.now(), "signal", planned.signal.symbol, planned.signal.decision_id[:6])
         world.queues.send(Queue.SIGNALS, encode_message(signal))
         if world.plan_rng.random() < world.faults.garbage:

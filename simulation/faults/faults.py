@@ -495,7 +495,7 @@ class FaultyMarket:
 
     def assets(self) -> Sequence[Asset]:
         """Return instruments."""
-        return self._market.assets()
+        return self._call("assets", self._market.assets)
 
     def snapshots(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Snapshot]:
         """Return snapshots."""

@@ -219,7 +219,7 @@ _ASSETS = {
 
 
 class SimMarket:
-    """`MarketData` on the tape: quotes alone, through the venue's JSON; the order path asks for nothing else."""
+    """`MarketData` on the tape: quotes, through the venue's JSON, and names; the order path asks for nothing else."""
 
     def __init__(self, view: TapeView, clock: Clock) -> None:
         self._view = view
@@ -259,8 +259,8 @@ class SimMarket:
         }
 
     def assets(self) -> Sequence[Asset]:
-        """Not asked for by the order path."""
-        raise TransientError("the simulation serves quotes only")
+        """Return instruments: a committee is not shown what they are called."""
+        return [*_ASSETS.values()]
 
     def snapshots(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, Snapshot]:
         """Not asked for by the order path."""

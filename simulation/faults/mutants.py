@@ -38,6 +38,7 @@ from shared.stages.order import recheck
 from shared.stages.order import records as order_records
 from shared.stages.order import step as order
 from simulation.faults.faults import FaultyTables
+from simulation.faults.mutants_committee import COMMITTEE_RULES
 from simulation.faults.mutants_ledger import LEDGER_RULES
 from simulation.faults.mutants_rules import RULES
 from simulation.faults.mutants_strategies import STRATEGY_RULES
@@ -447,6 +448,7 @@ MUTANTS: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     **RULES,
     **LEDGER_RULES,
     **STRATEGY_RULES,
+    **COMMITTEE_RULES,
     "no-guard-again": ("what a refused exit leaves is not guarded again", _no_guard_again),
     "refusals-untold": ("nobody is told of exits that are refused", _refusals_untold),
     "refused-for-good": ("under its guard a refused exit is not tried again", _refused_for_good),

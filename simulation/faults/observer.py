@@ -89,6 +89,12 @@ class WorldObserver:
     def answer_claimed(self, row: Row) -> None:
         """The row that makes an answer count was written."""
 
+    def consulted(self, record: str, *, is_on_time: bool) -> None:
+        """A language model was asked what would be recorded under a name, and has answered in time or not."""
+
+    def decided(self, row: Row) -> None:
+        """The row of a decision was written."""
+
     def ledger_written(self, before: Ledger | None, after: Ledger) -> None:
         """The ledger was written."""
 

@@ -92,6 +92,9 @@ class Faults:
         Per day, several times: the broker answers for a while as if nothing were held.
     strategy_halt : float
         Per day: a person halts one strategy, and perhaps resumes it.
+    committee : float
+        Per run: a committee sits, whose language model fails, contradicts itself and answers late; perhaps a strategy
+        is reduced, or alerts only.
     """
 
     duplicated: float = 0.0
@@ -141,6 +144,7 @@ class Faults:
     refusing: float = 0.0
     positions_empty: float = 0.0
     strategy_halt: float = 0.0
+    committee: float = 0.0
 
 
 ALL = Faults(
@@ -191,6 +195,7 @@ ALL = Faults(
     refusing=0.3,
     positions_empty=0.3,
     strategy_halt=0.4,
+    committee=0.4,
 )
 """Every fault, as likely as a very bad day makes it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.adapters.absent import NoFeeds, NoLanguage, NoText
@@ -96,12 +97,16 @@ LONG_HOLD_SHARE = 0.15
 """Share of seeds whose positions may stand for hours."""
 
 
-def settings_of(rng: random.Random, later: random.Random) -> Settings:
+def settings_of(
+    rng: random.Random, later: random.Random, more: Callable[[Sequence[str]], Mapping[str, str]]
+) -> Settings:
     """Settings of a seed: tight limits and loose ones, so that every gate is reached by some seeds.
 
-    What is drawn from `later` moves none of the draws of `rng`.
+    What is drawn from `later` moves none of the draws of `rng`; `more` gives further settings for the strategies that
+    trade.
     """
     varied = {name: rng.choice(values) for name, values in _VARIED.items()}
     if later.random() < LONG_HOLD_SHARE:
         varied["GATEHOUSE_HOLD_MAX_MIN"] = "150"
-    return parse_settings({**_FIXED, **varied})
+    traded = [share.partition("=")[0] for share in varied["GATEHOUSE_STRATEGIES"].split()]
+    return parse_settings({**_FIXED, **varied, **more(traded)})

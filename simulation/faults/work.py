@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.contracts.records import Queue
 from shared.core.market import Quote
 from shared.core.values import Symbol
 
@@ -38,6 +39,11 @@ class Work:
     faults: set[str] = field(default_factory=set)
     quotes: dict[Symbol, SeenQuote] = field(default_factory=dict)
     refused: tuple[str, str] | None = None
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether it decides on a signal."""
+        return self.label.startswith(f"{Queue.SIGNALS} #")
 
     def __call__(self) -> None:
         """Run it."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import cast
 
 from shared.adapters.history import BlobHistory
@@ -18,6 +19,7 @@ from shared.core.orders import OrderRequest
 from shared.core.sessions import Session
 from shared.core.values import Symbol
 from shared.ports import Broker, Row
+from simulation.faults.committee import SimLanguage, committee_settings
 from simulation.faults.drawn import last_close, plan_splits, withheld
 from simulation.faults.faults import Crash, FaultyBlobs, FaultyBroker, FaultyMarket, FaultyTables, Injector, Spell
 from simulation.faults.hosts import Pair
@@ -89,7 +91,8 @@ class World(Loop):
         while len(self.days) < run.days + is_carried:
             self.days.append(CALENDAR.next_day(self.days[-1].on))
         self.day = first
-        self.settings = settings_of(seeded, random.Random(f"settings:{run.seed}"))
+        seated = partial(committee_settings, run.seed, self.faults.committee)
+        self.settings = settings_of(seeded, random.Random(f"settings:{run.seed}"), seated)
         self.before_open = EARLY if Session.PRE in self.settings.policy.entry_sessions else BEFORE_OPEN
         self.carried = frozenset(SYMBOLS[:6]) if is_carried else frozenset()
         self.splits = plan_splits(run.seed, self.faults.split, self.carried)
@@ -141,6 +144,7 @@ class World(Loop):
             broker=cast(Broker, KeyedBroker(self, FaultyBroker(self.broker, injector))),
             models=SimModels(),
             notifier=SimNotifier(),
+            language=SimLanguage(self),
         )
 
     # -- what the injectors ask ------------------------------------------------------------------------------------
@@ -163,6 +167,11 @@ class World(Loop):
         """Let a time-out pass. A real host does other things meanwhile; that this one does not is nobody's fault."""
         self.observer.stalled(self.now() + timedelta(seconds=seconds))
         self.elapse(seconds)
+
+    def think(self, seconds: float) -> None:
+        """Let a language model think: a real host does other things meanwhile, but for the work that waits for it."""
+        is_gate = self.current is not None and self.current.is_gate
+        (self.stall if is_gate else self.elapse)(seconds)
 
     def move_to(self, at: datetime) -> None:
         """Move clock and market to an instant; cancels that hung are done on the way."""
@@ -240,6 +249,8 @@ class World(Loop):
                 before, after = self.seen.ledger, self.ports.codec.decode(Ledger, str(text))
                 self.seen.ledger_written(after, self.now())
                 self.observer.ledger_written(before, after)
+        elif table == Table.DECISIONS:
+            self.observer.decided(row)
         elif table == Table.CONTROLS and how == "put":
             self.seen.controlled(row, self.now())
         elif table == Table.CONTROLS and how == "insert" and "answer" in row:

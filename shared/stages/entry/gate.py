@@ -7,7 +7,6 @@ from datetime import datetime
 
 from shared.contracts.messages import Notice, OrderIntent, Signal, intent_id_of
 from shared.contracts.records import Table, symbol_key
-from shared.core.committee.values import Deliberation
 from shared.core.ledger import Ledger, Reservation, reserve, without
 from shared.core.market import Quote
 from shared.core.risk import Facts, no_quote, refusals
@@ -17,7 +16,7 @@ from shared.decision.entries import Decision, decide, intent_of
 from shared.ports import Cell, Ports
 from shared.stages.base.facts import cautious, gather, model_fault, settings_id
 from shared.stages.base.ledger import update_ledger, watching
-from shared.stages.entry.deliberate import committee_cells, committee_incidents, deliberate
+from shared.stages.entry.deliberate import Deliberated, committee_cells, committee_incidents, deliberate
 
 MAX_CELL_CHARACTERS = 32 * 1024
 """What a text cell of Azure Tables holds."""
@@ -44,13 +43,13 @@ def gate_and_notice(signal: Signal, ports: Ports) -> tuple[list[OrderIntent], li
     if now >= signal.expires_at:
         ports.tables.insert(Table.DECISIONS, str(signal.on), key, _expired_row(ports, signal, now))
         return [], []
-    settings, notices = ports.settings.decision, list[Notice]()
-    committee: Deliberation | None = None
-    if signal.strategy in ports.settings.committee.strategies and _would_pass(ports, signal, settings):
-        said = deliberate(signal, ports)
-        committee, notices = said.found, said.notices
+    settings, is_heard = ports.settings.decision, signal.strategy in ports.settings.committee.strategies
+    said = deliberate(signal, ports) if is_heard and _would_pass(ports, signal, settings) else None
     # Facts of now: what was looked at before the committee was asked is seconds old.
-    decision, is_reserved = _decide_under_ledger(ports, signal, _quote(ports, signal), settings, committee)
+    decision, is_reserved = _decide_under_ledger(ports, signal, _quote(ports, signal), settings, said)
+    if is_heard and said is None and decision.is_approved:  # refused a moment ago: nobody was asked yet
+        said = deliberate(signal, ports)
+        decision, is_reserved = _decide_under_ledger(ports, signal, _quote(ports, signal), settings, said)
     is_late = _is_late(decision)
     intent = intent_of(decision, settings) if decision.is_approved and not is_late else None
     word = [] if intent is None else [intent]
@@ -60,9 +59,9 @@ def gate_and_notice(signal: Signal, ports: Ports) -> tuple[list[OrderIntent], li
         word = _decided(ports, signal, key) or []  # the first recorded decision wins
     if not is_first or (intent is None and is_reserved):
         _settle_reservation(ports, signal, decision, word)
-    if committee is not None:
-        notices += committee_incidents(ports, signal, decision.facts.now)
-    return word, notices
+    if said is None:
+        return word, []
+    return word, [*said.notices, *committee_incidents(ports, signal, decision.facts.now)]
 
 
 def _quote(ports: Ports, signal: Signal) -> Quote:
@@ -96,7 +95,7 @@ def _decided(ports: Ports, signal: Signal, key: str) -> list[OrderIntent] | None
 
 
 def _decide_under_ledger(
-    ports: Ports, signal: Signal, quote: Quote, settings: DecisionSettings, committee: Deliberation | None
+    ports: Ports, signal: Signal, quote: Quote, settings: DecisionSettings, said: Deliberated | None
 ) -> tuple[Decision, bool]:
     """Gate on the ledger as it stands and reserve in the same conditional write; a lost race is gated anew.
 
@@ -106,7 +105,7 @@ def _decide_under_ledger(
         And whether the ledger holds a reservation of this intent, made by this or by another delivery of the signal.
     """
     seen = _seen(ports, signal, quote)
-    world = replace(cautious(seen, settings.risk.day_loss_max_fraction), committee=committee)
+    world = replace(cautious(seen, settings.risk.day_loss_max_fraction), committee=said and said.found)
     intent_id = intent_id_of(signal.decision_id)
     decided: list[Decision] = []
 

@@ -9,6 +9,7 @@ from shared.contracts.records import Container
 from shared.core.packing import pack, unpack
 from shared.core.values import Symbol
 from shared.ports import Ports
+from shared.stages.base.ledger import watching
 
 
 def listed_names(ports: Ports, on: date) -> Mapping[Symbol, str]:
@@ -23,6 +24,7 @@ def listed_names(ports: Ports, on: date) -> Mapping[Symbol, str]:
     stored = ports.blobs.get(Container.LANGUAGE, blob)
     if stored is not None:
         return ports.codec.decode(dict[Symbol, str], unpack(stored.value))
-    names = {asset.symbol: asset.name for asset in ports.market.assets()}
+    with watching(ports, "market"):
+        names = {asset.symbol: asset.name for asset in ports.market.assets()}
     ports.blobs.insert(Container.LANGUAGE, blob, pack(ports.codec.encode(names).encode()))
     return names

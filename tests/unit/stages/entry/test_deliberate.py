@@ -11,6 +11,7 @@ import pytest
 
 from shared.contracts.messages import OrderIntent, Signal
 from shared.contracts.records import Container, Table
+from shared.core.errors import TransientError
 from shared.core.packing import pack
 from shared.core.text.language import LanguageError, LanguageFault, LanguageReply, LanguageRequest
 from shared.core.values import ZERO
@@ -20,6 +21,7 @@ from shared.stages.entry.gate import gate, gate_and_notice
 from shared.stages.entry.score import score
 from shared.stages.evidence.nightly import replay_sample, write_cases
 from shared.stages.operator.controls import kill
+from simulation.faults.proxy import Proxy
 from tests.support.books import NOON, NightFakes, night_ports, slice_of
 from tests.support.committee import said
 from tests.support.language import HandLanguage, reply
@@ -127,6 +129,33 @@ def test_nobody_is_asked_about_what_the_gates_refuse() -> None:
     kill(ports, kill_call())
     assert gate(signal, ports) == []
     assert not language.asked
+
+
+def test_what_the_gates_let_pass_only_at_the_second_look_is_deliberated_on_too() -> None:
+    language = committee(otherwise=HALF)
+    ports, signal = ready(language)
+    market, looks = ports.market, iter((lambda _: {},))
+    ports.market = Proxy(market, quotes=lambda symbols: next(looks, market.quotes)(symbols))  # type: ignore[assignment]
+    (intent,) = gate(signal, ports)
+    assert (len(language.asked), intent.qty) == (5, alone().qty // 2)
+    stored = load_ledger(ports)
+    assert stored is not None
+    assert [(each.intent_id, each.qty) for each in stored.value.reservations] == [(intent.intent_id, intent.qty)]
+
+
+def test_a_market_that_does_not_say_what_companies_are_called_counts_against_its_breaker() -> None:
+    ports, signal = ready(committee(), GATEHOUSE_COMMITTEE_DEFAULT="refuse")
+    assert not gate(replace(signal, decision_id="another", features_blob="gone"), ports), "but there is a ledger"
+
+    def down() -> None:
+        raise TransientError("HTTP 503")
+
+    ports.market = Proxy(ports.market, assets=down)  # type: ignore[assignment]
+    with pytest.raises(TransientError):
+        gate(signal, ports)
+    stored = load_ledger(ports)
+    assert stored is not None
+    assert stored.value.market.failures == 1
 
 
 @pytest.mark.parametrize(("default", "bought"), [("abstain", True), ("refuse", False)])
