@@ -1,4 +1,4 @@
-"""A committee in a simulated day: whose entries it sits on, what it is shown, and a language model that says anything."""
+"""A committee in a simulated day: whose entries it sits on, what it is shown, and a model that says anything."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _CONTRADICTIONS = (("veto", 1), ("approve", 0.5), ("shrink", 0), ("shrink", 1), 
 
 
 def committee_settings(seed: int, chance: float, traded: Sequence[str]) -> Mapping[str, str]:
-    """Draw a seed's settings of a committee and of how far strategies go by themselves; none where no committee sits."""
+    """Draw a seed's settings of a committee and of how far strategies go by themselves; none where none sits."""
     rng = random.Random(f"committee:{seed}")
     if rng.random() >= chance:
         return {}
@@ -135,6 +135,7 @@ class SimLanguage:
 
 
 def _text(rng: random.Random, saying: str) -> str:
+    factor: object
     stance, factor = {"shrink": ("shrink", rng.choice((0.25, 0.5, 0.75))), "veto": ("veto", 0)}.get(
         saying, ("approve", 1)
     )

@@ -19,7 +19,7 @@ from shared.core.risk import Facts
 from shared.core.sizing import Size
 from shared.core.text.language import LanguageReply
 from shared.core.values import ONE
-from shared.decision import entries
+from shared.decision import entries, size
 from shared.ports import Ports
 from shared.stages.entry import deliberate, gate
 from shared.stages.narrative import calls
@@ -29,7 +29,7 @@ type Patches = Iterator[Any]
 
 
 def _applied_twice() -> Patches:
-    shrunk = entries.shrunk
+    shrunk = values.shrunk
     yield patch.object(entries, "shrunk", lambda qty, factor, step: shrunk(shrunk(qty, factor, step), factor, step))
 
 
@@ -45,7 +45,7 @@ def _factors_add_up() -> Patches:
 
 def _shrinks_the_risk_of_a_share() -> Patches:
     """The stop is brought nearer by the factor: as many shares and more fit into the same risk."""
-    sized = entries.entry_size
+    sized = size.entry_size
 
     def nearer(facts: Facts, *given: Any, limit_price: Decimal, stop_price: Decimal, **named: Any) -> Size:
         factor = ONE if facts.committee is None else facts.committee.factor or ONE
@@ -57,7 +57,8 @@ def _shrinks_the_risk_of_a_share() -> Patches:
 
 def _late_is_taken() -> Patches:
     def unhurried(question: Any, deadline_s: float) -> LanguageReply:
-        return replace(question.ports.language.ask(question.request, timeout_s=deadline_s), latency_ms=0)
+        reply: LanguageReply = question.ports.language.ask(question.request, timeout_s=deadline_s)
+        return replace(reply, latency_ms=0)
 
     yield patch.object(calls._Question, "_reply", unhurried)
 

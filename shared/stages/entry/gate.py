@@ -105,7 +105,7 @@ def _decide_under_ledger(
         And whether the ledger holds a reservation of this intent, made by this or by another delivery of the signal.
     """
     seen = _seen(ports, signal, quote)
-    world = replace(cautious(seen, settings.risk.day_loss_max_fraction), committee=said and said.found)
+    world = replace(cautious(seen, settings.risk.day_loss_max_fraction), committee=None if said is None else said.found)
     intent_id = intent_id_of(signal.decision_id)
     decided: list[Decision] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -12,9 +12,10 @@ import pytest
 from shared.contracts.messages import OrderIntent, Signal
 from shared.contracts.records import Container, Table
 from shared.core.errors import TransientError
+from shared.core.market import Quote
 from shared.core.packing import pack
 from shared.core.text.language import LanguageError, LanguageFault, LanguageReply, LanguageRequest
-from shared.core.values import ZERO
+from shared.core.values import ZERO, Symbol
 from shared.stages.account.supervise import supervise
 from shared.stages.base.ledger import load_ledger
 from shared.stages.entry.gate import gate, gate_and_notice
@@ -134,8 +135,12 @@ def test_nobody_is_asked_about_what_the_gates_refuse() -> None:
 def test_what_the_gates_let_pass_only_at_the_second_look_is_deliberated_on_too() -> None:
     language = committee(otherwise=HALF)
     ports, signal = ready(language)
-    market, looks = ports.market, iter((lambda _: {},))
-    ports.market = Proxy(market, quotes=lambda symbols: next(looks, market.quotes)(symbols))  # type: ignore[assignment]
+    market, looks = ports.market, iter([True])
+
+    def quotes(symbols: Sequence[Symbol]) -> Mapping[Symbol, Quote]:
+        return {} if next(looks, False) else market.quotes(symbols)
+
+    ports.market = Proxy(market, quotes=quotes)  # type: ignore[assignment]
     (intent,) = gate(signal, ports)
     assert (len(language.asked), intent.qty) == (5, alone().qty // 2)
     stored = load_ledger(ports)
