@@ -19,7 +19,7 @@ from shared.core.risk import Facts
 from shared.core.sizing import Size
 from shared.core.text.language import LanguageReply
 from shared.core.values import ONE
-from shared.decision import entries, size
+from shared.decision import entries
 from shared.ports import Ports
 from shared.stages.entry import deliberate, gate
 from shared.stages.narrative import calls
@@ -41,18 +41,6 @@ def _factors_add_up() -> Patches:
         return lessened(planned, {**factors, first: factors[first] * factors[second]}, lot)
 
     yield patch.object(entries, "lessened", product)
-
-
-def _shrinks_the_risk_of_a_share() -> Patches:
-    """The stop is brought nearer by the factor: as many shares and more fit into the same risk."""
-    sized = size.entry_size
-
-    def nearer(facts: Facts, *given: Any, limit_price: Decimal, stop_price: Decimal, **named: Any) -> Size:
-        factor = ONE if facts.committee is None else facts.committee.factor or ONE
-        stop = limit_price - (limit_price - stop_price) * factor
-        return sized(facts, *given, limit_price=limit_price, stop_price=stop, **named)
-
-    yield patch.object(entries, "entry_size", nearer)
 
 
 def _late_is_taken() -> Patches:
@@ -118,7 +106,6 @@ def _alerts_alone() -> Patches:
 COMMITTEE_RULES: Mapping[str, tuple[str, Callable[[], Patches]]] = {
     "committee-applied-twice": ("The committee's factor is applied twice", _applied_twice),
     "committee-factors-add-up": ("The committee's factor comes on top of automation's", _factors_add_up),
-    "committee-moves-stop": ("The factor brings the stop nearer: the size grows", _shrinks_the_risk_of_a_share),
     "committee-late-taken": ("An answer counts that came after its time", _late_is_taken),
     "committee-veto-ignored": ("The chair overrules a veto of risk", _veto_unheard),
     "committee-mean-ignored": ("The chair goes beyond what the roles say together", _mean_unheard),
