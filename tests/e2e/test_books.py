@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from shared.adapters.codec import decode_json
 from shared.bootstrap import App
 from shared.contracts.cases import Case, CaseEnding
 from shared.contracts.records import Container, Table
+from shared.core.committee.values import Deliberation
+from shared.core.risk import Facts
 from shared.core.settings import FIRST_STRATEGY
 from shared.core.text.narratives import Narrative
 from shared.stages.evidence.nightly import ReplayReport
@@ -81,7 +84,28 @@ def test_stories_became_narratives_that_quote_them_and_every_call_is_recorded(bo
     calls = [row for key, row in books.tables.query(Table.CALLS, on) if key != DAY]
     recorded = set(books.blobs.names(Container.LANGUAGE, ""))
     assert {row["outcome"] for row in calls} == {ANSWERED}
-    assert {str(row["record"]) for row in calls} == {name for each in narratives for name in each.records} <= recorded
+    named = {name for each in narratives for name in each.records}
+    named |= {each.record for found in deliberations(books) for each in found.outcomes}
+    assert {str(row["record"]) for row in calls} == named <= recorded
+
+
+def deliberations(books: App) -> list[Deliberation]:
+    rows = [row for _, row in books.tables.query(Table.DECISIONS, str(DEFAULT_ON)) if row.get("factor")]
+    found = [decode_json(Facts, str(row["facts"])).committee for row in rows]
+    return [each for each in found if each is not None]
+
+
+def test_what_the_gates_would_let_pass_was_deliberated_on_and_nothing_else(books: App) -> None:
+    rows = [row for _, row in books.tables.query(Table.DECISIONS, str(DEFAULT_ON))]
+    for row in rows:
+        refused_by = {*str(row["refused_by"]).split()} - {"COMMITTEE", "SIZE"}
+        assert bool(row.get("factor")) is not bool(refused_by)
+        if row.get("factor"):
+            planned = min(Decimal(qty) for name, qty in json.loads(str(row["bounds"])).items() if name != "committee")
+            assert Decimal(str(row["qty"])) == (planned * Decimal(str(row["factor"]))).to_integral_value("ROUND_FLOOR")
+    found = deliberations(books)
+    assert {each.factor for each in found} > {Decimal(0), Decimal(1)}
+    assert sum(outcome.answer is not None for each in found for outcome in each.outcomes) > 3 * len(found)
 
 
 def test_an_entry_on_the_news_has_a_case_that_shows_what_it_rests_on(books: App) -> None:
