@@ -17,12 +17,14 @@ from shared.contracts.parameters import Evidence, ParameterSet, texts_of_setting
 from shared.contracts.settings import PolicySettings, Settings
 from shared.core.errors import StrategyError
 from shared.core.review import MIN_TRIPS, Cohort
+from shared.core.settings import Automation, StrategyAutomation
 from shared.strategies.catalogue import installed, load
 from shared.strategies.protocol import Strategy, parameters_of
 from training.backtest.sweep import Trial, Walk, walk_as_data
 
 SHOWN_SHARE, OVERFITTING_MAX = 0.95, 0.5
 """Deflated probability from which a set has shown something, and the most probability of overfitting."""
+_AUTOMATION = "GATEHOUSE_AUTOMATION"
 _PARAMETERS, _STRATEGIES, _SESSIONS = (
     "GATEHOUSE_STRATEGY_PARAMETERS",
     "GATEHOUSE_STRATEGIES",
@@ -148,7 +150,7 @@ def retirement(found: Sequence[Cohort], settings: Settings) -> tuple[dict[str, s
     """Return settings without what decayed, and what can be said of it.
 
     A session in which every strategy that traded there has decayed is left out, and so is a strategy that has decayed
-    wherever it traded; never all of them. No parameter set holds one cohort among others: that is told alone.
+    wherever it traded; never all of them. One cohort among others asks a person about every entry from then on.
     """
     lost = [each for each in found if each.is_decayed]
     traded, entered = settings.strategies.traded, settings.policy.entry_sessions
@@ -162,11 +164,14 @@ def retirement(found: Sequence[Cohort], settings: Settings) -> tuple[dict[str, s
         values[_STRATEGIES] = " ".join(str(each) for each in traded if each.name not in gone)
     if closed:
         values[_SESSIONS] = " ".join(session for session in entered if session not in closed)
-    told = [
-        f"{each}; {'proposed to be left' if is_left else 'no parameter set holds it alone: halt it by hand'}"
-        for each in lost
-        for is_left in [each.strategy in gone or each.session in closed]
-    ]
+    alone = [each for each in lost if each.strategy not in gone and each.session not in closed]
+    if alone:
+        known = {(each.strategy, each.session): each for each in settings.strategies.automations}
+        named = {(each.strategy, each.session) for each in alone}
+        made = [StrategyAutomation(strategy=s, session=at, automation=Automation.ALERT_ONLY) for s, at in sorted(named)]
+        kept = [each for key, each in known.items() if key not in named and each.strategy not in gone]
+        values[_AUTOMATION] = " ".join(map(str, (*kept, *made)))
+    told = [f"{each}; proposed to {'alert only' if each in alone else 'be left'}" for each in lost]
     return values, told
 
 

@@ -16,7 +16,8 @@ from typing import Literal
 from shared.contracts.settings import GROUPS, NewsSettings, RiskSettings, Settings, SourceWeight, with_values
 from shared.core.credibility import SOURCE_MOST, span_of
 from shared.core.errors import SettingsError
-from shared.core.settings import Tuning
+from shared.core.sessions import Session
+from shared.core.settings import Automation, StrategySettings, Tuning
 from shared.core.values import require, require_utc
 
 OWN_SETTINGS = "default"
@@ -117,8 +118,8 @@ def overlaid(own: Settings, given: ParameterSet) -> Settings:
     Raises
     ------
     SettingsError
-        If a value is out of bounds, contradicts another, would lift a limit above the app's own, or makes a source
-        worth more or less than `span_of` what the app's own settings say.
+        If a value is out of bounds, contradicts another, would lift a limit above the app's own, lets a strategy go
+        further by itself, or makes a source worth more or less than `span_of` what the app's own settings say.
     """
     changed = with_values(own, given.values)
     lifted = [
@@ -137,10 +138,22 @@ def overlaid(own: Settings, given: ParameterSet) -> Settings:
     ]:
         found = " ".join(opened)
         lifted.append(f"GATEHOUSE_ENTRY_SESSIONS: expected sessions that the app's own settings enable, got {found}")
-    lifted += _beyond_span(own.news, changed.news)
+    lifted += [*_beyond_span(own.news, changed.news), *_further(own.strategies, changed.strategies)]
     if lifted:
         raise SettingsError("limits cannot be lifted:\n" + "\n".join(f"- {problem}" for problem in lifted))
     return dataclasses.replace(changed, policy=dataclasses.replace(changed.policy, parameter_set=given.name))
+
+
+def _further(own: StrategySettings, changed: StrategySettings) -> list[str]:
+    """Strategies that a set lets go further by themselves than the app's own settings do, in any session."""
+    ranks = list(Automation)
+    return [
+        f"GATEHOUSE_AUTOMATION: expected {before} or less by itself for {each.name}/{session}, got {after}"
+        for each in changed.traded
+        for session in Session
+        for before, after in [(own.automation_of(each.name, session), changed.automation_of(each.name, session))]
+        if ranks.index(after) < ranks.index(before)
+    ]
 
 
 def _beyond_span(own: NewsSettings, changed: NewsSettings) -> list[str]:

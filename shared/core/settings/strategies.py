@@ -66,6 +66,9 @@ class StrategyAutomation:
     session: Session | None
     automation: Automation
 
+    def __str__(self) -> str:
+        return f"{self.strategy}{f'/{self.session}' if self.session else ''}={self.automation}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategySettings:
@@ -94,6 +97,7 @@ class StrategySettings:
         unit="strategies",
         why="All are automatic. A session's own word stands before its strategy's; reduced halves the size, alert-only "
         "asks a person about every entry",
+        tuning=Tuning.FREE,
     )
     strategy_timeout_s: float = setting(
         "GATEHOUSE_STRATEGY_TIMEOUT_S",

@@ -23,6 +23,7 @@ from shared.contracts.parameters import (
 )
 from shared.contracts.settings import PolicySettings, RiskSettings, with_values
 from shared.core.errors import SettingsError
+from shared.core.sessions import Session
 from shared.core.settings import StrategySettings
 from tests.support.ports import settings_with
 
@@ -48,7 +49,8 @@ def test_of_every_setting_of_a_decision_it_is_said_what_a_set_may_do_with_it() -
     strategies = names_of(StrategySettings).keys()
     learned = {"GATEHOUSE_SOURCE_WEIGHTS", "GATEHOUSE_COMMITTEE_WEIGHTS"}
     assert CAPPED < TUNABLE < risk | policy | strategies | learned
-    assert strategies & TUNABLE == {"GATEHOUSE_STRATEGY_PARAMETERS", "GATEHOUSE_STRATEGIES"}
+    decided = {"GATEHOUSE_STRATEGY_PARAMETERS", "GATEHOUSE_STRATEGIES", "GATEHOUSE_AUTOMATION"}
+    assert strategies & TUNABLE == decided
     assert risk > CAPPED
     assert risk - TUNABLE == {
         "GATEHOUSE_SYMBOL_GROUPS",
@@ -147,12 +149,22 @@ def test_a_set_may_leave_a_strategy_out_or_give_it_less(text: str) -> None:
     assert " ".join(map(str, found.strategies.traded)) == text
 
 
+@pytest.mark.parametrize("text", ["momentum.v1=automatic", "momentum.v1=reduced momentum.v1/PRE=automatic"])
+def test_a_set_lets_no_strategy_go_further_by_itself(text: str) -> None:
+    own = settings_with(GATEHOUSE_AUTOMATION="momentum.v1=reduced")
+    with pytest.raises(SettingsError, match="GATEHOUSE_AUTOMATION: expected reduced or less by itself"):
+        overlaid(own, made({"GATEHOUSE_AUTOMATION": text}))
+    found = overlaid(own, made({"GATEHOUSE_AUTOMATION": "momentum.v1=reduced momentum.v1/PRE=alert-only"}))
+    assert found.strategies.automation_of("momentum.v1", Session.PRE) == "alert-only"
+
+
 def test_texts_of_settings_are_read_back_as_the_same_settings() -> None:
     own = settings_with(
         GATEHOUSE_STRATEGIES="momentum.v1=0.7 dip-buyer.v1=0.3",
         GATEHOUSE_STRATEGY_PARAMETERS="dip-buyer.v1.band=2.5",
         GATEHOUSE_SOURCE_WEIGHTS="wire: 0.4; Other: 0.25",
         GATEHOUSE_COMMITTEE_WEIGHTS="bear=0.8 risk=1.5",
+        GATEHOUSE_AUTOMATION="momentum.v1=reduced dip-buyer.v1/REG-AM=alert-only",
     )
     texts = texts_of_settings(own, TUNABLE)
     assert texts.keys() == TUNABLE

@@ -209,8 +209,15 @@ AM, MID, PM = Session.REG_AM, Session.REG_MID, Session.REG_PM
             {(DIPS, AM), (DIPS, MID), (DIPS, PM), (MOMENTUM, AM)},
             {"GATEHOUSE_STRATEGIES": "momentum.v1=0.6", "GATEHOUSE_ENTRY_SESSIONS": "REG-MID REG-PM"},
         ),
-        ({(MOMENTUM, AM)}, {}),
-        ({(name, session) for name in (MOMENTUM, DIPS) for session in (AM, MID, PM)}, {}),
+        ({(MOMENTUM, AM)}, {"GATEHOUSE_AUTOMATION": "momentum.v1/REG-AM=alert-only"}),
+        (
+            {(DIPS, AM), (DIPS, MID), (DIPS, PM), (MOMENTUM, AM), (MOMENTUM, MID), (MOMENTUM, PM)},
+            {
+                "GATEHOUSE_AUTOMATION": " ".join(
+                    f"{name}/{session}=alert-only" for name in (DIPS, MOMENTUM) for session in (AM, MID, PM)
+                )
+            },
+        ),
     ],
 )
 def test_what_decayed_is_left_out_and_never_all_of_it(lost: set[tuple[str, Session]], expected: dict[str, str]) -> None:
@@ -218,8 +225,8 @@ def test_what_decayed_is_left_out_and_never_all_of_it(lost: set[tuple[str, Sessi
     values, told = retirement(found, TWO)
     assert values == expected
     assert len(told) == len(lost)
-    by_hand = [line for line in told if "by hand" in line]
-    assert len(by_hand) == (len(lost) if not expected else 0)
+    alone = [line for line in told if line.endswith("proposed to alert only")]
+    assert len(alone) == len(expected.get("GATEHOUSE_AUTOMATION", "").split())
 
 
 def test_what_is_proposed_to_be_left_can_be_accepted() -> None:
