@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from sandbox.prepared import Prepared
 from shared.contracts.settings import LanguageSettings, parse_settings
@@ -14,18 +16,21 @@ from simulation.runtime.local_settings import read_local_settings
 LANGUAGE_KEYS = "GATEHOUSE_LANGUAGE_KEYS"
 """The one setting of a service that is read from the environment: no key stands in a command."""
 
-_NO_COMMITTEE = {"GATEHOUSE_COMMITTEE": ""}
+_COMMITTEE, _STRATEGIES = "GATEHOUSE_COMMITTEE", "GATEHOUSE_STRATEGIES"
+_NO_COMMITTEE = {_COMMITTEE: ""}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 PATIENCE_S = "60"
 """A busy machine must not change a day in virtual time."""
 
 
-def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revision: str) -> dict[str, str]:
-    """Return local.settings.json.example's values for this world, venue and clock.
+def app_settings(
+    prepared: Prepared, *, venue_url: str, clock_file: Path, revision: str, given: Mapping[str, str] = _NOTHING
+) -> dict[str, str]:
+    """Return local.settings.json.example's values for this world, venue and clock, with those given in their place.
 
     Without a venue's address there is no commentator to ask.
     """
-    return {
-        **read_local_settings(ROOT / "local.settings.json.example"),
+    own = {
         "ALPACA_TRADING_URL": venue_url,
         "ALPACA_DATA_URL": venue_url,
         "ALPACA_TIMEOUT_S": PATIENCE_S,
@@ -37,6 +42,21 @@ def app_settings(prepared: Prepared, *, venue_url: str, clock_file: Path, revisi
         "GATEHOUSE_CLOCK_FILE": str(clock_file),
         "GATEHOUSE_CODE_REVISION": revision,
     }
+    return _example(own | dict(given))
+
+
+def check_settings(given: Mapping[str, str]) -> None:
+    """Raise SettingsError where the app could not be started with them, before anything is."""
+    parse_settings(_example(given))
+
+
+def _example(given: Mapping[str, str]) -> dict[str, str]:
+    """The example with other values; where it names the committee, the committee sits on what is traded of that."""
+    values = read_local_settings(ROOT / "local.settings.json.example") | dict(given)
+    if _COMMITTEE not in given:
+        traded = {share.partition("=")[0] for share in values[_STRATEGIES].split()}
+        values[_COMMITTEE] = " ".join(name for name in values[_COMMITTEE].split() if name in traded)
+    return values
 
 
 def language_settings(url: str, model: str) -> dict[str, str]:
@@ -69,5 +89,4 @@ def language_settings(url: str, model: str) -> dict[str, str]:
 
 def language_service(url: str, model: str) -> LanguageSettings:
     """Return the same as the app would read it. Raises SettingsError where it could not."""
-    values = read_local_settings(ROOT / "local.settings.json.example") | language_settings(url, model)
-    return parse_settings(values).language
+    return parse_settings(_example(language_settings(url, model))).language

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from sandbox.app_settings import app_settings
+from sandbox.app_settings import app_settings, check_settings
 from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
 from sandbox.evidence import DayEvidence, gather_evidence
@@ -71,10 +71,11 @@ def run_day(
     Raises
     ------
     SettingsError
-        If the world's day cannot be traded, `comments` cannot be read, or another process works on the folder.
+        If the day cannot be traded, `comments` or `settings` cannot be read, or another process works on the folder.
     """
     tradable_day(world.on)
     commentator_of(world, comments)
+    check_settings(settings)
     with held(folder, "sandbox day"):
         prepared = prepared_world(world)
         say(console, prepared.told)
@@ -104,7 +105,7 @@ def _run_day(
         venue(world, clock, free_port(), folder, **beside, comments=comments) as url,
     ):
         timings = Timings()
-        given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
+        given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision(), given=settings)
         publish_models(prepared, azurite.connection_string, at=pre_open_at(day))
         host = Host(ROOT, given, azurite.connection_string, clock, folder / "host", observer=timings)
         shown = asyncio.run(_run(host, day, console, **beside))

@@ -102,7 +102,7 @@ def drill_kill(world: Scenario, folder: Path) -> Drill:
 def _drill_kill(world: Scenario, prepared: Prepared, folder: Path) -> Drill:
     clock = ClockFile(folder / "clock", _at(world, BEGIN))
     with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
-        settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | ALONE
+        settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision(), given=ALONE)
         publish_models(prepared, azurite.connection_string, at=clock.now())
         scene = _Scene(world, clock, azurite.connection_string, folder, settings)
         asyncio.run(scene.play())

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from sandbox.app_settings import app_settings
+from sandbox.app_settings import app_settings, check_settings
 from sandbox.azurite import STANDARD_PORTS, Azurite, AzuritePorts
 from sandbox.clock import ClockFile
 from sandbox.day import free_port, prepared_world, revision
@@ -60,11 +60,12 @@ def serve(
     Raises
     ------
     SettingsError
-        If `at` is no time, `comments` cannot be read, or another process works on the folder or listens on the standard
-        ports.
+        If `at` is no time, `comments` or `settings` cannot be read, or another process works on the folder or listens
+        on the standard ports.
     """
     start = _start(world, at)
     commentator_of(world, comments)
+    check_settings(settings)
     standard = (STANDARD_PORTS, VENUE_PORT, HOST_PORT)
     with contextlib.ExitStack() as stack:
         for place in (folder, *(() if free_ports else (PORTS,))):
@@ -79,7 +80,7 @@ def serve(
             clock.run(start, speed)
         storage = stack.enter_context(Azurite(folder / "azurite", ports)).connection_string
         url = stack.enter_context(venue(world, clock, venue_port, folder, comments=comments))
-        given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision()) | dict(settings)
+        given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision(), given=settings)
         publish_models(prepared, storage, at=clock.now())
         host = Host(ROOT, given, storage, clock, folder / "host", port=port)
         shown = f"{clock.now().astimezone(NEW_YORK):%a %Y-%m-%d %H:%M:%S} New York, {clock.speed:g} s a second"

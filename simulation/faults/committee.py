@@ -1,4 +1,4 @@
-"""A committee in a simulated day: whose entries it sits on, what it is shown, and a model that says anything."""
+"""A committee in a simulated day: whose entries it sits on, and a model that says anything."""
 
 from __future__ import annotations
 
@@ -6,30 +6,18 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING
 
-from shared.contracts.cases import SliceInputs
-from shared.contracts.messages import Signal
-from shared.contracts.records import Container
 from shared.core.committee.evidence import PLAN
 from shared.core.committee.values import DEFAULTS
-from shared.core.packing import pack
 from shared.core.sessions import Session
 from shared.core.text.language import LanguageError, LanguageFault, LanguageReply, LanguageRequest
-from shared.core.text.stories import Story, SymbolText
 from shared.stages.narrative.calls import record_name
-from simulation.faults.market import SimMarket
-
-if TYPE_CHECKING:
-    from simulation.faults.world import World
+from simulation.faults.faults import Surroundings
 
 TIMEOUT_S = 60.0
 """For a whole deliberation, by the wall of whoever runs the simulation, to whom it takes milliseconds: none is cut off
 for want of a faster machine. What the simulated model says of its own time is held against it as ever."""
 MODEL = "simulated-model"
-GONE, TOLD = 0.05, 0.4
-"""Shares of signals of which nothing is kept, and with a story in the news."""
 
 _SAYINGS: Mapping[str, int] = {
     **{"approve": 60, "shrink": 18, "veto": 4},
@@ -59,42 +47,6 @@ def committee_settings(seed: int, chance: float, traded: Sequence[str]) -> Mappi
     }
 
 
-def keep_slice(world: World, signal: Signal) -> None:
-    """Keep what a signal rests on, as the score stage does; of a few nothing is left."""
-    rng = random.Random(f"slice:{world.run.seed}:{signal.decision_id}")
-    if signal.strategy not in world.settings.committee.strategies or rng.random() < GONE:
-        return
-    symbol, received_at = signal.symbol, signal.decided_at - timedelta(minutes=rng.randrange(1, 300))
-    story = Story(
-        story_id=f"{signal.decision_id}-story",
-        symbols=(symbol,),
-        published_at=received_at,
-        received_at=received_at,
-        source="simulation",
-        headline=f"{symbol} wins an order worth {rng.randrange(2, 90)} million dollars",
-    )
-    inputs = SliceInputs(
-        message_id=signal.causation_id,
-        on=signal.on,
-        slot=signal.slot,
-        at=signal.decided_at,
-        day=world.day,
-        names=(),
-        symbols=(),
-        rows=(),
-        market_symbols=(),
-        quotes=SimMarket(world.exchange.view, world.clock).quotes([symbol]),
-        history_blob="",
-        bars_blob="",
-        models=(),
-        model_fault="",
-        settings_id="",
-        settings=world.settings.decision,
-        texts={symbol: SymbolText(stories=(story,))} if rng.random() < TOLD else {},
-    )
-    world.blobs.insert(Container.FEATURES, signal.features_blob, pack(world.codec.encode(inputs).encode()))
-
-
 class SimLanguage:
     """`LanguageModel` that approves, objects, contradicts itself, fails, or answers after its time.
 
@@ -102,7 +54,7 @@ class SimLanguage:
     else.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self._world = world
         self._put: Counter[str] = Counter()
 

@@ -21,7 +21,6 @@ from shared.stages.base.requests import Call
 from shared.stages.operator.controls import halt_strategy, kill, resume, resume_strategy
 from simulation.faults.check_end_of_day import check_end, table_digest
 from simulation.faults.checkers import Checkers
-from simulation.faults.committee import keep_slice
 from simulation.faults.functions import Functions
 from simulation.faults.hand_trading import plan_beside
 from simulation.faults.lifecycles import plan_lost_lifecycles
@@ -38,6 +37,7 @@ from simulation.faults.outages import (
 )
 from simulation.faults.refusing import plan_refusals
 from simulation.faults.signals import GARBAGE, Planned, plan_signals
+from simulation.faults.slices import keep_slice
 from simulation.faults.splits import split_what_is_held
 from simulation.faults.violation import Violation
 from simulation.faults.work import Work

@@ -27,6 +27,7 @@ from simulation.faults.market import SimMarket
 from simulation.faults.observer import WorldObserver
 from simulation.faults.options import Faults, SimulationRun
 from simulation.faults.seen import SeenFacts, intent_of
+from simulation.faults.trace import Trace
 from simulation.runtime.broker import SimBroker
 
 STORAGE_TIMEOUT_S = 15.0
@@ -70,6 +71,7 @@ class Surroundings(Protocol):
     settings: Settings
     seen: SeenFacts
     observer: WorldObserver
+    trace: Trace
     spell: Spell | None
     other: object | None
     rng: random.Random
@@ -93,6 +95,9 @@ class Surroundings(Protocol):
 
     def stall(self, seconds: float) -> None:
         """Let a time-out pass."""
+
+    def think(self, seconds: float) -> None:
+        """Let a language model think."""
 
     def now(self) -> datetime:
         """The simulated instant."""
