@@ -148,6 +148,7 @@ def _venue_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=7080)
     command.add_argument("--clock-file", type=Path, help="the sandbox's clock; without it, the machine's")
     command.add_argument("--journal", type=Path, help="keep what changes the venue here, and start from it")
+    command.add_argument("--note", type=Path, help="write its address here once it is there")
     command.add_argument("--beside", choices=["hand-traded"], help="rows of a person's own, served beside the venue's")
     _commentator_option(command)
 
@@ -156,7 +157,7 @@ def _venue_options(command: argparse.ArgumentParser) -> None:
 def _venue(options: argparse.Namespace, _: Console) -> int:
     from sandbox.venue_process import serve_venue
 
-    given = {"port": options.port, "clock_file": options.clock_file, "journal": options.journal}
+    given = {"port": options.port, "clock_file": options.clock_file, "journal": options.journal, "note": options.note}
     beside = {"is_hand_traded": options.beside is not None, "comments": options.commentator}
     serve_venue(_world(options), **given, **beside, ends_with_parent=True)
     return 0

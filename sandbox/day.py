@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -102,7 +101,7 @@ def _run_day(
     beside = {"is_hand_traded": is_hand_traded}
     with (
         Azurite(folder / "azurite") as azurite,
-        venue(world, clock, free_port(), folder, **beside, comments=comments) as url,
+        venue(world, clock, folder, **beside, comments=comments) as url,
     ):
         timings = Timings()
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision(), given=settings)
@@ -166,13 +165,6 @@ def prepared_world(world: Scenario) -> Prepared:
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise SettingsError(last.partition("Error: ")[2] or last)
     return Prepared.read(folder)
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def revision() -> str:

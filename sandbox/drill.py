@@ -21,7 +21,7 @@ from rich.table import Table as Sheet
 from sandbox.app_settings import app_settings
 from sandbox.azurite import Azurite
 from sandbox.clock import ClockFile
-from sandbox.day import free_port, prepared_world, revision
+from sandbox.day import prepared_world, revision
 from sandbox.evidence import log_of
 from sandbox.host.host import Host
 from sandbox.prepared import Prepared
@@ -101,7 +101,7 @@ def drill_kill(world: Scenario, folder: Path) -> Drill:
 
 def _drill_kill(world: Scenario, prepared: Prepared, folder: Path) -> Drill:
     clock = ClockFile(folder / "clock", _at(world, BEGIN))
-    with Azurite(folder / "azurite") as azurite, venue(world, clock, free_port(), folder) as url:
+    with Azurite(folder / "azurite") as azurite, venue(world, clock, folder) as url:
         settings = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision(), given=ALONE)
         publish_models(prepared, azurite.connection_string, at=clock.now())
         scene = _Scene(world, clock, azurite.connection_string, folder, settings)

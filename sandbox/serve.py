@@ -16,7 +16,7 @@ from rich.console import Console
 from sandbox.app_settings import app_settings, check_settings
 from sandbox.azurite import STANDARD_PORTS, Azurite, AzuritePorts
 from sandbox.clock import ClockFile
-from sandbox.day import free_port, prepared_world, revision
+from sandbox.day import prepared_world, revision
 from sandbox.host.host import Host
 from sandbox.seeding import publish_models
 from sandbox.state import PORTS, held
@@ -72,14 +72,14 @@ def serve(
             stack.enter_context(held(place, "sandbox serve"))
         prepared = prepared_world(world)
         say(console, prepared.told)
-        ports, venue_port, port = (AzuritePorts(), free_port(), 0) if free_ports else standard
+        ports, venue_port, port = (AzuritePorts(), 0, 0) if free_ports else standard
         fresh = not (folder / "clock").exists()
         folder.mkdir(parents=True, exist_ok=True)
         clock = ClockFile(folder / "clock", start)
         if fresh:
             clock.run(start, speed)
         storage = stack.enter_context(Azurite(folder / "azurite", ports)).connection_string
-        url = stack.enter_context(venue(world, clock, venue_port, folder, comments=comments))
+        url = stack.enter_context(venue(world, clock, folder, port=venue_port, comments=comments))
         given = app_settings(prepared, venue_url=url, clock_file=clock.path, revision=revision(), given=settings)
         publish_models(prepared, storage, at=clock.now())
         host = Host(ROOT, given, storage, clock, folder / "host", port=port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -42,6 +41,7 @@ def serve_venue(
     port: int,
     clock_file: Path | None,
     journal: Path | None,
+    note: Path | None = None,
     is_hand_traded: bool = False,
     comments: str = "",
     host: str = LOOPBACK,
@@ -49,7 +49,7 @@ def serve_venue(
 ) -> None:
     """Serve a world's market until told to stop, or until whoever holds our standard input is gone, if it is a parent.
 
-    With a journal, the venue comes back as it was after a kill.
+    With a journal, the venue comes back as it was after a kill. Its base URL is written to `note` once it listens.
 
     Raises
     ------
@@ -68,7 +68,12 @@ def serve_venue(
     app = JournalledVenue(make, clock.now, journal) if journal else make(clock.now)
     if ends_with_parent and not sys.stdin.isatty():
         threading.Thread(target=end_with_parent, daemon=True).start()
-    run(app, port=port, host=host)
+
+    def listening(url: str) -> None:
+        if note is not None:
+            note.write_text(url)
+
+    run(app, port=port, host=host, listening=listening)
 
 
 def commentator_of(world: Scenario, text: str = "") -> CommentatorConfig:
@@ -100,9 +105,9 @@ def end_with_parent() -> None:
 
 @contextlib.contextmanager
 def venue(
-    world: Scenario, clock: ClockFile, port: int, folder: Path, *, is_hand_traded: bool = False, comments: str = ""
+    world: Scenario, clock: ClockFile, folder: Path, *, port: int = 0, is_hand_traded: bool = False, comments: str = ""
 ) -> Iterator[str]:
-    """Run the venue in a process of its own; yield its base URL once it answers.
+    """Run the venue in a process of its own, on a free port unless one is given; yield its base URL once it listens.
 
     Its journal and its log are in `folder`; a journal that stands there already is gone on with.
 
@@ -111,18 +116,23 @@ def venue(
     VenueError
         If it ends or stays silent; the message carries the end of its log.
     """
-    log = folder / "venue.log"
+    log, note = folder / "venue.log", folder / "venue.url"
+    note.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "venue", "--port", str(port), "--clock-file", str(clock.path)]
-    command += ["--journal", str(folder / "venue.jsonl"), *(["--beside", "hand-traded"] if is_hand_traded else [])]
+    command += [
+        "--note",
+        str(note),
+        "--journal",
+        str(folder / "venue.jsonl"),
+        *(["--beside", "hand-traded"] if is_hand_traded else []),
+    ]
     command += ["--commentator", comments] if comments else []
     command += world.arguments()
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with log.open("wb") as sink:
         process = subprocess.Popen(command, stdout=sink, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "0"}, **pipes)
-    url = f"http://127.0.0.1:{port}"
     try:
-        _wait(process, port, log)
-        yield url
+        yield _address(process, note, log)
     finally:
         process.terminate()
         try:
@@ -134,13 +144,12 @@ def venue(
             process.stdin.close()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _address(process: subprocess.Popen[bytes], note: Path, log: Path) -> str:
+    """Where it listens, by its own word: on a port that it did not get somebody else may answer."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
+    while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
+            if url := note.read_text():
+                return url
         time.sleep(0.05)
     raise VenueError(f"the venue did not start:\n{log.read_text()[-2000:]}")

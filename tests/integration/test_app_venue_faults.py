@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.day import free_port
 from sandbox.venue_process import venue
 from shared.contracts.records import ACCOUNT, Queue, Table
 from simulation.day_checks import Day, fills_agree, guarded, journal_whole, never_short, nothing_open, one_order_per_id
 from simulation.market.scenario import Scenario
 from tests.support.app import QUIET, Sandbox, thin_symbols
+from tests.support.day import free_port
 
 type MakeSandbox = Callable[..., Sandbox]
 
@@ -127,11 +127,11 @@ def test_a_venue_that_is_gone_for_minutes_comes_back_with_its_journal_and_the_po
     box = sandbox(settings=SHORT_HOLD, venue_url=f"http://127.0.0.1:{port}")
 
     async def scenario(box: Sandbox) -> None:
-        with venue(world, box.clock, port, tmp_path):
+        with venue(world, box.clock, tmp_path, port=port):
             await hold(box)
         await box.until("10:07:30")
         assert len(box.incidents("broker-down")) == 1
-        with venue(world, box.clock, port, tmp_path):
+        with venue(world, box.clock, tmp_path, port=port):
             await box.until("10:12")
             (order,) = box.rows(Table.ORDERS).values()
             assert (order["phase"], order["exit_reason"]) == ("CLOSED", "TIME_LIMIT")

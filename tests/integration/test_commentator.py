@@ -13,7 +13,6 @@ import requests
 
 from sandbox.__main__ import main
 from sandbox.clock import ClockFile
-from sandbox.day import free_port
 from sandbox.venue_journal import JournalledVenue
 from sandbox.venue_process import commentator_of, venue
 from shared.core.errors import SettingsError
@@ -130,9 +129,7 @@ def test_a_sandbox_answers_mostly_well_unless_told_otherwise() -> None:
 
 
 def test_a_sandboxs_venue_is_started_with_the_commentator_that_is_asked_for(world: Scenario, tmp_path: Path) -> None:
-    with venue(
-        world, ClockFile(tmp_path / "clock", new_york("10:00")), free_port(), tmp_path, comments="late=1"
-    ) as url:
+    with venue(world, ClockFile(tmp_path / "clock", new_york("10:00")), tmp_path, comments="late=1") as url:
         found = requests.get(f"{url}/sandbox/commentator", timeout=WAIT_S).json()
     assert (found["seed"], found["faults"]) == (world.seed, {"late": 1})
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from sandbox.clock import ClockFile
-from sandbox.day import free_port
 from sandbox.venue_process import venue
 from shared.adapters.blobs import AzureBlobs
 from shared.adapters.codec import decode_json
@@ -49,7 +48,7 @@ def place(
     world: Scenario, clock: ClockFile, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A venue, and an environment that names it."""
-    with venue(world, clock, free_port(), tmp_path) as url:
+    with venue(world, clock, tmp_path) as url:
         for name, value in environment(Place(url=url, clock=clock.path), storage).items():
             monkeypatch.setenv(name, value)
         yield

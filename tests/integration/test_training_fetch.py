@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.clock import ClockFile
-from sandbox.day import free_port
 from sandbox.venue_process import venue
 from shared.adapters.blobs import AzureBlobs
 from shared.contracts.settings import StorageSettings
@@ -48,7 +47,7 @@ class Place:
 def place(world: Scenario, market: Tape, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("venue")
     clock = ClockFile(folder / "clock", new_york("16:30"))
-    with venue(world, clock, free_port(), folder) as url:
+    with venue(world, clock, folder) as url:
         yield Place(url=url, clock=clock.path)
 
 

@@ -18,9 +18,8 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from dashboard.shell import PAGES
-from sandbox.day import free_port
 from simulation.market.scenario import ROOT
-from tests.support.day import wait_for
+from tests.support.day import free_port, wait_for
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 """Debian's package, or what GitHub's machines have; empty where neither is installed."""

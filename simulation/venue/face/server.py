@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -30,9 +31,11 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     )
 
 
-def run(app: ASGIApp, *, port: int, host: str = LOOPBACK) -> None:
-    """Serve until the process is told to stop."""
+def run(app: ASGIApp, *, port: int, host: str = LOOPBACK, listening: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until the process is told to stop; tell `listening` the base address once connections are taken."""
     with bind(port, host) as sock:
+        sock.listen()
+        listening(f"http://{host}:{sock.getsockname()[1]}")
         _server(app).run(sockets=[sock])
 
 

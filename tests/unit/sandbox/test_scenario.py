@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from sandbox.__main__ import main
-from sandbox.day import free_port
 from sandbox.prepared import Prepared, folder_of, key_of
 from shared.adapters.codec import decode_json
 from shared.contracts.model_card import ModelCard
@@ -116,10 +115,6 @@ def test_example_settings_trade_the_symbols_of_the_default_world(prepared: Prepa
     values = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     assert values["GATEHOUSE_CORE_SYMBOLS"].split() == list(prepared.core_symbols)
     assert values["GATEHOUSE_MARKET_SYMBOLS"].split() == list(prepared.market_symbols)
-
-
-def test_a_free_port_can_be_listened_on() -> None:
-    assert 1024 < free_port() < 65_536
 
 
 def test_help_of_every_command_costs_no_market() -> None:
