@@ -184,8 +184,8 @@ def _local_model(options: argparse.Namespace, console: Console) -> int:
 def _narrate_options(command: argparse.ArgumentParser) -> None:
     _seed_options(command)
     _storage_option(command)
-    command.add_argument("--count", type=int, default=40, help="stories or plans at most (default %(default)s)")
-    command.add_argument("--committee", action="store_true", help="have it deliberate on plans instead")
+    command.add_argument("--count", type=int, default=40, help="stories or proposals at most (default %(default)s)")
+    command.add_argument("--committee", action="store_true", help="have it deliberate on that day's proposals instead")
     command.add_argument("--within", type=float, default=5, help="seconds for a deliberation (default %(default)s)")
     command.add_argument("--language", default="", metavar="URL", help="another service than SmolLM2 on this machine")
     command.add_argument("--language-model", default="", metavar="NAME", help="which model of that service")
@@ -197,15 +197,15 @@ def _narrate(options: argparse.Namespace, console: Console) -> int:
     from sandbox.deliberate import deliberate
     from sandbox.narrate import narrate
 
-    world = Scenario(seed=options.seed, on=parse_on(options.on))
     service = (
         language_service(options.language, options.language_model)
         if options.language or options.language_model
         else None
     )
-    if options.committee:
-        return deliberate(world, console, count=options.count, timeout_s=options.within, settings=service)
     place = {"folder": options.folder, "storage": options.storage}
+    if options.committee:
+        return deliberate(console, **place, count=options.count, timeout_s=options.within, settings=service)
+    world = Scenario(seed=options.seed, on=parse_on(options.on))
     return narrate(world, console, **place, count=options.count, settings=service)
 
 

@@ -1,84 +1,59 @@
-"""`python -m sandbox narrate --committee`: a real language model sits on the committee for plans of a seeded day.
+"""`python -m sandbox narrate --committee`: a real language model sits on the committee for the last day's proposals.
 
-Each plan is asked about as the app asks: the same prompts, adapter, parser, grounding and deadline. Nothing is stored.
+Each is asked about as the app asks: the same evidence, prompts, adapter, parser, grounding and deadline. Nothing is
+stored.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 
 from rich.console import Console
 
-from sandbox.narrate import EVIDENCE, quantile, service_or_local, story_of
+from sandbox.books import opened
+from sandbox.narrate import quantile, service_or_local
+from sandbox.replay import last_day
+from sandbox.state import DAY_FOLDER
 from shared.adapters.language import ChatCompletions
 from shared.contracts.prompts import committee_prompts
+from shared.contracts.records import Container
 from shared.contracts.settings import LanguageSettings
 from shared.core.committee.deliberation import Answered, Ask, deliberation
 from shared.core.committee.evidence import CommitteeEvidence, CommitteeQuestion
 from shared.core.committee.values import ABSTAIN, CommitteeRole, Deliberation
-from shared.core.market import Bars, Headline, Timeframe
-from shared.core.sessions import NEW_YORK
+from shared.core.errors import SettingsError
 from shared.core.text.language import LanguageError
-from shared.core.values import Symbol, to_price
-from shared.ports import LanguageModel
-from simulation.market.scenario import Scenario
-
-TOKENS = 96
-"""Of one answer at most; one of 40 has room."""
-FIRST, EVERY, SLOTS = time(9, 45), timedelta(minutes=15), 24
-LEVELS = 78
-"""Bars of a session, whose extremes are taken for levels."""
+from shared.core.values import Symbol
+from shared.ports import LanguageModel, NightPorts
+from shared.stages.entry.deliberate import committee_evidence, committee_names
+from shared.stages.evidence.nightly import load_case
 
 
-def plans(world: Scenario) -> Iterator[CommitteeEvidence]:
-    """Plan an entry into each symbol with news, at each quarter of an hour, as the seeded market has it by then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An entry that came before a committee: what it was shown, and what the companies in it are called."""
 
-    They are there to try a committee on: no strategy has chosen them.
-    """
-    tape = world.tape()
-    midnight = datetime.combine(world.on, time(), NEW_YORK)
-    news = tape.news(midnight - timedelta(days=1), midnight + timedelta(days=1))
-    first = datetime.combine(world.on, FIRST, NEW_YORK).astimezone(UTC)
-    for at in (first + k * EVERY for k in range(SLOTS)):
-        told: dict[str, list[Headline]] = {}
-        for item in news:
-            if item.published_at <= at:
-                told.setdefault(item.symbols[0], []).append(item)
-        for symbol, items in told.items():
-            bars = tape.bars(symbol, Timeframe.MIN_5, midnight - timedelta(days=5), at)
-            if len(bars) >= LEVELS:
-                yield _plan(Symbol(symbol), bars, at, items[-EVIDENCE:])
+    evidence: CommitteeEvidence
+    names: Mapping[Symbol, tuple[str, ...]]
 
 
-def _plan(symbol: Symbol, bars: Bars, at: datetime, items: Sequence[Headline]) -> CommitteeEvidence:
-    last, swing = float(bars.close[-1]), float((bars.high - bars.low)[-LEVELS:].mean())
-    return CommitteeEvidence(
-        symbol=symbol,
-        strategy="trend.v1",
-        at=at,
-        limit_usd=to_price(last),
-        stop_usd=to_price(last - 2 * swing),
-        target_usd=to_price(last + 3 * swing),
-        reason="closes above its mean",
-        reports=_reports(bars),
-        stories=tuple(map(story_of, reversed(items))),
-    )
-
-
-def _reports(bars: Bars) -> Mapping[str, object]:
-    import talib  # noqa: PLC0415
-
-    rsi, mean = (float(found[-1]) for found in (talib.RSI(bars.close, 14), talib.SMA(bars.close, 50)))
-    level = "overbought" if rsi > 70 else "oversold" if rsi < 30 else "neutral"
-    levels = {"support": float(bars.low[-LEVELS:].min()), "resistance": float(bars.high[-LEVELS:].max())}
-    return {
-        "indicator": {"rsi": round(rsi, 1), "level": level},
-        "trend": levels | {"direction": "up" if bars.close[-1] > mean else "down"},
-    }
+def proposals(ports: NightPorts) -> Iterator[Proposal]:
+    """Yield what a committee sat on of the last day that has cases, in the order of its decisions."""
+    on = last_day(ports)
+    cases = [load_case(ports, name) for name in ports.blobs.names(Container.CASES, f"{on}/")]
+    signals = [
+        each.inputs.signal
+        for each in cases
+        if each is not None and each.inputs.facts is not None and each.inputs.facts.committee is not None
+    ]
+    for signal in sorted(filter(None, signals), key=lambda each: (each.decided_at, each.decision_id)):
+        evidence = committee_evidence(ports, signal)
+        yield Proposal(evidence=evidence, names=committee_names(ports, signal, evidence))
 
 
 def asking(language: LanguageModel) -> Ask:
@@ -93,15 +68,17 @@ def asking(language: LanguageModel) -> Ask:
     return ask
 
 
-def timed(language: LanguageModel, plan: CommitteeEvidence, *, timeout_s: float) -> tuple[Deliberation, int]:
-    """Deliberate on a plan in real time; return what came of it and the milliseconds that it took."""
+def timed(
+    language: LanguageModel, proposal: Proposal, *, max_tokens: int, timeout_s: float
+) -> tuple[Deliberation, int]:
+    """Deliberate on a proposal in real time; return what came of it and the milliseconds that it took."""
     began = perf_counter()
     found = deliberation(
         asking(language),
-        plan,
-        names={},
+        proposal.evidence,
+        names=proposal.names,
         prompts=committee_prompts(),
-        max_tokens=TOKENS,
+        max_tokens=max_tokens,
         timeout_s=timeout_s,
         default=ABSTAIN,
         weights={},
@@ -110,20 +87,38 @@ def timed(language: LanguageModel, plan: CommitteeEvidence, *, timeout_s: float)
 
 
 def deliberate(
-    world: Scenario, console: Console, *, count: int, timeout_s: float, settings: LanguageSettings | None
+    console: Console,
+    *,
+    folder: Path = DAY_FOLDER,
+    storage: str = "",
+    count: int,
+    timeout_s: float,
+    settings: LanguageSettings | None,
 ) -> int:
-    """Show what a committee of a language model says of plans, each role's answers counted; return the exit code.
+    """Show what a committee of a language model says of proposals, each role's answers counted; return the exit code.
 
     It is 1 where no role has ever answered. `settings` as `narrate` takes them, but that SmolLM2 has a slot a role.
+
+    Raises
+    ------
+    SettingsError
+        If no day has been finished, or none of its entries came before a committee.
     """
     done: list[tuple[Deliberation, int]] = []
+    with opened(storage, folder) as ports:
+        asked = [*islice(proposals(ports), count)]
+        max_tokens = ports.settings.committee.max_tokens
+    if not asked:
+        raise SettingsError("no committee has sat on that day's entries: GATEHOUSE_COMMITTEE says whose it sits on")
     with service_or_local(settings, slots=len(CommitteeRole)) as service:
-        console.print(f"{service.model} at {service.url}, plans of {world.on}, {timeout_s:g} s each", markup=False)
+        told = f"{service.model} at {service.url}, proposals of {asked[0].evidence.at:%Y-%m-%d}, {timeout_s:g} s each"
+        console.print(told, markup=False)
         language = ChatCompletions(service, is_sandbox=True)
-        for plan in islice(plans(world), count):
-            found, took_ms = timed(language, plan, timeout_s=timeout_s)
+        for proposal in asked:
+            found, took_ms = timed(language, proposal, max_tokens=max_tokens, timeout_s=timeout_s)
             done.append((found, took_ms))
-            console.print(f"{took_ms / 1000:5.1f} s  {plan.symbol:<6} x {found.factor}: {found.why}", markup=False)
+            symbol = proposal.evidence.symbol
+            console.print(f"{took_ms / 1000:5.1f} s  {symbol:<6} x {found.factor}: {found.why}", markup=False)
     console.print(counted_roles(done), markup=False)
     return 0 if any(each.answer for found, _ in done for each in found.outcomes) else 1
 

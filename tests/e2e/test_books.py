@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from starlette.applications import Starlette
 
 from sandbox.books import opened
+from sandbox.deliberate import deliberate, proposals
 from sandbox.query import answer, download
 from sandbox.questions import QUESTIONS
 from sandbox.replay import last_day, replayed
@@ -19,6 +24,7 @@ from shared.adapters.codec import decode_json
 from shared.bootstrap import App
 from shared.contracts.cases import Case, CaseEnding
 from shared.contracts.records import Container, Table
+from shared.contracts.settings import LanguageSettings
 from shared.core.committee.values import Deliberation
 from shared.core.risk import Facts
 from shared.core.settings import FIRST_STRATEGY
@@ -26,7 +32,12 @@ from shared.core.text.narratives import Narrative
 from shared.stages.evidence.nightly import ReplayReport
 from shared.stages.narrative.calls import ANSWERED
 from shared.stages.narrative.spending import DAY
+from simulation.language.commentator import MODEL
+from simulation.language.config import CommentatorConfig, CommentatorFault
+from simulation.language.face import ROUTES
 from simulation.market.scenario import DEFAULT_ON
+from simulation.venue.face.server import ServerThread
+from tests.support.commentator import always
 from tests.support.days import DayRuns
 from tests.support.kernels import lesser_kernels, run_under
 
@@ -106,6 +117,34 @@ def test_what_the_gates_would_let_pass_was_deliberated_on_and_nothing_else(books
     found = deliberations(books)
     assert {each.factor for each in found} > {Decimal(0), Decimal(1)}
     assert sum(outcome.answer is not None for each in found for outcome in each.outcomes) > 3 * len(found)
+
+
+def asked_anew(left: Path, config: CommentatorConfig) -> tuple[int, str]:
+    app, console = Starlette(routes=ROUTES), Console(file=io.StringIO(), width=200)
+    app.state.commentator = config
+    with ServerThread(app) as server:
+        service = replace(LanguageSettings(), url=f"{server.url}/v1", model=MODEL)
+        code = deliberate(console, folder=left, count=6, timeout_s=600, settings=service)
+    assert isinstance(console.file, io.StringIO)
+    return code, console.file.getvalue()
+
+
+def test_another_model_can_be_asked_what_the_days_committee_was_asked(left: Path, books: App) -> None:
+    code, text = asked_anew(left, CommentatorConfig(seed=7))
+    assert code == 0
+    for role in ("analyst", "bull", "bear", "risk", "chair"):
+        assert f"{role:<8} 6 valid" in text
+    asked = [proposal.evidence for proposal in proposals(books)]
+    assert len(asked) == len(deliberations(books))
+    assert [each.at for each in asked] == sorted(each.at for each in asked)
+    assert all(each.stop_usd < each.limit_usd < each.target_usd and each.reports for each in asked)
+
+
+def test_a_model_that_answers_nothing_is_told(left: Path) -> None:
+    code, text = asked_anew(left, always(CommentatorFault.ERROR_500))
+    assert code == 1
+    assert "risk     6 UNAVAILABLE" in text
+    assert "factors  6 x 1" in text
 
 
 def test_an_entry_on_the_news_has_a_case_that_shows_what_it_rests_on(books: App) -> None:

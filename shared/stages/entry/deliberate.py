@@ -65,14 +65,14 @@ def deliberate(signal: Signal, ports: Ports) -> Deliberated:
     settings = ports.settings.committee
     notices: list[Notice] = []
     try:
-        evidence = _evidence(ports, signal, _slice_inputs(ports, signal))
+        evidence = committee_evidence(ports, signal)
     except (ContractError, ValueError) as error:
         logger.warning("the committee is shown nothing of %s: %s", signal.decision_id, error)
         return Deliberated(found=_unasked(settings, str(error)))
     found = deliberation(
         _asking(ports, signal, notices),
         evidence,
-        names=_names(ports, signal, evidence),
+        names=committee_names(ports, signal, evidence),
         prompts=committee_prompts(),
         max_tokens=settings.max_tokens,
         timeout_s=settings.timeout_s,
@@ -110,7 +110,7 @@ def deliberated_again(recorded: Deliberation, signal: Signal, inputs: SliceInput
     return deliberation(
         recall,
         evidence,
-        names=_names(ports, signal, evidence),
+        names=committee_names(ports, signal, evidence),
         prompts=committee_prompts(),
         max_tokens=0,
         timeout_s=_LONG_S,
@@ -121,6 +121,21 @@ def deliberated_again(recorded: Deliberation, signal: Signal, inputs: SliceInput
 
 _LONG_S = 3600.0
 """Reading records is not timed."""
+
+
+def committee_evidence(ports: Ports, signal: Signal) -> CommitteeEvidence:
+    """Return what the committee is shown of a signal, from what the score stage kept of its slice.
+
+    Raises
+    ------
+    ContractError
+        If that is gone or broken.
+    ValueError
+        If an entry could not be priced by it.
+    TransientError
+        If storage does not answer.
+    """
+    return _evidence(ports, signal, _slice_inputs(ports, signal))
 
 
 def _evidence(ports: Ports, signal: Signal, inputs: SliceInputs) -> CommitteeEvidence:
@@ -163,7 +178,8 @@ def _reason(ports: Ports, signal: Signal) -> str:
     return str(stored.value.get("reason") or "") if stored else ""
 
 
-def _names(ports: Ports, signal: Signal, evidence: CommitteeEvidence) -> Mapping[Symbol, tuple[str, ...]]:
+def committee_names(ports: Ports, signal: Signal, evidence: CommitteeEvidence) -> Mapping[Symbol, tuple[str, ...]]:
+    """Return what the companies are called that evidence names, for masking."""
     listed = listed_names(ports, signal.on)
     told_of = {signal.symbol, *(symbol for story in evidence.stories for symbol in story.symbols)}
     return {symbol: called(listed[symbol]) for symbol in sorted(told_of) if symbol in listed}
