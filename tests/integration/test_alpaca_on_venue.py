@@ -59,12 +59,12 @@ def venue() -> Iterator[Venue]:
 
 @pytest.fixture
 def venue_broker(venue: Venue) -> AlpacaBroker:
-    return AlpacaBroker(settings_for(venue.thread.url, timeout_s=5.0))
+    return AlpacaBroker(settings_for(venue.thread.url))
 
 
 @pytest.fixture
 def venue_data(venue: Venue) -> AlpacaMarketData:
-    return AlpacaMarketData(settings_for(venue.thread.url, timeout_s=5.0), venue.clock)
+    return AlpacaMarketData(settings_for(venue.thread.url), venue.clock)
 
 
 def bracket(venue_data: AlpacaMarketData, **changes: Any) -> OrderRequest:

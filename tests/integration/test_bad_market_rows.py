@@ -56,7 +56,7 @@ class Venue:
         self.thread = ServerThread(self.app)
 
     def data(self, tell: list[Unread]) -> AlpacaMarketData:
-        settings = settings_for(self.thread.url, timeout_s=10.0)
+        settings = settings_for(self.thread.url)
         return AlpacaMarketData(settings, self.clock, tell=tell.extend)
 
     def spoil(self, path: str, how: str, symbol: str = BAD) -> None:

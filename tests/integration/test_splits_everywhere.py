@@ -67,7 +67,7 @@ def venue(tape: SplitTape) -> Iterator[AlpacaMarketData]:
     exchange = Exchange(tape, VenueConfig(requests_per_minute=100_000))
     thread = ServerThread(create_app(exchange, clock.now, keys=("the-key", "the-secret")))
     with thread:
-        yield AlpacaMarketData(settings_for(thread.url, timeout_s=20.0), clock)
+        yield AlpacaMarketData(settings_for(thread.url), clock)
 
 
 def live_features(market: MarketData, symbols: list[Symbol]) -> tuple[list[SymbolDay], np.ndarray]:

@@ -29,7 +29,7 @@ def settings_for(url: str, **changes: Any) -> BrokerSettings:
         secret_key="the-secret",
         trading_url=url,
         data_url=url,
-        timeout_s=20.0,
+        timeout_s=60.0,
         max_tries=3,
     )
     return replace(settings, **changes)

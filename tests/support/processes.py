@@ -44,7 +44,7 @@ def shared_ports(
     if clock is not None:
         ports.clock = ports.market.clock = cast(HandClock, clock)
     if venue_url:
-        ports.broker = cast(HandBroker, AlpacaBroker(settings_for(venue_url, timeout_s=5.0)))
+        ports.broker = cast(HandBroker, AlpacaBroker(settings_for(venue_url)))
     return ports
 
 
