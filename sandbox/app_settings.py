@@ -18,13 +18,17 @@ LANGUAGE_KEYS = "GATEHOUSE_LANGUAGE_KEYS"
 
 _COMMITTEE, _STRATEGIES = "GATEHOUSE_COMMITTEE", "GATEHOUSE_STRATEGIES"
 _NO_COMMITTEE = {_COMMITTEE: ""}
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 PATIENCE_S = "60"
 """A busy machine must not change a day in virtual time."""
 
 
 def app_settings(
-    prepared: Prepared, *, venue_url: str, clock_file: Path, revision: str, given: Mapping[str, str] = _NOTHING
+    prepared: Prepared,
+    *,
+    venue_url: str,
+    clock_file: Path,
+    revision: str,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return local.settings.json.example's values for this world, venue and clock, with those given in their place.
 

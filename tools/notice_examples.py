@@ -28,25 +28,26 @@ from shared.core.technical import (
 )
 from shared.core.unread import Unread
 from shared.core.values import Symbol
-from shared.stages.base.notices import (
+from shared.stages.base.decision_notices import (
     ApprovalQuestion,
     DecisionStory,
-    Pulse,
     TapeStory,
     approval,
-    back,
-    channel_down,
     closed,
-    committee_silent,
-    day_summary,
     decision,
     ended,
+    opened,
+)
+from shared.stages.base.notices import (
+    Pulse,
+    back,
+    channel_down,
+    committee_silent,
     halt,
     heartbeat,
     language_back,
     language_down,
     language_spent,
-    opened,
     poison,
     quarantined,
     sent_form,
@@ -56,9 +57,9 @@ from shared.stages.base.notices import (
     strategy_halted,
     unread_rows,
     veto_flood,
-    weekly_summary,
     withheld_lines,
 )
+from shared.stages.base.report_notices import day_summary, weekly_summary
 
 AT = datetime(2026, 10, 14, 15, 25, 8, tzinfo=UTC)
 DECISION, INTENT = "5d1f0c6b2ae94718c3f0", "b7c19e02d4aa41f68e55"

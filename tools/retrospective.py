@@ -26,7 +26,7 @@ from shared.core.review import Review
 from shared.core.text.narratives import NarrativeStatus
 from shared.core.text.plain import plain
 from shared.core.text.review_note import ReviewNote
-from shared.stages.base.notices import weekly_figures
+from shared.stages.base.report_notices import weekly_figures
 
 NEW = timedelta(days=8)
 """A proposal is asked for once, in the week after it was made."""

@@ -14,7 +14,7 @@ from shared.core.technical import (
     TrendDirection,
     TrendReport,
 )
-from shared.stages.base.notices import pattern_words
+from shared.stages.base.decision_notices import pattern_words
 
 _TONES: dict[TrendDirection | None, theme.Tone] = {TrendDirection.UP: "good", TrendDirection.DOWN: "bad"}
 

@@ -21,7 +21,8 @@ from shared.core.technical import TechnicalReports
 from shared.core.text.addresses import web_address
 from shared.core.values import parse_utc
 from shared.ports import Cell, Ports, Row
-from shared.stages.base.notices import DecisionStory, TapeStory, decision, to_notice
+from shared.stages.base.decision_notices import DecisionStory, TapeStory, decision
+from shared.stages.base.notices import to_notice
 from shared.stages.base.technical import reports_of
 from shared.stages.entry.gate import gate_and_notice
 from shared.stages.operator.approvals import decision_of

@@ -15,8 +15,9 @@ from shared.core.sessions import hours_of
 from shared.core.values import iso
 from shared.ports import Ports
 from shared.stages.account.reconcile import recorded_order
+from shared.stages.base.decision_notices import approval
 from shared.stages.base.links import links_of
-from shared.stages.base.notices import approval, to_notice
+from shared.stages.base.notices import to_notice
 from shared.stages.operator.approvals import decision_of, question_of
 from shared.stages.order.records import order_row
 

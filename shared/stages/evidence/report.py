@@ -19,7 +19,8 @@ from shared.core.values import ZERO, iso
 from shared.ports import Ports, Row
 from shared.stages.base.incidents import sound_rows
 from shared.stages.base.ledger import load_ledger
-from shared.stages.base.notices import day_summary, to_notice
+from shared.stages.base.notices import to_notice
+from shared.stages.base.report_notices import day_summary
 from shared.stages.base.runs import run_due
 from shared.stages.evidence.silent_news import tell_silence
 

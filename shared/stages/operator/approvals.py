@@ -25,8 +25,9 @@ from shared.core.sessions import NEW_YORK
 from shared.core.values import Symbol, iso, parse_utc, plain
 from shared.ports import Cell, Ports, Row
 from shared.stages.account.reconcile import Wake, recorded_order, wake
+from shared.stages.base.decision_notices import ApprovalQuestion, answer_given
 from shared.stages.base.facts import quote_of
-from shared.stages.base.notices import ApprovalQuestion, answer_given, until_when
+from shared.stages.base.notices import until_when
 from shared.stages.base.requests import CONFLICT, FORBIDDEN, GONE, NOT_FOUND, Call, Reply, act_notice, refused
 
 NO_PERSON = "the app"

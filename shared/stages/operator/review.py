@@ -26,7 +26,8 @@ from shared.core.text.review_note import ReviewNote, judged_note, note_question
 from shared.core.values import ZERO, parse_utc
 from shared.ports import Ports, Row, TableStore
 from shared.stages.base.incidents import readable
-from shared.stages.base.notices import to_notice, weekly_figures, weekly_summary, weekly_text
+from shared.stages.base.notices import to_notice
+from shared.stages.base.report_notices import weekly_figures, weekly_summary, weekly_text
 from shared.stages.base.runs import run_due
 from shared.stages.evidence.shadows import shadow_of
 from shared.stages.narrative.calls import ask

@@ -13,8 +13,9 @@ from shared.core.order_steps import CANCELS_TOLD, REFUSALS_TOLD
 from shared.core.portfolio import OTHER_ACCOUNT
 from shared.core.values import plain
 from shared.ports import Ports
+from shared.stages.base.decision_notices import closed, ended, opened
 from shared.stages.base.incidents import record_incident
-from shared.stages.base.notices import closed, ended, opened, to_notice
+from shared.stages.base.notices import to_notice
 from shared.stages.entry.announce import announced_order
 
 

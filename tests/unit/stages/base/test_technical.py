@@ -27,7 +27,7 @@ from shared.core.technical import (
     technical_reports,
 )
 from shared.core.values import Symbol
-from shared.stages.base.notices import technical_lines
+from shared.stages.base.decision_notices import technical_lines
 from shared.stages.base.technical import reports_of
 from shared.stages.entry.announce import announced
 from shared.stages.entry.gate import gate
